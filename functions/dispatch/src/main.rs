@@ -1,0 +1,35 @@
+//! The function `dispatch`: Segment's events in, by way of API Gateway; a message for each (event, mapping) out, to SQS.
+//!
+//! It is the only function on the visitor's side, and never waits for Koala.
+
+use koala_destination::aws::dispatch::answer;
+use koala_destination::aws::parameter_store::ParameterStore;
+use koala_destination::aws::sdk::AwsEnvironment;
+use koala_destination::aws::sqs::SqsOutbox;
+use koala_destination::environment::{self, SettingsEnvironment};
+use koala_destination::settings::SettingsCache;
+use koala_destination::telemetry;
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    telemetry::init_json();
+    let variables = environment::process;
+    let settings_environment = SettingsEnvironment::read(&variables)?;
+    let options = environment::intake_options(&variables)?;
+    let aws = AwsEnvironment::read(&variables)?;
+
+    let source = ParameterStore::new(aws.ssm(), &settings_environment.parameter_prefix);
+    let settings = &SettingsCache::new(source, settings_environment.settings_ttl);
+    let outbox = &SqsOutbox::new(aws.sqs(), &variables)?;
+
+    // Read at init, where it costs no request its time; a failure is not fatal, requests get a 503 and try again.
+    if let Err(error) = settings.current().await {
+        telemetry::no_settings_at_init(&error);
+    }
+    run(service_fn(async |event: LambdaEvent<_>| {
+        let (request, context) = event.into_parts();
+        Ok::<_, Error>(answer(&request, &context.request_id, settings, outbox, options).await)
+    }))
+    .await
+}

@@ -1,0 +1,12 @@
+//! The function `track-event`: track events to visitor events. Batches of its queue in, batch requests to Koala out.
+
+use koala_destination::aws::consumer;
+use koala_destination::segment::Action;
+use koala_destination::telemetry;
+use lambda_runtime::Error;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    telemetry::init_json();
+    consumer::serve(Action::TrackEvent).await
+}

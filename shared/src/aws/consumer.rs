@@ -1,0 +1,81 @@
+//! A batch of SQS → delivery → the partial batch response.
+
+use std::time::{Duration, SystemTime};
+
+use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use std::sync::Arc;
+use tokio::time::Instant;
+
+use super::parameter_store::ParameterStore;
+use super::sdk::AwsEnvironment;
+use super::sqs::SqsSource;
+use crate::delivery::{Delivery, Received, SourceQueue, consume};
+use crate::environment::{self, DEFAULT_KOALA_URL, SettingsEnvironment};
+use crate::koala::{Collector, KoalaClient, KoalaUrl};
+use crate::segment::Action;
+use crate::settings::{ParameterSource, SettingsCache};
+use crate::telemetry;
+
+/// The first delay of a message that failed; it doubles with each failure.
+const FIRST_DELAY_SECONDS: u64 = 30;
+
+/// Runs the function of an action: reads the environment, builds the adapters, then serves batches for ever.
+///
+/// # Errors
+/// When the environment lacks something, which ends the function's init with the variable's name.
+pub async fn serve(action: Action) -> Result<(), Error> {
+    let variables = environment::process;
+    let settings_environment = SettingsEnvironment::read(&variables)?;
+    let options = environment::delivery_options(&variables, FIRST_DELAY_SECONDS)?;
+    let url = environment::koala_url(&variables)?.map_or_else(|| KoalaUrl::parse(DEFAULT_KOALA_URL), Ok)?;
+    let aws = AwsEnvironment::read(&variables)?;
+
+    let source = ParameterStore::new(aws.ssm(), &settings_environment.parameter_prefix);
+    let settings = Arc::new(SettingsCache::new(source, settings_environment.settings_ttl));
+    let queue = SqsSource::new(aws.sqs(), &variables)?;
+    let delivery = Delivery::new(action, Arc::clone(&settings), KoalaClient::new(url)?, options);
+
+    // Read at init, where it costs no batch its time; a failure is not fatal, the first batch tries again.
+    if let Err(error) = settings.current().await {
+        telemetry::no_settings_at_init(&error);
+    }
+    run(service_fn(|event: LambdaEvent<SqsEvent>| handle(event, &delivery, &queue))).await
+}
+
+async fn handle<S: ParameterSource, C: Collector, Q: SourceQueue>(
+    event: LambdaEvent<SqsEvent>,
+    delivery: &Delivery<S, C>,
+    queue: &Q,
+) -> Result<SqsBatchResponse, Error> {
+    let messages: Vec<Received<'_>> = event.payload.records.iter().filter_map(received).collect();
+    if messages.len() < event.payload.records.len() {
+        // Only a hand-made event has such records. A failure without an id would make Lambda fail the whole batch.
+        tracing::warn!("records without a message id are passed over");
+    }
+    let back = consume(delivery, queue, &messages, deadline(event.context.deadline)).await;
+    let mut response = SqsBatchResponse::default();
+    response.batch_item_failures = back.into_iter().map(failure).collect();
+    Ok(response)
+}
+
+fn received(record: &SqsMessage) -> Option<Received<'_>> {
+    Some(Received {
+        id: record.message_id.as_deref().filter(|id| !id.is_empty())?,
+        receipt: record.receipt_handle.as_deref().unwrap_or_default(),
+        body: record.body.as_deref().unwrap_or_default(),
+        receive_count: record.attributes.get("ApproximateReceiveCount").and_then(|n| n.parse().ok()).unwrap_or(1),
+    })
+}
+
+fn failure(id: &str) -> BatchItemFailure {
+    let mut failure = BatchItemFailure::default();
+    id.clone_into(&mut failure.item_identifier);
+    failure
+}
+
+/// Lambda tells the invocation's end in milliseconds since 1970.
+fn deadline(milliseconds: u64) -> Instant {
+    let end = SystemTime::UNIX_EPOCH + Duration::from_millis(milliseconds);
+    Instant::now() + end.duration_since(SystemTime::now()).unwrap_or_default()
+}

@@ -1,0 +1,172 @@
+//! Delivery: a batch of messages in, one outcome for each out; the same for both actions.
+//!
+//! [`consume`] is what a function does with a batch of its queue. In it [`Delivery::deliver`] reads and maps each message
+//! ([`prepare`]), groups the entries by visitor ([`group`]), sends them ([`send`]) and tells each message's [`Outcome`];
+//! then the queue is told: dead letters first, then what has to wait.
+
+mod consume;
+mod group;
+mod outcome;
+mod prepare;
+mod retry;
+mod send;
+
+pub use consume::{DeadLetter, Postponed, SourceQueue, consume};
+pub use outcome::{DeadReason, Outcome};
+pub use retry::RetryPolicy;
+
+use std::sync::Arc;
+
+use futures_util::{StreamExt, stream};
+use tokio::time::Instant;
+
+use crate::koala::{Collector, EntryOptions};
+use crate::message::Message;
+use crate::segment::Action;
+use crate::settings::{ParameterSource, Settings, SettingsCache};
+use prepare::{Prepared, Unprepared};
+
+/// A message as the queue gave it.
+#[derive(Debug, Clone, Copy)]
+pub struct Received<'a> {
+    /// The queue's id of the message.
+    pub id: &'a str,
+    /// What the queue wants back when the message is postponed.
+    pub receipt: &'a str,
+    /// What intake wrote.
+    pub body: &'a str,
+    /// How often the queue has given this message out, this time included.
+    pub receive_count: u32,
+}
+
+/// What delivery may be told.
+#[derive(Debug, Clone)]
+pub struct DeliveryOptions {
+    /// How entries are made.
+    pub entry: EntryOptions,
+    /// How long failed messages wait.
+    pub retry: RetryPolicy,
+    /// How many requests are under way at once.
+    pub concurrent_requests: usize,
+}
+
+/// The delivery of one action.
+#[derive(Debug)]
+pub struct Delivery<S, C> {
+    action: Action,
+    settings: Arc<SettingsCache<S>>,
+    collector: C,
+    options: DeliveryOptions,
+}
+
+impl<S: ParameterSource, C: Collector> Delivery<S, C> {
+    /// Delivery of `action` to `collector`.
+    pub fn new(action: Action, settings: Arc<SettingsCache<S>>, collector: C, options: DeliveryOptions) -> Self {
+        Self { action, settings, collector, options }
+    }
+
+    /// The action that it serves.
+    #[must_use]
+    pub fn action(&self) -> Action {
+        self.action
+    }
+
+    /// Delivers a batch and tells each message's outcome, in the order of `messages`. Nothing is begun that cannot end
+    /// before `deadline`.
+    pub async fn deliver(&self, messages: &[Received<'_>], deadline: Instant) -> Vec<Outcome> {
+        let mut outcomes: Vec<Option<Outcome>> = vec![None; messages.len()];
+        let settings = match self.settings.current().await {
+            Ok(settings) => settings,
+            Err(error) => {
+                tracing::error!(function = self.action.name(), %error, "no settings; the batch goes back to the queue");
+                return messages.iter().map(|message| self.put_off(message, "no settings", None)).collect();
+            }
+        };
+        let (prepared, settings) = self.prepare(messages, settings, &mut outcomes).await;
+        let visitors = group::by_visitor(prepared.entries);
+
+        let sent: Vec<Vec<(usize, send::Sent)>> = stream::iter(&visitors)
+            .map(|visitor| self.send_visitor(visitor, &settings, deadline))
+            .buffer_unordered(self.options.concurrent_requests.max(1))
+            .collect()
+            .await;
+
+        for (index, sent) in sent.into_iter().flatten() {
+            outcomes[index] = Some(match sent {
+                send::Sent::Delivered => Outcome::Delivered,
+                send::Sent::Dead(reason) => {
+                    let mapping = Message::parse(messages[index].body).map(|read| read.mapping.into_owned());
+                    Outcome::Dead(DeadReason { mapping: mapping.unwrap_or_default(), ..reason })
+                }
+                send::Sent::PutOff { reason, retry_after } => self.put_off(&messages[index], &reason, retry_after),
+            });
+        }
+        for (index, first) in prepared.copies {
+            let outcome = outcomes[first].clone();
+            outcomes[index] = outcome;
+        }
+        let outcomes = outcomes.into_iter().zip(messages);
+        outcomes
+            .map(|(outcome, message)| outcome.unwrap_or_else(|| self.put_off(message, "not reached", None)))
+            .collect()
+    }
+
+    fn put_off(&self, message: &Received<'_>, reason: &str, retry_after: Option<std::time::Duration>) -> Outcome {
+        let delay = self.options.retry.delay(message.receive_count, fastrand::f64());
+        Outcome::Retry { reason: reason.to_owned(), after: delay.max(retry_after.unwrap_or_default()) }
+    }
+
+    /// Maps every message. One that names a mapping unknown so far makes the settings be read anew: dispatch may have
+    /// seen a new mapping before this function has.
+    async fn prepare(
+        &self,
+        messages: &[Received<'_>],
+        mut settings: Arc<Settings>,
+        outcomes: &mut [Option<Outcome>],
+    ) -> (prepare::Batch, Arc<Settings>) {
+        let mut batch = prepare::Batch::default();
+        let mut first_copies = std::collections::HashMap::new();
+        let mut read_anew = false;
+        for (index, message) in messages.iter().enumerate() {
+            let mut made = prepare::prepare(message.body, self.action, &settings, &self.options.entry);
+            if let Err(Unprepared::UnknownMapping(name)) = &made
+                && !read_anew
+            {
+                read_anew = true;
+                match self.settings.read_anew(&settings).await {
+                    Ok(newer) => {
+                        settings = newer;
+                        made = prepare::prepare(message.body, self.action, &settings, &self.options.entry);
+                    }
+                    Err(error) => {
+                        tracing::warn!(mapping = name, %error, "unknown mapping, and the settings cannot be read anew");
+                        made = Err(Unprepared::MappingNotRead(name.clone()));
+                        read_anew = false;
+                    }
+                }
+            }
+            match made {
+                Ok(Prepared { mapping, entry }) => {
+                    // SQS may give the same message twice in a batch, and a sender the same event; Koala gets one.
+                    let copy_of = *first_copies.entry((mapping, entry.message_id.clone())).or_insert(index);
+                    if copy_of == index {
+                        batch.entries.push((index, entry));
+                    } else {
+                        batch.copies.push((index, copy_of));
+                    }
+                }
+                Err(Unprepared::LeftOut) => outcomes[index] = Some(Outcome::Skipped),
+                Err(Unprepared::MappingNotRead(name)) => {
+                    let reason = format!("the mapping {name} is not among the settings that could be read");
+                    outcomes[index] = Some(self.put_off(message, &reason, None));
+                }
+                Err(Unprepared::Never(reason)) => outcomes[index] = Some(Outcome::Dead(reason)),
+                Err(Unprepared::UnknownMapping(name)) => {
+                    let reason = format!("no mapping has the name {name}: it was removed after the event was accepted");
+                    outcomes[index] = Some(Outcome::Dead(DeadReason { reason, mapping: name, koala_answer: None }));
+                }
+            }
+        }
+        (batch, settings)
+    }
+}

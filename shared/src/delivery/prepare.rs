@@ -1,0 +1,78 @@
+//! A message's body → the entry that Koala gets.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::DeadReason;
+use crate::koala::{Entry, EntryOptions, EntryProblem, entry};
+use crate::message::Message;
+use crate::segment::{Action, Event};
+use crate::settings::Settings;
+
+/// The messages of a batch that have something to send.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Each with its message's place.
+    pub entries: Vec<(usize, Entry)>,
+    /// The messages whose event another one of the batch carries as well: theirs, and the other's place.
+    pub copies: Vec<(usize, usize)>,
+}
+
+/// A message that is ready to be sent.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The mapping's name.
+    pub mapping: String,
+    /// What Koala gets.
+    pub entry: Entry,
+}
+
+/// A message that is not.
+#[derive(Debug)]
+pub enum Unprepared {
+    /// It can never be sent as it is.
+    Never(DeadReason),
+    /// Its mapping is not in these settings.
+    UnknownMapping(String),
+    /// Its mapping is not in these settings, and newer ones cannot be read now.
+    MappingNotRead(String),
+    /// The settings say not to send it.
+    LeftOut,
+}
+
+/// Reads and maps one message. A panic in that is this message's alone.
+pub fn prepare(
+    body: &str,
+    action: Action,
+    settings: &Settings,
+    options: &EntryOptions,
+) -> Result<Prepared, Unprepared> {
+    catch_unwind(AssertUnwindSafe(|| prepare_or_panic(body, action, settings, options))).unwrap_or_else(|_| {
+        Err(never("a fault of this software: mapping the event panicked; the log has the place".to_owned(), ""))
+    })
+}
+
+fn prepare_or_panic(
+    body: &str,
+    action: Action,
+    settings: &Settings,
+    options: &EntryOptions,
+) -> Result<Prepared, Unprepared> {
+    let message = Message::parse(body).map_err(|error| never(error.to_string(), ""))?;
+    let name = message.mapping.as_ref();
+    let event = Event::parse(message.event).map_err(|error| never(error.to_string(), name))?;
+    let mapping = settings.mapping(name).ok_or_else(|| Unprepared::UnknownMapping(name.to_owned()))?;
+    if mapping.action() != action {
+        let reason =
+            format!("the mapping {name} has the action {} now, and this queue is for {action}", mapping.action());
+        return Err(never(reason, name));
+    }
+    match entry(&event, mapping, &message.received_at, options) {
+        Ok(entry) => Ok(Prepared { mapping: name.to_owned(), entry }),
+        Err(EntryProblem::AnonymousLeftOut) => Err(Unprepared::LeftOut),
+        Err(error) => Err(never(error.to_string(), name)),
+    }
+}
+
+fn never(reason: String, mapping: &str) -> Unprepared {
+    Unprepared::Never(DeadReason { reason, mapping: mapping.to_owned(), koala_answer: None })
+}

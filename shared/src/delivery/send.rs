@@ -1,0 +1,120 @@
+//! Sending one visitor's entries: in as few requests as Koala allows, again while there is time, split to find a bad one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::group::VisitorEntries;
+use super::{DeadReason, Delivery, retry};
+use crate::koala::{Collector, Entry, MOST_ENTRIES, SendError, request_body};
+use crate::settings::{ParameterSource, Settings};
+
+/// What is left of the invocation when the last try must have ended: time to tell the queue.
+const TIME_TO_TELL_THE_QUEUE: Duration = Duration::from_secs(2);
+
+/// What became of one entry.
+#[derive(Debug, Clone)]
+pub enum Sent {
+    /// Koala has it.
+    Delivered,
+    /// Koala refused it, alone.
+    Dead(DeadReason),
+    /// Koala could not be told now.
+    PutOff {
+        /// Why.
+        reason: String,
+        /// How long Koala asks to wait.
+        retry_after: Option<Duration>,
+    },
+}
+
+impl<S: ParameterSource, C: Collector> Delivery<S, C> {
+    /// Sends a visitor's entries, oldest first, and tells what became of the message of each.
+    pub(super) async fn send_visitor(
+        &self,
+        visitor: &VisitorEntries,
+        settings: &Arc<Settings>,
+        deadline: Instant,
+    ) -> Vec<(usize, Sent)> {
+        let mut told = Vec::with_capacity(visitor.entries.len());
+        let mut parts: Vec<&[(usize, Entry)]> = visitor.entries.chunks(MOST_ENTRIES).rev().collect();
+        while let Some(part) = parts.pop() {
+            let sent = match self.send_part(visitor, part, settings, deadline).await {
+                Ok(()) => Sent::Delivered,
+                Err(SendError::Rejected { .. }) if part.len() > 1 => {
+                    let (older, newer) = part.split_at(part.len() / 2);
+                    parts.extend([newer, older]);
+                    continue;
+                }
+                Err(SendError::Rejected { reason }) => Sent::Dead(DeadReason {
+                    reason: "Koala rejected the entry".to_owned(),
+                    mapping: String::new(),
+                    koala_answer: Some(reason),
+                }),
+                Err(SendError::Passing { reason, retry_after }) => Sent::PutOff { reason, retry_after },
+                Err(SendError::Unavailable { reason } | SendError::KeyRefused { reason }) => {
+                    Sent::PutOff { reason, retry_after: None }
+                }
+            };
+            told.extend(part.iter().map(|(index, _)| (*index, sent.clone())));
+        }
+        told
+    }
+
+    /// Sends one request, again and again while that may help and there is time.
+    async fn send_part(
+        &self,
+        visitor: &VisitorEntries,
+        part: &[(usize, Entry)],
+        settings: &Arc<Settings>,
+        deadline: Instant,
+    ) -> Result<(), SendError> {
+        let entries: Vec<&Entry> = part.iter().map(|(_, entry)| entry).collect();
+        let body = request_body(self.action, &visitor.visitor, &entries);
+        let last_moment = deadline.checked_sub(TIME_TO_TELL_THE_QUEUE).unwrap_or(deadline);
+        let mut settings = Arc::clone(settings);
+        let mut key_read_anew = false;
+        let mut attempt = 0;
+        loop {
+            if Instant::now() >= last_moment {
+                return Err(SendError::Passing {
+                    reason: "no time was left in the invocation".to_owned(),
+                    retry_after: None,
+                });
+            }
+            attempt += 1;
+            let request = self.collector.send(settings.public_api_key(), body.clone());
+            let error = match timeout_at(last_moment, request).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(error)) => error,
+                Err(_) => {
+                    SendError::Passing { reason: "no answer before the invocation's end".to_owned(), retry_after: None }
+                }
+            };
+            tracing::warn!(
+                function = self.action.name(), entries = part.len(), attempt, %error, "Koala did not take a request"
+            );
+            match &error {
+                SendError::KeyRefused { .. } if !key_read_anew => {
+                    key_read_anew = true;
+                    match self.settings.read_anew(&settings).await {
+                        Ok(newer) => settings = newer,
+                        Err(unreadable) => {
+                            tracing::warn!(error = %unreadable, "the refused key cannot be read anew");
+                            return Err(error);
+                        }
+                    }
+                }
+                SendError::Passing { retry_after, .. } => {
+                    let pause = retry::pause(attempt, *retry_after, fastrand::f64());
+                    if Instant::now() + pause >= last_moment {
+                        return Err(error);
+                    }
+                    sleep(pause).await;
+                }
+                _ => return Err(error),
+            }
+        }
+    }
+}

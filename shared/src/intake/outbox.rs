@@ -1,0 +1,29 @@
+//! Where intake puts its messages.
+
+use std::future::Future;
+
+use thiserror::Error;
+
+use crate::message::OutgoingMessage;
+
+/// Durable queues, one for each action and one for rejected events: SQS, or the store of the local set.
+pub trait Outbox: Send + Sync {
+    /// Makes every message durable.
+    ///
+    /// # Errors
+    /// When one could not be; others may be in their queues all the same. The whole request is then sent again by
+    /// Segment, and the `message_id` lets Koala keep one of each.
+    fn send(&self, messages: &[OutgoingMessage]) -> impl Future<Output = Result<(), OutboxError>> + Send;
+}
+
+/// Messages that are not durable, for a passing reason.
+#[derive(Debug, Error)]
+#[error("{failed} of {all} messages could not be queued: {reason}")]
+pub struct OutboxError {
+    /// How many failed.
+    pub failed: usize,
+    /// How many there were.
+    pub all: usize,
+    /// What the queue said.
+    pub reason: String,
+}

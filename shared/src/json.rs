@@ -1,0 +1,274 @@
+//! Reading JSON without building a tree: a view of an object's fields, each still the bytes that it came in.
+//!
+//! An event is read once at intake and once at delivery, and most of it goes through unchanged. So values stay
+//! [`RawValue`]s, numbers keep all their digits, and only what a decision needs is looked into.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// The fields of one JSON object, in their order, values unparsed.
+///
+/// Where a key stands twice the last one counts, as in `JSON.parse`.
+#[derive(Debug, Clone, Default)]
+pub struct Object<'a> {
+    fields: Vec<(Cow<'a, str>, &'a RawValue)>,
+}
+
+impl<'a> Object<'a> {
+    /// Reads `raw` when it is an object.
+    #[must_use]
+    pub fn from_raw(raw: &'a RawValue) -> Option<Self> {
+        Self::from_json(raw.get())
+    }
+
+    /// Reads JSON text when it is an object.
+    #[must_use]
+    pub fn from_json(json: &'a str) -> Option<Self> {
+        serde_json::from_str(json).ok()
+    }
+
+    /// The value of `key`, whatever it is (also `null`).
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&'a RawValue> {
+        self.fields.iter().rev().find(|(name, _)| name == key).map(|(_, value)| *value)
+    }
+
+    /// The value of `key` when it is there and not `null`.
+    #[must_use]
+    pub fn get_present(&self, key: &str) -> Option<&'a RawValue> {
+        self.get(key).filter(|value| kind(value) != Kind::Null)
+    }
+
+    /// The value of `key` when it is a string.
+    #[must_use]
+    pub fn get_str(&self, key: &str) -> Option<Cow<'a, str>> {
+        self.get(key).and_then(string)
+    }
+
+    /// The value of `key` when it is an object.
+    #[must_use]
+    pub fn get_object(&self, key: &str) -> Option<Object<'a>> {
+        self.get(key).and_then(Object::from_raw)
+    }
+
+    /// Whether `key` is there, whatever its value.
+    #[must_use]
+    pub fn contains(&self, key: &str) -> bool {
+        self.get(key).is_some()
+    }
+
+    /// The fields in their order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+        self.fields.iter().map(|(key, value)| (key.as_ref(), *value))
+    }
+}
+
+impl<'de> Deserialize<'de> for Object<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Object<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                // An event has about fourteen fields of its own: one allocation for nearly all of them.
+                let mut fields = Vec::with_capacity(16);
+                while let Some((Key(key), value)) = map.next_entry()? {
+                    fields.push((key, value));
+                }
+                Ok(Object { fields })
+            }
+        }
+
+        deserializer.deserialize_map(Fields)
+    }
+}
+
+/// An object's key, or any string, borrowed unless it holds an escape.
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+
+        impl<'de> Visitor<'de> for Text {
+            type Value = Key<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Owned(text.to_owned())))
+            }
+        }
+
+        deserializer.deserialize_str(Text)
+    }
+}
+
+/// What kind of JSON value stands in some bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Boolean,
+    /// a number
+    Number,
+    /// a string
+    String,
+    /// an array
+    Array,
+    /// an object
+    Object,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Null => "null",
+            Self::Boolean => "a boolean",
+            Self::Number => "a number",
+            Self::String => "a string",
+            Self::Array => "an array",
+            Self::Object => "an object",
+        })
+    }
+}
+
+/// The kind of a value, told from its first byte.
+#[must_use]
+pub fn kind(value: &RawValue) -> Kind {
+    match value.get().trim_start().as_bytes().first() {
+        Some(b'{') => Kind::Object,
+        Some(b'[') => Kind::Array,
+        Some(b'"') => Kind::String,
+        Some(b't' | b'f') => Kind::Boolean,
+        Some(b'n') | None => Kind::Null,
+        Some(_) => Kind::Number,
+    }
+}
+
+/// The value as text when it is a string; borrowed unless it holds an escape.
+#[must_use]
+pub fn string(value: &RawValue) -> Option<Cow<'_, str>> {
+    serde_json::from_str::<Key<'_>>(value.get()).ok().map(|key| key.0)
+}
+
+/// Appends `text` as a JSON string, quoted and escaped.
+pub fn write_string(out: &mut String, text: &str) {
+    out.push('"');
+    let mut clean_from = 0;
+    for (at, character) in text.char_indices() {
+        let escape = match character {
+            '"' => "\\\"",
+            '\\' => "\\\\",
+            '\n' => "\\n",
+            '\r' => "\\r",
+            '\t' => "\\t",
+            '\u{0}'..='\u{1f}' => "",
+            _ => continue,
+        };
+        out.push_str(&text[clean_from..at]);
+        if escape.is_empty() {
+            // A control character: two hex digits say it.
+            let code = u32::from(character);
+            out.push_str("\\u00");
+            out.extend([code >> 4, code & 0xf].into_iter().filter_map(|digit| char::from_digit(digit, 16)));
+        } else {
+            out.push_str(escape);
+        }
+        clean_from = at + character.len_utf8();
+    }
+    out.push_str(&text[clean_from..]);
+    out.push('"');
+}
+
+/// Writes one JSON object into a string, field after field.
+///
+/// ```
+/// use koala_destination::json::ObjectWriter;
+///
+/// let mut out = String::new();
+/// let mut object = ObjectWriter::start(&mut out);
+/// object.string("type", "track");
+/// object.raw("properties", "{}");
+/// object.end();
+/// assert_eq!(out, r#"{"type":"track","properties":{}}"#);
+/// ```
+#[derive(Debug)]
+pub struct ObjectWriter<'o> {
+    out: &'o mut String,
+    first: bool,
+}
+
+impl<'o> ObjectWriter<'o> {
+    /// Opens the object.
+    pub fn start(out: &'o mut String) -> Self {
+        out.push('{');
+        Self { out, first: true }
+    }
+
+    /// A field whose value is JSON already.
+    pub fn raw(&mut self, key: &str, json: &str) {
+        self.key(key).push_str(json);
+    }
+
+    /// A field whose value is text.
+    pub fn string(&mut self, key: &str, text: &str) {
+        write_string(self.key(key), text);
+    }
+
+    /// Writes the key; what the caller appends is its value.
+    pub fn key(&mut self, key: &str) -> &mut String {
+        if !self.first {
+            self.out.push(',');
+        }
+        self.first = false;
+        write_string(self.out, key);
+        self.out.push(':');
+        self.out
+    }
+
+    /// Closes the object.
+    pub fn end(self) {
+        self.out.push('}');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_of_two_equal_keys_counts_as_in_javascript() {
+        let object = Object::from_json(r#"{"a":1,"a":2}"#).expect("an object");
+        assert_eq!(object.get("a").map(RawValue::get), Some("2"));
+    }
+
+    #[test]
+    fn a_key_with_an_escape_is_found_by_its_meaning() {
+        let object = Object::from_json(r#"{"\u0061":"\u0062"}"#).expect("an object");
+        assert_eq!(object.get_str("a").as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn what_write_string_writes_any_reader_reads_back() {
+        let text = "quote \" back \\ line \n tab \t nul \u{0} bell \u{7} paragraph \u{2029} 🌍";
+        let mut out = String::new();
+        write_string(&mut out, text);
+        assert_eq!(serde_json::from_str::<String>(&out).expect("JSON"), text);
+    }
+}

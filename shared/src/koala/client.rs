@@ -1,0 +1,216 @@
+//! The HTTP client: one for the life of the process, its connections reused.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::Url;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::redirect;
+use thiserror::Error;
+
+use super::collector::{Collector, SendError, classify};
+use crate::settings::PublicApiKey;
+
+/// Koala accepts a request without a User-Agent and throws it away.
+pub const USER_AGENT: &str =
+    concat!("koala-destination/", env!("CARGO_PKG_VERSION"), " (+", env!("CARGO_PKG_REPOSITORY"), ")");
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// The most of an answer that is read: an error is a line of JSON.
+const MOST_OF_AN_ANSWER: usize = 16 * 1024;
+
+/// Where Koala's collection API is: `https://api2.getkoala.com`, or a collector that speaks the same protocol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KoalaUrl(Url);
+
+/// Why a text is no URL of a collector.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum ParseKoalaUrlError {
+    /// No URL at all.
+    #[error("is no URL: {0}")]
+    NotAUrl(String),
+    /// Another scheme.
+    #[error("must begin with https:// or http://")]
+    Scheme,
+}
+
+impl KoalaUrl {
+    /// Takes the URL without `/web/projects/…`, which the client adds.
+    ///
+    /// # Errors
+    /// When it is no http or https URL.
+    pub fn parse(text: &str) -> Result<Self, ParseKoalaUrlError> {
+        let mut url = Url::parse(text.trim()).map_err(|error| ParseKoalaUrlError::NotAUrl(error.to_string()))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(ParseKoalaUrlError::Scheme);
+        }
+        url.set_query(None);
+        url.set_fragment(None);
+        Ok(Self(url))
+    }
+
+    fn batch(&self, key: &PublicApiKey) -> String {
+        format!("{}/web/projects/{}/batch", self.0.as_str().trim_end_matches('/'), key.as_str())
+    }
+}
+
+impl fmt::Display for KoalaUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.0.as_str().trim_end_matches('/'))
+    }
+}
+
+/// Koala over HTTP.
+#[derive(Debug, Clone)]
+pub struct KoalaClient {
+    http: reqwest::Client,
+    url: KoalaUrl,
+}
+
+/// The client cannot be built: a fault of the build, not of the settings.
+#[derive(Debug, Error)]
+#[error("the HTTP client cannot be built: {0}")]
+pub struct BuildClientError(String);
+
+impl KoalaClient {
+    /// A client for the collector at `url`: 2 s to connect, 10 s for a whole request, no redirects followed.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn new(url: KoalaUrl) -> Result<Self, BuildClientError> {
+        let http = reqwest::Client::builder()
+            .user_agent(USER_AGENT)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(REQUEST_TIMEOUT)
+            .redirect(redirect::Policy::none())
+            .dns_resolver(SystemResolver)
+            .tls_backend_preconfigured(tls()?)
+            .build()
+            .map_err(|error| BuildClientError(error.to_string()))?;
+        Ok(Self { http, url })
+    }
+
+    /// Where it sends.
+    #[must_use]
+    pub fn url(&self) -> &KoalaUrl {
+        &self.url
+    }
+}
+
+/// TLS on ring, the provider of the AWS SDK's client too, with the roots of Mozilla's store linked in: reading the
+/// platform's from about 150 files would cost a cold start 2 ms.
+fn tls() -> Result<rustls::ClientConfig, BuildClientError> {
+    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| BuildClientError(error.to_string()))?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+impl Collector for KoalaClient {
+    async fn send(&self, key: &PublicApiKey, body: String) -> Result<(), SendError> {
+        let request = self.http.post(self.url.batch(key)).header(CONTENT_TYPE, "application/json").body(body);
+        let mut response = request.send().await.map_err(|error| not_sent(&error))?;
+        let status = response.status();
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let mut answer = Vec::new();
+        // An answer cut off after its status still says whether the request was taken; only a success must be whole
+        // enough for the connection to be used again.
+        while let Ok(Some(chunk)) = response.chunk().await {
+            answer.extend_from_slice(&chunk);
+            if answer.len() > MOST_OF_AN_ANSWER {
+                break;
+            }
+        }
+        classify(status, retry_after.as_deref(), &String::from_utf8_lossy(&answer))
+    }
+}
+
+/// What a request that got no answer means.
+fn not_sent(error: &reqwest::Error) -> SendError {
+    let reason = if error.is_timeout() {
+        "no answer in time".to_owned()
+    } else {
+        // The innermost cause is the one that says something; the outer ones repeat the URL, which holds the key.
+        innermost(error).to_string()
+    };
+    if causes(error).any(<dyn std::error::Error + 'static>::is::<HostNotFound>) {
+        SendError::Unavailable { reason }
+    } else {
+        SendError::Passing { reason, retry_after: None }
+    }
+}
+
+fn causes<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
+    let mut next = Some(error);
+    std::iter::from_fn(move || {
+        let error = next?;
+        next = error.source();
+        Some(error)
+    })
+}
+
+fn innermost<'e>(error: &'e (dyn StdError + 'static)) -> &'e (dyn StdError + 'static) {
+    causes(error).last().unwrap_or(error)
+}
+
+/// The system's resolver, with an error of its own, so that a host name that is gone can be told from a host that is down.
+struct SystemResolver;
+
+#[derive(Debug, Error)]
+#[error("the host name {0} cannot be resolved")]
+struct HostNotFound(String);
+
+impl Resolve for SystemResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let host = name.as_str().to_owned();
+            // The port is put in by the caller.
+            let found = tokio::net::lookup_host((host.as_str(), 0)).await.map(Iterator::collect::<Vec<_>>);
+            match found {
+                Ok(addresses) => Ok(Box::new(addresses.into_iter()) as Addrs),
+                Err(_) => Err(HostNotFound(host).into()),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_stands_in_the_path() {
+        let key = PublicApiKey::parse("pk_1").expect("a key");
+        for text in ["https://koala.example", "https://koala.example/"] {
+            let url = KoalaUrl::parse(text).expect("a URL");
+            assert_eq!(url.batch(&key), "https://koala.example/web/projects/pk_1/batch");
+        }
+        assert_eq!(KoalaUrl::parse("ftp://koala.example"), Err(ParseKoalaUrlError::Scheme));
+        assert!(KoalaUrl::parse("koala").is_err());
+    }
+
+    #[tokio::test]
+    async fn a_host_name_that_is_gone_is_unavailable() {
+        let client = KoalaClient::new(KoalaUrl::parse("http://koala.invalid").expect("a URL")).expect("a client");
+        let key = PublicApiKey::parse("pk_1").expect("a key");
+        let error = client.send(&key, "{}".to_owned()).await.expect_err("no such host");
+        assert!(matches!(error, SendError::Unavailable { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_host_that_is_down_is_passing_and_the_reason_keeps_the_key_to_itself() {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+        let client =
+            KoalaClient::new(KoalaUrl::parse(&format!("http://127.0.0.1:{port}")).expect("a URL")).expect("a client");
+        let key = PublicApiKey::parse("pk_hidden").expect("a key");
+        let error = client.send(&key, "{}".to_owned()).await.expect_err("nobody listens");
+        assert!(matches!(error, SendError::Passing { .. }), "{error}");
+        assert!(!error.to_string().contains("pk_hidden"), "{error}");
+    }
+}

@@ -1,0 +1,142 @@
+//! What Koala may answer, and what follows from it.
+
+use std::future::Future;
+use std::time::Duration;
+
+use http::StatusCode;
+use thiserror::Error;
+
+use crate::json::Object;
+use crate::settings::PublicApiKey;
+
+/// The longest part of an answer that is kept as a reason.
+const LONGEST_REASON: usize = 300;
+
+/// Koala's collection API.
+pub trait Collector: Send + Sync {
+    /// Sends one batch request; `body` is JSON.
+    ///
+    /// # Errors
+    /// Each says what to do about it.
+    fn send(&self, key: &PublicApiKey, body: String) -> impl Future<Output = Result<(), SendError>> + Send;
+}
+
+/// A request that did not succeed, by what is to be done.
+#[derive(Debug, Clone, Error, PartialEq, Eq)]
+pub enum SendError {
+    /// Send again, soon: a timeout, a lost connection, 408, 429, 3xx, 5xx.
+    #[error("passing: {reason}")]
+    Passing {
+        /// What happened.
+        reason: String,
+        /// How long Koala asks to wait, where it does.
+        retry_after: Option<Duration>,
+    },
+    /// Send again, later: Koala has suspended ingestion, or its host name is gone. Nothing is wrong with the events.
+    #[error("unavailable: {reason}")]
+    Unavailable {
+        /// What happened.
+        reason: String,
+    },
+    /// Read the key anew and send again: 401, 403 or 404.
+    #[error("the public API key is refused: {reason}")]
+    KeyRefused {
+        /// What Koala said.
+        reason: String,
+    },
+    /// Never send these entries again as they are: 400, 413 or 422.
+    #[error("rejected: {reason}")]
+    Rejected {
+        /// What Koala said.
+        reason: String,
+    },
+}
+
+/// Tells what an answer means. `retry_after` is the header's value, in seconds or as a date.
+///
+/// # Errors
+/// For every status but 2xx.
+pub fn classify(status: StatusCode, retry_after: Option<&str>, body: &str) -> Result<(), SendError> {
+    if status.is_success() {
+        return Ok(());
+    }
+    let said = said(body);
+    let reason = if said.is_empty() { status.as_u16().to_string() } else { format!("{}: {said}", status.as_u16()) };
+    // The hosted service was shut down and answers every request so. A collector of one's own may say it, too, when it
+    // takes nothing for now: never a fault of the events.
+    if said.to_ascii_lowercase().contains("ingest suspended") {
+        return Err(SendError::Unavailable { reason });
+    }
+    Err(match status.as_u16() {
+        401 | 403 | 404 => SendError::KeyRefused { reason },
+        408 | 425 | 429 | 300..=399 | 500..=599 => {
+            SendError::Passing { reason, retry_after: retry_after.and_then(parse_retry_after) }
+        }
+        _ => SendError::Rejected { reason },
+    })
+}
+
+/// `{"error":"…"}`'s text, else the beginning of the body.
+fn said(body: &str) -> String {
+    let error = Object::from_json(body).and_then(|answer| answer.get_str("error").map(std::borrow::Cow::into_owned));
+    let mut said = error.unwrap_or_else(|| body.trim().to_owned());
+    said.truncate(said.floor_char_boundary(LONGEST_REASON));
+    said
+}
+
+/// The seconds of a `Retry-After`, or how long until its date (RFC 9110, 10.2.3).
+fn parse_retry_after(value: &str) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = time::OffsetDateTime::parse(value, &time::format_description::well_known::Rfc2822).ok()?;
+    Some(Duration::try_from(at - time::OffsetDateTime::now_utc()).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: &str) -> Result<(), SendError> {
+        classify(StatusCode::from_u16(status).expect("a status"), None, body)
+    }
+
+    #[test]
+    fn each_answer_says_what_to_do() {
+        assert_eq!(answer(200, r#"{"ok":true}"#), Ok(()));
+        assert_eq!(answer(204, ""), Ok(()));
+        for passing in [301, 302, 408, 425, 429, 500, 502, 503, 504] {
+            assert!(matches!(answer(passing, ""), Err(SendError::Passing { .. })), "{passing}");
+        }
+        for refused in [401, 403, 404] {
+            assert!(matches!(answer(refused, ""), Err(SendError::KeyRefused { .. })), "{refused}");
+        }
+        for rejected in [400, 413, 422] {
+            assert!(matches!(answer(rejected, r#"{"error":"bad"}"#), Err(SendError::Rejected { .. })), "{rejected}");
+        }
+    }
+
+    #[test]
+    fn a_suspended_koala_is_unavailable_and_not_a_bad_payload() {
+        let suspended = answer(400, r#"{"error":"Koala ingest suspended"}"#);
+        assert_eq!(suspended, Err(SendError::Unavailable { reason: "400: Koala ingest suspended".to_owned() }));
+    }
+
+    #[test]
+    fn retry_after_is_read_in_seconds_and_as_a_date() {
+        assert_eq!(parse_retry_after("7"), Some(Duration::from_secs(7)));
+        assert_eq!(parse_retry_after("Fri, 31 Dec 1999 23:59:59 GMT"), Some(Duration::ZERO));
+        assert!(
+            parse_retry_after("Fri, 31 Dec 2100 23:59:59 GMT")
+                .is_some_and(|wait| wait > Duration::from_secs(1_000_000))
+        );
+        assert_eq!(parse_retry_after("soon"), None);
+    }
+
+    #[test]
+    fn a_long_answer_is_cut_between_characters() {
+        let Err(SendError::Rejected { reason }) = answer(400, &"é".repeat(1000)) else { panic!("rejected") };
+        assert!(reason.len() < 320);
+    }
+}

@@ -1,0 +1,31 @@
+//! The core of the Koala destination for Segment.
+//!
+//! Modules in the order of an event's way:
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`intake`] | an HTTP request of Segment's → proof, events, one message for each (event, mapping) → the answer |
+//! | [`segment`] | Segment's side: the event, the webhook signature, triggers, actions and their mappings |
+//! | [`message`] | what stands in the queue between intake and delivery |
+//! | [`koala`] | Koala's side: the visitor's identity, the entry, the batch request, the client and what an answer means |
+//! | [`delivery`] | a batch of messages → mapped, grouped by visitor, sent → one outcome for each message |
+//! | [`settings`] | the parameter tree: read, validated whole, cached |
+//! | [`environment`] | the environment variables: every setting of a function, read in one place |
+//! | [`telemetry`] | the logs |
+//! | `aws` (feature) | the adapters to AWS: Parameter Store, SQS, the events of API Gateway and SQS |
+//!
+//! Decisions are pure functions. What does I/O stands behind three small traits: [`settings::ParameterSource`],
+//! [`intake::Outbox`] and [`koala::Collector`], each with an AWS (or HTTP) and an embedded implementation.
+
+#[cfg(feature = "aws")]
+pub mod aws;
+pub mod clock;
+pub mod delivery;
+pub mod environment;
+pub mod intake;
+pub mod json;
+pub mod koala;
+pub mod message;
+pub mod segment;
+pub mod settings;
+pub mod telemetry;

@@ -1,0 +1,151 @@
+//! What stands in a queue between intake and delivery: one event for one mapping, as JSON.
+//!
+//! `{"mapping":"track-event","received_at":"…","request_id":"…","event":{…}}`. The mapping is named, not applied: after
+//! a wrong mapping is mended, a redrive of the dead letters maps again.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use thiserror::Error;
+
+use crate::json::ObjectWriter;
+use crate::segment::{Action, Event};
+
+/// A message for a queue, ready to send.
+#[derive(Debug, Clone)]
+pub struct OutgoingMessage {
+    /// The queue it is for.
+    pub queue: Queue,
+    /// JSON, in the characters that SQS takes.
+    pub body: String,
+}
+
+/// The queues that intake writes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Queue {
+    /// The queue of an action's function.
+    Action(Action),
+    /// Events that were rejected, kept to be looked at.
+    Rejected,
+}
+
+/// A message as a consumer reads it.
+#[derive(Debug, Deserialize)]
+pub struct Message<'a> {
+    /// The name of the mapping that took the event.
+    #[serde(borrow)]
+    pub mapping: Cow<'a, str>,
+    /// When intake took the event, RFC 3339.
+    #[serde(borrow)]
+    pub received_at: Cow<'a, str>,
+    /// The request that brought it, for the logs.
+    #[serde(borrow, default)]
+    pub request_id: Cow<'a, str>,
+    /// The event, byte for byte.
+    #[serde(borrow)]
+    pub event: &'a RawValue,
+}
+
+/// A message that no intake wrote.
+#[derive(Debug, Error)]
+#[error("the message is not one of dispatch's: {0}")]
+pub struct ReadMessageError(#[from] serde_json::Error);
+
+impl<'a> Message<'a> {
+    /// Reads a message's body.
+    ///
+    /// # Errors
+    /// When it has another form; such a message can never be delivered.
+    pub fn parse(body: &'a str) -> Result<Self, ReadMessageError> {
+        Ok(serde_json::from_str(body)?)
+    }
+}
+
+/// The message that takes `event` to the function of `action` under a mapping.
+#[must_use]
+pub fn accepted(
+    event: &Event<'_>,
+    action: Action,
+    mapping: &str,
+    received_at: &str,
+    request_id: &str,
+) -> OutgoingMessage {
+    let mut body = String::with_capacity(event.json().len() + 160);
+    let mut object = ObjectWriter::start(&mut body);
+    object.string("mapping", mapping);
+    object.string("received_at", received_at);
+    object.string("request_id", request_id);
+    object.raw("event", event.json());
+    object.end();
+    OutgoingMessage { queue: Queue::Action(action), body: in_characters_of_sqs(body) }
+}
+
+/// The most bytes of a rejected event that are kept; with its reason it stays far below what SQS takes for a message
+/// (1 MiB) and for a batch.
+const MOST_OF_A_REJECTED_EVENT: usize = 256 * 1024;
+
+/// The message that keeps a rejected event with its reason. Of one larger than 256 KiB the beginning is kept, as text.
+#[must_use]
+pub fn rejected(event: &RawValue, reason: &str, received_at: &str, request_id: &str) -> OutgoingMessage {
+    let json = event.get();
+    let mut body = String::with_capacity(json.len().min(MOST_OF_A_REJECTED_EVENT) + 256);
+    let mut object = ObjectWriter::start(&mut body);
+    object.string("reason", reason);
+    object.string("received_at", received_at);
+    object.string("request_id", request_id);
+    if json.len() <= MOST_OF_A_REJECTED_EVENT {
+        object.raw("event", json);
+    } else {
+        object.string("beginning", &json[..json.floor_char_boundary(MOST_OF_A_REJECTED_EVENT)]);
+    }
+    object.end();
+    OutgoingMessage { queue: Queue::Rejected, body: in_characters_of_sqs(body) }
+}
+
+/// SQS refuses a message with U+FFFE or U+FFFF in it
+/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>). In JSON both can only
+/// stand inside a string, so that an escape says the same.
+fn in_characters_of_sqs(json: String) -> String {
+    if json.contains(['\u{fffe}', '\u{ffff}']) {
+        json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
+    } else {
+        json
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(json: &str) -> &RawValue {
+        serde_json::from_str(json).expect("JSON")
+    }
+
+    #[test]
+    fn an_event_comes_out_of_the_queue_byte_for_byte() {
+        let json = r#"{"type":"track", "event":"A \u00e9", "properties":{"big":12345678901234567890.10}}"#;
+        let event = Event::parse(raw(json)).expect("an event");
+        let sent = accepted(&event, Action::TrackEvent, "my \"mapping\"", "2026-01-01T00:00:00.000Z", "r-1");
+        let read = Message::parse(&sent.body).expect("a message");
+        assert_eq!((read.mapping.as_ref(), read.event.get()), ("my \"mapping\"", json));
+    }
+
+    #[test]
+    fn characters_that_sqs_refuses_are_escaped() {
+        let json = "{\"type\":\"track\",\"event\":\"a\u{ffff}b\u{fffe}\"}";
+        let event = Event::parse(raw(json)).expect("an event");
+        let sent = accepted(&event, Action::TrackEvent, "m", "", "");
+        assert!(!sent.body.contains(['\u{fffe}', '\u{ffff}']));
+        let read: serde_json::Value = serde_json::from_str(&sent.body).expect("JSON");
+        assert_eq!(read["event"]["event"], "a\u{ffff}b\u{fffe}");
+    }
+
+    #[test]
+    fn a_huge_rejected_event_keeps_its_beginning() {
+        let json = format!("\"{}\"", "é".repeat(MOST_OF_A_REJECTED_EVENT));
+        let sent = rejected(raw(&json), "too large", "", "");
+        assert!(sent.body.len() < MOST_OF_A_REJECTED_EVENT + 1024);
+        assert!(serde_json::from_str::<serde_json::Value>(&sent.body).is_ok());
+    }
+}

@@ -1,0 +1,44 @@
+//! The two actions of Segment's Koala destination.
+
+use std::fmt;
+
+use serde::Deserialize;
+
+/// What is done with an event: the destination's two actions, each with a function and a queue of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// *Identify Visitor*: the event's traits become the visitor's.
+    IdentifyVisitor,
+    /// *Track Event*: an event name with its properties joins the visitor's timeline.
+    TrackEvent,
+}
+
+impl Action {
+    /// Both actions.
+    pub const ALL: [Self; 2] = [Self::IdentifyVisitor, Self::TrackEvent];
+
+    /// The name in settings, logs and queues: `identify-visitor` or `track-event`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::IdentifyVisitor => "identify-visitor",
+            Self::TrackEvent => "track-event",
+        }
+    }
+
+    /// The trigger of Segment's preset for this action.
+    #[must_use]
+    pub fn preset_trigger(self) -> &'static str {
+        match self {
+            Self::IdentifyVisitor => "type = \"identify\"",
+            Self::TrackEvent => "type = \"track\"",
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}

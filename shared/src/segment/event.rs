@@ -1,0 +1,149 @@
+//! One event of Segment's, as the [Segment spec](https://segment.com/docs/connections/spec/common/) writes it.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+use sha1::{Digest, Sha1};
+use thiserror::Error;
+
+use crate::json::{self, Kind, Object};
+
+/// The largest event that Segment's tracking API takes: 32 KB
+/// (<https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/#max-request-size>).
+pub const LARGEST_EVENT_BYTES: usize = 32 * 1024;
+
+/// The longest message id that is passed on as it came; Segment's own have 36 to 60 characters.
+const LONGEST_MESSAGE_ID: usize = 256;
+
+/// An event whose fields are still the bytes that came in.
+#[derive(Debug, Clone)]
+pub struct Event<'a> {
+    raw: &'a RawValue,
+    fields: Object<'a>,
+    kind: Cow<'a, str>,
+    message_id: Cow<'a, str>,
+}
+
+/// Why some JSON is no event. Every one of them is final: the same bytes can never be one.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum EventError {
+    /// A number, a string, an array …
+    #[error("an event is an object, this is {0}")]
+    NotAnObject(Kind),
+    /// No `type` at all.
+    #[error("`type` is missing: it says what the event is (track, identify, page, screen, group, alias)")]
+    TypeMissing,
+    /// A `type` that is no string.
+    #[error("`type` is {0}, not a string")]
+    TypeNotAString(Kind),
+    /// More bytes than Segment sends.
+    #[error("the event has {bytes} bytes, and {limit} is the most that Segment takes for one")]
+    TooLarge {
+        /// The event's size.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+}
+
+impl<'a> Event<'a> {
+    /// Reads one event: an object with a `type`, at most [`LARGEST_EVENT_BYTES`] long.
+    ///
+    /// # Errors
+    /// When `raw` is not that; an event that is refused here can never be taken.
+    pub fn parse(raw: &'a RawValue) -> Result<Self, EventError> {
+        let bytes = raw.get().len();
+        if bytes > LARGEST_EVENT_BYTES {
+            return Err(EventError::TooLarge { bytes, limit: LARGEST_EVENT_BYTES });
+        }
+        let fields = Object::from_raw(raw).ok_or_else(|| EventError::NotAnObject(json::kind(raw)))?;
+        let kind = match fields.get_present("type") {
+            None => return Err(EventError::TypeMissing),
+            Some(value) => json::string(value).ok_or_else(|| EventError::TypeNotAString(json::kind(value)))?,
+        };
+        let message_id = message_id(&fields, raw);
+        Ok(Self { raw, fields, kind, message_id })
+    }
+
+    /// The event's `type`: `track`, `identify`, `page`, …
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// The event's `messageId`. One that has none gets an id made from its bytes, so that the same event sent twice
+    /// has the same id.
+    #[must_use]
+    pub fn message_id(&self) -> &str {
+        &self.message_id
+    }
+
+    /// The event's own fields.
+    #[must_use]
+    pub fn fields(&self) -> &Object<'a> {
+        &self.fields
+    }
+
+    /// The event as it came.
+    #[must_use]
+    pub fn json(&self) -> &'a str {
+        self.raw.get()
+    }
+
+    /// Whether analytics.js in the visitor's browser sent it (`context.library.name`).
+    #[must_use]
+    pub fn is_from_analytics_js(&self) -> bool {
+        self.fields
+            .get_object("context")
+            .and_then(|context| context.get_object("library"))
+            .and_then(|library| library.get_str("name"))
+            .is_some_and(|name| name == "analytics.js")
+    }
+}
+
+/// The id of an event that may not be readable otherwise: for the answer that names a rejected one.
+#[must_use]
+pub fn message_id_of(raw: &RawValue) -> Option<String> {
+    Object::from_raw(raw)?.get_str("messageId").filter(|id| id.len() <= LONGEST_MESSAGE_ID).map(Cow::into_owned)
+}
+
+fn message_id<'a>(fields: &Object<'a>, raw: &RawValue) -> Cow<'a, str> {
+    match fields.get_str("messageId") {
+        Some(id) if !id.trim().is_empty() && id.len() <= LONGEST_MESSAGE_ID => id,
+        _ => Cow::Owned(format!("sha1-{:x}", HexDigest(Sha1::digest(raw.get()).as_slice()))),
+    }
+}
+
+struct HexDigest<'a>(&'a [u8]);
+
+impl std::fmt::LowerHex for HexDigest<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(json: &str) -> &RawValue {
+        serde_json::from_str(json).expect("JSON")
+    }
+
+    #[test]
+    fn an_event_without_an_id_gets_the_same_one_each_time() {
+        let id = |json| Event::parse(raw(json)).expect("an event").message_id().to_owned();
+        assert_eq!(id(r#"{"type":"track","event":"A"}"#), id(r#"{"type":"track","event":"A"}"#));
+        assert_ne!(id(r#"{"type":"track","event":"A"}"#), id(r#"{"type":"track","event":"B"}"#));
+    }
+
+    #[test]
+    fn what_is_no_event_says_why() {
+        let why = |json| Event::parse(raw(json)).expect_err("no event").to_string();
+        assert_eq!(why("5"), "an event is an object, this is a number");
+        assert!(why("{}").starts_with("`type` is missing"));
+        assert_eq!(why(r#"{"type":["track"]}"#), "`type` is an array, not a string");
+        let large = format!(r#"{{"type":"track","event":"{}"}}"#, "x".repeat(LARGEST_EVENT_BYTES));
+        assert!(why(&large).contains("32768 is the most"));
+    }
+}

@@ -1,0 +1,186 @@
+//! Settings that stay fresh: read once, served from memory, refreshed in one call however many wait.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+use tokio::sync::Mutex;
+
+use super::{InvalidSettings, ParameterSource, Settings, SourceError};
+
+/// How long after a failed refresh the next is tried, so that an outage of the source is not met with a call an event.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
+
+/// The settings, cached for a time to live.
+#[derive(Debug)]
+pub struct SettingsCache<S> {
+    source: S,
+    time_to_live: Duration,
+    cached: RwLock<Cached>,
+    /// Held while the source is read: those who wait for it find the fresh settings when they get it.
+    refreshing: Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct Cached {
+    settings: Option<Arc<Settings>>,
+    fresh_until: Option<Instant>,
+}
+
+/// There are no settings to serve with: passing, since the source may come back or the tree be mended.
+#[derive(Debug, Error)]
+pub enum SettingsUnavailable {
+    /// The source cannot be read, and nothing was read before.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The tree is not valid, and nothing valid was read before.
+    #[error("the settings are not valid: {0}")]
+    Invalid(#[from] InvalidSettings),
+    /// A refresh failed a moment ago, and nothing was read before.
+    #[error("the settings could not be read a moment ago; the next try is within {} s", PAUSE_AFTER_FAILURE.as_secs())]
+    Lately,
+}
+
+impl<S: ParameterSource> SettingsCache<S> {
+    /// A cache over `source`; nothing is read yet.
+    pub fn new(source: S, time_to_live: Duration) -> Self {
+        Self { source, time_to_live, cached: RwLock::default(), refreshing: Mutex::new(()) }
+    }
+
+    /// The settings: from memory while they are fresh, else read anew. When that fails the last good ones serve on.
+    ///
+    /// # Errors
+    /// Only when no good settings were ever read.
+    pub async fn current(&self) -> Result<Arc<Settings>, SettingsUnavailable> {
+        if let Some(fresh) = self.fresh() {
+            return Ok(fresh);
+        }
+        let _one_at_a_time = self.refreshing.lock().await;
+        if let Some(fresh) = self.fresh() {
+            return Ok(fresh);
+        }
+        if self.failed_lately() {
+            return Err(SettingsUnavailable::Lately);
+        }
+        self.refresh().await
+    }
+
+    /// The settings read anew, when `stale` did not serve: Koala refused its key, or it lacks a mapping. Many who ask at
+    /// once cost one read.
+    ///
+    /// # Errors
+    /// When they cannot be read; `stale` is then the best there is.
+    pub async fn read_anew(&self, stale: &Arc<Settings>) -> Result<Arc<Settings>, SettingsUnavailable> {
+        let _one_at_a_time = self.refreshing.lock().await;
+        match self.last_good() {
+            Some(newer) if !Arc::ptr_eq(&newer, stale) => Ok(newer),
+            _ => self.read().await,
+        }
+    }
+
+    async fn refresh(&self) -> Result<Arc<Settings>, SettingsUnavailable> {
+        match (self.read().await, self.last_good()) {
+            (Err(error), Some(last_good)) => {
+                tracing::warn!(%error, "settings not refreshed; the last good ones serve on");
+                Ok(last_good)
+            }
+            (read, _) => read,
+        }
+    }
+
+    async fn read(&self) -> Result<Arc<Settings>, SettingsUnavailable> {
+        let read = match self.source.read().await {
+            Ok(parameters) => Settings::from_parameters(&parameters).map(Arc::new).map_err(SettingsUnavailable::from),
+            Err(error) => Err(error.into()),
+        };
+        let mut cached = self.cached.write().unwrap_or_else(PoisonError::into_inner);
+        cached.fresh_until = Some(Instant::now() + if read.is_ok() { self.time_to_live } else { PAUSE_AFTER_FAILURE });
+        if let Ok(settings) = &read {
+            cached.settings = Some(Arc::clone(settings));
+        }
+        read
+    }
+
+    fn fresh(&self) -> Option<Arc<Settings>> {
+        let cached = self.cached.read().unwrap_or_else(PoisonError::into_inner);
+        cached.settings.clone().filter(|_| cached.fresh_until.is_some_and(|until| Instant::now() < until))
+    }
+
+    fn failed_lately(&self) -> bool {
+        let cached = self.cached.read().unwrap_or_else(PoisonError::into_inner);
+        cached.settings.is_none() && cached.fresh_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    fn last_good(&self) -> Option<Arc<Settings>> {
+        self.cached.read().unwrap_or_else(PoisonError::into_inner).settings.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::settings::Parameter;
+
+    /// A source that counts its reads and gives a new key with each, or fails while `down`.
+    #[derive(Default)]
+    struct Counting {
+        reads: AtomicUsize,
+        down: std::sync::atomic::AtomicBool,
+    }
+
+    impl ParameterSource for &Counting {
+        async fn read(&self) -> Result<Vec<Parameter>, SourceError> {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            let read = self.reads.fetch_add(1, Ordering::SeqCst);
+            if self.down.load(Ordering::SeqCst) {
+                return Err(SourceError { place: "/tree".to_owned(), reason: "away".to_owned() });
+            }
+            Ok(vec![Parameter { name: "public-api-key".to_owned(), value: format!("pk_{read}") }])
+        }
+    }
+
+    fn key(settings: Result<Arc<Settings>, SettingsUnavailable>) -> String {
+        settings.expect("settings").public_api_key().as_str().to_owned()
+    }
+
+    #[tokio::test]
+    async fn many_who_wait_cost_one_read() {
+        let source = Counting::default();
+        let cache = SettingsCache::new(&source, Duration::from_mins(5));
+        futures_util::future::join_all((0..50).map(|_| cache.current())).await;
+        assert_eq!(source.reads.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn the_last_good_settings_serve_on_when_a_refresh_fails() {
+        let source = Counting::default();
+        let cache = SettingsCache::new(&source, Duration::ZERO);
+        assert_eq!(key(cache.current().await), "pk_0");
+        source.down.store(true, Ordering::SeqCst);
+        assert_eq!(key(cache.current().await), "pk_0");
+        assert_eq!(source.reads.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn a_source_that_is_down_is_not_asked_for_every_event() {
+        let source = Counting::default();
+        source.down.store(true, Ordering::SeqCst);
+        let cache = SettingsCache::new(&source, Duration::from_mins(5));
+        for _ in 0..10 {
+            cache.current().await.expect_err("no settings");
+        }
+        assert_eq!(source.reads.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn a_refused_key_is_read_anew_once_for_all_who_were_refused() {
+        let source = Counting::default();
+        let cache = SettingsCache::new(&source, Duration::from_mins(5));
+        let refused = cache.current().await.expect("settings");
+        let after = futures_util::future::join_all((0..10).map(|_| cache.read_anew(&refused))).await;
+        assert!(after.into_iter().all(|settings| key(settings) == "pk_1"));
+        assert_eq!(source.reads.load(Ordering::SeqCst), 2);
+    }
+}

@@ -1,0 +1,74 @@
+//! The parameter tree as a directory of files, for the set on one machine.
+
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use super::{Parameter, ParameterSource, SourceError};
+
+/// A directory whose files are the parameters: `public-api-key`, `mappings/checkout.json`, …
+///
+/// A file's name without `.json` or `.txt` is the parameter's; one line break at the end of a value does not count.
+/// Hidden files are passed over.
+#[derive(Debug, Clone)]
+pub struct ParameterDirectory {
+    root: PathBuf,
+}
+
+impl ParameterDirectory {
+    /// The tree below `root`.
+    #[must_use]
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    fn read_now(&self) -> io::Result<Vec<Parameter>> {
+        let mut parameters = Vec::new();
+        collect(&self.root, "", &mut parameters)?;
+        parameters.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(parameters)
+    }
+}
+
+impl ParameterSource for ParameterDirectory {
+    async fn read(&self) -> Result<Vec<Parameter>, SourceError> {
+        // A few small files; handing them to another thread would cost more than reading them.
+        self.read_now()
+            .map_err(|error| SourceError { place: self.root.display().to_string(), reason: error.to_string() })
+    }
+}
+
+fn collect(directory: &Path, prefix: &str, parameters: &mut Vec<Parameter>) -> io::Result<()> {
+    let named = |error: io::Error, path: &Path| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    for entry in fs::read_dir(directory).map_err(|error| named(error, directory))? {
+        let path = entry?.path();
+        let Some(file) = path.file_name().and_then(|name| name.to_str()).filter(|name| !name.starts_with('.')) else {
+            continue;
+        };
+        if path.is_dir() {
+            collect(&path, &format!("{prefix}{file}/"), parameters)?;
+            continue;
+        }
+        let name = file.strip_suffix(".json").or_else(|| file.strip_suffix(".txt")).unwrap_or(file);
+        let value = fs::read_to_string(&path).map_err(|error| named(error, &path))?;
+        let value = value.strip_suffix('\n').map_or(value.as_str(), |value| value.strip_suffix('\r').unwrap_or(value));
+        parameters.push(Parameter { name: format!("{prefix}{name}"), value: value.to_owned() });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_parameters_and_folders_are_paths() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::create_dir(folder.path().join("mappings")).expect("a folder");
+        fs::write(folder.path().join("public-api-key"), "pk_1\n").expect("a file");
+        fs::write(folder.path().join(".hidden"), "x").expect("a file");
+        fs::write(folder.path().join("mappings/checkout.json"), "{}").expect("a file");
+        let read = ParameterDirectory::new(folder.path()).read_now().expect("parameters");
+        let read: Vec<_> = read.iter().map(|p| (p.name.as_str(), p.value.as_str())).collect();
+        assert_eq!(read, [("mappings/checkout", "{}"), ("public-api-key", "pk_1")]);
+    }
+}

@@ -1,0 +1,53 @@
+//! The logs: JSON lines for functions, plain lines for people. Never a secret, an email, an IP or event data in them.
+
+use std::panic;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+use crate::settings::SettingsUnavailable;
+
+/// What is logged where `RUST_LOG` says nothing: our own events from `info` on, others' from `warn` on. The HTTP and AWS
+/// crates log whole requests at `debug`, so that level is never a default.
+const DEFAULT_FILTER: &str = "warn,koala_destination=info,koala=info";
+
+/// JSON lines on standard output, where Lambda takes them; for the functions.
+pub fn init_json() {
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false)
+        .with_env_filter(filter())
+        .with_span_events(FmtSpan::NONE)
+        .init();
+    log_panics();
+}
+
+/// Plain lines on standard error, coloured on a terminal; for the `koala` command.
+pub fn init_plain(coloured: bool) {
+    tracing_subscriber::fmt()
+        .with_env_filter(filter())
+        .with_ansi(coloured)
+        .with_target(false)
+        .with_writer(std::io::stderr)
+        .init();
+    log_panics();
+}
+
+/// Says that a function begins without settings: it serves all the same, and tries again with the first event.
+pub fn no_settings_at_init(error: &SettingsUnavailable) {
+    tracing::error!(%error, "no settings at init; the first event tries again");
+}
+
+fn filter() -> EnvFilter {
+    EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER))
+}
+
+/// Logs the place of a panic, not its message: that may repeat a piece of an event.
+fn log_panics() {
+    panic::set_hook(Box::new(|panicked| {
+        let place = panicked.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "panic");
+    }));
+}
