@@ -1,1 +1,67 @@
-fn main() {}
+//! `koala`: the Koala destination for Segment, the whole set on one machine.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`up`], [`demo`], [`send`] | the commands |
+//! | [`set`] | the parts of `koala up`, started and ended together |
+//! | [`gateway`] | HTTP: the intake routes, the collector's, the API |
+//! | [`consumer`] | takes batches from the queues and delivers them, as Lambda's event source mapping would |
+//! | [`collector`] | Koala's collection API, its rules held strictly |
+//! | [`store`] | the queues and what the collector has, in one SQLite file |
+//! | [`fixtures`] | events from files |
+
+mod collector;
+mod consumer;
+mod demo;
+mod fixtures;
+mod gateway;
+mod send;
+mod set;
+mod store;
+mod up;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::{Parser, Subcommand};
+use koala_destination::telemetry;
+
+/// The Koala destination for Segment, on this machine.
+#[derive(Parser)]
+#[command(name = "koala", version, arg_required_else_help = true)]
+struct Command {
+    #[command(subcommand)]
+    command: Subcommands,
+}
+
+#[derive(Subcommand)]
+enum Subcommands {
+    /// Run the whole set: gateway, queues, functions, collector, in one process.
+    Up(up::Options),
+    /// Send events from files, signed as Segment signs them.
+    Send(send::Options),
+    /// Start a set, send the fixtures, show the visitors that arrive, and end.
+    Demo(demo::Options),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let command = Command::parse();
+    telemetry::init_plain(std::io::stderr().is_terminal());
+    let ended = match command.command {
+        Subcommands::Up(options) => up::run(options).await,
+        Subcommands::Send(options) => send::run(options).await,
+        Subcommands::Demo(options) => demo::run(options).await,
+    };
+    ended.unwrap_or_else(|error| {
+        eprintln!("koala: {error:#}");
+        ExitCode::from(2)
+    })
+}
+
+/// Milliseconds since 1970.
+fn now_milliseconds() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

@@ -23,3 +23,10 @@ pub fn milliseconds(text: &str) -> Option<i64> {
     let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
     i64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok()
 }
+
+/// A point in time from milliseconds since 1970, as `2026-03-04T05:06:07.891Z`.
+#[must_use]
+pub fn from_milliseconds(milliseconds: i64) -> String {
+    let nanoseconds = i128::from(milliseconds) * 1_000_000;
+    OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).map(format).unwrap_or_default()
+}

@@ -11,6 +11,7 @@
 //! | [`delivery`] | a batch of messages → mapped, grouped by visitor, sent → one outcome for each message |
 //! | [`settings`] | the parameter tree: read, validated whole, cached |
 //! | [`environment`] | the environment variables: every setting of a function, read in one place |
+//! | [`http_client`] | what every HTTP client of ours has in common: TLS, the resolver |
 //! | [`telemetry`] | the logs |
 //! | `aws` (feature) | the adapters to AWS: Parameter Store, SQS, the events of API Gateway and SQS |
 //!
@@ -22,6 +23,7 @@ pub mod aws;
 pub mod clock;
 pub mod delivery;
 pub mod environment;
+pub mod http_client;
 pub mod intake;
 pub mod json;
 pub mod koala;

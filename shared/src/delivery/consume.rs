@@ -71,7 +71,7 @@ pub async fn consume<'m, S: ParameterSource, C: Collector, Q: SourceQueue>(
         // Reasons of mapping name fields and types only; what Koala said may repeat the event, and stays in the letter.
         tracing::error!(
             function = action.name(),
-            message = letter.message.id,
+            queue_message_id = letter.message.id,
             mapping = letter.reason.mapping,
             reason = letter.reason.reason,
             "message to the dead letters"

@@ -85,11 +85,10 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
         let (prepared, settings) = self.prepare(messages, settings, &mut outcomes).await;
         let visitors = group::by_visitor(prepared.entries);
 
-        let sent: Vec<Vec<(usize, send::Sent)>> = stream::iter(&visitors)
-            .map(|visitor| self.send_visitor(visitor, &settings, deadline))
-            .buffer_unordered(self.options.concurrent_requests.max(1))
-            .collect()
-            .await;
+        // Futures do nothing until they are polled: collected first, so that none borrows the iterator.
+        let sends: Vec<_> = visitors.iter().map(|visitor| self.send_visitor(visitor, &settings, deadline)).collect();
+        let sent: Vec<Vec<(usize, send::Sent)>> =
+            stream::iter(sends).buffer_unordered(self.options.concurrent_requests.max(1)).collect().await;
 
         for (index, sent) in sent.into_iter().flatten() {
             outcomes[index] = Some(match sent {

@@ -2,16 +2,15 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::Url;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect;
 use thiserror::Error;
 
 use super::collector::{Collector, SendError, classify};
+use crate::http_client::{self, BuildClientError, HostNotFound};
 use crate::settings::PublicApiKey;
 
 /// Koala accepts a request without a User-Agent and throws it away.
@@ -71,26 +70,19 @@ pub struct KoalaClient {
     url: KoalaUrl,
 }
 
-/// The client cannot be built: a fault of the build, not of the settings.
-#[derive(Debug, Error)]
-#[error("the HTTP client cannot be built: {0}")]
-pub struct BuildClientError(String);
-
 impl KoalaClient {
     /// A client for the collector at `url`: 2 s to connect, 10 s for a whole request, no redirects followed.
     ///
     /// # Errors
     /// When TLS cannot be set up.
     pub fn new(url: KoalaUrl) -> Result<Self, BuildClientError> {
-        let http = reqwest::Client::builder()
+        let http = http_client::builder()?
             .user_agent(USER_AGENT)
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(REQUEST_TIMEOUT)
             .redirect(redirect::Policy::none())
-            .dns_resolver(SystemResolver)
-            .tls_backend_preconfigured(tls()?)
             .build()
-            .map_err(|error| BuildClientError(error.to_string()))?;
+            .map_err(BuildClientError::from)?;
         Ok(Self { http, url })
     }
 
@@ -99,17 +91,6 @@ impl KoalaClient {
     pub fn url(&self) -> &KoalaUrl {
         &self.url
     }
-}
-
-/// TLS on ring, the provider of the AWS SDK's client too, with the roots of Mozilla's store linked in: reading the
-/// platform's from about 150 files would cost a cold start 2 ms.
-fn tls() -> Result<rustls::ClientConfig, BuildClientError> {
-    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| BuildClientError(error.to_string()))?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
 impl Collector for KoalaClient {
@@ -157,27 +138,6 @@ fn causes<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (
 
 fn innermost<'e>(error: &'e (dyn StdError + 'static)) -> &'e (dyn StdError + 'static) {
     causes(error).last().unwrap_or(error)
-}
-
-/// The system's resolver, with an error of its own, so that a host name that is gone can be told from a host that is down.
-struct SystemResolver;
-
-#[derive(Debug, Error)]
-#[error("the host name {0} cannot be resolved")]
-struct HostNotFound(String);
-
-impl Resolve for SystemResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let host = name.as_str().to_owned();
-            // The port is put in by the caller.
-            let found = tokio::net::lookup_host((host.as_str(), 0)).await.map(Iterator::collect::<Vec<_>>);
-            match found {
-                Ok(addresses) => Ok(Box::new(addresses.into_iter()) as Addrs),
-                Err(_) => Err(HostNotFound(host).into()),
-            }
-        })
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What Koala may answer, and what follows from it.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::time::Duration;
 
@@ -8,6 +9,9 @@ use thiserror::Error;
 
 use crate::json::Object;
 use crate::settings::PublicApiKey;
+
+/// The `code` of an answer that refuses the key.
+pub const UNKNOWN_KEY: &str = "unknown_key";
 
 /// The longest part of an answer that is kept as a reason.
 const LONGEST_REASON: usize = 300;
@@ -60,12 +64,17 @@ pub fn classify(status: StatusCode, retry_after: Option<&str>, body: &str) -> Re
     if status.is_success() {
         return Ok(());
     }
-    let said = said(body);
+    let answer = Object::from_json(body).unwrap_or_default();
+    let said = said(&answer, body);
     let reason = if said.is_empty() { status.as_u16().to_string() } else { format!("{}: {said}", status.as_u16()) };
     // The hosted service was shut down and answers every request so. A collector of one's own may say it, too, when it
     // takes nothing for now: never a fault of the events.
     if said.to_ascii_lowercase().contains("ingest suspended") {
         return Err(SendError::Unavailable { reason });
+    }
+    // The embedded collector answers 400 to all that is wrong with a request, and tells the key by its code.
+    if answer.get_str("code").as_deref() == Some(UNKNOWN_KEY) {
+        return Err(SendError::KeyRefused { reason });
     }
     Err(match status.as_u16() {
         401 | 403 | 404 => SendError::KeyRefused { reason },
@@ -77,9 +86,8 @@ pub fn classify(status: StatusCode, retry_after: Option<&str>, body: &str) -> Re
 }
 
 /// `{"error":"…"}`'s text, else the beginning of the body.
-fn said(body: &str) -> String {
-    let error = Object::from_json(body).and_then(|answer| answer.get_str("error").map(std::borrow::Cow::into_owned));
-    let mut said = error.unwrap_or_else(|| body.trim().to_owned());
+fn said(answer: &Object<'_>, body: &str) -> String {
+    let mut said = answer.get_str("error").map_or_else(|| body.trim().to_owned(), Cow::into_owned);
     said.truncate(said.floor_char_boundary(LONGEST_REASON));
     said
 }
@@ -121,6 +129,12 @@ mod tests {
     fn a_suspended_koala_is_unavailable_and_not_a_bad_payload() {
         let suspended = answer(400, r#"{"error":"Koala ingest suspended"}"#);
         assert_eq!(suspended, Err(SendError::Unavailable { reason: "400: Koala ingest suspended".to_owned() }));
+    }
+
+    #[test]
+    fn a_key_refused_by_its_code_is_no_bad_payload() {
+        let refused = answer(400, r#"{"error":"no such key","code":"unknown_key"}"#);
+        assert!(matches!(refused, Err(SendError::KeyRefused { .. })));
     }
 
     #[test]

@@ -1,0 +1,103 @@
+//! `koala demo`: a set of its own, the fixtures sent to it, and the visitors that arrive.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use clap::Args;
+use tokio::time::sleep;
+
+use crate::fixtures;
+use crate::send::{Posted, Sender, bodies, secret};
+use crate::set::LocalSet;
+use crate::store::visitors::Visitor;
+
+/// The longest that deliveries may take on one machine.
+const LONGEST_DELIVERY: Duration = Duration::from_secs(30);
+
+#[derive(Args)]
+#[command(after_help = "Example:
+  koala demo
+  koala demo my-events.jsonl")]
+pub struct Options {
+    /// What to send: files or folders with events.
+    #[arg(default_values = ["tests/events", "tests/events/bad"], value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The parameter tree: a file each.
+    #[arg(long, default_value = "local/parameters", value_name = "DIR")]
+    parameters: PathBuf,
+    /// The file that keeps queues and visitors; what is in it is removed first.
+    #[arg(long, default_value = ".koala/demo.db", value_name = "FILE")]
+    data: PathBuf,
+}
+
+/// Runs the demonstration.
+pub async fn run(options: Options) -> Result<ExitCode> {
+    let fixtures = fixtures::read(&options.files)?;
+    remove(&options.data)?;
+    let set = LocalSet::start("127.0.0.1:0", &options.parameters, &options.data).await?;
+    println!("A set is up at {}. Sending {} events as Segment's webhook does:\n", set.url(), fixtures.len());
+
+    let sender = Sender::new(&format!("{}/v1/segment", set.url()), secret(None, &options.parameters)?)?;
+    let summary = sender.send_all(bodies(&fixtures, None), 4, Posted::print).await;
+    summary.print();
+
+    wait_until_delivered(&set).await?;
+    let (visitors, total) = set.visitors.list(0, 50).await?;
+    println!("\n{total} visitors arrived at the collector:\n");
+    print_visitors(&visitors);
+    let counts = set.queues.counts().await?;
+    println!("\nKept aside, with the reason: {} rejected at intake, {} dead letters.", counts.rejected, counts.dead);
+    println!("Run it for yourself with `cargo koala up`.");
+    set.stop().await;
+    Ok(if total == 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// The demonstration begins with nothing each time.
+fn remove(data: &Path) -> Result<()> {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut file = data.as_os_str().to_owned();
+        file.push(suffix);
+        match std::fs::remove_file(&file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                bail!("{} cannot be removed: {error}", Path::new(&file).display())
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+async fn wait_until_delivered(set: &LocalSet) -> Result<()> {
+    let begun = Instant::now();
+    loop {
+        let counts = set.queues.counts().await?;
+        if counts.waiting + counts.in_flight == 0 {
+            return Ok(());
+        }
+        if begun.elapsed() > LONGEST_DELIVERY {
+            bail!(
+                "{} messages are not delivered after {} s; the log above says why",
+                counts.waiting,
+                LONGEST_DELIVERY.as_secs()
+            );
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn print_visitors(visitors: &[Visitor]) {
+    println!("{:<40}{:>7}{:>11}  {:<26}traits", "visitor", "events", "identifies", "last seen");
+    for visitor in visitors {
+        let name = visitor.emails.first().or(visitor.profile_ids.first()).map_or("", String::as_str);
+        let traits: Vec<&str> = visitor.traits.keys().map(String::as_str).collect();
+        println!(
+            "{name:<40}{:>7}{:>11}  {:<26}{}",
+            visitor.events,
+            visitor.identifies,
+            visitor.last_seen,
+            traits.join(", ")
+        );
+    }
+}

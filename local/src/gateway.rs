@@ -1,0 +1,213 @@
+//! HTTP: the intake routes, the collector's routes and the API, on one port.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Path, Query, Request, State};
+use axum::http::header::{CONTENT_TYPE, USER_AGENT};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use koala_destination::intake::{self, Answer, IntakeOptions};
+use koala_destination::settings::{ParameterDirectory, SettingsCache};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::collector::{self, Refusal};
+use crate::store::StoreError;
+use crate::store::queues::Queues;
+use crate::store::visitors::{TimelineEntry, Visitor, Visitors};
+
+/// The most bytes of a batch request: 30 entries of the largest events, three times.
+const LARGEST_BATCH_BYTES: usize = 4 * 1024 * 1024;
+/// The most visitors or timeline entries in one answer.
+const LONGEST_PAGE: u32 = 1000;
+
+/// What the routes work with.
+#[derive(Clone)]
+pub struct Gateway {
+    /// The parameters.
+    pub settings: Arc<SettingsCache<ParameterDirectory>>,
+    /// Where intake puts its messages.
+    pub queues: Queues,
+    /// What the collector has.
+    pub visitors: Visitors,
+    /// What intake is told.
+    pub options: IntakeOptions,
+}
+
+/// The routes.
+pub fn router(gateway: Gateway) -> Router {
+    Router::new()
+        .route("/", get(index))
+        .route("/web/projects/{key}/batch", post(collect))
+        .route("/web/projects/{key}/auth", get(check_key))
+        .route("/api/visitors", get(list_visitors))
+        .route("/api/visitors/{id}", get(show_visitor))
+        .route("/api/queues", get(count_queues))
+        .fallback(take_in)
+        .with_state(gateway)
+}
+
+async fn index() -> &'static str {
+    "The Koala destination for Segment.\n\
+     POST /v1/segment          events from Segment's webhook\n\
+     GET  /api/visitors        the visitors that the collector has\n\
+     GET  /api/visitors/{id}   one of them with the timeline\n\
+     GET  /api/queues          how many messages wait, are in flight, dead, rejected\n"
+}
+
+/// Every other path is intake's, as in the AWS deployment.
+async fn take_in(State(gateway): State<Gateway>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let limit = gateway.options.max_body_bytes;
+    let Ok(body) = to_bytes(body, limit).await else {
+        return answer(Answer::body_too_large(declared_length(&head.headers).unwrap_or(limit + 1), limit));
+    };
+    let id = Uuid::from_u128(fastrand::u128(..)).to_string();
+    let request = intake::Request {
+        id: &id,
+        method: head.method.as_str(),
+        path: head.uri.path(),
+        headers: &head.headers,
+        body: &body,
+    };
+    answer(intake::handle(&request, &gateway.settings, &gateway.queues, gateway.options).await)
+}
+
+fn declared_length(headers: &HeaderMap) -> Option<usize> {
+    headers.get("content-length")?.to_str().ok()?.parse().ok()
+}
+
+fn answer(answer: Answer) -> Response {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, [(CONTENT_TYPE, "application/json")], answer.body).into_response()
+}
+
+async fn collect(
+    State(gateway): State<Gateway>,
+    Path(key): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, CollectorError> {
+    if headers.get(USER_AGENT).is_none_or(reqwest::header::HeaderValue::is_empty) {
+        return Err(Refusal::NoUserAgent.into());
+    }
+    is_our_key(&gateway, &key).await?;
+    let body = to_bytes(body, LARGEST_BATCH_BYTES).await.map_err(|error| Refusal::Form(error.to_string()))?;
+    gateway.visitors.keep(collector::read(&body)?).await?;
+    Ok(axum::Json(json!({"ok": true})).into_response())
+}
+
+async fn check_key(State(gateway): State<Gateway>, Path(key): Path<String>) -> Result<Response, CollectorError> {
+    is_our_key(&gateway, &key).await?;
+    Ok(axum::Json(json!({"ok": true})).into_response())
+}
+
+async fn is_our_key(gateway: &Gateway, key: &str) -> Result<(), CollectorError> {
+    let settings = gateway.settings.current().await.map_err(|error| CollectorError::Unavailable(error.to_string()))?;
+    if settings.public_api_key().as_str() == key { Ok(()) } else { Err(Refusal::UnknownKey.into()) }
+}
+
+/// What the collector answers to a request that it does not take: `{"error","code"}`.
+enum CollectorError {
+    Refused(Refusal),
+    Unavailable(String),
+}
+
+impl From<Refusal> for CollectorError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<StoreError> for CollectorError {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+impl IntoResponse for CollectorError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Refused(refusal) => {
+                let body = json!({"error": refusal.to_string(), "code": refusal.code()});
+                (StatusCode::BAD_REQUEST, axum::Json(body)).into_response()
+            }
+            Self::Unavailable(reason) => {
+                tracing::error!(reason, "the collector cannot keep a request");
+                let body = json!({"error": "the collector cannot keep this now", "code": "unavailable"});
+                (StatusCode::SERVICE_UNAVAILABLE, axum::Json(body)).into_response()
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Page {
+    #[serde(default)]
+    offset: u32,
+    #[serde(default = "default_limit")]
+    limit: u32,
+}
+
+fn default_limit() -> u32 {
+    100
+}
+
+#[derive(Serialize)]
+struct VisitorList {
+    total: i64,
+    visitors: Vec<Visitor>,
+}
+
+#[derive(Serialize)]
+struct VisitorPage {
+    #[serde(flatten)]
+    visitor: Visitor,
+    timeline: Vec<TimelineEntry>,
+}
+
+async fn list_visitors(State(gateway): State<Gateway>, Query(page): Query<Page>) -> Result<Response, ApiError> {
+    let (visitors, total) = gateway.visitors.list(page.offset, page.limit.min(LONGEST_PAGE)).await?;
+    Ok(axum::Json(VisitorList { total, visitors }).into_response())
+}
+
+async fn show_visitor(
+    State(gateway): State<Gateway>,
+    Path(id): Path<i64>,
+    Query(page): Query<Page>,
+) -> Result<Response, ApiError> {
+    match gateway.visitors.timeline(id, page.limit.min(LONGEST_PAGE)).await? {
+        Some((visitor, timeline)) => Ok(axum::Json(VisitorPage { visitor, timeline }).into_response()),
+        None => Err(ApiError::NoSuchVisitor(id)),
+    }
+}
+
+async fn count_queues(State(gateway): State<Gateway>) -> Result<Response, ApiError> {
+    Ok(axum::Json(gateway.queues.counts().await?).into_response())
+}
+
+/// What the API answers when it cannot: `{"error":{"code","message"}}`, as intake does.
+enum ApiError {
+    NoSuchVisitor(i64),
+    Store(StoreError),
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, code, message) = match self {
+            Self::NoSuchVisitor(id) => (StatusCode::NOT_FOUND, "not_found", format!("no visitor has the id {id}")),
+            Self::Store(error) => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", error.to_string()),
+        };
+        (status, axum::Json(json!({"error": {"code": code, "message": message}}))).into_response()
+    }
+}

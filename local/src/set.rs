@@ -1,0 +1,133 @@
+//! The whole set in one process: started together, ended together.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use koala_destination::delivery::Delivery;
+use koala_destination::environment;
+use koala_destination::koala::{KoalaClient, KoalaUrl};
+use koala_destination::segment::Action;
+use koala_destination::settings::{ParameterDirectory, SettingsCache};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::consumer;
+use crate::gateway::{self, Gateway};
+use crate::store::Store;
+use crate::store::queues::Queues;
+use crate::store::visitors::Visitors;
+
+/// The first delay of a message that failed. Looking into the queue costs nothing here, so it is shorter than on AWS.
+const FIRST_DELAY_SECONDS: u64 = 2;
+/// How many batches of an action are under way at once: one that waits for Koala does not hold up the others.
+const CONSUMERS_PER_ACTION: usize = 4;
+/// How long an end waits for what is under way. What is not done by then is delivered after the next start.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A running set.
+pub struct LocalSet {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Where it delivers to.
+    pub koala_url: KoalaUrl,
+    /// The parameters.
+    pub settings: Arc<SettingsCache<ParameterDirectory>>,
+    /// The queues.
+    pub queues: Queues,
+    /// What the collector has.
+    pub visitors: Visitors,
+    stop_consumers: watch::Sender<bool>,
+    stop_gateway: watch::Sender<bool>,
+    consumers: JoinSet<()>,
+    gateway: tokio::task::JoinHandle<std::io::Result<()>>,
+}
+
+impl LocalSet {
+    /// Starts the gateway and the consumers of both actions.
+    ///
+    /// `KOALA_URL` and the other environment variables hold here as they do for the functions.
+    pub async fn start(listen: &str, parameters: &Path, data: &Path) -> Result<Self> {
+        let variables = environment::process;
+        let intake_options = environment::intake_options(&variables)?;
+        let delivery_options = environment::delivery_options(&variables, FIRST_DELAY_SECONDS)?;
+        let settings_ttl = environment::settings_ttl(&variables)?;
+
+        let settings = Arc::new(SettingsCache::new(ParameterDirectory::new(parameters), settings_ttl));
+        settings.current().await?;
+        let store = Store::open(data)?;
+        let queues = Queues::new(store.clone());
+        let visitors = Visitors::new(store);
+
+        let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+        let address = listener.local_addr()?;
+        let koala_url = environment::koala_url(&variables)?;
+        let koala_url = koala_url.map_or_else(|| KoalaUrl::parse(&format!("http://{}", reachable(address))), Ok)?;
+        let client = KoalaClient::new(koala_url.clone())?;
+
+        let (stop_gateway, mut stopping) = watch::channel(false);
+        let router = gateway::router(Gateway {
+            settings: Arc::clone(&settings),
+            queues: queues.clone(),
+            visitors: visitors.clone(),
+            options: intake_options,
+        });
+        let until_stopped = async move {
+            // An error says that the set is gone, which is a reason to stop as well.
+            let _ = stopping.wait_for(|stop| *stop).await;
+        };
+        let serve = axum::serve(listener, router).with_graceful_shutdown(until_stopped);
+        let gateway = tokio::spawn(async move { serve.await });
+
+        let (stop_consumers, stopping) = watch::channel(false);
+        let mut consumers = JoinSet::new();
+        for action in Action::ALL {
+            let delivery = Delivery::new(action, Arc::clone(&settings), client.clone(), delivery_options.clone());
+            let delivery = Arc::new(delivery);
+            for _ in 0..CONSUMERS_PER_ACTION {
+                consumers.spawn(consumer::run(queues.clone(), Arc::clone(&delivery), stopping.clone()));
+            }
+        }
+        Ok(Self { address, koala_url, settings, queues, visitors, stop_consumers, stop_gateway, consumers, gateway })
+    }
+
+    /// The gateway's URL, as a client on this machine reaches it.
+    pub fn url(&self) -> String {
+        format!("http://{}", reachable(self.address))
+    }
+
+    /// Whether it delivers to the collector in here.
+    pub fn delivers_to_itself(&self) -> bool {
+        self.koala_url.to_string() == self.url()
+    }
+
+    /// Ends the set: the consumers after the batches that they have, then the gateway. The collector is up until then, so
+    /// that what is under way can still arrive.
+    pub async fn stop(mut self) {
+        self.stop_consumers.send_replace(true);
+        if timeout(GRACE, async { while self.consumers.join_next().await.is_some() {} }).await.is_err() {
+            tracing::warn!("deliveries under way are given up; they are made after the next start");
+            self.consumers.abort_all();
+        }
+        self.stop_gateway.send_replace(true);
+        if timeout(GRACE, &mut self.gateway).await.is_err() {
+            self.gateway.abort();
+        }
+    }
+}
+
+/// `0.0.0.0` and `[::]` are addresses to listen on, not to send to.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let mut address = address;
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
+}

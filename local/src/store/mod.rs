@@ -1,0 +1,155 @@
+//! The store: the queues and what the collector has, in one SQLite file.
+//!
+//! One thread writes. It takes all the work that waits into one transaction, so that a thousand requests at once cost a
+//! few commits, and answers each only when it is on the disk. Reading has a connection of its own.
+
+pub mod queues;
+pub mod visitors;
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+
+use rusqlite::Connection;
+use thiserror::Error;
+use tokio::sync::oneshot;
+use tokio::task;
+
+/// The most pieces of work that share a transaction.
+const MOST_IN_A_TRANSACTION: usize = 512;
+
+const SCHEMA: &str = include_str!("schema.sql");
+
+/// The store; clones share it.
+#[derive(Clone)]
+pub struct Store {
+    writer: mpsc::Sender<Work>,
+    reader: Arc<Mutex<Connection>>,
+    /// Held as long as the store is open: two processes on one file would deliver everything twice.
+    _lock: Arc<File>,
+}
+
+type Work = Box<dyn FnOnce(&Connection) -> Answer + Send>;
+type Answer = Box<dyn FnOnce(Result<(), String>) + Send>;
+
+/// The store cannot do what was asked.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// Another process has the file.
+    #[error("{0} is in use by another koala; end that one, or give this one another file with --data")]
+    InUse(String),
+    /// The folder or the file cannot be used.
+    #[error("{place}: {reason}")]
+    File {
+        /// The path.
+        place: String,
+        /// What the system says.
+        reason: io::Error,
+    },
+    /// SQLite says no.
+    #[error("the store: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The work was done and could not be committed.
+    #[error("the store cannot commit: {0}")]
+    Commit(String),
+    /// The writing thread is gone.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl Store {
+    /// Opens the file, or makes it with its folder. What was in the hands of a killed process is in its queue again.
+    ///
+    /// # Errors
+    /// When another process has it, or it cannot be read or written.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let at = |reason| StoreError::File { place: path.display().to_string(), reason };
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(at)?;
+        }
+        let lock = File::create(path.with_added_extension("lock")).map_err(at)?;
+        lock.try_lock().map_err(|_| StoreError::InUse(path.display().to_string()))?;
+        let connection = connect(path)?;
+        connection.execute_batch(SCHEMA)?;
+        connection.execute("UPDATE message SET in_flight = 0, visible_at = 0 WHERE in_flight = 1", [])?;
+        let reader = Arc::new(Mutex::new(connect(path)?));
+        let (writer, work) = mpsc::channel();
+        thread::Builder::new().name("store".to_owned()).spawn(move || write_all(&connection, &work)).map_err(at)?;
+        Ok(Self { writer, reader, _lock: Arc::new(lock) })
+    }
+
+    /// Writes: what `write` did is on the disk when this returns its result.
+    ///
+    /// # Errors
+    /// When SQLite refuses it; then nothing of it is done.
+    pub async fn write<T, F>(&self, write: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let work: Work = Box::new(move |connection| {
+            let result = in_savepoint(connection, write);
+            Box::new(move |committed| {
+                let result = result.map_err(StoreError::from);
+                // Nobody waits for the answer when the request was given up.
+                let _ = answer.send(committed.map_err(StoreError::Commit).and(result));
+            })
+        });
+        self.writer.send(work).map_err(|_| StoreError::Closed)?;
+        answered.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Reads what is committed.
+    ///
+    /// # Errors
+    /// When SQLite refuses it.
+    pub async fn read<T, F>(&self, read: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let reader = Arc::clone(&self.reader);
+        let read = move || read(&reader.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(task::spawn_blocking(read).await.map_err(|_| StoreError::Closed)??)
+    }
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    // FULL: what was answered with 200 survives a power cut as well as a kill.
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON;",
+    )?;
+    Ok(connection)
+}
+
+fn in_savepoint<T>(
+    connection: &Connection,
+    work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    connection.execute_batch("SAVEPOINT work")?;
+    let result = work(connection);
+    connection.execute_batch(if result.is_ok() { "RELEASE work" } else { "ROLLBACK TO work; RELEASE work" })?;
+    result
+}
+
+/// The writing thread: until every `Store` is dropped.
+fn write_all(connection: &Connection, work: &mpsc::Receiver<Work>) {
+    while let Ok(first) = work.recv() {
+        let begun = connection.execute_batch("BEGIN IMMEDIATE");
+        let more = std::iter::from_fn(|| work.try_recv().ok()).take(MOST_IN_A_TRANSACTION - 1);
+        let answers: Vec<Answer> = std::iter::once(first).chain(more).map(|work| work(connection)).collect();
+        let committed = begun.and_then(|()| connection.execute_batch("COMMIT")).map_err(|error| error.to_string());
+        if committed.is_err() {
+            // A failed COMMIT leaves the transaction open; when there is none this says so, which is no news.
+            let _ = connection.execute_batch("ROLLBACK");
+        }
+        for answer in answers {
+            answer(committed.clone());
+        }
+    }
+}

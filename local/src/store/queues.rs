@@ -1,0 +1,234 @@
+//! The queues, as SQS would keep them: messages that are out of sight for a while, dead letters with a reason.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use koala_destination::delivery::{DeadLetter, Postponed, SourceQueue};
+use koala_destination::intake::{Outbox, OutboxError};
+use koala_destination::message::{OutgoingMessage, Queue};
+use koala_destination::segment::Action;
+use rusqlite::{Connection, params};
+use tokio::sync::Notify;
+
+use super::{Store, StoreError};
+use crate::now_milliseconds;
+
+/// A message that was received as often as this and never delivered is dead: with the growing delays that is 14 hours.
+const MOST_RECEIPTS: u32 = 60;
+
+/// A message as it was received.
+#[derive(Debug)]
+pub struct StoredMessage {
+    /// Its row, as text.
+    pub id: String,
+    /// What intake wrote.
+    pub body: String,
+    /// How often it was received, this time included.
+    pub receive_count: u32,
+}
+
+/// How many messages stand where.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct QueueCounts {
+    /// Waiting for their turn, or for the end of their delay.
+    pub waiting: i64,
+    /// In a consumer's hands.
+    pub in_flight: i64,
+    /// In the dead letters of the two actions.
+    pub dead: i64,
+    /// Rejected at intake, kept to be looked at.
+    pub rejected: i64,
+}
+
+/// The queues of the store, and for each action a bell that rings when a message comes in.
+#[derive(Clone)]
+pub struct Queues {
+    store: Store,
+    bells: Arc<[(Action, Notify); 2]>,
+}
+
+impl Queues {
+    /// The queues of `store`.
+    pub fn new(store: Store) -> Self {
+        Self { store, bells: Arc::new(Action::ALL.map(|action| (action, Notify::new()))) }
+    }
+
+    /// Waits for a new message of an action, at most for `longest`.
+    pub async fn arrival(&self, action: Action, longest: Duration) {
+        if let Some((_, bell)) = self.bells.iter().find(|(bells, _)| *bells == action) {
+            // Whether it rang or time ran out: the caller looks.
+            let _ = tokio::time::timeout(longest, bell.notified()).await;
+        }
+    }
+
+    /// Takes up to `most` messages in the order of their turn, out of sight for `visibility_timeout`.
+    pub async fn receive(
+        &self,
+        action: Action,
+        most: usize,
+        visibility_timeout: Duration,
+    ) -> Result<Vec<StoredMessage>, StoreError> {
+        let visible_again = now_milliseconds() + milliseconds(visibility_timeout);
+        self.store.write(move |connection| receive(connection, action, most, visible_again)).await
+    }
+
+    /// Removes messages that are done with.
+    pub async fn delete(&self, ids: Vec<String>) -> Result<(), StoreError> {
+        let delete = move |connection: &Connection| {
+            let mut delete = connection.prepare_cached("DELETE FROM message WHERE id = ?1")?;
+            ids.iter().try_for_each(|id| delete.execute([row(id)]).map(drop))
+        };
+        self.store.write(delete).await
+    }
+
+    /// How long until the next waiting message of an action may be received; nothing when none waits.
+    pub async fn next_in(&self, action: Action) -> Result<Option<Duration>, StoreError> {
+        let next = move |connection: &Connection| {
+            let mut next = connection.prepare_cached("SELECT min(visible_at) FROM message WHERE queue = ?1")?;
+            next.query_row([action.name()], |row| row.get::<_, Option<i64>>(0))
+        };
+        let next = self.store.read(next).await?;
+        Ok(next.map(|at| Duration::from_millis(u64::try_from(at - now_milliseconds()).unwrap_or(0))))
+    }
+
+    /// How many messages stand where.
+    pub async fn counts(&self) -> Result<QueueCounts, StoreError> {
+        self.store.read(counts).await
+    }
+}
+
+fn receive(
+    connection: &Connection,
+    action: Action,
+    most: usize,
+    visible_again: i64,
+) -> rusqlite::Result<Vec<StoredMessage>> {
+    let now = now_milliseconds();
+    let mut worn_out = connection.prepare_cached(
+        "INSERT INTO dead_letter (queue, body, reason, mapping, died_at)
+         SELECT queue, body, 'received ' || receive_count || ' times and never delivered', '', ?3 FROM message
+         WHERE queue = ?1 AND visible_at <= ?3 AND receive_count >= ?2",
+    )?;
+    if worn_out.execute(params![action.name(), MOST_RECEIPTS, now])? > 0 {
+        let mut delete = connection
+            .prepare_cached("DELETE FROM message WHERE queue = ?1 AND visible_at <= ?3 AND receive_count >= ?2")?;
+        delete.execute(params![action.name(), MOST_RECEIPTS, now])?;
+    }
+    let mut select = connection.prepare_cached(
+        "SELECT id, body, receive_count + 1 FROM message WHERE queue = ?1 AND visible_at <= ?2 ORDER BY visible_at, id LIMIT ?3",
+    )?;
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let received = select.query_map(params![action.name(), now, most], |row| {
+        let id: i64 = row.get(0)?;
+        Ok(StoredMessage { id: id.to_string(), body: row.get(1)?, receive_count: row.get(2)? })
+    })?;
+    let messages = received.collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut update = connection.prepare_cached(
+        "UPDATE message SET visible_at = ?2, receive_count = receive_count + 1, in_flight = 1 WHERE id = ?1",
+    )?;
+    for message in &messages {
+        update.execute(params![row(&message.id), visible_again])?;
+    }
+    Ok(messages)
+}
+
+fn counts(connection: &Connection) -> rusqlite::Result<QueueCounts> {
+    let (waiting, in_flight) = connection.query_row(
+        "SELECT coalesce(sum(in_flight = 0), 0), coalesce(sum(in_flight = 1), 0) FROM message WHERE queue <> 'rejected'",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    let rejected =
+        connection.query_row("SELECT count(*) FROM message WHERE queue = 'rejected'", [], |row| row.get(0))?;
+    let dead = connection.query_row("SELECT count(*) FROM dead_letter", [], |row| row.get(0))?;
+    Ok(QueueCounts { waiting, in_flight, dead, rejected })
+}
+
+impl Outbox for Queues {
+    async fn send(&self, messages: &[OutgoingMessage]) -> Result<(), OutboxError> {
+        let rows: Vec<(&'static str, String)> =
+            messages.iter().map(|message| (queue_name(message.queue), message.body.clone())).collect();
+        let now = now_milliseconds();
+        let insert = move |connection: &Connection| {
+            let mut insert =
+                connection.prepare_cached("INSERT INTO message (queue, body, visible_at) VALUES (?1, ?2, ?3)")?;
+            rows.iter().try_for_each(|(queue, body)| insert.execute(params![queue, body, now]).map(drop))
+        };
+        let all = messages.len();
+        self.store.write(insert).await.map_err(|error| OutboxError { failed: all, all, reason: error.to_string() })?;
+        for (action, bell) in self.bells.iter() {
+            if messages.iter().any(|message| message.queue == Queue::Action(*action)) {
+                bell.notify_one();
+            }
+        }
+        Ok(())
+    }
+}
+
+impl SourceQueue for Queues {
+    async fn bury(&self, letters: &[DeadLetter<'_>]) -> HashSet<String> {
+        let now = now_milliseconds();
+        let rows: Vec<_> = letters
+            .iter()
+            .map(|letter| {
+                (
+                    letter.message.id.to_owned(),
+                    letter.action.name(),
+                    letter.message.body.to_owned(),
+                    letter.reason.clone(),
+                )
+            })
+            .collect();
+        let bury = move |connection: &Connection| {
+            let mut insert = connection.prepare_cached(
+                "INSERT INTO dead_letter (queue, body, reason, mapping, koala_answer, died_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?;
+            // In one transaction with the burial, so that a kill in between makes no second letter.
+            let mut delete = connection.prepare_cached("DELETE FROM message WHERE id = ?1")?;
+            rows.iter().try_for_each(|(id, queue, body, why)| {
+                insert.execute(params![queue, body, why.reason, why.mapping, why.koala_answer, now])?;
+                delete.execute([row(id)]).map(drop)
+            })
+        };
+        match self.store.write(bury).await {
+            Ok(()) => HashSet::new(),
+            Err(error) => {
+                tracing::error!(%error, "dead letters not kept; they go back to the queue");
+                letters.iter().map(|letter| letter.message.id.to_owned()).collect()
+            }
+        }
+    }
+
+    async fn postpone(&self, messages: &[Postponed<'_>]) {
+        let now = now_milliseconds();
+        let rows: Vec<(String, i64)> = messages
+            .iter()
+            .map(|postponed| (postponed.message.id.to_owned(), now + milliseconds(postponed.after)))
+            .collect();
+        let postpone = move |connection: &Connection| {
+            let mut update =
+                connection.prepare_cached("UPDATE message SET visible_at = ?2, in_flight = 0 WHERE id = ?1")?;
+            rows.iter().try_for_each(|(id, visible_at)| update.execute(params![row(id), visible_at]).map(drop))
+        };
+        if let Err(error) = self.store.write(postpone).await {
+            tracing::warn!(%error, "messages not postponed; the visibility timeout holds");
+        }
+    }
+}
+
+fn queue_name(queue: Queue) -> &'static str {
+    match queue {
+        Queue::Action(action) => action.name(),
+        Queue::Rejected => "rejected",
+    }
+}
+
+/// Message ids are made here from row numbers, so one that is none meets no row.
+fn row(id: &str) -> i64 {
+    id.parse().unwrap_or(-1)
+}
+
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
+}

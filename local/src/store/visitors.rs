@@ -1,0 +1,238 @@
+//! What the collector has: visitors, merged by identity, with their entries.
+
+use koala_destination::clock;
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use super::{Store, StoreError};
+use crate::collector::{Batch, EntryKind};
+use crate::now_milliseconds;
+
+/// A visitor as the API lists it.
+#[derive(Debug, Serialize)]
+pub struct Visitor {
+    /// The store's number.
+    pub id: i64,
+    /// Every profile id that led here.
+    pub profile_ids: Vec<String>,
+    /// Every email address that led here.
+    pub emails: Vec<String>,
+    /// The latest traits.
+    pub traits: Map<String, Value>,
+    /// The time of the oldest entry.
+    pub first_seen: String,
+    /// The time of the newest entry.
+    pub last_seen: String,
+    /// How many events there are.
+    pub events: i64,
+    /// How many identifies there are.
+    pub identifies: i64,
+    /// How many page views there are.
+    pub page_views: i64,
+}
+
+/// One entry of a visitor's timeline.
+#[derive(Debug, Serialize)]
+pub struct TimelineEntry {
+    /// `event`, `identify` or `page_view`.
+    pub kind: String,
+    /// The event's name.
+    pub name: Option<String>,
+    /// Its idempotency key.
+    pub message_id: Option<String>,
+    /// When it happened.
+    pub at: String,
+    /// The entry as Koala's protocol writes it.
+    pub entry: Box<RawValue>,
+}
+
+/// What the collector has; clones share the store.
+#[derive(Clone)]
+pub struct Visitors {
+    store: Store,
+}
+
+impl Visitors {
+    /// The visitors of `store`.
+    pub fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// Keeps a batch: an entry whose message id is known already is not kept twice.
+    pub async fn keep(&self, batch: Batch) -> Result<(), StoreError> {
+        self.store.write(move |connection| keep(connection, &batch)).await
+    }
+
+    /// Visitors, the one seen last first, and how many there are in all.
+    pub async fn list(&self, offset: u32, limit: u32) -> Result<(Vec<Visitor>, i64), StoreError> {
+        let list = move |connection: &Connection| {
+            let total = connection.query_row("SELECT count(*) FROM visitor", [], |row| row.get(0))?;
+            let mut ids = connection
+                .prepare_cached("SELECT id FROM visitor ORDER BY last_seen DESC, id DESC LIMIT ?1 OFFSET ?2")?;
+            let ids = ids.query_map([limit, offset], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+            let visitors = ids.into_iter().filter_map(|id| visitor(connection, id).transpose());
+            Ok((visitors.collect::<rusqlite::Result<_>>()?, total))
+        };
+        self.store.read(list).await
+    }
+
+    /// One visitor with the newest entries of the timeline, newest first.
+    pub async fn timeline(&self, id: i64, limit: u32) -> Result<Option<(Visitor, Vec<TimelineEntry>)>, StoreError> {
+        let timeline = move |connection: &Connection| {
+            let Some(visitor) = visitor(connection, id)? else { return Ok(None) };
+            let mut entries = connection.prepare_cached(
+                "SELECT kind, name, message_id, at, json FROM entry WHERE visitor_id = ?1 ORDER BY at DESC, id DESC LIMIT ?2",
+            )?;
+            let entries = entries.query_map(params![id, limit], |row| {
+                let json: String = row.get(4)?;
+                Ok(TimelineEntry {
+                    kind: row.get(0)?,
+                    name: row.get(1)?,
+                    message_id: row.get(2)?,
+                    at: clock::from_milliseconds(row.get(3)?),
+                    entry: RawValue::from_string(json).unwrap_or_default(),
+                })
+            })?;
+            Ok(Some((visitor, entries.collect::<rusqlite::Result<_>>()?)))
+        };
+        self.store.read(timeline).await
+    }
+}
+
+fn keep(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
+    let now = now_milliseconds();
+    let visitor_id = visitor_of(connection, batch, now)?;
+    if let Some(traits) = &batch.traits {
+        let newest = batch.entries.iter().filter_map(|entry| entry.at).max().unwrap_or(now);
+        merge_traits(connection, visitor_id, traits, newest)?;
+    }
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO entry (visitor_id, kind, name, message_id, at, json) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (kind, message_id) DO NOTHING",
+    )?;
+    let mut seen = connection.prepare_cached(
+        "UPDATE visitor SET first_seen = min(first_seen, ?2), last_seen = max(last_seen, ?2) WHERE id = ?1",
+    )?;
+    for entry in &batch.entries {
+        let at = entry.at.unwrap_or(now);
+        let kind = entry.kind.name();
+        let kept = insert.execute(params![visitor_id, kind, entry.name, entry.message_id, at, entry.json])?;
+        if kept == 0 {
+            continue;
+        }
+        seen.execute(params![visitor_id, at])?;
+        if let (EntryKind::Identify, Some(traits)) = (entry.kind, &entry.traits) {
+            merge_traits(connection, visitor_id, traits, at)?;
+        }
+    }
+    Ok(())
+}
+
+/// The visitor that the batch's identity leads to; when it leads to two, they are one from now on.
+fn visitor_of(connection: &Connection, batch: &Batch, now: i64) -> rusqlite::Result<i64> {
+    let profile_id = batch.profile_id.map(|id| ("profile_id", id.to_string()));
+    // Mail treats addresses alike whatever their case, in practice.
+    let email = batch.email.as_ref().map(|email| ("email", email.as_str().to_lowercase()));
+    let identities: Vec<(&str, String)> = profile_id.into_iter().chain(email).collect();
+    let mut find = connection.prepare_cached("SELECT visitor_id FROM identity WHERE kind = ?1 AND value = ?2")?;
+    let mut found = Vec::new();
+    for (kind, value) in &identities {
+        found.extend(find.query_row(params![kind, value], |row| row.get::<_, i64>(0)).optional()?);
+    }
+    let visitor_id = match *found.as_slice() {
+        [] => {
+            let first = batch.entries.iter().filter_map(|entry| entry.at).min().unwrap_or(now);
+            connection.execute("INSERT INTO visitor (first_seen, last_seen) VALUES (?1, ?1)", [first])?;
+            connection.last_insert_rowid()
+        }
+        [one] => one,
+        [one, other, ..] => {
+            if one != other {
+                merge_visitors(connection, one, other)?;
+            }
+            one
+        }
+    };
+    let mut link = connection.prepare_cached(
+        "INSERT INTO identity (kind, value, visitor_id) VALUES (?1, ?2, ?3) ON CONFLICT (kind, value) DO NOTHING",
+    )?;
+    for (kind, value) in &identities {
+        link.execute(params![kind, value, visitor_id])?;
+    }
+    Ok(visitor_id)
+}
+
+fn merge_visitors(connection: &Connection, into: i64, from: i64) -> rusqlite::Result<()> {
+    let row: (String, i64, i64, i64) = connection.query_row(
+        "SELECT traits, traits_at, first_seen, last_seen FROM visitor WHERE id = ?1",
+        [from],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+    )?;
+    let (traits, traits_at, first_seen, last_seen) = row;
+    merge_traits(connection, into, &serde_json::from_str(&traits).unwrap_or_default(), traits_at)?;
+    connection.execute("UPDATE entry SET visitor_id = ?1 WHERE visitor_id = ?2", [into, from])?;
+    connection.execute("UPDATE identity SET visitor_id = ?1 WHERE visitor_id = ?2", [into, from])?;
+    connection.execute(
+        "UPDATE visitor SET first_seen = min(first_seen, ?2), last_seen = max(last_seen, ?3) WHERE id = ?1",
+        [into, first_seen, last_seen],
+    )?;
+    connection.execute("DELETE FROM visitor WHERE id = ?1", [from])?;
+    Ok(())
+}
+
+/// Newer traits overwrite; older ones fill in what is not known.
+fn merge_traits(
+    connection: &Connection,
+    visitor_id: i64,
+    traits: &Map<String, Value>,
+    at: i64,
+) -> rusqlite::Result<()> {
+    if traits.is_empty() {
+        return Ok(());
+    }
+    let (known, known_at): (String, i64) =
+        connection.query_row("SELECT traits, traits_at FROM visitor WHERE id = ?1", [visitor_id], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    let known: Map<String, Value> = serde_json::from_str(&known).unwrap_or_default();
+    let (mut merged, newer) = if at >= known_at { (known, traits.clone()) } else { (traits.clone(), known) };
+    merged.extend(newer);
+    let mut update =
+        connection.prepare_cached("UPDATE visitor SET traits = ?2, traits_at = max(traits_at, ?3) WHERE id = ?1")?;
+    update.execute(params![visitor_id, Value::Object(merged).to_string(), at])?;
+    Ok(())
+}
+
+fn visitor(connection: &Connection, id: i64) -> rusqlite::Result<Option<Visitor>> {
+    let mut select = connection.prepare_cached(
+        "SELECT traits, first_seen, last_seen,
+                (SELECT count(*) FROM entry WHERE visitor_id = visitor.id AND kind = 'event'),
+                (SELECT count(*) FROM entry WHERE visitor_id = visitor.id AND kind = 'identify'),
+                (SELECT count(*) FROM entry WHERE visitor_id = visitor.id AND kind = 'page_view')
+         FROM visitor WHERE id = ?1",
+    )?;
+    let visitor = select.query_row([id], |row| {
+        let traits: String = row.get(0)?;
+        Ok(Visitor {
+            id,
+            profile_ids: Vec::new(),
+            emails: Vec::new(),
+            traits: serde_json::from_str(&traits).unwrap_or_default(),
+            first_seen: clock::from_milliseconds(row.get(1)?),
+            last_seen: clock::from_milliseconds(row.get(2)?),
+            events: row.get(3)?,
+            identifies: row.get(4)?,
+            page_views: row.get(5)?,
+        })
+    });
+    let Some(mut visitor) = visitor.optional()? else { return Ok(None) };
+    let mut identities =
+        connection.prepare_cached("SELECT kind, value FROM identity WHERE visitor_id = ?1 ORDER BY kind, value")?;
+    for identity in identities.query_map([id], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))? {
+        let (kind, value) = identity?;
+        if kind == "email" { visitor.emails.push(value) } else { visitor.profile_ids.push(value) }
+    }
+    Ok(Some(visitor))
+}
