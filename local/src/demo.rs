@@ -48,8 +48,11 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     println!("\n{total} visitors arrived at the collector:\n");
     print_visitors(&visitors);
     let counts = set.queues.counts().await?;
-    println!("\nKept aside, with the reason: {} rejected at intake, {} dead letters.", counts.rejected, counts.dead);
-    println!("Run it for yourself with `cargo koala up`.");
+    println!("\nKept aside: {} rejected at intake, and {} dead letters:", counts.rejected, counts.dead);
+    for letter in set.queues.dead_letters(50).await? {
+        println!("  {:<18}{}", letter.queue, letter.reason);
+    }
+    println!("\nRun it for yourself with `cargo koala up`.");
     set.stop().await;
     Ok(if total == 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -78,7 +81,7 @@ async fn wait_until_delivered(set: &LocalSet) -> Result<()> {
         }
         if begun.elapsed() > LONGEST_DELIVERY {
             bail!(
-                "{} messages are not delivered after {} s; the log above says why",
+                "{} messages are not delivered after {} s; RUST_LOG=info shows why",
                 counts.waiting,
                 LONGEST_DELIVERY.as_secs()
             );

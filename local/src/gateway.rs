@@ -47,6 +47,7 @@ pub fn router(gateway: Gateway) -> Router {
         .route("/api/visitors", get(list_visitors))
         .route("/api/visitors/{id}", get(show_visitor))
         .route("/api/queues", get(count_queues))
+        .route("/api/dead-letters", get(list_dead_letters))
         .fallback(take_in)
         .with_state(gateway)
 }
@@ -56,7 +57,8 @@ async fn index() -> &'static str {
      POST /v1/segment          events from Segment's webhook\n\
      GET  /api/visitors        the visitors that the collector has\n\
      GET  /api/visitors/{id}   one of them with the timeline\n\
-     GET  /api/queues          how many messages wait, are in flight, dead, rejected\n"
+     GET  /api/queues          how many messages wait, are in flight, dead, rejected\n\
+     GET  /api/dead-letters    what can never be delivered as it is, with the reason\n"
 }
 
 /// Every other path is intake's, as in the AWS deployment.
@@ -188,6 +190,11 @@ async fn show_visitor(
 
 async fn count_queues(State(gateway): State<Gateway>) -> Result<Response, ApiError> {
     Ok(axum::Json(gateway.queues.counts().await?).into_response())
+}
+
+async fn list_dead_letters(State(gateway): State<Gateway>, Query(page): Query<Page>) -> Result<Response, ApiError> {
+    let letters = gateway.queues.dead_letters(page.limit.min(LONGEST_PAGE)).await?;
+    Ok(axum::Json(json!({"dead_letters": letters})).into_response())
 }
 
 /// What the API answers when it cannot: `{"error":{"code","message"}}`, as intake does.

@@ -48,7 +48,8 @@ enum Subcommands {
 #[tokio::main]
 async fn main() -> ExitCode {
     let command = Command::parse();
-    telemetry::init_plain(std::io::stderr().is_terminal());
+    let quiet = !matches!(command.command, Subcommands::Up(_));
+    telemetry::init_plain(std::io::stderr().is_terminal(), quiet);
     let ended = match command.command {
         Subcommands::Up(options) => up::run(options).await,
         Subcommands::Send(options) => send::run(options).await,

@@ -24,6 +24,8 @@ use crate::store::visitors::Visitors;
 
 /// The first delay of a message that failed. Looking into the queue costs nothing here, so it is shorter than on AWS.
 const FIRST_DELAY_SECONDS: u64 = 2;
+/// Reading a few files costs little, and who edits one wants to see it work.
+const SETTINGS_TTL_SECONDS: u64 = 2;
 /// How many batches of an action are under way at once: one that waits for Koala does not hold up the others.
 const CONSUMERS_PER_ACTION: usize = 4;
 /// How long an end waits for what is under way. What is not done by then is delivered after the next start.
@@ -55,7 +57,7 @@ impl LocalSet {
         let variables = environment::process;
         let intake_options = environment::intake_options(&variables)?;
         let delivery_options = environment::delivery_options(&variables, FIRST_DELAY_SECONDS)?;
-        let settings_ttl = environment::settings_ttl(&variables)?;
+        let settings_ttl = environment::settings_ttl(&variables, SETTINGS_TTL_SECONDS)?;
 
         let settings = Arc::new(SettingsCache::new(ParameterDirectory::new(parameters), settings_ttl));
         settings.current().await?;

@@ -51,16 +51,16 @@ impl SettingsEnvironment {
             let problem = "must begin with `/`, as in /koala-destination/prod".to_owned();
             return Err(EnvironmentError { name: "PARAMETER_PREFIX", problem });
         }
-        Ok(Self { parameter_prefix, settings_ttl: settings_ttl(variables)? })
+        Ok(Self { parameter_prefix, settings_ttl: settings_ttl(variables, 300)? })
     }
 }
 
-/// `SETTINGS_TTL_SECONDS`, 300.
+/// `SETTINGS_TTL_SECONDS`, or `default_seconds`.
 ///
 /// # Errors
 /// When it is no number of seconds.
-pub fn settings_ttl(variables: &impl Variables) -> Result<Duration, EnvironmentError> {
-    Ok(Duration::from_secs(number(variables, "SETTINGS_TTL_SECONDS", 300)?))
+pub fn settings_ttl(variables: &impl Variables, default_seconds: u64) -> Result<Duration, EnvironmentError> {
+    Ok(Duration::from_secs(number(variables, "SETTINGS_TTL_SECONDS", default_seconds)?))
 }
 
 /// `MAX_BODY_BYTES`, 1 MiB, and `KOALA_PIXEL_INSTALLED`, false.
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn every_setting_has_its_default() {
         let nothing = |_: &str| None;
-        assert_eq!(settings_ttl(&nothing), Ok(Duration::from_mins(5)));
+        assert_eq!(settings_ttl(&nothing, 300), Ok(Duration::from_mins(5)));
         assert_eq!(intake_options(&nothing).expect("options").max_body_bytes, 1_048_576);
         let delivery = delivery_options(&nothing, 30).expect("options");
         assert_eq!((delivery.retry.first_delay.as_secs(), delivery.retry.longest_delay.as_secs()), (30, 900));

@@ -18,16 +18,17 @@ pub fn init_json() {
         .flatten_event(true)
         .with_current_span(false)
         .with_span_list(false)
-        .with_env_filter(filter())
+        .with_env_filter(filter(DEFAULT_FILTER))
         .with_span_events(FmtSpan::NONE)
         .init();
     log_panics();
 }
 
-/// Plain lines on standard error, coloured on a terminal; for the `koala` command.
-pub fn init_plain(coloured: bool) {
+/// Plain lines on standard error, coloured on a terminal; for the `koala` command. `quiet` commands tell their story
+/// themselves: they log nothing unless `RUST_LOG` asks for it.
+pub fn init_plain(coloured: bool, quiet: bool) {
     tracing_subscriber::fmt()
-        .with_env_filter(filter())
+        .with_env_filter(filter(if quiet { "off" } else { DEFAULT_FILTER }))
         .with_ansi(coloured)
         .with_target(false)
         .with_writer(std::io::stderr)
@@ -40,8 +41,8 @@ pub fn no_settings_at_init(error: &SettingsUnavailable) {
     tracing::error!(%error, "no settings at init; the first event tries again");
 }
 
-fn filter() -> EnvFilter {
-    EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER))
+fn filter(default: &str) -> EnvFilter {
+    EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default))
 }
 
 /// Logs the place of a panic, not its message: that may repeat a piece of an event.

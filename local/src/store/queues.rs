@@ -28,6 +28,19 @@ pub struct StoredMessage {
     pub receive_count: u32,
 }
 
+/// A dead letter as it is shown.
+#[derive(Debug, serde::Serialize)]
+pub struct StoredDeadLetter {
+    /// The queue that it came from.
+    pub queue: String,
+    /// Its mapping, where the message could be read.
+    pub mapping: String,
+    /// Why it is dead.
+    pub reason: String,
+    /// What Koala said, when it was asked.
+    pub koala_answer: Option<String>,
+}
+
 /// How many messages stand where.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct QueueCounts {
@@ -90,6 +103,25 @@ impl Queues {
         };
         let next = self.store.read(next).await?;
         Ok(next.map(|at| Duration::from_millis(u64::try_from(at - now_milliseconds()).unwrap_or(0))))
+    }
+
+    /// The dead letters, the newest first.
+    pub async fn dead_letters(&self, most: u32) -> Result<Vec<StoredDeadLetter>, StoreError> {
+        let letters = move |connection: &Connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT queue, mapping, reason, koala_answer FROM dead_letter ORDER BY id DESC LIMIT ?1",
+            )?;
+            let letters = select.query_map([most], |row| {
+                Ok(StoredDeadLetter {
+                    queue: row.get(0)?,
+                    mapping: row.get(1)?,
+                    reason: row.get(2)?,
+                    koala_answer: row.get(3)?,
+                })
+            })?;
+            letters.collect()
+        };
+        self.store.read(letters).await
     }
 
     /// How many messages stand where.
