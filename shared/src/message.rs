@@ -47,10 +47,15 @@ pub struct Message<'a> {
     pub event: &'a RawValue,
 }
 
-/// A message that no intake wrote.
+/// A message that no intake wrote. It names the place and not what stands there, so that it may be logged.
 #[derive(Debug, Error)]
-#[error("the message is not one of dispatch's: {0}")]
-pub struct ReadMessageError(#[from] serde_json::Error);
+#[error("the message is not one of dispatch's: line {line}, column {column}")]
+pub struct ReadMessageError {
+    /// Counted from 1.
+    pub line: usize,
+    /// Counted from 1.
+    pub column: usize,
+}
 
 impl<'a> Message<'a> {
     /// Reads a message's body.
@@ -58,7 +63,7 @@ impl<'a> Message<'a> {
     /// # Errors
     /// When it has another form; such a message can never be delivered.
     pub fn parse(body: &'a str) -> Result<Self, ReadMessageError> {
-        Ok(serde_json::from_str(body)?)
+        serde_json::from_str(body).map_err(|error| ReadMessageError { line: error.line(), column: error.column() })
     }
 }
 

@@ -47,10 +47,10 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
                     parts.extend([newer, older]);
                     continue;
                 }
-                Err(SendError::Rejected { reason }) => Sent::Dead(DeadReason {
+                Err(SendError::Rejected { answer, .. }) => Sent::Dead(DeadReason {
                     reason: "Koala rejected the entry".to_owned(),
                     mapping: String::new(),
-                    koala_answer: Some(reason),
+                    koala_answer: Some(answer),
                 }),
                 Err(SendError::Passing { reason, retry_after }) => Sent::PutOff { reason, retry_after },
                 Err(SendError::Unavailable { reason } | SendError::KeyRefused { reason }) => {

@@ -25,7 +25,8 @@ pub trait Collector: Send + Sync {
     fn send(&self, key: &PublicApiKey, body: String) -> impl Future<Output = Result<(), SendError>> + Send;
 }
 
-/// A request that did not succeed, by what is to be done.
+/// A request that did not succeed, by what is to be done. Its message holds nothing that Koala said, so that it may be
+/// logged.
 #[derive(Debug, Clone, Error, PartialEq, Eq)]
 pub enum SendError {
     /// Send again, soon: a timeout, a lost connection, 408, 429, 3xx, 5xx.
@@ -45,14 +46,16 @@ pub enum SendError {
     /// Read the key anew and send again: 401, 403 or 404.
     #[error("the public API key is refused: {reason}")]
     KeyRefused {
-        /// What Koala said.
+        /// The status.
         reason: String,
     },
     /// Never send these entries again as they are: 400, 413 or 422.
     #[error("rejected: {reason}")]
     Rejected {
-        /// What Koala said.
+        /// The status.
         reason: String,
+        /// Koala's words, for the dead letter: they may repeat what was sent, so they are no part of the message.
+        answer: String,
     },
 }
 
@@ -66,11 +69,11 @@ pub fn classify(status: StatusCode, retry_after: Option<&str>, body: &str) -> Re
     }
     let answer = Object::from_json(body).unwrap_or_default();
     let said = said(&answer, body);
-    let reason = if said.is_empty() { status.as_u16().to_string() } else { format!("{}: {said}", status.as_u16()) };
+    let reason = status.as_u16().to_string();
     // The hosted service was shut down and answers every request so. A collector of one's own may say it, too, when it
     // takes nothing for now: never a fault of the events.
     if said.to_ascii_lowercase().contains("ingest suspended") {
-        return Err(SendError::Unavailable { reason });
+        return Err(SendError::Unavailable { reason: format!("{reason}: ingest suspended") });
     }
     // The embedded collector answers 400 to all that is wrong with a request, and tells the key by its code.
     if answer.get_str("code").as_deref() == Some(UNKNOWN_KEY) {
@@ -81,7 +84,7 @@ pub fn classify(status: StatusCode, retry_after: Option<&str>, body: &str) -> Re
         408 | 425 | 429 | 300..=399 | 500..=599 => {
             SendError::Passing { reason, retry_after: retry_after.and_then(parse_retry_after) }
         }
-        _ => SendError::Rejected { reason },
+        _ => SendError::Rejected { answer: format!("{reason}: {said}"), reason },
     })
 }
 
@@ -128,7 +131,7 @@ mod tests {
     #[test]
     fn a_suspended_koala_is_unavailable_and_not_a_bad_payload() {
         let suspended = answer(400, r#"{"error":"Koala ingest suspended"}"#);
-        assert_eq!(suspended, Err(SendError::Unavailable { reason: "400: Koala ingest suspended".to_owned() }));
+        assert_eq!(suspended, Err(SendError::Unavailable { reason: "400: ingest suspended".to_owned() }));
     }
 
     #[test]
@@ -150,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_long_answer_is_cut_between_characters() {
-        let Err(SendError::Rejected { reason }) = answer(400, &"é".repeat(1000)) else { panic!("rejected") };
-        assert!(reason.len() < 320);
+        let Err(SendError::Rejected { answer, .. }) = answer(400, &"é".repeat(1000)) else { panic!("rejected") };
+        assert!(answer.len() < 320);
     }
 }

@@ -47,7 +47,7 @@ pub struct Entry {
     pub json: String,
     /// What it says about the visitor at the top of the request, as a JSON object.
     pub traits: Option<String>,
-    /// The visitor's address.
+    /// The visitor's address: the event's own word, else the context's.
     pub ip: Option<String>,
 }
 
@@ -82,7 +82,10 @@ pub fn entry(
     let context = fields.get_object("context");
     let context_traits =
         context.as_ref().and_then(|context| context.get_present("traits")).filter(|value| is_object(value));
-    let ip = if options.forward_ip { ip_address(fields, context.as_ref(), action) } else { None };
+    let device_ip = context.as_ref().and_then(ip_address).filter(|_| options.forward_ip);
+    let own = fields.get_object(if action == Action::TrackEvent { "properties" } else { "traits" });
+    // The event's own word first: a server that sends for a visitor has an address of its own in the context.
+    let ip = own.as_ref().and_then(ip_address).filter(|_| options.forward_ip).or_else(|| device_ip.clone());
     let sent_at = fields.get_str("timestamp").filter(|text| !text.trim().is_empty());
     let sent_at = sent_at.as_deref().unwrap_or(received_at);
 
@@ -113,8 +116,8 @@ pub fn entry(
     object.string("sent_at", sent_at);
     let context = fields.get_present("context").filter(|value| is_object(value));
     write_object(object.key("context"), context, options, Some(&options.context_source));
-    if let Some(ip) = &ip {
-        object.string("device_ip", ip);
+    if let Some(device_ip) = &device_ip {
+        object.string("device_ip", device_ip);
     }
     object.string("message_id", event.message_id());
     object.end();
@@ -135,17 +138,10 @@ fn is_object(value: &RawValue) -> bool {
     json::kind(value) == Kind::Object
 }
 
-/// The visitor's address: the event's own word first, then the context's. What is no address is passed over.
-fn ip_address(fields: &Object<'_>, context: Option<&Object<'_>>, action: Action) -> Option<String> {
-    let own = match action {
-        Action::TrackEvent => "properties",
-        Action::IdentifyVisitor => "traits",
-    };
-    let address = |object: &Object<'_>| {
-        let text = object.get_str("ip")?;
-        text.trim().parse::<IpAddr>().is_ok().then(|| text.trim().to_owned())
-    };
-    fields.get_object(own).as_ref().and_then(address).or_else(|| context.and_then(address))
+/// An object's `ip`; what is no address is passed over.
+fn ip_address(object: &Object<'_>) -> Option<String> {
+    let text = object.get_str("ip")?;
+    text.trim().parse::<IpAddr>().is_ok().then(|| text.trim().to_owned())
 }
 
 fn written_object(value: &RawValue, options: &EntryOptions) -> String {

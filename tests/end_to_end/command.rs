@@ -1,0 +1,131 @@
+//! The commands, as a person types them.
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::collector::Collector;
+use crate::koala::{Home, Koala, SECRET, root};
+
+/// Runs `koala` in the repository's root.
+fn koala(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_koala"));
+    command.current_dir(root()).args(arguments).env_remove("RUST_LOG").env_remove("KOALA_URL");
+    command
+}
+
+fn send(to: &Koala, arguments: &[&str], input: &str) -> (i32, String) {
+    let url = format!("{}/v1/segment", to.url);
+    let mut command = koala(&["send", "--url", &url, "--secret", SECRET]);
+    let mut process = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    process.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    said(process.wait_with_output().unwrap())
+}
+
+fn said(output: Output) -> (i32, String) {
+    (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+}
+
+#[tokio::test]
+async fn koala_demo_shows_the_visitors_of_the_fixtures() {
+    let data = tempfile::tempdir().unwrap();
+    let data = data.path().join("demo.db");
+    let output = koala(&["demo", "--data"]).arg(&data).output().unwrap();
+    let (status, said) = said(output);
+    assert_eq!(status, 0, "{said}");
+    for shown in
+        ["5 visitors arrived", "ada@analytical.example", "2b8f6f0e-6a4e-4a1b-8a2f-0d7c9b1e4f55", "3 dead letters"]
+    {
+        assert!(said.contains(shown), "{shown} in {said}");
+    }
+}
+
+#[tokio::test]
+async fn the_curl_line_that_koala_up_prints_is_taken_and_its_visitor_listed() {
+    let home = Home::new();
+    let koala = home.up(&[]);
+    let line = koala.said.last().unwrap().trim();
+    let answer = Command::new("sh").args(["-c", line]).stderr(Stdio::null()).output().unwrap();
+    let answer: Value = serde_json::from_slice(&answer.stdout).unwrap();
+    assert_eq!(answer, json!({"accepted": 1, "skipped": 0, "rejected": []}));
+    koala.until_queues(json!({"waiting": 0, "in_flight": 0})).await;
+    let (_, listed) = koala.get("/api/visitors").await;
+    assert_eq!((&listed["total"], &listed["visitors"][0]["emails"]), (&json!(1), &json!(["ada@example.com"])));
+    let id = listed["visitors"][0]["id"].to_string();
+    let (_, visitor) = koala.get(&format!("/api/visitors/{id}")).await;
+    assert_eq!(visitor["timeline"][0]["name"], "Signed Up");
+    assert_eq!(visitor["timeline"][0]["entry"]["properties"]["plan"], "Team");
+    assert_eq!(koala.get("/api/visitors/999").await.0, 404);
+}
+
+#[tokio::test]
+async fn koala_send_sends_files_folders_lines_and_arrays() {
+    let collector = Collector::start();
+    let home = Home::new();
+    let koala = home.up_with(&collector.url());
+    let (status, said) = send(&koala, &["tests/events"], "");
+    assert_eq!(status, 0, "{said}");
+    assert!(
+        said.contains("15 events in 15 requests") && said.contains("11 accepted, 4 skipped, 0 rejected, 0 refused"),
+        "{said}"
+    );
+    collector.until_taken(11, Duration::from_secs(10)).await;
+
+    let lines = "{\"type\":\"track\",\"event\":\"A\",\"userId\":\"u\",\"messageId\":\"line-1\"}\n{\"type\":\"track\",\"event\":\"B\",\"userId\":\"u\",\"messageId\":\"line-2\"}\n";
+    let (status, said) = send(&koala, &["--json", "--batch", "10", "-"], lines);
+    assert_eq!(status, 0, "{said}");
+    let printed: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((printed.len(), &printed[0]["accepted"], &printed[1]["requests"]), (2, &json!(2), &json!(1)));
+    collector.until_taken(13, Duration::from_secs(10)).await;
+}
+
+#[tokio::test]
+async fn koala_send_says_by_its_exit_status_how_it_went() {
+    let home = Home::new();
+    let up = home.up(&[]);
+    let (status, said) = send(&up, &["tests/events/bad/batch-with-one-bad-event.json", "--batch", "3"], "");
+    assert_eq!(status, 1, "{said}");
+    assert!(said.contains("event 1: an event is an object, this is a string"), "{said}");
+    let wrong =
+        koala(&["send", "--url", &format!("{}/v1/segment", up.url), "--secret", "wrong", "tests/events/page.json"])
+            .output()
+            .unwrap();
+    assert_eq!(wrong.status.code(), Some(2));
+    drop(up);
+    let nobody = koala(&["send", "--url", "http://127.0.0.1:9/v1/segment", "tests/events/page.json"]).output().unwrap();
+    assert_eq!(nobody.status.code(), Some(2));
+    let missing = koala(&["send", "no-such-file.json"]).output().unwrap();
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("no-such-file.json"));
+}
+
+/// The rules of Koala's API, held by the embedded collector.
+#[tokio::test]
+async fn the_embedded_collector_answers_400_with_a_reason_to_what_koala_would_not_keep() {
+    let home = Home::new();
+    let koala = home.up(&[]);
+    let agent = [("user-agent", "a-test/1.0")];
+    let batch = "/web/projects/pk_vector/batch";
+    let event = json!({"email": "a@example.com", "events": [{"event": "A", "message_id": "m-1"}]}).to_string();
+    assert_eq!(koala.request("POST", batch, &event, &agent).await, (200, json!({"ok": true})));
+    assert_eq!(koala.request("POST", batch, &event, &agent).await.0, 200);
+    let visitors = koala.get("/api/visitors").await.1;
+    assert_eq!(visitors["visitors"][0]["events"], 1, "the same message id is kept once");
+
+    let many = json!({"email": "a@example.com", "identifies": vec![json!({"traits": {}}); 31]}).to_string();
+    for (path, body, headers, reason) in [
+        (batch, "{}", &agent[..], "profile_id or email is required"),
+        (batch, r#"{"profile_id":"7"}"#, &agent, "profile_id must be a UUID"),
+        (batch, &many, &agent, "identifies has 31 entries"),
+        (batch, &event, &[], "User-Agent header is missing"),
+        ("/web/projects/pk_other/batch", &event, &agent, "public API key"),
+    ] {
+        let (status, answer) = koala.request("POST", path, body, headers).await;
+        assert_eq!(status, 400, "{reason}");
+        assert!(answer["error"].as_str().unwrap().contains(reason), "{answer}");
+    }
+    assert_eq!(koala.get("/web/projects/pk_vector/auth").await.0, 200);
+    assert_eq!(koala.get("/web/projects/pk_other/auth").await.0, 400);
+}

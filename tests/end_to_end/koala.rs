@@ -1,0 +1,199 @@
+//! The real `koala up` as a process of its own, and requests to it as Segment sends them.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use koala_destination::http_client;
+use koala_destination::segment::SharedSecret;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+pub const SECRET: &str = "vector-shared-secret";
+pub const KEY: &str = "pk_vector";
+
+/// The repository's root.
+pub fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// The lines of a file of vectors.
+pub fn vectors(name: &str) -> Vec<Value> {
+    let text = fs::read_to_string(root().join("tests/vectors").join(name)).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The data and parameters of a set; they outlive the process that uses them.
+pub struct Home {
+    folder: TempDir,
+}
+
+impl Home {
+    /// A home with a key, a webhook secret and no mapping, so that the presets serve.
+    pub fn new() -> Self {
+        let home = Self { folder: tempfile::tempdir().unwrap() };
+        fs::create_dir(home.parameters()).unwrap();
+        home.set_parameter("public-api-key", KEY);
+        home.set_parameter("webhook-secret", SECRET);
+        home
+    }
+
+    pub fn parameters(&self) -> PathBuf {
+        self.folder.path().join("parameters")
+    }
+
+    pub fn set_parameter(&self, name: &str, value: &str) {
+        let file = self.parameters().join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, value).unwrap();
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
+    /// Everything that was logged here.
+    pub fn logged(&self) -> String {
+        fs::read_to_string(self.log()).unwrap()
+    }
+
+    /// The command line of `koala up` here.
+    fn command(&self, environment: &[(&str, &str)]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_koala"));
+        command
+            .args(["up", "--listen", "127.0.0.1:0", "--parameters"])
+            .arg(self.parameters())
+            .arg("--data")
+            .arg(self.folder.path().join("data/koala.db"))
+            .env_remove("RUST_LOG")
+            .env_remove("KOALA_URL")
+            .env("SETTINGS_TTL_SECONDS", "1")
+            .envs(environment.iter().copied());
+        command
+    }
+
+    /// Starts `koala up` on a free port.
+    pub fn up(&self, environment: &[(&str, &str)]) -> Koala {
+        let log = fs::File::options().create(true).append(true).open(self.log()).unwrap();
+        let mut process =
+            self.command(environment).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let mut said = Vec::new();
+        for line in BufReader::new(process.stdout.take().unwrap()).lines() {
+            let line = line.unwrap();
+            let last = line.trim_start().starts_with("curl ");
+            said.push(line);
+            if last {
+                break;
+            }
+        }
+        let url = said.iter().find_map(|line| line.trim().strip_prefix("events to")).map(str::trim);
+        let url = url.unwrap_or_else(|| panic!("koala up did not start: {}", self.logged()));
+        Koala { url: url.trim_end_matches("/v1/segment").to_owned(), said, process, http: client() }
+    }
+
+    /// Starts `koala up` that delivers to a collector.
+    pub fn up_with(&self, koala_url: &str) -> Koala {
+        self.up(&[("KOALA_URL", koala_url)])
+    }
+
+    /// Runs `koala up` where it cannot start; gives its exit status and what it says.
+    pub fn cannot_start(&self, environment: &[(&str, &str)]) -> (i32, String) {
+        let output = self.command(environment).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    }
+}
+
+/// A running `koala up`; it is killed when it is dropped.
+pub struct Koala {
+    pub url: String,
+    /// What it printed when it was up.
+    pub said: Vec<String>,
+    process: Child,
+    http: reqwest::Client,
+}
+
+impl Koala {
+    /// Posts a body with a right signature.
+    pub async fn post(&self, body: &str) -> (u16, Value) {
+        self.post_with(body, &[("x-signature", &sign(body))]).await
+    }
+
+    /// Posts a body with these headers.
+    pub async fn post_with(&self, body: &str, headers: &[(&str, &str)]) -> (u16, Value) {
+        self.request("POST", "/v1/segment", body, headers).await
+    }
+
+    pub async fn request(&self, method: &str, path: &str, body: &str, headers: &[(&str, &str)]) -> (u16, Value) {
+        let url = format!("{}{path}", self.url);
+        let mut request = self.http.request(method.parse().unwrap(), url).body(body.to_owned());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = request.send().await.unwrap();
+        let status = response.status().as_u16();
+        (status, serde_json::from_str(&response.text().await.unwrap()).unwrap_or(Value::Null))
+    }
+
+    pub async fn get(&self, path: &str) -> (u16, Value) {
+        self.request("GET", path, "", &[]).await
+    }
+
+    /// How many messages stand where.
+    pub async fn queues(&self) -> Value {
+        self.get("/api/queues").await.1
+    }
+
+    /// Waits until the counts of the queues are these.
+    pub async fn until_queues(&self, expected: Value) {
+        let begun = Instant::now();
+        loop {
+            let counts = self.queues().await;
+            if expected.as_object().unwrap().iter().all(|(name, count)| counts[name] == *count) {
+                return;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(40), "{counts} did not become {expected}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// `kill -9`.
+    pub fn kill(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Ctrl-C, and its exit status.
+    pub fn interrupt(mut self) -> i32 {
+        let interrupted = Command::new("kill").args(["-INT", &self.process.id().to_string()]).status().unwrap();
+        assert!(interrupted.success());
+        self.process.wait().unwrap().code().unwrap()
+    }
+}
+
+impl Drop for Koala {
+    fn drop(&mut self) {
+        // It may have ended, which is no matter here.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn client() -> reqwest::Client {
+    http_client::builder().unwrap().timeout(Duration::from_secs(10)).build().unwrap()
+}
+
+/// The signature of Segment's webhook.
+pub fn sign(signed: &str) -> String {
+    SharedSecret::parse(SECRET).unwrap().sign(signed.as_bytes()).to_string()
+}
+
+/// A track event of one visitor.
+pub fn track(message_id: &str, email: &str) -> String {
+    json!({
+        "type": "track", "messageId": message_id, "event": "Signed Up", "userId": "u-1",
+        "timestamp": "2026-11-20T09:00:00.000Z", "properties": {"email": email},
+    })
+    .to_string()
+}

@@ -1,0 +1,13 @@
+//! End-to-end tests: the real `koala` process, a collector on loopback that is not its own, requests as Segment sends them.
+
+// A test that meets something else than it expects ends there.
+#![allow(clippy::unwrap_used)]
+
+mod collector;
+mod command;
+mod conformance;
+mod durability;
+mod faults;
+mod intake;
+mod koala;
+mod logs;
