@@ -8,6 +8,7 @@ mod command;
 mod conformance;
 mod durability;
 mod faults;
+mod functions;
 mod intake;
 mod koala;
 mod logs;

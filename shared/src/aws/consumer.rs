@@ -20,6 +20,9 @@ use crate::telemetry;
 /// The first delay of a message that failed; it doubles with each failure.
 const FIRST_DELAY_SECONDS: u64 = 30;
 
+/// As in `infra/template.yaml`.
+const FUNCTION_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Runs the function of an action: reads the environment, builds the adapters, then serves batches for ever.
 ///
 /// # Errors
@@ -74,8 +77,9 @@ fn failure(id: &str) -> BatchItemFailure {
     failure
 }
 
-/// Lambda tells the invocation's end in milliseconds since 1970.
+/// Lambda tells the invocation's end in milliseconds since 1970. An end that is past when the invocation begins is none:
+/// `cargo lambda watch` tells one in 1970, and then the functions' timeout holds.
 fn deadline(milliseconds: u64) -> Instant {
     let end = SystemTime::UNIX_EPOCH + Duration::from_millis(milliseconds);
-    Instant::now() + end.duration_since(SystemTime::now()).unwrap_or_default()
+    Instant::now() + end.duration_since(SystemTime::now()).unwrap_or(FUNCTION_TIMEOUT)
 }
