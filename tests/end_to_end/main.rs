@@ -1,7 +1,7 @@
 //! End-to-end tests: the real `koala` process, a collector on loopback that is not its own, requests as Segment sends them.
 
 // A test that meets something else than it expects ends there.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod collector;
 mod command;
