@@ -60,6 +60,11 @@ impl<'a> Object<'a> {
         self.get(key).is_some()
     }
 
+    /// The fields in their order, with keys that outlive this view.
+    pub fn entries(&self) -> impl Iterator<Item = (Cow<'a, str>, &'a RawValue)> {
+        self.fields.iter().map(|(key, value)| (key.clone(), *value))
+    }
+
     /// The fields in their order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
         self.fields.iter().map(|(key, value)| (key.as_ref(), *value))
@@ -89,6 +94,34 @@ impl<'de> Deserialize<'de> for Object<'de> {
 
         deserializer.deserialize_map(Fields)
     }
+}
+
+/// The value of `key` in an object, found without allocation unless a key has an escape.
+#[must_use]
+pub fn find<'a>(object: &'a RawValue, key: &str) -> Option<&'a RawValue> {
+    struct Find<'k>(&'k str);
+
+    impl<'de> Visitor<'de> for Find<'_> {
+        type Value = Option<&'de RawValue>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut found = None;
+            while let Some(Key(key)) = map.next_key()? {
+                if key == self.0 {
+                    found = Some(map.next_value()?);
+                } else {
+                    map.next_value::<serde::de::IgnoredAny>()?;
+                }
+            }
+            Ok(found)
+        }
+    }
+
+    serde_json::Deserializer::from_str(object.get()).deserialize_map(Find(key)).ok().flatten()
 }
 
 /// An object's key, or any string, borrowed unless it holds an escape.

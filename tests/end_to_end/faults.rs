@@ -102,7 +102,7 @@ async fn settings_that_become_invalid_do_not_stop_the_set() {
 async fn a_set_with_invalid_settings_does_not_start_and_names_every_problem() {
     let home = Home::new();
     home.set_parameter("public-api-key", "not a key");
-    home.set_parameter("mappings/broken.json", "{\"trigger\":\"type = \\\"page\\\"\",\"action\":\"track-event\"}");
+    home.set_parameter("mappings/broken.json", "{\"trigger\":\"type = page\",\"action\":\"track-event\"}");
     let (status, said) = home.cannot_start(&[]);
     assert_eq!(status, 2);
     assert!(

@@ -100,7 +100,7 @@ impl Mapping {
     /// Whether the mapping is on and its trigger takes the event.
     #[must_use]
     pub fn takes(&self, event: &Event<'_>) -> bool {
-        self.enabled && self.trigger.matches(event)
+        self.enabled && self.trigger.matches(event.fields())
     }
 
     /// The action's fields for one event.

@@ -5,6 +5,7 @@ mod event;
 mod mapping;
 mod signature;
 mod trigger;
+pub mod value;
 
 pub use action::Action;
 pub use event::{Event, EventError, LARGEST_EVENT_BYTES, message_id_of};
