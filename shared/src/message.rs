@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 
 use crate::json::ObjectWriter;
-use crate::segment::{Action, Event};
+use crate::segment::{Action, Event, Mapping};
 
 /// A message for a queue, ready to send.
 #[derive(Debug, Clone)]
@@ -42,6 +42,10 @@ pub struct Message<'a> {
     /// The request that brought it, for the logs.
     #[serde(borrow, default)]
     pub request_id: Cow<'a, str>,
+    /// Whether another mapping of the same action takes the event as well and comes before this one: Koala keeps one entry
+    /// of a message id, so this one's needs another.
+    #[serde(default)]
+    pub another: bool,
     /// The event, byte for byte.
     #[serde(borrow)]
     pub event: &'a RawValue,
@@ -67,23 +71,26 @@ impl<'a> Message<'a> {
     }
 }
 
-/// The message that takes `event` to the function of `action` under a mapping.
+/// The message that takes `event` to the function of `action` under a mapping; `another` as in [`Message`].
 #[must_use]
 pub fn accepted(
     event: &Event<'_>,
-    action: Action,
-    mapping: &str,
+    mapping: &Mapping,
+    another: bool,
     received_at: &str,
     request_id: &str,
 ) -> OutgoingMessage {
     let mut body = String::with_capacity(event.json().len() + 160);
     let mut object = ObjectWriter::start(&mut body);
-    object.string("mapping", mapping);
+    object.string("mapping", mapping.name());
     object.string("received_at", received_at);
     object.string("request_id", request_id);
+    if another {
+        object.raw("another", "true");
+    }
     object.raw("event", event.json());
     object.end();
-    OutgoingMessage { queue: Queue::Action(action), body: in_characters_of_sqs(body) }
+    OutgoingMessage { queue: Queue::Action(mapping.action()), body: in_characters_of_sqs(body) }
 }
 
 /// The most bytes of a rejected event that are kept; with its reason it stays far below what SQS takes for a message
@@ -131,16 +138,17 @@ mod tests {
     fn an_event_comes_out_of_the_queue_byte_for_byte() {
         let json = r#"{"type":"track", "event":"A \u00e9", "properties":{"big":12345678901234567890.10}}"#;
         let event = Event::parse(raw(json)).expect("an event");
-        let sent = accepted(&event, Action::TrackEvent, "my \"mapping\"", "2026-01-01T00:00:00.000Z", "r-1");
+        let sent = accepted(&event, &Mapping::preset(Action::TrackEvent), false, "2026-01-01T00:00:00.000Z", "r \"1\"");
         let read = Message::parse(&sent.body).expect("a message");
-        assert_eq!((read.mapping.as_ref(), read.event.get()), ("my \"mapping\"", json));
+        assert_eq!((read.mapping.as_ref(), read.event.get()), ("track-event", json));
+        assert_eq!((read.request_id.as_ref(), read.another), ("r \"1\"", false));
     }
 
     #[test]
     fn characters_that_sqs_refuses_are_escaped() {
         let json = "{\"type\":\"track\",\"event\":\"a\u{ffff}b\u{fffe}\"}";
         let event = Event::parse(raw(json)).expect("an event");
-        let sent = accepted(&event, Action::TrackEvent, "m", "", "");
+        let sent = accepted(&event, &Mapping::preset(Action::TrackEvent), false, "", "");
         assert!(!sent.body.contains(['\u{fffe}', '\u{ffff}']));
         let read: serde_json::Value = serde_json::from_str(&sent.body).expect("JSON");
         assert_eq!(read["event"]["event"], "a\u{ffff}b\u{fffe}");

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::DeadReason;
-use crate::koala::{Entry, EntryOptions, EntryProblem, entry};
+use crate::koala::{Delivered, Entry, EntryOptions, EntryProblem, entry};
 use crate::message::Message;
 use crate::segment::{Action, Event};
 use crate::settings::Settings;
@@ -66,7 +66,8 @@ fn prepare_or_panic(
             format!("the mapping {name} has the action {} now, and this queue is for {action}", mapping.action());
         return Err(never(reason, name));
     }
-    match entry(&event, mapping, &message.received_at, options) {
+    let delivered = Delivered { received_at: &message.received_at, another: message.another };
+    match entry(&event, mapping, delivered, options) {
         Ok(entry) => Ok(Prepared { mapping: name.to_owned(), entry }),
         Err(EntryProblem::AnonymousLeftOut) => Err(Unprepared::LeftOut),
         Err(error) => Err(never(error.to_string(), name)),

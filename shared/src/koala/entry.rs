@@ -1,14 +1,14 @@
 //! One entry of a batch request: what Koala learns from one event.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
-use serde_json::value::RawValue;
 use thiserror::Error;
 
 use super::Visitor;
 use crate::clock;
-use crate::json::{self, Kind, Object, ObjectWriter};
-use crate::segment::{Action, Event, MappedEvent, Mapping, MappingProblem};
+use crate::json::{Object, ObjectWriter};
+use crate::segment::{Action, Event, Given, MappedAction, Mapping, MappingProblem, Value};
 
 /// What may be told of the way entries are made.
 #[derive(Debug, Clone)]
@@ -65,118 +65,145 @@ pub enum EntryProblem {
     AnonymousLeftOut,
 }
 
-/// Makes the entry of one event under a mapping; `received_at` (RFC 3339) stands in for a timestamp that is missing.
+/// How an event is delivered.
+#[derive(Debug, Clone, Copy)]
+pub struct Delivered<'a> {
+    /// When intake took it, RFC 3339; stands in for a timestamp that is missing.
+    pub received_at: &'a str,
+    /// Whether another mapping of the same action delivers it under its own message id, so that this one needs another.
+    pub another: bool,
+}
+
+/// Makes the entry of one event under a mapping.
 ///
 /// # Errors
 /// When the fields do not fit the action, or the event names nobody.
 pub fn entry(
     event: &Event<'_>,
     mapping: &Mapping,
-    received_at: &str,
+    delivered: Delivered<'_>,
     options: &EntryOptions,
 ) -> Result<Entry, EntryProblem> {
     let action = mapping.action();
     let mapped = mapping.map(event)?;
-    let visitor = visitor(event, action, options)?;
+    let visitor = {
+        let mapped = Visitor::mapped(mapped.profile_id.mapped().as_deref(), mapped.email.mapped().as_deref());
+        visitor(event, action, &mapped, options)?
+    };
     let fields = event.fields();
-    let context = fields.get_object("context");
-    let context_traits =
-        context.as_ref().and_then(|context| context.get_present("traits")).filter(|value| is_object(value));
-    let device_ip = context.as_ref().and_then(ip_address).filter(|_| options.forward_ip);
-    let own = fields.get_object(if action == Action::TrackEvent { "properties" } else { "traits" });
-    // The event's own word first: a server that sends for a visitor has an address of its own in the context.
-    let ip = own.as_ref().and_then(ip_address).filter(|_| options.forward_ip).or_else(|| device_ip.clone());
-    let sent_at = fields.get_str("timestamp").filter(|text| !text.trim().is_empty());
-    let sent_at = sent_at.as_deref().unwrap_or(received_at);
+    let context = match mapped.context {
+        Given::Default => fields.get("context").map(Value::Raw).filter(Value::is_object),
+        Given::Mapped(context) => context,
+    };
+    let device_ip = fields.get_object("context").as_ref().and_then(ip_address).filter(|_| options.forward_ip);
+    let ip = match mapped.ip {
+        // The event's own word first: a server that sends for a visitor has an address of its own in the context.
+        Given::Default => {
+            let own = fields.get_object(if action == Action::TrackEvent { "properties" } else { "traits" });
+            own.as_ref().and_then(ip_address).or_else(|| device_ip.clone())
+        }
+        Given::Mapped(ip) => ip.as_deref().and_then(parse_ip),
+    };
+    let message_id = match mapped.message_id.mapped().filter(|id| !id.trim().is_empty()) {
+        Some(id) => id,
+        None if delivered.another => Cow::Owned(format!("{}.{}", event.message_id(), mapping.name())),
+        None => Cow::Borrowed(event.message_id()),
+    };
+    let sent_at =
+        mapped.sent_at.mapped().or_else(|| fields.get_str("timestamp")).filter(|text| !text.trim().is_empty());
+    let sent_at = sent_at.as_deref().unwrap_or(delivered.received_at);
 
     let mut json = String::with_capacity(event.json().len() + 160);
     let mut object = ObjectWriter::start(&mut json);
     let mut traits = None;
-    match mapped {
-        MappedEvent::Identify { traits: own } => {
+    match mapped.action {
+        MappedAction::Identify { traits: own } => {
             object.string("type", "identify");
             if let Some(email) = visitor.email() {
                 object.string("email", email.as_str());
             }
-            write_object(object.key("traits"), Some(own), options, None);
+            write_object(object.key("traits"), Some(&own), options, None);
             if options.repeat_identify_traits {
-                traits = Some(written_object(own, options));
+                traits = Some(written_object(&own, options));
             }
         }
-        MappedEvent::Track { name, properties } => {
+        MappedAction::Track { name, properties } => {
             object.string("type", "track");
             object.string("event", &name);
-            write_object(object.key("properties"), properties, options, None);
-            if let Some(context_traits) = context_traits {
+            write_object(object.key("properties"), properties.as_ref(), options, None);
+            let context_traits = context.as_ref().map(|context| context.get("traits")).filter(Value::is_object);
+            if let Some(context_traits) = &context_traits {
                 write_object(object.key("traits"), Some(context_traits), options, None);
             }
-            traits = Some(context_traits.map_or_else(|| "{}".to_owned(), |traits| written_object(traits, options)));
+            traits = Some(context_traits.map_or_else(|| "{}".to_owned(), |traits| written_object(&traits, options)));
         }
     }
     object.string("sent_at", sent_at);
-    let context = fields.get_present("context").filter(|value| is_object(value));
-    write_object(object.key("context"), context, options, Some(&options.context_source));
+    write_object(object.key("context"), context.as_ref(), options, Some(&options.context_source));
     if let Some(device_ip) = &device_ip {
         object.string("device_ip", device_ip);
     }
-    object.string("message_id", event.message_id());
+    object.string("message_id", &message_id);
     object.end();
 
-    let at = clock::milliseconds(sent_at).or_else(|| clock::milliseconds(received_at)).unwrap_or_default();
-    Ok(Entry { visitor, message_id: event.message_id().to_owned(), at, json, traits, ip })
+    let at = clock::milliseconds(sent_at).or_else(|| clock::milliseconds(delivered.received_at)).unwrap_or_default();
+    Ok(Entry { visitor, message_id: message_id.into_owned(), at, json, traits, ip: ip.filter(|_| options.forward_ip) })
 }
 
-fn visitor(event: &Event<'_>, action: Action, options: &EntryOptions) -> Result<Visitor, EntryProblem> {
-    if let Some(visitor) = Visitor::of(event, action, options.keep_anonymous_visitors) {
+fn visitor(
+    event: &Event<'_>,
+    action: Action,
+    mapped: &Visitor,
+    options: &EntryOptions,
+) -> Result<Visitor, EntryProblem> {
+    if let Some(visitor) = Visitor::of(event, action, mapped, options.keep_anonymous_visitors) {
         return Ok(visitor);
     }
-    let anonymous = Visitor::of(event, action, true);
+    let anonymous = Visitor::of(event, action, mapped, true);
     Err(anonymous.map_or(EntryProblem::NoVisitor, |_| EntryProblem::AnonymousLeftOut))
-}
-
-fn is_object(value: &RawValue) -> bool {
-    json::kind(value) == Kind::Object
 }
 
 /// An object's `ip`; what is no address is passed over.
 fn ip_address(object: &Object<'_>) -> Option<String> {
-    let text = object.get_str("ip")?;
+    object.get_str("ip").as_deref().and_then(parse_ip)
+}
+
+fn parse_ip(text: &str) -> Option<String> {
     text.trim().parse::<IpAddr>().is_ok().then(|| text.trim().to_owned())
 }
 
-fn written_object(value: &RawValue, options: &EntryOptions) -> String {
-    let mut out = String::with_capacity(value.get().len());
+fn written_object(value: &Value<'_>, options: &EntryOptions) -> String {
+    let mut out = String::new();
     write_object(&mut out, Some(value), options, None);
     out
 }
 
-/// Writes an object of the event: without its `ip` when addresses stay here, and with `source` where one is given.
-/// When neither changes anything its bytes are copied as they came.
-fn write_object(out: &mut String, value: Option<&RawValue>, options: &EntryOptions, source: Option<&str>) {
-    let Some(value) = value else {
-        let mut empty = ObjectWriter::start(out);
-        if let Some(source) = source {
-            empty.string("source", source);
-        }
-        return empty.end();
-    };
-    if options.forward_ip && source.is_none() {
-        return out.push_str(value.get());
+/// Writes an object: without its `ip` when addresses stay here, and with `source` where one is given. When neither changes
+/// anything, bytes of the event are copied as they came.
+fn write_object(out: &mut String, value: Option<&Value<'_>>, options: &EntryOptions, source: Option<&str>) {
+    if options.forward_ip
+        && source.is_none()
+        && let Some(value) = value
+    {
+        // Undefined is no object, so that something is written.
+        value.write_json(out);
+        return;
     }
-    let Some(fields) = Object::from_raw(value) else {
-        return out.push_str(value.get());
+    let fields = match value.cloned().unwrap_or(Value::Undefined).opened() {
+        Value::Object(fields) => fields,
+        _ => Vec::new(),
     };
     let mut object = ObjectWriter::start(out);
-    for (key, value) in fields.iter() {
+    for (key, value) in &fields {
         let dropped = (key == "ip" && !options.forward_ip) || (key == "source" && source.is_some());
-        if dropped {
+        if dropped || matches!(value, Value::Undefined) {
             continue;
         }
-        if key == "traits" && !options.forward_ip {
+        if key == "traits" && !options.forward_ip && value.is_object() {
             // A context holds traits, and they may hold an address of their own.
             write_object(object.key(key), Some(value), options, None);
         } else {
-            object.raw(key, value.get());
+            value.write_json(object.key(key));
         }
     }
     if let Some(source) = source {
@@ -192,7 +219,8 @@ mod tests {
     fn made(json: &str, options: &EntryOptions) -> Result<Entry, EntryProblem> {
         let event = Event::parse(serde_json::from_str(json).expect("JSON")).expect("an event");
         let action = if event.kind() == "identify" { Action::IdentifyVisitor } else { Action::TrackEvent };
-        entry(&event, &Mapping::preset(action), "2026-01-02T03:04:05.678Z", options)
+        let delivered = Delivered { received_at: "2026-01-02T03:04:05.678Z", another: false };
+        entry(&event, &Mapping::preset(action), delivered, options)
     }
 
     fn json(json: &str, options: &EntryOptions) -> serde_json::Value {

@@ -74,7 +74,7 @@ impl fmt::Debug for Email {
     }
 }
 
-/// Who a request to Koala is about: at least one of the two is there.
+/// Who a request to Koala is about, by either or both.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Visitor {
     profile_id: Option<ProfileId>,
@@ -88,11 +88,11 @@ impl Visitor {
         (profile_id.is_some() || email.is_some()).then_some(Self { profile_id, email })
     }
 
-    /// The visitor of an event under an action, by the first that is found: `profile_id` or `ko_profile_id` in its
-    /// properties (Track Event) or traits (Identify Visitor); the email in its properties, its traits, the traits of its
-    /// context; and with `keep_anonymous` the anonymousId, then the userId.
+    /// The visitor of an event under an action, by the first that is found: the `profile_id` and the email that the mapping
+    /// gives; `profile_id` or `ko_profile_id` in its properties (Track Event) or traits (Identify Visitor); the email in
+    /// its properties, its traits, the traits of its context; and with `keep_anonymous` the anonymousId, then the userId.
     #[must_use]
-    pub fn of(event: &Event<'_>, action: Action, keep_anonymous: bool) -> Option<Self> {
+    pub fn of(event: &Event<'_>, action: Action, mapped: &Self, keep_anonymous: bool) -> Option<Self> {
         let fields = event.fields();
         let properties = fields.get_object("properties");
         let traits = fields.get_object("traits");
@@ -100,10 +100,13 @@ impl Visitor {
             Action::TrackEvent => &properties,
             Action::IdentifyVisitor => &traits,
         };
-        let profile_id = own.as_ref().and_then(|own| {
+        let profile_id = mapped.profile_id.or_else(|| {
+            let own = own.as_ref()?;
             ["profile_id", "ko_profile_id"].iter().find_map(|key| ProfileId::parse(&own.get_str(key)?))
         });
-        let email = email_in(properties.as_ref()).or_else(|| email_in(traits.as_ref())).or_else(|| {
+        let email =
+            mapped.email.clone().or_else(|| email_in(properties.as_ref())).or_else(|| email_in(traits.as_ref()));
+        let email = email.or_else(|| {
             email_in(fields.get_object("context").and_then(|context| context.get_object("traits")).as_ref())
         });
         let known = Self::new(profile_id, email);
@@ -116,6 +119,12 @@ impl Visitor {
             let own = if *key == "anonymousId" { ProfileId::parse(&id) } else { None };
             Self::new(Some(own.unwrap_or_else(|| ProfileId::derived(key, &id))), None)
         })
+    }
+
+    /// What a mapping alone tells of the visitor; it may be nothing.
+    #[must_use]
+    pub fn mapped(profile_id: Option<&str>, email: Option<&str>) -> Self {
+        Self { profile_id: profile_id.and_then(ProfileId::parse), email: email.and_then(Email::parse) }
     }
 
     /// The `profile_id`, where it is known.
@@ -148,7 +157,12 @@ mod tests {
     use super::*;
 
     fn visitor(json: &str, action: Action) -> Option<Visitor> {
-        Visitor::of(&Event::parse(serde_json::from_str(json).expect("JSON")).expect("an event"), action, true)
+        Visitor::of(
+            &Event::parse(serde_json::from_str(json).expect("JSON")).expect("an event"),
+            action,
+            &Visitor::mapped(None, None),
+            true,
+        )
     }
 
     fn profile_id(json: &str) -> String {

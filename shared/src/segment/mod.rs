@@ -2,13 +2,16 @@
 
 mod action;
 mod event;
+mod field_mapping;
 mod mapping;
 mod signature;
 mod trigger;
-pub mod value;
+mod value;
 
 pub use action::Action;
 pub use event::{Event, EventError, LARGEST_EVENT_BYTES, message_id_of};
-pub use mapping::{Fields, MappedEvent, Mapping, MappingError, MappingProblem};
+pub use field_mapping::{FieldMapping, FieldProblem, RenderError};
+pub use mapping::{Given, MappedAction, MappedEvent, Mapping, MappingProblem};
 pub use signature::{ParseSecretError, SharedSecret, Signature};
 pub use trigger::{Trigger, TriggerError};
+pub use value::Value;

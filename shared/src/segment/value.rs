@@ -95,6 +95,21 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// Its kind as JSON; none for undefined.
+    #[must_use]
+    pub fn kind(&self) -> Option<Kind> {
+        Some(match self {
+            Self::Undefined => return None,
+            Self::Null => Kind::Null,
+            Self::Boolean(_) => Kind::Boolean,
+            Self::Number(_) => Kind::Number,
+            Self::Text(_) => Kind::String,
+            Self::Array(_) => Kind::Array,
+            Self::Object(_) | Self::Event(_) => Kind::Object,
+            Self::Raw(raw) => json::kind(raw),
+        })
+    }
+
     /// Whether it is an object, and no array.
     #[must_use]
     pub fn is_object(&self) -> bool {

@@ -130,7 +130,7 @@ impl Settings {
                     mapping_count += 1;
                     match Mapping::parse(mapping, value) {
                         Ok(mapping) => mappings.push(mapping),
-                        Err(error) => problem(error.to_string()),
+                        Err(found) => found.iter().for_each(|found| problem(found.to_string())),
                     }
                 }
             }

@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn keys_may_be_escaped_and_have_dashes() {
-        assert!(matches(r#"properties.is-new = true"#, r#"{"properties":{"is-new":true}}"#));
-        assert!(matches(r#"properties.a\ b = 1"#, r#"{"properties":{"a b":1}}"#));
+        assert!(matches("properties.is-new = true", r#"{"properties":{"is-new":true}}"#));
+        assert!(matches(r"properties.a\ b = 1", r#"{"properties":{"a b":1}}"#));
     }
 }
