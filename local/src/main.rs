@@ -2,7 +2,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`up`], [`demo`], [`send`] | the commands |
+//! | [`up`], [`demo`], [`send`], [`preview`], [`check`] | the commands |
 //! | [`set`] | the parts of `koala up`, started and ended together |
 //! | [`gateway`] | HTTP: the intake routes, the collector's, the API |
 //! | [`consumer`] | takes batches from the queues and delivers them, as Lambda's event source mapping would |
@@ -10,11 +10,13 @@
 //! | [`store`] | the queues and what the collector has, in one SQLite file |
 //! | [`fixtures`] | events from files |
 
+mod check;
 mod collector;
 mod consumer;
 mod demo;
 mod fixtures;
 mod gateway;
+mod preview;
 mod send;
 mod set;
 mod store;
@@ -41,6 +43,10 @@ enum Subcommands {
     Up(up::Options),
     /// Send events from files, signed as Segment signs them.
     Send(send::Options),
+    /// Show what would happen to an event, without sending it.
+    Preview(preview::Options),
+    /// Validate a whole parameter tree and print every problem.
+    Check(check::Options),
     /// Start a set, send the fixtures, show the visitors that arrive, and end.
     Demo(demo::Options),
 }
@@ -53,6 +59,8 @@ async fn main() -> ExitCode {
     let ended = match command.command {
         Subcommands::Up(options) => up::run(options).await,
         Subcommands::Send(options) => send::run(options).await,
+        Subcommands::Preview(options) => preview::run(options).await,
+        Subcommands::Check(options) => check::run(options).await,
         Subcommands::Demo(options) => demo::run(options).await,
     };
     ended.unwrap_or_else(|error| {

@@ -19,7 +19,7 @@ pub use request::Request;
 use crate::clock;
 use crate::json::{self, Kind};
 use crate::message::{self, OutgoingMessage};
-use crate::segment::{Action, Event};
+use crate::segment::Event;
 use crate::settings::{ParameterSource, Settings, SettingsCache};
 
 /// Segment gives an answer 5 s; this leaves room for a cold start before it
@@ -133,9 +133,7 @@ fn sort_out(events: &[&RawValue], request: &Request<'_>, settings: &Settings, op
             continue;
         }
         let before = intake.messages.len();
-        let mut actions_taken = [false; Action::ALL.len()];
-        for mapping in settings.mappings_that_take(&event) {
-            let another = std::mem::replace(&mut actions_taken[mapping.action() as usize], true);
+        for (mapping, another) in settings.mappings_that_take(&event) {
             intake.messages.push(message::accepted(&event, mapping, another, &received_at, request.id));
         }
         if intake.messages.len() > before {

@@ -86,6 +86,15 @@ impl KoalaClient {
         Ok(Self { http, url })
     }
 
+    /// Asks Koala whether a key is good (`GET …/auth`, as Segment's cloud-mode destination does).
+    ///
+    /// # Errors
+    /// When it is refused, or Koala cannot say.
+    pub async fn check_key(&self, key: &PublicApiKey) -> Result<(), SendError> {
+        let url = format!("{}/web/projects/{}/auth", self.url, key.as_str());
+        Self::answered(self.http.get(url)).await
+    }
+
     /// Where it sends.
     #[must_use]
     pub fn url(&self) -> &KoalaUrl {
@@ -95,7 +104,12 @@ impl KoalaClient {
 
 impl Collector for KoalaClient {
     async fn send(&self, key: &PublicApiKey, body: String) -> Result<(), SendError> {
-        let request = self.http.post(self.url.batch(key)).header(CONTENT_TYPE, "application/json").body(body);
+        Self::answered(self.http.post(self.url.batch(key)).header(CONTENT_TYPE, "application/json").body(body)).await
+    }
+}
+
+impl KoalaClient {
+    async fn answered(request: reqwest::RequestBuilder) -> Result<(), SendError> {
         let mut response = request.send().await.map_err(|error| not_sent(&error))?;
         let status = response.status();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);

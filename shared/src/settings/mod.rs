@@ -58,6 +58,16 @@ impl Proofs {
     }
 }
 
+/// The parameters that mean nothing here: a name that is mistyped, perhaps.
+#[must_use]
+pub fn unknown_parameters(parameters: &[Parameter]) -> Vec<&str> {
+    let known = |name: &str| {
+        matches!(name, "public-api-key" | "webhook-secret" | "bearer-token" | "write-keys")
+            || name.starts_with("mappings/")
+    };
+    parameters.iter().map(|parameter| parameter.name.as_str()).filter(|name| !known(name)).collect()
+}
+
 /// Everything that is wrong with a tree of parameters; never only the first problem.
 #[derive(Debug, Error)]
 pub struct InvalidSettings {
@@ -188,9 +198,14 @@ impl Settings {
         self.mappings.iter().chain(&self.presets).find(|mapping| mapping.name() == name)
     }
 
-    /// The enabled mappings whose trigger takes the event.
-    pub fn mappings_that_take<'s>(&'s self, event: &'s Event<'_>) -> impl Iterator<Item = &'s Mapping> {
-        self.mappings.iter().filter(|mapping| mapping.takes(event))
+    /// The enabled mappings whose trigger takes the event, each with whether it is *another* one of its action: Koala keeps
+    /// one entry of a message id, so the second and third of an action deliver under one of their own.
+    pub fn mappings_that_take<'s>(&'s self, event: &'s Event<'_>) -> impl Iterator<Item = (&'s Mapping, bool)> {
+        let mut actions_taken = [false; Action::ALL.len()];
+        self.mappings.iter().filter(|mapping| mapping.takes(event)).map(move |mapping| {
+            let another = std::mem::replace(&mut actions_taken[mapping.action() as usize], true);
+            (mapping, another)
+        })
     }
 }
 

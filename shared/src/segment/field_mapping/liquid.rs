@@ -10,7 +10,9 @@ use std::io::{self, Write};
 use std::sync::{Arc, OnceLock};
 
 use liquid_core::error::ResultLiquidReplaceExt;
-use liquid_core::model::{KString, Object, ScalarCow, Value as LiquidValue, ValueCow};
+use liquid_core::model::{
+    ArrayView, DisplayCow, KString, KStringCow, Object, ScalarCow, State, Value as LiquidValue, ValueCow, ValueView,
+};
 use liquid_core::parser::{BlockReflection, ParseBlock, TagBlock, TagTokenIter};
 use liquid_core::runtime::{PartialStore, Registers, RuntimeBuilder};
 use liquid_core::{Language, Renderable, Runtime, Template};
@@ -143,11 +145,12 @@ impl<R: Runtime> Runtime for Lenient<R> {
     }
 
     fn try_get(&self, path: &[ScalarCow<'_>]) -> Option<ValueCow<'_>> {
-        Some(self.0.try_get(path).unwrap_or(ValueCow::Owned(LiquidValue::Nil)))
+        let found = self.0.try_get(path).filter(|found| !found.is_nil());
+        Some(found.unwrap_or(ValueCow::Borrowed(&Nothing)))
     }
 
     fn get(&self, path: &[ScalarCow<'_>]) -> liquid_core::Result<ValueCow<'_>> {
-        Ok(self.0.try_get(path).unwrap_or(ValueCow::Owned(LiquidValue::Nil)))
+        self.try_get(path).ok_or_else(|| liquid_core::Error::with_msg("no variable"))
     }
 
     fn set_global(&self, name: KString, value: LiquidValue) -> Option<LiquidValue> {
@@ -164,6 +167,70 @@ impl<R: Runtime> Runtime for Lenient<R> {
 
     fn registers(&self) -> &Registers {
         self.0.registers()
+    }
+}
+
+/// What a variable is that is not there: nil, and also an array without items, so that `contains` says no of it.
+#[derive(Debug, Clone, Copy)]
+struct Nothing;
+
+impl ValueView for Nothing {
+    fn as_debug(&self) -> &dyn fmt::Debug {
+        self
+    }
+
+    fn render(&self) -> DisplayCow<'_> {
+        DisplayCow::Borrowed(&"")
+    }
+
+    fn source(&self) -> DisplayCow<'_> {
+        DisplayCow::Borrowed(&"nil")
+    }
+
+    fn type_name(&self) -> &'static str {
+        "nil"
+    }
+
+    fn query_state(&self, state: State) -> bool {
+        state != State::Truthy
+    }
+
+    fn to_kstr(&self) -> KStringCow<'_> {
+        KStringCow::from_static("")
+    }
+
+    fn to_value(&self) -> LiquidValue {
+        LiquidValue::Nil
+    }
+
+    fn as_array(&self) -> Option<&dyn ArrayView> {
+        Some(self)
+    }
+
+    fn is_nil(&self) -> bool {
+        true
+    }
+}
+
+impl ArrayView for Nothing {
+    fn as_value(&self) -> &dyn ValueView {
+        self
+    }
+
+    fn size(&self) -> i64 {
+        0
+    }
+
+    fn values<'k>(&'k self) -> Box<dyn Iterator<Item = &'k dyn ValueView> + 'k> {
+        Box::new(std::iter::empty())
+    }
+
+    fn contains_key(&self, _: i64) -> bool {
+        false
+    }
+
+    fn get(&self, _: i64) -> Option<&dyn ValueView> {
+        None
     }
 }
 
@@ -247,7 +314,6 @@ impl Renderable for Captured {
 
 /// The filter `date`: a point in time by a strftime format, in UTC. What is no point in time is given back as it is.
 pub fn date(value: &LiquidValue, format: &str) -> LiquidValue {
-    use liquid_core::ValueView;
     let Some(time) = value.as_scalar().and_then(|scalar| point_in_time(&scalar.to_kstr())) else {
         return value.clone();
     };

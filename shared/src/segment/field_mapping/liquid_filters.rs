@@ -39,7 +39,7 @@ pub fn all() -> impl Iterator<Item = NamedFilter> {
         ("floor", |v, _| number(to_number(v).floor())),
         ("join", |v, a| {
             let separator = a.first().map_or_else(|| " ".to_owned(), to_text);
-            text(to_array(v).iter().map(to_text).collect::<Vec<_>>().join(&separator))
+            text(joined(&to_array(v), &separator))
         }),
         ("json", |v, _| text(json(v))),
         ("last", |v, _| end(v, false)),
@@ -181,6 +181,15 @@ fn to_text(value: &Value) -> String {
         Value::Object(_) => "[object Object]".to_owned(),
         _ => String::new(),
     }
+}
+
+/// JavaScript's `join`: arrays inside are joined by commas.
+fn joined(items: &[Value], separator: &str) -> String {
+    let items = items.iter().map(|item| match item {
+        Value::Array(inner) => joined(inner, ","),
+        item => to_text(item),
+    });
+    items.collect::<Vec<_>>().join(separator)
 }
 
 /// liquidjs's `toNumber`: what is no number is 0.

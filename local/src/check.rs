@@ -1,0 +1,107 @@
+//! `koala check`: a whole parameter tree, every problem in it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use koala_destination::environment::{self, DEFAULT_KOALA_URL};
+use koala_destination::koala::{KoalaClient, KoalaUrl};
+use koala_destination::settings::{self, Parameter, ParameterDirectory, ParameterSource, Problem, Settings};
+use serde_json::json;
+
+#[derive(Args)]
+#[command(after_help = "Examples:
+  koala check                                         local/parameters
+  koala check --parameters my-parameters --online     and ask Koala whether the key is good
+  koala check --prefix /koala-destination/prod        in Parameter Store (built with --features aws)
+
+Exit status: 0 no problem, 1 problems, 2 the tree could not be read.")]
+pub struct Options {
+    /// The parameter tree: a file each.
+    #[arg(long, default_value = "local/parameters", value_name = "DIR")]
+    parameters: PathBuf,
+    /// The parameter tree in Parameter Store instead.
+    #[arg(long, conflicts_with = "parameters", value_name = "PATH")]
+    prefix: Option<String>,
+    /// Ask the collector at `KOALA_URL` whether the key is good.
+    #[arg(long)]
+    online: bool,
+    /// Print a JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub async fn run(options: Options) -> Result<ExitCode> {
+    let parameters = match &options.prefix {
+        Some(prefix) => in_parameter_store(prefix).await?,
+        None => ParameterDirectory::new(&options.parameters).read().await?,
+    };
+    let settings = Settings::from_parameters(&parameters);
+    let mut problems = match &settings {
+        Ok(_) => Vec::new(),
+        Err(invalid) => invalid.problems.clone(),
+    };
+    let problem =
+        |parameter: &str, message: &str| Problem { parameter: parameter.to_owned(), message: message.to_owned() };
+    problems.extend(
+        settings::unknown_parameters(&parameters)
+            .into_iter()
+            .map(|name| problem(name, "is no parameter that is known here")),
+    );
+    if let Ok(settings) = &settings {
+        if settings.proofs().is_empty() {
+            let message = "is missing, and so are bearer-token and write-keys: every request is refused";
+            problems.push(problem("webhook-secret", message));
+        }
+        if options.online
+            && let Err(error) = ask_koala(settings).await?
+        {
+            problems.push(problem("public-api-key", &error));
+        }
+    }
+    print(&options, settings.as_ref().ok(), &problems);
+    Ok(ExitCode::from(u8::from(!problems.is_empty())))
+}
+
+fn print(options: &Options, settings: Option<&Settings>, problems: &[Problem]) {
+    if options.json {
+        let problems: Vec<_> =
+            problems.iter().map(|p| json!({"parameter": p.parameter, "message": p.message})).collect();
+        println!("{}", json!({"problems": problems}));
+        return;
+    }
+    for problem in problems {
+        println!("{problem}");
+    }
+    match (problems.len(), settings) {
+        (0, Some(settings)) => {
+            let mappings = settings.mappings();
+            let enabled = mappings.iter().filter(|mapping| mapping.is_enabled()).count();
+            println!("No problem: {} mappings, {enabled} of them enabled.", mappings.len());
+        }
+        (1, _) => println!("1 problem."),
+        (many, _) => println!("{many} problems."),
+    }
+}
+
+/// What Koala says of the key: the reason when it is not good.
+async fn ask_koala(settings: &Settings) -> Result<Result<(), String>> {
+    let url = environment::koala_url(&environment::process)?.map_or_else(|| KoalaUrl::parse(DEFAULT_KOALA_URL), Ok)?;
+    let checked = KoalaClient::new(url.clone())?.check_key(settings.public_api_key()).await;
+    Ok(checked.map_err(|error| format!("{url} does not say that the key is good: {error}")))
+}
+
+#[cfg(feature = "aws")]
+async fn in_parameter_store(prefix: &str) -> Result<Vec<Parameter>> {
+    use koala_destination::aws::{parameter_store::ParameterStore, sdk::AwsEnvironment};
+    let aws = AwsEnvironment::read(&environment::process)?;
+    Ok(ParameterStore::new(aws.ssm(), prefix).read().await?)
+}
+
+#[cfg(not(feature = "aws"))]
+#[allow(clippy::unused_async)] // as with the feature
+async fn in_parameter_store(_: &str) -> Result<Vec<Parameter>> {
+    anyhow::bail!("this koala is built without AWS; cargo run -p koala-local --features aws -- check --prefix … has it")
+}
