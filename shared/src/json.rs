@@ -4,6 +4,7 @@
 //! [`RawValue`]s, numbers keep all their digits, and only what a decision needs is looked into.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
@@ -11,10 +12,18 @@ use serde_json::value::RawValue;
 
 /// The fields of one JSON object, in their order, values unparsed.
 ///
-/// Where a key stands twice the last one counts, as in `JSON.parse`.
+/// Where a key stands twice the last one counts, as in `JSON.parse`. An object inside is read when it is first asked for,
+/// and kept: however many triggers and fields ask, its bytes are gone through once.
 #[derive(Debug, Clone, Default)]
 pub struct Object<'a> {
-    fields: Vec<(Cow<'a, str>, &'a RawValue)>,
+    fields: Vec<Field<'a>>,
+}
+
+#[derive(Debug, Clone)]
+struct Field<'a> {
+    key: Cow<'a, str>,
+    value: &'a RawValue,
+    opened: OnceCell<Option<Box<Object<'a>>>>,
 }
 
 impl<'a> Object<'a> {
@@ -30,10 +39,14 @@ impl<'a> Object<'a> {
         serde_json::from_str(json).ok()
     }
 
+    fn field(&self, key: &str) -> Option<&Field<'a>> {
+        self.fields.iter().rev().find(|field| field.key == key)
+    }
+
     /// The value of `key`, whatever it is (also `null`).
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&'a RawValue> {
-        self.fields.iter().rev().find(|(name, _)| name == key).map(|(_, value)| *value)
+        self.field(key).map(|field| field.value)
     }
 
     /// The value of `key` when it is there and not `null`.
@@ -50,24 +63,29 @@ impl<'a> Object<'a> {
 
     /// The value of `key` when it is an object.
     #[must_use]
-    pub fn get_object(&self, key: &str) -> Option<Object<'a>> {
-        self.get(key).and_then(Object::from_raw)
+    pub fn get_object(&self, key: &str) -> Option<&Object<'a>> {
+        let field = self.field(key)?;
+        let opened = field.opened.get_or_init(|| match kind(field.value) {
+            Kind::Object => Object::from_raw(field.value).map(Box::new),
+            _ => None,
+        });
+        opened.as_deref()
     }
 
-    /// Whether `key` is there, whatever its value.
+    /// Whether it has no field.
     #[must_use]
-    pub fn contains(&self, key: &str) -> bool {
-        self.get(key).is_some()
-    }
-
-    /// The fields in their order, with keys that outlive this view.
-    pub fn entries(&self) -> impl Iterator<Item = (Cow<'a, str>, &'a RawValue)> {
-        self.fields.iter().map(|(key, value)| (key.clone(), *value))
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
     }
 
     /// The fields in their order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
-        self.fields.iter().map(|(key, value)| (key.as_ref(), *value))
+        self.fields.iter().map(|field| (field.key.as_ref(), field.value))
+    }
+
+    /// The fields in their order, with keys that outlive this view.
+    pub fn entries(&self) -> impl Iterator<Item = (Cow<'a, str>, &'a RawValue)> {
+        self.fields.iter().map(|field| (field.key.clone(), field.value))
     }
 }
 
@@ -86,7 +104,7 @@ impl<'de> Deserialize<'de> for Object<'de> {
                 // An event has about fourteen fields of its own: one allocation for nearly all of them.
                 let mut fields = Vec::with_capacity(16);
                 while let Some((Key(key), value)) = map.next_entry()? {
-                    fields.push((key, value));
+                    fields.push(Field { key, value, opened: OnceCell::new() });
                 }
                 Ok(Object { fields })
             }
@@ -184,7 +202,8 @@ impl fmt::Display for Kind {
 /// The kind of a value, told from its first byte.
 #[must_use]
 pub fn kind(value: &RawValue) -> Kind {
-    match value.get().trim_start().as_bytes().first() {
+    // A raw value begins with its first character, white space before it is no part of it.
+    match value.get().as_bytes().first() {
         Some(b'{') => Kind::Object,
         Some(b'[') => Kind::Array,
         Some(b'"') => Kind::String,
@@ -197,36 +216,49 @@ pub fn kind(value: &RawValue) -> Kind {
 /// The value as text when it is a string; borrowed unless it holds an escape.
 #[must_use]
 pub fn string(value: &RawValue) -> Option<Cow<'_, str>> {
+    let inside = value.get().strip_prefix('"')?.strip_suffix('"')?;
+    if !inside.contains('\\') {
+        return Some(Cow::Borrowed(inside));
+    }
     serde_json::from_str::<Key<'_>>(value.get()).ok().map(|key| key.0)
 }
 
 /// Appends `text` as a JSON string, quoted and escaped.
 pub fn write_string(out: &mut String, text: &str) {
+    out.reserve(text.len() + 2);
     out.push('"');
-    let mut clean_from = 0;
-    for (at, character) in text.char_indices() {
-        let escape = match character {
-            '"' => "\\\"",
-            '\\' => "\\\\",
-            '\n' => "\\n",
-            '\r' => "\\r",
-            '\t' => "\\t",
-            '\u{0}'..='\u{1f}' => "",
-            _ => continue,
-        };
-        out.push_str(&text[clean_from..at]);
-        if escape.is_empty() {
-            // A control character: two hex digits say it.
-            let code = u32::from(character);
-            out.push_str("\\u00");
-            out.extend([code >> 4, code & 0xf].into_iter().filter_map(|digit| char::from_digit(digit, 16)));
-        } else {
-            out.push_str(escape);
-        }
-        clean_from = at + character.len_utf8();
+    // Nearly no text has anything to escape, and telling so is a quick pass over its bytes.
+    if text.bytes().any(needs_escape) {
+        write_escaped(out, text);
+    } else {
+        out.push_str(text);
     }
-    out.push_str(&text[clean_from..]);
     out.push('"');
+}
+
+fn needs_escape(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
+fn write_escaped(out: &mut String, text: &str) {
+    for character in text.chars() {
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{0}'..='\u{1f}' => {
+                // A control character: two hex digits say it.
+                let code = u32::from(character);
+                out.push_str("\\u00");
+                out.extend([code >> 4, code & 0xf].into_iter().filter_map(|digit| char::from_digit(digit, 16)));
+            }
+            _ => out.push(character),
+        }
+    }
 }
 
 /// Writes one JSON object into a string, field after field.

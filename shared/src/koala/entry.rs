@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::Visitor;
 use crate::clock;
-use crate::json::{Object, ObjectWriter};
+use crate::json::{self, Object, ObjectWriter};
 use crate::segment::{Action, Event, Given, MappedAction, Mapping, MappingProblem, Value};
 
 /// What may be told of the way entries are made.
@@ -95,12 +95,12 @@ pub fn entry(
         Given::Default => fields.get("context").map(Value::Raw).filter(Value::is_object),
         Given::Mapped(context) => context,
     };
-    let device_ip = fields.get_object("context").as_ref().and_then(ip_address).filter(|_| options.forward_ip);
+    let device_ip = fields.get_object("context").and_then(ip_address).filter(|_| options.forward_ip);
     let ip = match mapped.ip {
         // The event's own word first: a server that sends for a visitor has an address of its own in the context.
         Given::Default => {
             let own = fields.get_object(if action == Action::TrackEvent { "properties" } else { "traits" });
-            own.as_ref().and_then(ip_address).or_else(|| device_ip.clone())
+            own.and_then(ip_address).or_else(|| device_ip.clone())
         }
         Given::Mapped(ip) => ip.as_deref().and_then(parse_ip),
     };
@@ -139,7 +139,7 @@ pub fn entry(
         }
     }
     object.string("sent_at", sent_at);
-    write_object(object.key("context"), context.as_ref(), options, Some(&options.context_source));
+    write_context(object.key("context"), context.as_ref(), fields, options);
     if let Some(device_ip) = &device_ip {
         object.string("device_ip", device_ip);
     }
@@ -176,6 +176,28 @@ fn written_object(value: &Value<'_>, options: &EntryOptions) -> String {
     let mut out = String::new();
     write_object(&mut out, Some(value), options, None);
     out
+}
+
+/// Writes the context with our `source` in it. The event's own is nearly always without one, so that it is copied as it
+/// came and the source put behind.
+fn write_context(out: &mut String, context: Option<&Value<'_>>, event: &Object<'_>, options: &EntryOptions) {
+    let source = &options.context_source;
+    let own = event.get("context").zip(event.get_object("context"));
+    match (context, own) {
+        (Some(Value::Raw(raw)), Some((own, fields)))
+            if std::ptr::eq(*raw, own)
+                && options.forward_ip
+                && !fields.is_empty()
+                && fields.get("source").is_none() =>
+        {
+            let open = raw.get().strip_suffix('}').unwrap_or_default();
+            out.push_str(open);
+            out.push_str(",\"source\":");
+            json::write_string(out, source);
+            out.push('}');
+        }
+        _ => write_object(out, context, options, Some(source)),
+    }
 }
 
 /// Writes an object: without its `ip` when addresses stay here, and with `source` where one is given. When neither changes

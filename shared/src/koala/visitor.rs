@@ -97,18 +97,16 @@ impl Visitor {
         let properties = fields.get_object("properties");
         let traits = fields.get_object("traits");
         let own = match action {
-            Action::TrackEvent => &properties,
-            Action::IdentifyVisitor => &traits,
+            Action::TrackEvent => properties,
+            Action::IdentifyVisitor => traits,
         };
         let profile_id = mapped.profile_id.or_else(|| {
-            let own = own.as_ref()?;
+            let own = own?;
             ["profile_id", "ko_profile_id"].iter().find_map(|key| ProfileId::parse(&own.get_str(key)?))
         });
+        let email = mapped.email.clone().or_else(|| email_in(properties)).or_else(|| email_in(traits));
         let email =
-            mapped.email.clone().or_else(|| email_in(properties.as_ref())).or_else(|| email_in(traits.as_ref()));
-        let email = email.or_else(|| {
-            email_in(fields.get_object("context").and_then(|context| context.get_object("traits")).as_ref())
-        });
+            email.or_else(|| email_in(fields.get_object("context").and_then(|context| context.get_object("traits"))));
         let known = Self::new(profile_id, email);
         if known.is_some() || !keep_anonymous {
             return known;

@@ -18,7 +18,7 @@ const LONGEST_MESSAGE_ID: usize = 256;
 /// An event whose fields are still the bytes that came in.
 #[derive(Debug, Clone)]
 pub struct Event<'a> {
-    raw: &'a RawValue,
+    json: &'a str,
     fields: Object<'a>,
     kind: Cow<'a, str>,
     message_id: Cow<'a, str>,
@@ -30,6 +30,9 @@ pub enum EventError {
     /// A number, a string, an array …
     #[error("an event is an object, this is {0}")]
     NotAnObject(Kind),
+    /// Text that is no JSON object.
+    #[error("an event is a JSON object, this is none")]
+    NotJson,
     /// No `type` at all.
     #[error("`type` is missing: it says what the event is (track, identify, page, screen, group, alias)")]
     TypeMissing,
@@ -52,17 +55,29 @@ impl<'a> Event<'a> {
     /// # Errors
     /// When `raw` is not that; an event that is refused here can never be taken.
     pub fn parse(raw: &'a RawValue) -> Result<Self, EventError> {
-        let bytes = raw.get().len();
+        Self::from_object(raw.get(), || Object::from_raw(raw).ok_or_else(|| EventError::NotAnObject(json::kind(raw))))
+    }
+
+    /// Reads one event from JSON text that nothing has read yet; as [`Event::parse`], with one pass less over it.
+    ///
+    /// # Errors
+    /// When the text is no JSON object, or no event.
+    pub fn from_json(json: &'a str) -> Result<Self, EventError> {
+        Self::from_object(json, || Object::from_json(json).ok_or(EventError::NotJson))
+    }
+
+    fn from_object(json: &'a str, read: impl FnOnce() -> Result<Object<'a>, EventError>) -> Result<Self, EventError> {
+        let bytes = json.len();
         if bytes > LARGEST_EVENT_BYTES {
             return Err(EventError::TooLarge { bytes, limit: LARGEST_EVENT_BYTES });
         }
-        let fields = Object::from_raw(raw).ok_or_else(|| EventError::NotAnObject(json::kind(raw)))?;
+        let fields = read()?;
         let kind = match fields.get_present("type") {
             None => return Err(EventError::TypeMissing),
             Some(value) => json::string(value).ok_or_else(|| EventError::TypeNotAString(json::kind(value)))?,
         };
-        let message_id = message_id(&fields, raw);
-        Ok(Self { raw, fields, kind, message_id })
+        let message_id = message_id(&fields, json);
+        Ok(Self { json, fields, kind, message_id })
     }
 
     /// The event's `type`: `track`, `identify`, `page`, …
@@ -87,7 +102,7 @@ impl<'a> Event<'a> {
     /// The event as it came.
     #[must_use]
     pub fn json(&self) -> &'a str {
-        self.raw.get()
+        self.json
     }
 
     /// Whether analytics.js in the visitor's browser sent it (`context.library.name`).
@@ -107,10 +122,10 @@ pub fn message_id_of(raw: &RawValue) -> Option<String> {
     Object::from_raw(raw)?.get_str("messageId").filter(|id| id.len() <= LONGEST_MESSAGE_ID).map(Cow::into_owned)
 }
 
-fn message_id<'a>(fields: &Object<'a>, raw: &RawValue) -> Cow<'a, str> {
+fn message_id<'a>(fields: &Object<'a>, json: &str) -> Cow<'a, str> {
     match fields.get_str("messageId") {
         Some(id) if !id.trim().is_empty() && id.len() <= LONGEST_MESSAGE_ID => id,
-        _ => Cow::Owned(format!("sha1-{:x}", HexDigest(Sha1::digest(raw.get()).as_slice()))),
+        _ => Cow::Owned(format!("sha1-{:x}", HexDigest(Sha1::digest(json).as_slice()))),
     }
 }
 

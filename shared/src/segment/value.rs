@@ -4,6 +4,7 @@
 //! from the event stays a [`Value::Raw`] until something has to look inside.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde_json::value::RawValue;
 
@@ -29,7 +30,30 @@ pub enum Value<'a> {
     /// JSON of the event, unparsed.
     Raw(&'a RawValue),
     /// The event itself, its fields found already.
-    Event(&'a Object<'a>),
+    Event(&'a dyn Fields),
+}
+
+/// An event's fields, whatever lives longer than they are looked at.
+pub trait Fields: fmt::Debug {
+    /// The value at a path of keys, as far as objects lead there: what is found, and the keys that are left.
+    fn find<'s, 'k>(&'s self, keys: &'k [String]) -> (Option<&'s RawValue>, &'k [String]);
+
+    /// The fields in their order.
+    fn all(&self) -> Vec<(Cow<'_, str>, &RawValue)>;
+}
+
+impl Fields for Object<'_> {
+    fn find<'s, 'k>(&'s self, keys: &'k [String]) -> (Option<&'s RawValue>, &'k [String]) {
+        let Some((first, rest)) = keys.split_first() else { return (None, keys) };
+        match self.get_object(first) {
+            Some(inside) if !rest.is_empty() => inside.find(rest),
+            _ => (self.get(first), rest),
+        }
+    }
+
+    fn all(&self) -> Vec<(Cow<'_, str>, &RawValue)> {
+        self.iter().map(|(key, value)| (Cow::Borrowed(key), value)).collect()
+    }
 }
 
 impl<'a> Value<'a> {
@@ -38,7 +62,7 @@ impl<'a> Value<'a> {
     pub fn opened(self) -> Self {
         match self {
             Self::Raw(raw) => open(raw),
-            Self::Event(fields) => Self::Object(ordered(fields)),
+            Self::Event(fields) => Self::Object(ordered(fields.all())),
             value => value,
         }
     }
@@ -47,7 +71,7 @@ impl<'a> Value<'a> {
     #[must_use]
     pub fn get(&self, key: &str) -> Value<'a> {
         match self {
-            Self::Event(fields) => fields.get(key).map_or(Self::Undefined, Self::Raw),
+            Self::Event(fields) => fields.find(&[key.to_owned()]).0.map_or(Self::Undefined, Self::Raw),
             Self::Object(fields) => {
                 fields.iter().find(|(name, _)| name == key).map_or(Self::Undefined, |(_, value)| value.clone())
             }
@@ -206,8 +230,8 @@ impl<'a> Value<'a> {
             }
             Self::Object(fields) => write_fields(out, fields.iter().map(|(key, value)| (key.as_ref(), value))),
             Self::Event(fields) => {
-                let fields: Vec<_> = fields.iter().map(|(key, raw)| (key, Self::Raw(raw))).collect();
-                write_fields(out, fields.iter().map(|(key, value)| (*key, value)));
+                let fields = ordered(fields.all());
+                write_fields(out, fields.iter().map(|(key, value)| (key.as_ref(), value)));
             }
         }
         true
@@ -215,7 +239,7 @@ impl<'a> Value<'a> {
 
     /// A value that owns all its text.
     #[must_use]
-    pub fn from_json(value: serde_json::Value) -> Value<'static> {
+    pub fn from_json(value: serde_json::Value) -> Self {
         match value {
             serde_json::Value::Null => Value::Null,
             serde_json::Value::Bool(value) => Value::Boolean(value),
@@ -259,7 +283,7 @@ fn open(raw: &RawValue) -> Value<'_> {
             let items: Vec<&RawValue> = serde_json::from_str(raw.get()).unwrap_or_default();
             Value::Array(items.into_iter().map(Value::Raw).collect())
         }
-        Kind::Object => Value::Object(ordered(&Object::from_raw(raw).unwrap_or_default())),
+        Kind::Object => Value::Object(ordered(Object::from_raw(raw).unwrap_or_default().entries().collect())),
     }
 }
 
@@ -290,8 +314,8 @@ fn index(key: &str) -> Option<usize> {
     (digits && (key == "0" || !key.starts_with('0'))).then(|| key.parse().ok()).flatten()
 }
 
-fn ordered<'a>(object: &Object<'a>) -> Vec<(Cow<'a, str>, Value<'a>)> {
-    in_order(object.entries().map(|(key, raw)| (key, Value::Raw(raw))).collect())
+fn ordered<'a>(fields: Vec<(Cow<'a, str>, &'a RawValue)>) -> Vec<(Cow<'a, str>, Value<'a>)> {
+    in_order(fields.into_iter().map(|(key, raw)| (key, Value::Raw(raw))).collect())
 }
 
 /// Fields as a JavaScript object has them: each key once with its last value, keys that are indexes first and by number.

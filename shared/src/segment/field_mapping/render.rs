@@ -179,7 +179,13 @@ pub fn follow<'a>(event: &Value<'a>, keys: &[String], budget: &mut Budget) -> Re
         budget.spend_copy(event, 0)?;
         return Ok(event.clone());
     };
-    let mut found = event.get(first);
+    let (mut found, rest) = match event {
+        Value::Event(fields) => {
+            let (found, rest) = fields.find(keys);
+            (found.map_or(Value::Undefined, Value::Raw), rest)
+        }
+        _ => (event.get(first), rest),
+    };
     for key in rest {
         found = found.get(key);
     }

@@ -151,7 +151,7 @@ pub fn compile(
 pub fn map<'a>(
     action: Action,
     fields: Option<&'a Fields>,
-    event: &'a Object<'a>,
+    event: &'a Object<'_>,
 ) -> Result<MappedEvent<'a>, MappingProblem> {
     let mut rendered = match fields {
         Some(fields) => match fields.mapping.render(&Value::Event(event))?.opened() {

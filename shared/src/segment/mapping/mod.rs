@@ -99,7 +99,7 @@ impl Mapping {
     /// # Errors
     /// When a field cannot be mapped, is not of its type, or is required and missing. The same event fails the same way
     /// until the mapping is changed.
-    pub fn map<'a>(&'a self, event: &'a Event<'a>) -> Result<MappedEvent<'a>, MappingProblem> {
+    pub fn map<'a>(&'a self, event: &'a Event<'_>) -> Result<MappedEvent<'a>, MappingProblem> {
         fields::map(self.action, self.fields.as_ref(), event.fields())
     }
 }

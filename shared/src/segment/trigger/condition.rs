@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use crate::json::{self, Kind, Object};
+use crate::json::{self, Object};
 use crate::segment::value::Value;
 
 /// A condition, or several of them.
@@ -97,19 +97,19 @@ enum Found<'a> {
 
 impl Field {
     fn find<'a>(&self, event: &Object<'a>) -> Found<'a> {
-        let Some(mut value) = event.get(self.root) else { return Found::Value(Value::Undefined) };
-        for (depth, key) in self.path.iter().enumerate() {
-            if json::kind(value) != Kind::Object {
+        let mut object = event;
+        let mut key = self.root;
+        for (depth, next) in self.path.iter().enumerate() {
+            if let Some(inside) = object.get_object(key) {
+                object = inside;
+            } else {
                 // JavaScript goes on into strings and arrays, and stops at what is falsy.
-                let rest = self.path[depth..].iter();
-                return Found::Value(rest.fold(Value::Raw(value), |value, key| value.get(key)));
+                let value = object.get(key).map_or(Value::Undefined, Value::Raw);
+                return Found::Value(self.path[depth..].iter().fold(value, |value, key| value.get(key)));
             }
-            match json::find(value, key) {
-                Some(found) => value = found,
-                None => return Found::Value(Value::Undefined),
-            }
+            key = next;
         }
-        Found::Raw(value)
+        object.get(key).map_or(Found::Value(Value::Undefined), Found::Raw)
     }
 }
 
