@@ -12,3 +12,4 @@ mod functions;
 mod intake;
 mod koala;
 mod logs;
+mod preview;

@@ -10,6 +10,9 @@ use serde_json::value::RawValue;
 
 use crate::json::{self, Kind, Object};
 
+/// Arrays inside each other beyond this have no text: JSON of an event may be nested deeper than a stack bears.
+const DEEPEST_TEXT: usize = 128;
+
 /// A JSON value or undefined.
 #[derive(Debug, Clone)]
 pub enum Value<'a> {
@@ -191,6 +194,13 @@ impl<'a> Value<'a> {
     /// What `String(value)` is in JavaScript.
     #[must_use]
     pub fn to_text(&self) -> Cow<'a, str> {
+        self.to_text_at(0)
+    }
+
+    fn to_text_at(&self, depth: usize) -> Cow<'a, str> {
+        if depth > DEEPEST_TEXT {
+            return Cow::Borrowed("");
+        }
         match self.clone().opened() {
             Self::Undefined => Cow::Borrowed("undefined"),
             Self::Null => Cow::Borrowed("null"),
@@ -198,7 +208,8 @@ impl<'a> Value<'a> {
             Self::Number(value) => Cow::Owned(number_text(value)),
             Self::Text(text) => text,
             Self::Array(items) => {
-                let items = items.iter().map(|item| if item.exists() { item.to_text() } else { Cow::Borrowed("") });
+                let text = |item: &Self| if item.exists() { item.to_text_at(depth + 1) } else { Cow::Borrowed("") };
+                let items = items.iter().map(text);
                 Cow::Owned(items.collect::<Vec<_>>().join(","))
             }
             Self::Object(_) | Self::Raw(_) | Self::Event(_) => Cow::Borrowed("[object Object]"),

@@ -1,0 +1,185 @@
+//! Random triggers and mappings on random events: whatever they are, there is an answer, soon, and no panic.
+//!
+//! `PROPTEST_CASES` says how many of each; a long run is
+//! `PROPTEST_CASES=5000000 cargo test --release --package koala-destination --test fuzz`.
+
+use koala_destination::json::Object;
+use koala_destination::segment::{FieldMapping, Trigger, Value};
+use proptest::prelude::*;
+use serde_json::value::RawValue;
+use serde_json::{Value as Json, json};
+
+/// Pieces that triggers are made of, well put together or not.
+fn trigger() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        4 => prop::sample::select(vec![
+            "type", "event", "name", "userId", "properties.a", "traits.b.c", "context.d", "=", "!=", "<", "<=", ">", ">=",
+            "contains", "match", "(", ")", ",", "!", "and", "or", "null", "true", "\"track\"", "\"a*\"", "\"*a\"", "5", "-1.5", " ",
+        ]).prop_map(str::to_owned),
+        2 => Just("contains(properties.a, \"x\")".to_owned()),
+        2 => Just("type = \"track\"".to_owned()),
+        1 => ".{0,4}",
+    ];
+    prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.join(" "))
+}
+
+fn scalar() -> impl Strategy<Value = Json> {
+    prop_oneof![
+        Just(Json::Null),
+        any::<bool>().prop_map(Json::from),
+        any::<f64>().prop_map(Json::from),
+        any::<i64>().prop_map(Json::from),
+        ".{0,8}".prop_map(Json::from),
+        prop::sample::select(vec![
+            "$.a",
+            "$.a.b[0]",
+            "$.",
+            "",
+            "{{a}} {{{b}}}",
+            "{{ a | append: a }}",
+            "{% capture x %}{{a}}{{x}}{% endcapture %}{{x}}",
+            "{% assign x = a %}{{ x | split: '' | join: x }}",
+            "left",
+            "upper",
+            "encode",
+            "decode",
+            ".",
+        ])
+        .prop_map(Json::from),
+    ]
+}
+
+const KEYS: [&str; 30] = [
+    "a",
+    "b",
+    "c",
+    "0",
+    "_metadata",
+    "@path",
+    "@template",
+    "@literal",
+    "@if",
+    "@case",
+    "@replace",
+    "@arrayPath",
+    "@merge",
+    "@transform",
+    "@flatten",
+    "@json",
+    "@excludeWhenNull",
+    "@liquid",
+    "exists",
+    "blank",
+    "then",
+    "else",
+    "operator",
+    "value",
+    "pattern",
+    "replacement",
+    "objects",
+    "direction",
+    "apply",
+    "mapping",
+];
+
+/// Any JSON, with the words of directives as keys.
+fn anything() -> impl Strategy<Value = Json> {
+    scalar().prop_recursive(6, 48, 5, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Json::from),
+            prop::collection::vec((prop::sample::select(KEYS.to_vec()), inner), 0..4)
+                .prop_map(|fields| fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()),
+        ]
+    })
+}
+
+/// A mapping whose directives are well-formed.
+fn mapping() -> impl Strategy<Value = Json> {
+    scalar().prop_recursive(6, 48, 4, |inner| {
+        let two = (inner.clone(), inner.clone());
+        prop_oneof![
+            prop::sample::select(vec!["$.a", "$.b.c", "$.", "$.a[0]"]).prop_map(|path| json!({"@path": path})),
+            Just(json!({"@template": "{{a}}-{{b}}"})),
+            Just(json!({"@liquid": "{{ a | append: b | upcase }}"})),
+            two.clone().prop_map(|(a, b)| json!({"@if": {"exists": a, "then": b, "else": 1}})),
+            two.clone()
+                .prop_map(|(a, b)| json!({"@transform": {"apply": {"a": a.clone(), "b": a}, "mapping": {"a": b}}})),
+            two.clone().prop_map(|(a, b)| json!({"@merge": {"direction": "left", "objects": [{"a": a}, {"b": b}]}})),
+            two.prop_map(|(a, b)| json!({"a": a, "b": b})),
+            inner.clone().prop_map(|a| json!({"@arrayPath": ["$.a", {"a": a}]})),
+            inner.clone().prop_map(|a| json!({"@flatten": {"separator": ".", "value": {"a": a}}})),
+            inner.clone().prop_map(|a| json!({"@json": {"mode": "encode", "value": {"a": a}}})),
+            inner.prop_map(|a| json!({"@excludeWhenNull": {"a": a}})),
+        ]
+    })
+}
+
+fn event() -> impl Strategy<Value = String> {
+    (anything(), anything())
+        .prop_map(|(a, b)| json!({"type": "track", "a": a, "b": b, "properties": {"a": 1}}).to_string())
+}
+
+fn render(mapping: &Json, event: &str) {
+    let Some(event) = Object::from_json(event) else { return };
+    if let Ok(mapping) = FieldMapping::compile(mapping)
+        && let Ok(value) = mapping.render(&Value::Event(&event))
+    {
+        let mut json = String::new();
+        if value.write_json(&mut json) {
+            assert!(serde_json::from_str::<&RawValue>(&json).is_ok(), "{json}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_trigger_is_parsed_or_refused(trigger in trigger(), event in event()) {
+        if let (Ok(trigger), Some(event)) = (Trigger::parse(&trigger), Object::from_json(&event)) {
+            std::hint::black_box(trigger.matches(&event));
+        }
+    }
+
+    #[test]
+    fn any_json_as_a_mapping_is_rendered_or_refused(mapping in anything(), event in event()) {
+        render(&mapping, &event);
+    }
+
+    #[test]
+    fn any_well_formed_mapping_is_rendered_or_refused(mapping in mapping(), event in event()) {
+        render(&mapping, &event);
+    }
+}
+
+/// What doubles with each layer comes to its bound, and soon.
+#[test]
+fn a_mapping_that_doubles_its_input_again_and_again_ends() {
+    let mut mapping = json!({"@path": "$."});
+    for _ in 0..20 {
+        mapping =
+            json!({"@transform": {"apply": {"a": {"@path": "$."}, "b": {"@path": "$."}}, "mapping": {"x": mapping}}});
+    }
+    let event = json!({"type": "track", "text": "x".repeat(10_000)}).to_string();
+    let begun = std::time::Instant::now();
+    render(&mapping, &event);
+    let grows = format!("{{% assign x = 'abcdefgh' %}}{}{{{{ x }}}}", "{%assign x=x|append:x%}".repeat(38));
+    render(&json!({"@liquid": grows}), &event);
+    let grows = format!("{{% assign x = a %}}{}", "{%capture x%}{{x}}{{x}}{%endcapture%}".repeat(20));
+    render(&json!({"@liquid": grows}), &json!({"a": "x".repeat(1000)}).to_string());
+    assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{:?}", begun.elapsed());
+}
+
+/// JSON of an event may be nested as deep as its 32 KiB allow.
+#[test]
+fn an_event_nested_as_deep_as_it_can_be_is_no_fault() {
+    let deep = format!("{{\"type\":\"track\",\"a\":{}1{}}}", "[".repeat(15_000), "]".repeat(15_000));
+    for mapping in [
+        json!({"@flatten": {"separator": ".", "value": {"@path": "$.a"}}}),
+        json!({"@json": {"mode": "encode", "value": {"@path": "$.a"}}}),
+        json!({"@excludeWhenNull": {"x": {"@path": "$.a"}}}),
+        json!({"@template": "{{a}}"}),
+        json!({"@liquid": "{{a}}"}),
+        json!({"@if": {"blank": {"@path": "$.a"}, "then": 1}}),
+    ] {
+        render(&mapping, &deep);
+    }
+}
