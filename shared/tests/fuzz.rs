@@ -9,6 +9,40 @@ use proptest::prelude::*;
 use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 
+/// An object's fields as `serde_json` reads them, in their order.
+mod as_serde_json {
+    use std::fmt;
+
+    use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+    use serde_json::value::RawValue;
+
+    pub struct Fields<'a>(pub Vec<(String, &'a str)>);
+
+    impl<'de> Deserialize<'de> for Fields<'de> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct Read;
+
+            impl<'de> Visitor<'de> for Read {
+                type Value = Fields<'de>;
+
+                fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    formatter.write_str("an object")
+                }
+
+                fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                    let mut fields = Vec::new();
+                    while let Some((key, value)) = map.next_entry::<String, &RawValue>()? {
+                        fields.push((key, value.get()));
+                    }
+                    Ok(Fields(fields))
+                }
+            }
+
+            deserializer.deserialize_map(Read)
+        }
+    }
+}
+
 /// Pieces that triggers are made of, well put together or not.
 fn trigger() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
@@ -131,7 +165,35 @@ fn render(mapping: &Json, event: &str) {
     }
 }
 
+/// JSON text, whole or with a byte of it changed, left out, or doubled.
+fn json_text() -> impl Strategy<Value = String> {
+    let change =
+        (0..4_usize, any::<prop::sample::Index>(), prop::sample::select(b"{}[]\",:\\ntu019.-+eE \x01".to_vec()));
+    (anything(), anything(), prop::collection::vec(change, 0..3)).prop_map(|(a, b, changes)| {
+        let mut bytes = json!({"a": a, "é\n": b, "n": [1.5e-7, -0.0], "s": "\u{1}\\\"🌍"}).to_string().into_bytes();
+        for (what, at, byte) in changes {
+            let at = at.index(bytes.len());
+            match what {
+                0 => bytes[at] = byte,
+                1 => drop(bytes.remove(at)),
+                2 => bytes.insert(at, byte),
+                _ => bytes.insert(at, bytes[at]),
+            }
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
 proptest! {
+    #[test]
+    fn the_scanner_takes_what_serde_json_takes_and_finds_the_same(text in json_text()) {
+        let theirs: Option<as_serde_json::Fields<'_>> = serde_json::from_str(&text).ok();
+        for ours in [Object::from_json(&text), Object::with_children(&text)] {
+            let ours = ours.map(|object| object.iter().map(|(key, value)| (key.to_owned(), value.get())).collect::<Vec<_>>());
+            prop_assert_eq!(ours, theirs.as_ref().map(|fields| fields.0.clone()));
+        }
+    }
+
     #[test]
     fn any_trigger_is_parsed_or_refused(trigger in trigger(), event in event()) {
         if let (Ok(trigger), Some(event)) = (Trigger::parse(&trigger), Object::from_json(&event)) {

@@ -99,13 +99,16 @@ pub fn read(request: &Request<'_>, settings: &Settings, options: IntakeOptions) 
     }
     let body = serde_json::from_slice::<&RawValue>(request.body);
     let events = match &body {
-        Ok(body) if json::kind(body) == Kind::Array => serde_json::from_str::<Vec<&RawValue>>(body.get()),
+        Ok(body) if json::kind((*body).into()) == Kind::Array => serde_json::from_str::<Vec<&RawValue>>(body.get()),
         Ok(body) => Ok(vec![*body]),
         Err(_) => Ok(Vec::new()),
     };
     // Who may not send at all is not told what is wrong with the body.
-    let first_of_several =
-        body.as_ref().ok().filter(|body| json::kind(body) == Kind::Array).and_then(|_| events.as_ref().ok()?.first());
+    let first_of_several = body
+        .as_ref()
+        .ok()
+        .filter(|body| json::kind((**body).into()) == Kind::Array)
+        .and_then(|_| events.as_ref().ok()?.first());
     proof::check(request, first_of_several.map(|event| event.get().as_bytes()), settings.proofs())?;
     body.map_err(|error| Answer::not_json(&error))?;
     let events = events.map_err(|error| Answer::not_json(&error))?;

@@ -185,7 +185,7 @@ fn write_context(out: &mut String, context: Option<&Value<'_>>, event: &Object<'
     let own = event.get("context").zip(event.get_object("context"));
     match (context, own) {
         (Some(Value::Raw(raw)), Some((own, fields)))
-            if std::ptr::eq(*raw, own)
+            if std::ptr::eq(raw.get(), own.get())
                 && options.forward_ip
                 && !fields.is_empty()
                 && fields.get("source").is_none() =>

@@ -3,11 +3,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde_json::value::RawValue;
 use sha1::{Digest, Sha1};
 use uuid::Uuid;
 
-use crate::json::{self, Kind, Object};
+use crate::json::{self, Kind, Object, RawJson};
 use crate::segment::{Action, Event};
 
 /// The longest address that mail can have (RFC 5321, 4.5.3.1.3, less the angle brackets).
@@ -143,7 +142,7 @@ fn email_in(object: Option<&Object<'_>>) -> Option<Email> {
 }
 
 /// An id as text: Segment's are strings, but some senders write numbers.
-fn identifier(value: &RawValue) -> Option<Cow<'_, str>> {
+fn identifier(value: RawJson<'_>) -> Option<Cow<'_, str>> {
     match json::kind(value) {
         Kind::Number => Some(Cow::Borrowed(value.get())),
         _ => json::string(value).filter(|text| !text.trim().is_empty()),

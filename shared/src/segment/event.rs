@@ -55,23 +55,22 @@ impl<'a> Event<'a> {
     /// # Errors
     /// When `raw` is not that; an event that is refused here can never be taken.
     pub fn parse(raw: &'a RawValue) -> Result<Self, EventError> {
-        Self::from_object(raw.get(), || Object::from_raw(raw).ok_or_else(|| EventError::NotAnObject(json::kind(raw))))
+        Self::from_json(raw.get()).map_err(|error| match error {
+            EventError::NotJson => EventError::NotAnObject(json::kind(raw.into())),
+            error => error,
+        })
     }
 
-    /// Reads one event from JSON text that nothing has read yet; as [`Event::parse`], with one pass less over it.
+    /// Reads one event from JSON text; as [`Event::parse`] where nothing has looked at the text yet.
     ///
     /// # Errors
     /// When the text is no JSON object, or no event.
     pub fn from_json(json: &'a str) -> Result<Self, EventError> {
-        Self::from_object(json, || Object::from_json(json).ok_or(EventError::NotJson))
-    }
-
-    fn from_object(json: &'a str, read: impl FnOnce() -> Result<Object<'a>, EventError>) -> Result<Self, EventError> {
         let bytes = json.len();
         if bytes > LARGEST_EVENT_BYTES {
             return Err(EventError::TooLarge { bytes, limit: LARGEST_EVENT_BYTES });
         }
-        let fields = read()?;
+        let fields = Object::with_children(json).ok_or(EventError::NotJson)?;
         let kind = match fields.get_present("type") {
             None => return Err(EventError::TypeMissing),
             Some(value) => json::string(value).ok_or_else(|| EventError::TypeNotAString(json::kind(value)))?,
@@ -119,7 +118,7 @@ impl<'a> Event<'a> {
 /// The id of an event that may not be readable otherwise: for the answer that names a rejected one.
 #[must_use]
 pub fn message_id_of(raw: &RawValue) -> Option<String> {
-    Object::from_raw(raw)?.get_str("messageId").filter(|id| id.len() <= LONGEST_MESSAGE_ID).map(Cow::into_owned)
+    Object::from_json(raw.get())?.get_str("messageId").filter(|id| id.len() <= LONGEST_MESSAGE_ID).map(Cow::into_owned)
 }
 
 fn message_id<'a>(fields: &Object<'a>, json: &str) -> Cow<'a, str> {

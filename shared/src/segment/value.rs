@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde_json::value::RawValue;
 
-use crate::json::{self, Kind, Object};
+use crate::json::{self, Kind, Object, RawJson};
 
 /// Arrays inside each other beyond this have no text: JSON of an event may be nested deeper than a stack bears.
 const DEEPEST_TEXT: usize = 128;
@@ -31,7 +31,7 @@ pub enum Value<'a> {
     /// An object, its fields in JavaScript's order.
     Object(Vec<(Cow<'a, str>, Value<'a>)>),
     /// JSON of the event, unparsed.
-    Raw(&'a RawValue),
+    Raw(RawJson<'a>),
     /// The event itself, its fields found already.
     Event(&'a dyn Fields),
 }
@@ -39,14 +39,14 @@ pub enum Value<'a> {
 /// An event's fields, whatever lives longer than they are looked at.
 pub trait Fields: fmt::Debug {
     /// The value at a path of keys, as far as objects lead there: what is found, and the keys that are left.
-    fn find<'s, 'k>(&'s self, keys: &'k [String]) -> (Option<&'s RawValue>, &'k [String]);
+    fn find<'s, 'k>(&'s self, keys: &'k [String]) -> (Option<RawJson<'s>>, &'k [String]);
 
     /// The fields in their order.
-    fn all(&self) -> Vec<(Cow<'_, str>, &RawValue)>;
+    fn all(&self) -> Vec<(Cow<'_, str>, RawJson<'_>)>;
 }
 
 impl Fields for Object<'_> {
-    fn find<'s, 'k>(&'s self, keys: &'k [String]) -> (Option<&'s RawValue>, &'k [String]) {
+    fn find<'s, 'k>(&'s self, keys: &'k [String]) -> (Option<RawJson<'s>>, &'k [String]) {
         let Some((first, rest)) = keys.split_first() else { return (None, keys) };
         match self.get_object(first) {
             Some(inside) if !rest.is_empty() => inside.find(rest),
@@ -54,7 +54,7 @@ impl Fields for Object<'_> {
         }
     }
 
-    fn all(&self) -> Vec<(Cow<'_, str>, &RawValue)> {
+    fn all(&self) -> Vec<(Cow<'_, str>, RawJson<'_>)> {
         self.iter().map(|(key, value)| (Cow::Borrowed(key), value)).collect()
     }
 }
@@ -84,8 +84,8 @@ impl<'a> Value<'a> {
                 _ => index(key).and_then(|at| items.get(at)).cloned().unwrap_or(Self::Undefined),
             },
             Self::Text(text) if !text.is_empty() => character(text, key),
-            Self::Raw(raw) => match json::kind(raw) {
-                Kind::Object => json::find(raw, key).map_or(Self::Undefined, Self::Raw),
+            Self::Raw(raw) => match json::kind(*raw) {
+                Kind::Object => json::find(*raw, key).map_or(Self::Undefined, Self::Raw),
                 Kind::Null => Self::Null,
                 _ => self.clone().opened().get(key),
             },
@@ -106,7 +106,7 @@ impl<'a> Value<'a> {
             Self::Array(_) | Self::Object(_) | Self::Event(_) => true,
             Self::Raw(raw) => match raw.get() {
                 "null" | "false" | "\"\"" => false,
-                _ if json::kind(raw) == Kind::Number => number(raw) != 0.0,
+                _ if json::kind(*raw) == Kind::Number => number(*raw) != 0.0,
                 _ => true,
             },
         }
@@ -117,7 +117,7 @@ impl<'a> Value<'a> {
     pub fn exists(&self) -> bool {
         match self {
             Self::Undefined | Self::Null => false,
-            Self::Raw(raw) => json::kind(raw) != Kind::Null,
+            Self::Raw(raw) => json::kind(*raw) != Kind::Null,
             _ => true,
         }
     }
@@ -133,7 +133,7 @@ impl<'a> Value<'a> {
             Self::Text(_) => Kind::String,
             Self::Array(_) => Kind::Array,
             Self::Object(_) | Self::Event(_) => Kind::Object,
-            Self::Raw(raw) => json::kind(raw),
+            Self::Raw(raw) => json::kind(*raw),
         })
     }
 
@@ -142,7 +142,7 @@ impl<'a> Value<'a> {
     pub fn is_object(&self) -> bool {
         match self {
             Self::Object(_) | Self::Event(_) => true,
-            Self::Raw(raw) => json::kind(raw) == Kind::Object,
+            Self::Raw(raw) => json::kind(*raw) == Kind::Object,
             _ => false,
         }
     }
@@ -152,7 +152,7 @@ impl<'a> Value<'a> {
     pub fn is_array(&self) -> bool {
         match self {
             Self::Array(_) => true,
-            Self::Raw(raw) => json::kind(raw) == Kind::Array,
+            Self::Raw(raw) => json::kind(*raw) == Kind::Array,
             _ => false,
         }
     }
@@ -162,7 +162,7 @@ impl<'a> Value<'a> {
     pub fn as_text(&self) -> Option<Cow<'a, str>> {
         match self {
             Self::Text(text) => Some(text.clone()),
-            Self::Raw(raw) if json::kind(raw) == Kind::String => Some(text(raw)),
+            Self::Raw(raw) if json::kind(*raw) == Kind::String => Some(text(*raw)),
             _ => None,
         }
     }
@@ -172,7 +172,7 @@ impl<'a> Value<'a> {
     pub fn as_number(&self) -> Option<f64> {
         match self {
             Self::Number(value) => Some(*value),
-            Self::Raw(raw) if json::kind(raw) == Kind::Number => Some(number(raw)),
+            Self::Raw(raw) if json::kind(*raw) == Kind::Number => Some(number(*raw)),
             _ => None,
         }
     }
@@ -284,7 +284,7 @@ fn write_fields<'v, 'a: 'v>(out: &mut String, fields: impl Iterator<Item = (&'v 
     out.push('}');
 }
 
-fn open(raw: &RawValue) -> Value<'_> {
+fn open(raw: RawJson<'_>) -> Value<'_> {
     match json::kind(raw) {
         Kind::Null => Value::Null,
         Kind::Boolean => Value::Boolean(raw.get() == "true"),
@@ -292,19 +292,19 @@ fn open(raw: &RawValue) -> Value<'_> {
         Kind::String => Value::Text(text(raw)),
         Kind::Array => {
             let items: Vec<&RawValue> = serde_json::from_str(raw.get()).unwrap_or_default();
-            Value::Array(items.into_iter().map(Value::Raw).collect())
+            Value::Array(items.into_iter().map(|item| Value::Raw(item.into())).collect())
         }
         Kind::Object => Value::Object(ordered(Object::from_raw(raw).unwrap_or_default().entries().collect())),
     }
 }
 
 /// JSON's numbers are a part of what `f64` reads; one too large is infinite, as in JavaScript.
-fn number(raw: &RawValue) -> f64 {
+fn number(raw: RawJson<'_>) -> f64 {
     raw.get().parse().unwrap_or(f64::NAN)
 }
 
 /// A string's text. Half a surrogate pair, which JavaScript lets stand alone, has no text here and is passed over.
-fn text(raw: &RawValue) -> Cow<'_, str> {
+fn text(raw: RawJson<'_>) -> Cow<'_, str> {
     json::string(raw).unwrap_or_default()
 }
 
@@ -325,7 +325,7 @@ fn index(key: &str) -> Option<usize> {
     (digits && (key == "0" || !key.starts_with('0'))).then(|| key.parse().ok()).flatten()
 }
 
-fn ordered<'a>(fields: Vec<(Cow<'a, str>, &'a RawValue)>) -> Vec<(Cow<'a, str>, Value<'a>)> {
+fn ordered<'a>(fields: Vec<(Cow<'a, str>, RawJson<'a>)>) -> Vec<(Cow<'a, str>, Value<'a>)> {
     in_order(fields.into_iter().map(|(key, raw)| (key, Value::Raw(raw))).collect())
 }
 

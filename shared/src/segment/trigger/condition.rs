@@ -1,8 +1,6 @@
 //! A parsed trigger, and whether it holds.
 
-use serde_json::value::RawValue;
-
-use crate::json::{self, Object};
+use crate::json::{self, Object, RawJson};
 use crate::segment::value::Value;
 
 /// A condition, or several of them.
@@ -91,7 +89,7 @@ impl Condition {
 
 /// What stands at a field: nearly always bytes of the event.
 enum Found<'a> {
-    Raw(&'a RawValue),
+    Raw(RawJson<'a>),
     Value(Value<'a>),
 }
 
@@ -114,7 +112,7 @@ impl Field {
 }
 
 impl Test {
-    fn passes_raw(&self, raw: &RawValue) -> bool {
+    fn passes_raw(&self, raw: RawJson<'_>) -> bool {
         match self {
             Self::Is(expected) => is_string(raw, expected),
             Self::IsNot(expected) => !is_string(raw, expected),
@@ -157,7 +155,7 @@ impl Part {
 }
 
 /// Whether JSON is this string; without an escape in it that is a comparison of bytes.
-fn is_string(raw: &RawValue, expected: &str) -> bool {
+fn is_string(raw: RawJson<'_>, expected: &str) -> bool {
     let json = raw.get();
     let Some(inside) = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else { return false };
     if inside.contains('\\') { json::string(raw).is_some_and(|text| text == expected) } else { inside == expected }

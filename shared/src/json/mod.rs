@@ -1,7 +1,9 @@
 //! Reading JSON without building a tree: a view of an object's fields, each still the bytes that it came in.
 //!
 //! An event is read once at intake and once at delivery, and most of it goes through unchanged. So values stay
-//! [`RawValue`]s, numbers keep all their digits, and only what a decision needs is looked into.
+//! [`RawJson`], numbers keep all their digits, and only what a decision needs is looked into.
+
+mod scan;
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -9,6 +11,24 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+
+/// A piece of JSON text that is well-formed, without white space around it.
+#[derive(Debug, Clone, Copy)]
+pub struct RawJson<'a>(&'a str);
+
+impl<'a> RawJson<'a> {
+    /// The text.
+    #[must_use]
+    pub fn get(self) -> &'a str {
+        self.0
+    }
+}
+
+impl<'a> From<&'a RawValue> for RawJson<'a> {
+    fn from(raw: &'a RawValue) -> Self {
+        Self(raw.get())
+    }
+}
 
 /// The fields of one JSON object, in their order, values unparsed.
 ///
@@ -22,21 +42,36 @@ pub struct Object<'a> {
 #[derive(Debug, Clone)]
 struct Field<'a> {
     key: Cow<'a, str>,
-    value: &'a RawValue,
+    value: RawJson<'a>,
     opened: OnceCell<Option<Box<Object<'a>>>>,
 }
 
 impl<'a> Object<'a> {
     /// Reads `raw` when it is an object.
     #[must_use]
-    pub fn from_raw(raw: &'a RawValue) -> Option<Self> {
+    pub fn from_raw(raw: RawJson<'a>) -> Option<Self> {
         Self::from_json(raw.get())
     }
 
     /// Reads JSON text when it is an object.
     #[must_use]
     pub fn from_json(json: &'a str) -> Option<Self> {
-        serde_json::from_str(json).ok()
+        scan::object(json, false).or_else(|| Self::nested_deep(json))
+    }
+
+    /// Reads JSON text when it is an object, and the objects that are its values in the same pass.
+    #[must_use]
+    pub fn with_children(json: &'a str) -> Option<Self> {
+        scan::object(json, true).or_else(|| Self::nested_deep(json))
+    }
+
+    /// What the scanner does not take is no object, or nested too deep for it.
+    #[cold]
+    fn nested_deep(json: &'a str) -> Option<Self> {
+        let fields: RawFields<'a> = serde_json::from_str(json).ok()?;
+        let field =
+            |(key, value): (Cow<'a, str>, &'a RawValue)| Field { key, value: value.into(), opened: OnceCell::new() };
+        Some(Self { fields: fields.0.into_iter().map(field).collect() })
     }
 
     fn field(&self, key: &str) -> Option<&Field<'a>> {
@@ -45,14 +80,14 @@ impl<'a> Object<'a> {
 
     /// The value of `key`, whatever it is (also `null`).
     #[must_use]
-    pub fn get(&self, key: &str) -> Option<&'a RawValue> {
+    pub fn get(&self, key: &str) -> Option<RawJson<'a>> {
         self.field(key).map(|field| field.value)
     }
 
     /// The value of `key` when it is there and not `null`.
     #[must_use]
-    pub fn get_present(&self, key: &str) -> Option<&'a RawValue> {
-        self.get(key).filter(|value| kind(value) != Kind::Null)
+    pub fn get_present(&self, key: &str) -> Option<RawJson<'a>> {
+        self.get(key).filter(|value| kind(*value) != Kind::Null)
     }
 
     /// The value of `key` when it is a string.
@@ -79,93 +114,46 @@ impl<'a> Object<'a> {
     }
 
     /// The fields in their order.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, RawJson<'a>)> {
         self.fields.iter().map(|field| (field.key.as_ref(), field.value))
     }
 
     /// The fields in their order, with keys that outlive this view.
-    pub fn entries(&self) -> impl Iterator<Item = (Cow<'a, str>, &'a RawValue)> {
+    pub fn entries(&self) -> impl Iterator<Item = (Cow<'a, str>, RawJson<'a>)> {
         self.fields.iter().map(|field| (field.key.clone(), field.value))
     }
 }
 
-impl<'de> Deserialize<'de> for Object<'de> {
+/// The value of `key` in an object that is looked into once.
+#[must_use]
+pub fn find<'a>(object: RawJson<'a>, key: &str) -> Option<RawJson<'a>> {
+    Object::from_raw(object)?.get(key)
+}
+
+/// An object's fields as `serde_json` reads them.
+struct RawFields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for RawFields<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Fields;
 
         impl<'de> Visitor<'de> for Fields {
-            type Value = Object<'de>;
+            type Value = RawFields<'de>;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str("an object")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                // An event has about fourteen fields of its own: one allocation for nearly all of them.
-                let mut fields = Vec::with_capacity(16);
-                while let Some((Key(key), value)) = map.next_entry()? {
-                    fields.push(Field { key, value, opened: OnceCell::new() });
+                let mut fields = Vec::new();
+                while let Some((key, value)) = map.next_entry::<String, &RawValue>()? {
+                    fields.push((Cow::Owned(key), value));
                 }
-                Ok(Object { fields })
+                Ok(RawFields(fields))
             }
         }
 
         deserializer.deserialize_map(Fields)
-    }
-}
-
-/// The value of `key` in an object, found without allocation unless a key has an escape.
-#[must_use]
-pub fn find<'a>(object: &'a RawValue, key: &str) -> Option<&'a RawValue> {
-    struct Find<'k>(&'k str);
-
-    impl<'de> Visitor<'de> for Find<'_> {
-        type Value = Option<&'de RawValue>;
-
-        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-            formatter.write_str("an object")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut found = None;
-            while let Some(Key(key)) = map.next_key()? {
-                if key == self.0 {
-                    found = Some(map.next_value()?);
-                } else {
-                    map.next_value::<serde::de::IgnoredAny>()?;
-                }
-            }
-            Ok(found)
-        }
-    }
-
-    serde_json::Deserializer::from_str(object.get()).deserialize_map(Find(key)).ok().flatten()
-}
-
-/// An object's key, or any string, borrowed unless it holds an escape.
-struct Key<'a>(Cow<'a, str>);
-
-impl<'de> Deserialize<'de> for Key<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-
-        impl<'de> Visitor<'de> for Text {
-            type Value = Key<'de>;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a string")
-            }
-
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Key(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Key(Cow::Owned(text.to_owned())))
-            }
-        }
-
-        deserializer.deserialize_str(Text)
     }
 }
 
@@ -201,7 +189,7 @@ impl fmt::Display for Kind {
 
 /// The kind of a value, told from its first byte.
 #[must_use]
-pub fn kind(value: &RawValue) -> Kind {
+pub fn kind(value: RawJson<'_>) -> Kind {
     // A raw value begins with its first character, white space before it is no part of it.
     match value.get().as_bytes().first() {
         Some(b'{') => Kind::Object,
@@ -215,12 +203,12 @@ pub fn kind(value: &RawValue) -> Kind {
 
 /// The value as text when it is a string; borrowed unless it holds an escape.
 #[must_use]
-pub fn string(value: &RawValue) -> Option<Cow<'_, str>> {
+pub fn string(value: RawJson<'_>) -> Option<Cow<'_, str>> {
     let inside = value.get().strip_prefix('"')?.strip_suffix('"')?;
     if !inside.contains('\\') {
         return Some(Cow::Borrowed(inside));
     }
-    serde_json::from_str::<Key<'_>>(value.get()).ok().map(|key| key.0)
+    serde_json::from_str::<String>(value.get()).ok().map(Cow::Owned)
 }
 
 /// Appends `text` as a JSON string, quoted and escaped.
@@ -320,7 +308,7 @@ mod tests {
     #[test]
     fn the_last_of_two_equal_keys_counts_as_in_javascript() {
         let object = Object::from_json(r#"{"a":1,"a":2}"#).expect("an object");
-        assert_eq!(object.get("a").map(RawValue::get), Some("2"));
+        assert_eq!(object.get("a").map(RawJson::get), Some("2"));
     }
 
     #[test]
