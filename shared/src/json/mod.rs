@@ -216,16 +216,11 @@ pub fn write_string(out: &mut String, text: &str) {
     out.reserve(text.len() + 2);
     out.push('"');
     // Nearly no text has anything to escape, and telling so is a quick pass over its bytes.
-    if text.bytes().any(needs_escape) {
-        write_escaped(out, text);
-    } else {
-        out.push_str(text);
+    match scan::first_special(text.as_bytes()) {
+        Some(_) => write_escaped(out, text),
+        None => out.push_str(text),
     }
     out.push('"');
-}
-
-fn needs_escape(byte: u8) -> bool {
-    byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
 fn write_escaped(out: &mut String, text: &str) {

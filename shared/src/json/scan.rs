@@ -22,6 +22,28 @@ pub(super) fn object(text: &str, with_children: bool) -> Option<Object<'_>> {
     (scanner.at == text.len()).then_some(object)
 }
 
+/// The first byte that cannot stand in a string as it is: a quote, a backslash, a control character.
+///
+/// Eight bytes at once: in a word, a byte that is zero (after the quote or the backslash is taken off by exclusive or) or
+/// below 0x20 borrows from its highest bit when it is lowered. A borrow may mark bytes above the first as well, never below.
+pub(super) fn first_special(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGHEST_BITS: u64 = u64::from_ne_bytes([0x80; 8]);
+    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGHEST_BITS;
+    let mut at = 0;
+    while let Some(chunk) = bytes[at..].first_chunk() {
+        let word = u64::from_le_bytes(*chunk);
+        let special =
+            below(word, 0x20) | below(word ^ (ONES * u64::from(b'"')), 1) | below(word ^ (ONES * u64::from(b'\\')), 1);
+        if special != 0 {
+            return Some(at + special.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    let is_special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
+    bytes[at..].iter().position(is_special).map(|found| at + found)
+}
+
 struct Scanner<'a> {
     text: &'a str,
     bytes: &'a [u8],
@@ -164,8 +186,7 @@ impl<'a> Scanner<'a> {
         let mut escaped = false;
         loop {
             let rest = &self.bytes[self.at..];
-            // Nearly every string ends within a few bytes.
-            let stop = rest.iter().position(|byte| *byte < 0x20 || *byte == b'"' || *byte == b'\\')?;
+            let stop = first_special(rest)?;
             self.at += stop + 1;
             match rest[stop] {
                 b'"' => return Some(escaped),
