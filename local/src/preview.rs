@@ -202,7 +202,7 @@ fn answer(question: &Question<'_>) -> Json {
 }
 
 fn decide(question: &Question<'_>) -> Result<(&'static str, Json), String> {
-    let event = question.event.and_then(Object::from_raw).ok_or("\"event\" must be an object")?;
+    let event = question.event.and_then(|event| Object::from_json(event.get())).ok_or("\"event\" must be an object")?;
     if let Some(trigger) = &question.trigger {
         let trigger = Trigger::parse(trigger).map_err(|error| error.to_string())?;
         return Ok(("matches", Json::Bool(trigger.matches(&event))));

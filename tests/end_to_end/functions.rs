@@ -18,6 +18,9 @@ const KEY: &str = "pk_local_0123456789";
 
 struct Functions {
     endpoint: String,
+    /// The root of the parameter tree.
+    #[cfg_attr(not(feature = "aws"), allow(dead_code))]
+    prefix: String,
     invoke: String,
     queues: Value,
     log: tempfile::NamedTempFile,
@@ -44,6 +47,7 @@ impl Functions {
         let ready: Value = serde_json::from_str(&ready).unwrap_or_else(|_| panic!("not ready: {}", said()));
         Self {
             endpoint: ready["endpoint"].as_str().unwrap().to_owned(),
+            prefix: ready["prefix"].as_str().unwrap().to_owned(),
             invoke: ready["invoke"].as_str().unwrap().to_owned(),
             queues: ready["queues"].clone(),
             http: http_client::builder().unwrap().timeout(Duration::from_secs(30)).build().unwrap(),
@@ -204,4 +208,24 @@ async fn what_koala_could_not_take_is_delivered_when_it_can() {
     collector.answer(|_| (200, r#"{"ok":true}"#));
     collector.until_taken(1, Duration::from_secs(30)).await;
     assert_eq!(collector.taken()["track-server-1"], 1);
+}
+
+#[cfg(feature = "aws")]
+#[tokio::test(flavor = "multi_thread")]
+async fn koala_check_reads_a_tree_in_parameter_store() {
+    let collector = Collector::start();
+    let functions = Functions::start(&collector.url());
+    let check = |prefix: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_koala"))
+            .args(["check", "--prefix", prefix])
+            .env("AWS_ENDPOINT_URL", &functions.endpoint)
+            .envs([("AWS_REGION", "eu-west-1"), ("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")])
+            .output()
+            .unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+    };
+    assert_eq!(check(&functions.prefix), (0, "No problem: 2 mappings, 2 of them enabled.\n".to_owned()));
+    let (status, said) = check("/koala-destination/another-stage");
+    assert_eq!(status, 1);
+    assert!(said.contains("public-api-key: is missing"), "{said}");
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::group::VisitorEntries;
@@ -71,7 +72,7 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
         deadline: Instant,
     ) -> Result<(), SendError> {
         let entries: Vec<&Entry> = part.iter().map(|(_, entry)| entry).collect();
-        let body = request_body(self.action, &visitor.visitor, &entries);
+        let body = Bytes::from(request_body(self.action, &visitor.visitor, &entries));
         let last_moment = deadline.checked_sub(TIME_TO_TELL_THE_QUEUE).unwrap_or(deadline);
         let mut settings = Arc::clone(settings);
         let mut key_read_anew = false;

@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::Url;
 use reqwest::redirect;
@@ -103,7 +104,7 @@ impl KoalaClient {
 }
 
 impl Collector for KoalaClient {
-    async fn send(&self, key: &PublicApiKey, body: String) -> Result<(), SendError> {
+    async fn send(&self, key: &PublicApiKey, body: Bytes) -> Result<(), SendError> {
         Self::answered(self.http.post(self.url.batch(key)).header(CONTENT_TYPE, "application/json").body(body)).await
     }
 }
@@ -173,7 +174,7 @@ mod tests {
     async fn a_host_name_that_is_gone_is_unavailable() {
         let client = KoalaClient::new(KoalaUrl::parse("http://koala.invalid").expect("a URL")).expect("a client");
         let key = PublicApiKey::parse("pk_1").expect("a key");
-        let error = client.send(&key, "{}".to_owned()).await.expect_err("no such host");
+        let error = client.send(&key, Bytes::from_static(b"{}")).await.expect_err("no such host");
         assert!(matches!(error, SendError::Unavailable { .. }), "{error}");
     }
 
@@ -183,7 +184,7 @@ mod tests {
         let client =
             KoalaClient::new(KoalaUrl::parse(&format!("http://127.0.0.1:{port}")).expect("a URL")).expect("a client");
         let key = PublicApiKey::parse("pk_hidden").expect("a key");
-        let error = client.send(&key, "{}".to_owned()).await.expect_err("nobody listens");
+        let error = client.send(&key, Bytes::from_static(b"{}")).await.expect_err("nobody listens");
         assert!(matches!(error, SendError::Passing { .. }), "{error}");
         assert!(!error.to_string().contains("pk_hidden"), "{error}");
     }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::future::Future;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::StatusCode;
 use thiserror::Error;
 
@@ -18,11 +19,11 @@ const LONGEST_REASON: usize = 300;
 
 /// Koala's collection API.
 pub trait Collector: Send + Sync {
-    /// Sends one batch request; `body` is JSON.
+    /// Sends one batch request; `body` is JSON, shared among the tries.
     ///
     /// # Errors
     /// Each says what to do about it.
-    fn send(&self, key: &PublicApiKey, body: String) -> impl Future<Output = Result<(), SendError>> + Send;
+    fn send(&self, key: &PublicApiKey, body: Bytes) -> impl Future<Output = Result<(), SendError>> + Send;
 }
 
 /// A request that did not succeed, by what is to be done. Its message holds nothing that Koala said, so that it may be
