@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
+use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::header::{CONTENT_TYPE, USER_AGENT};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use koala_destination::intake::{self, Answer, IntakeOptions};
+use koala_destination::segment::Action;
 use koala_destination::settings::{ParameterDirectory, SettingsCache};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -48,6 +50,7 @@ pub fn router(gateway: Gateway) -> Router {
         .route("/api/visitors/{id}", get(show_visitor))
         .route("/api/queues", get(count_queues))
         .route("/api/dead-letters", get(list_dead_letters))
+        .route("/api/redrive", post(redrive))
         .fallback(take_in)
         .with_state(gateway)
 }
@@ -58,7 +61,8 @@ async fn index() -> &'static str {
      GET  /api/visitors        the visitors that the collector has\n\
      GET  /api/visitors/{id}   one of them with the timeline\n\
      GET  /api/queues          how many messages wait, are in flight, dead, rejected\n\
-     GET  /api/dead-letters    what can never be delivered as it is, with the reason\n"
+     GET  /api/dead-letters    what can never be delivered as it is, with the reason\n\
+     POST /api/redrive         dead letters back into their queues: {\"queue\":\"track-event\"}, or {} for all\n"
 }
 
 /// Every other path is intake's, as in the AWS deployment.
@@ -197,9 +201,25 @@ async fn list_dead_letters(State(gateway): State<Gateway>, Query(page): Query<Pa
     Ok(axum::Json(json!({"dead_letters": letters})).into_response())
 }
 
+#[derive(Deserialize)]
+struct Redrive {
+    queue: Option<Action>,
+}
+
+/// Only as JSON, which a page of another origin cannot send without being asked about first.
+async fn redrive(
+    State(gateway): State<Gateway>,
+    body: Result<axum::Json<Redrive>, JsonRejection>,
+) -> Result<Response, ApiError> {
+    let axum::Json(Redrive { queue }) = body.map_err(|error| ApiError::BadRequest(error.body_text()))?;
+    let redriven = gateway.queues.redrive(queue).await?;
+    Ok(axum::Json(json!({"redriven": redriven})).into_response())
+}
+
 /// What the API answers when it cannot: `{"error":{"code","message"}}`, as intake does.
 enum ApiError {
     NoSuchVisitor(i64),
+    BadRequest(String),
     Store(StoreError),
 }
 
@@ -213,6 +233,7 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, code, message) = match self {
             Self::NoSuchVisitor(id) => (StatusCode::NOT_FOUND, "not_found", format!("no visitor has the id {id}")),
+            Self::BadRequest(reason) => (StatusCode::BAD_REQUEST, "bad_request", reason),
             Self::Store(error) => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", error.to_string()),
         };
         (status, axum::Json(json!({"error": {"code": code, "message": message}}))).into_response()

@@ -2,7 +2,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`up`], [`demo`], [`send`], [`preview`], [`check`] | the commands |
+//! | [`up`], [`demo`], [`send`], [`preview`], [`check`], [`redrive`] | the commands |
 //! | [`set`] | the parts of `koala up`, started and ended together |
 //! | [`gateway`] | HTTP: the intake routes, the collector's, the API |
 //! | [`consumer`] | takes batches from the queues and delivers them, as Lambda's event source mapping would |
@@ -17,6 +17,7 @@ mod demo;
 mod fixtures;
 mod gateway;
 mod preview;
+mod redrive;
 mod send;
 mod set;
 mod store;
@@ -47,6 +48,8 @@ enum Subcommands {
     Preview(preview::Options),
     /// Validate a whole parameter tree and print every problem.
     Check(check::Options),
+    /// Put dead letters back into their queues.
+    Redrive(redrive::Options),
     /// Start a set, send the fixtures, show the visitors that arrive, and end.
     Demo(demo::Options),
 }
@@ -61,6 +64,7 @@ async fn main() -> ExitCode {
         Subcommands::Send(options) => send::run(options).await,
         Subcommands::Preview(options) => preview::run(options).await,
         Subcommands::Check(options) => check::run(options).await,
+        Subcommands::Redrive(options) => redrive::run(options).await,
         Subcommands::Demo(options) => demo::run(options).await,
     };
     ended.unwrap_or_else(|error| {

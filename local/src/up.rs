@@ -14,7 +14,7 @@ use crate::set::LocalSet;
 #[derive(Args)]
 #[command(after_help = "Examples:
   koala up                                       everything here, events at http://127.0.0.1:8787/v1/segment
-  koala up --listen 127.0.0.1:0 --data /tmp/k.db a free port, and a file of its own
+  koala up --listen 127.0.0.1:0 --data other.db  a free port, and a file of its own
   KOALA_URL=https://collector.example koala up   deliver to another collector
 
 Other settings are environment variables; the README lists them.")]

@@ -112,3 +112,57 @@ async fn a_set_with_invalid_settings_does_not_start_and_names_every_problem() {
     let (_, said) = Home::new().cannot_start(&[("FORWARD_IP", "perhaps")]);
     assert!(said.contains("FORWARD_IP"), "{said}");
 }
+
+/// A wrong mapping makes dead letters; once it is mended they are mapped again.
+#[tokio::test]
+async fn dead_letters_are_sent_again_by_koala_redrive_while_the_set_runs_and_when_it_does_not() {
+    let collector = Collector::start();
+    let home = Home::new();
+    let wrong =
+        r#"{"trigger":"type = \"track\"","action":"track-event","fields":{"event":{"@path":"$.properties.seats"}}}"#;
+    home.set_parameter("mappings/track.json", wrong);
+    let koala = home.up_with(&collector.url());
+    let event = |id| track(id, "ada@example.com").replace("\"email\"", "\"seats\":5,\"email\"");
+    koala.post(&event("m-1")).await;
+    koala.until_queues(json!({"waiting": 0, "in_flight": 0, "dead": 1})).await;
+    home.set_parameter("mappings/track.json", r#"{"trigger":"type = \"track\"","action":"track-event"}"#);
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert!(home.redrive(&["--url", &koala.url]).contains("1 dead letters are back"));
+    collector.until_taken(1, Duration::from_secs(10)).await;
+    koala.until_queues(json!({"waiting": 0, "in_flight": 0, "dead": 0})).await;
+
+    home.set_parameter("mappings/track.json", wrong);
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    koala.post(&event("m-2")).await;
+    koala.until_queues(json!({"waiting": 0, "in_flight": 0, "dead": 1})).await;
+    assert_eq!(koala.interrupt(), 0);
+    assert!(home.redrive(&["--queue", "identify-visitor"]).contains("0 dead letters are back"));
+    assert!(home.redrive(&["--queue", "track-event"]).contains("1 dead letters are back"));
+    home.set_parameter("mappings/track.json", r#"{"trigger":"type = \"track\"","action":"track-event"}"#);
+    let koala = home.up_with(&collector.url());
+    collector.until_taken(2, Duration::from_secs(10)).await;
+    koala.until_queues(json!({"waiting": 0, "in_flight": 0, "dead": 0})).await;
+    assert!(collector.taken().values().all(|times| *times == 1));
+}
+
+#[tokio::test]
+async fn a_collector_that_closes_mid_answer_costs_no_event() {
+    let (listener, address) = {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address)
+    };
+    let home = Home::new();
+    let koala = home.up_with(&format!("http://{address}"));
+    koala.post(&track("m-1", "ada@example.com")).await;
+    // The first connection is closed in the middle of a status line.
+    let (mut connection, _) = listener.accept().await.unwrap();
+    let mut request = [0; 1024];
+    assert!(tokio::io::AsyncReadExt::read(&mut connection, &mut request).await.unwrap() > 0);
+    tokio::io::AsyncWriteExt::write_all(&mut connection, b"HTTP/1.1 20").await.unwrap();
+    drop((connection, listener));
+    let collector = Collector::start_at(address);
+    collector.until_taken(1, Duration::from_secs(30)).await;
+    koala.until_queues(json!({"waiting": 0, "in_flight": 0, "dead": 0})).await;
+    assert_eq!(collector.taken()["m-1"], 1);
+}

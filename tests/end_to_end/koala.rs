@@ -50,6 +50,18 @@ impl Home {
         fs::write(file, value).unwrap();
     }
 
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data/koala.db")
+    }
+
+    /// Runs `koala redrive` here; gives what it says.
+    pub fn redrive(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_koala"));
+        let output = command.arg("redrive").arg("--data").arg(self.data()).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     fn log(&self) -> PathBuf {
         self.folder.path().join("log")
     }
@@ -66,7 +78,7 @@ impl Home {
             .args(["up", "--listen", "127.0.0.1:0", "--parameters"])
             .arg(self.parameters())
             .arg("--data")
-            .arg(self.folder.path().join("data/koala.db"))
+            .arg(self.data())
             .env_remove("RUST_LOG")
             .env_remove("KOALA_URL")
             .env("SETTINGS_TTL_SECONDS", "1")

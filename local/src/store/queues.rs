@@ -124,6 +124,25 @@ impl Queues {
         self.store.read(letters).await
     }
 
+    /// Puts dead letters back into their queues, those of one action or all, as if they had just come in. Gives back how
+    /// many.
+    pub async fn redrive(&self, action: Option<Action>) -> Result<u64, StoreError> {
+        let now = now_milliseconds();
+        let queue = action.map(Action::name);
+        let redrive = move |connection: &Connection| {
+            let redriven = connection.execute(
+                "INSERT INTO message (queue, body, visible_at)
+                 SELECT queue, body, ?2 FROM dead_letter WHERE ?1 IS NULL OR queue = ?1 ORDER BY id",
+                params![queue, now],
+            )?;
+            connection.execute("DELETE FROM dead_letter WHERE ?1 IS NULL OR queue = ?1", [queue])?;
+            Ok(redriven as u64)
+        };
+        let redriven = self.store.write(redrive).await?;
+        self.bells.iter().for_each(|(_, bell)| bell.notify_one());
+        Ok(redriven)
+    }
+
     /// How many messages stand where.
     pub async fn counts(&self) -> Result<QueueCounts, StoreError> {
         self.store.read(counts).await

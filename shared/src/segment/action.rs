@@ -1,8 +1,10 @@
 //! The two actions of Segment's Koala destination.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::Deserialize;
+use thiserror::Error;
 
 /// What is done with an event: the destination's two actions, each with a function and a queue of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
@@ -34,6 +36,19 @@ impl Action {
             Self::IdentifyVisitor => "type = \"identify\"",
             Self::TrackEvent => "type = \"track\"",
         }
+    }
+}
+
+/// A name that no action has.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("no action has the name {0:?}: it is identify-visitor or track-event")]
+pub struct UnknownAction(String);
+
+impl FromStr for Action {
+    type Err = UnknownAction;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|action| action.name() == name).ok_or_else(|| UnknownAction(name.to_owned()))
     }
 }
 

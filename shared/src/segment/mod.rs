@@ -8,7 +8,7 @@ mod signature;
 mod trigger;
 mod value;
 
-pub use action::Action;
+pub use action::{Action, UnknownAction};
 pub use event::{Event, EventError, LARGEST_EVENT_BYTES, message_id_of};
 pub use field_mapping::{FieldMapping, FieldProblem, RenderError};
 pub use mapping::{Given, MappedAction, MappedEvent, Mapping, MappingProblem};

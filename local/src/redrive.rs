@@ -1,0 +1,61 @@
+//! `koala redrive`: dead letters back to their queues, to be mapped and sent again.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use koala_destination::http_client;
+use koala_destination::segment::Action;
+use serde_json::{Value, json};
+
+use crate::store::queues::Queues;
+use crate::store::{Store, StoreError};
+
+/// What a running set may take to answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+#[derive(Args)]
+#[command(after_help = "Examples:
+  koala redrive                          all dead letters, of a set that runs or of its file
+  koala redrive --queue track-event      those of one queue
+
+Run it after what made them dead is mended: they are mapped again, with the mappings as they are then.")]
+pub struct Options {
+    /// Only the dead letters of this queue.
+    #[arg(long, value_name = "identify-visitor|track-event")]
+    queue: Option<Action>,
+    /// The file that keeps queues and visitors, for when no set runs on it.
+    #[arg(long, default_value = ".koala/koala.db", value_name = "FILE")]
+    data: PathBuf,
+    /// The set that runs on the file.
+    #[arg(long, default_value = "http://127.0.0.1:8787")]
+    url: String,
+}
+
+/// Runs the command.
+pub async fn run(options: Options) -> Result<ExitCode> {
+    if !options.data.exists() {
+        bail!("{} is not there: name the file of the set with --data", options.data.display());
+    }
+    let queue = options.queue;
+    let redriven = match Store::open(&options.data) {
+        Ok(store) => Queues::new(store).redrive(queue).await?,
+        Err(StoreError::InUse(_)) => ask(&options.url, queue).await?,
+        Err(error) => return Err(error.into()),
+    };
+    println!("{redriven} dead letters are back in their queues.");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Has the running set do it.
+async fn ask(url: &str, queue: Option<Action>) -> Result<u64> {
+    let url = format!("{}/api/redrive", url.trim_end_matches('/'));
+    let request = http_client::builder()?.timeout(ANSWER_TIMEOUT).build()?.post(&url);
+    let body = json!({"queue": queue.map(Action::name)}).to_string();
+    let answer = request.header("content-type", "application/json").body(body).send().await;
+    let answer = answer.with_context(|| format!("a set runs on the file, and is not at {url}: name it with --url"))?;
+    let answer: Value = serde_json::from_str(&answer.text().await?).unwrap_or_default();
+    answer["redriven"].as_u64().with_context(|| format!("{url} answers {answer}"))
+}
