@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use crate::fixtures;
 use crate::send::{Posted, Sender, bodies, secret};
-use crate::set::LocalSet;
+use crate::set::{LocalSet, Options as SetOptions};
 use crate::store::visitors::Visitor;
 
 /// The longest that deliveries may take on one machine.
@@ -36,7 +36,13 @@ pub struct Options {
 pub async fn run(options: Options) -> Result<ExitCode> {
     let fixtures = fixtures::read(&options.files)?;
     remove(&options.data)?;
-    let set = LocalSet::start("127.0.0.1:0", &options.parameters, &options.data).await?;
+    let set = LocalSet::start(SetOptions {
+        listen: "127.0.0.1:0",
+        parameters: &options.parameters,
+        data: &options.data,
+        koala_url: None,
+    })
+    .await?;
     println!("A set is up at {}. Sending {} events as Segment's webhook does:\n", set.url(), fixtures.len());
 
     let sender = Sender::new(&format!("{}/v1/segment", set.url()), secret(None, &options.parameters)?)?;

@@ -2,7 +2,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`up`], [`demo`], [`send`], [`preview`], [`check`], [`redrive`] | the commands |
+//! | [`up`], [`demo`], [`send`], [`preview`], [`check`], [`redrive`], [`bench`] | the commands |
 //! | [`set`] | the parts of `koala up`, started and ended together |
 //! | [`gateway`] | HTTP: the intake routes, the collector's, the API |
 //! | [`consumer`] | takes batches from the queues and delivers them, as Lambda's event source mapping would |
@@ -10,6 +10,7 @@
 //! | [`store`] | the queues and what the collector has, in one SQLite file |
 //! | [`fixtures`] | events from files |
 
+mod bench;
 mod check;
 mod collector;
 mod consumer;
@@ -50,6 +51,8 @@ enum Subcommands {
     Check(check::Options),
     /// Put dead letters back into their queues.
     Redrive(redrive::Options),
+    /// Send many events through a set of its own to a slow collector that fails now and then, and print the figures.
+    Bench(bench::Options),
     /// Start a set, send the fixtures, show the visitors that arrive, and end.
     Demo(demo::Options),
 }
@@ -65,6 +68,7 @@ async fn main() -> ExitCode {
         Subcommands::Preview(options) => preview::run(options).await,
         Subcommands::Check(options) => check::run(options).await,
         Subcommands::Redrive(options) => redrive::run(options).await,
+        Subcommands::Bench(options) => bench::run(options).await,
         Subcommands::Demo(options) => demo::run(options).await,
     };
     ended.unwrap_or_else(|error| {

@@ -31,6 +31,19 @@ const CONSUMERS_PER_ACTION: usize = 4;
 /// How long an end waits for what is under way. What is not done by then is delivered after the next start.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// What a set is started with.
+#[derive(Debug, Clone)]
+pub struct Options<'a> {
+    /// Where to listen.
+    pub listen: &'a str,
+    /// The parameter tree.
+    pub parameters: &'a Path,
+    /// The file that keeps queues and visitors.
+    pub data: &'a Path,
+    /// Where to deliver; none for `KOALA_URL`, or the collector in here.
+    pub koala_url: Option<KoalaUrl>,
+}
+
 /// A running set.
 pub struct LocalSet {
     /// Where it listens.
@@ -53,7 +66,8 @@ impl LocalSet {
     /// Starts the gateway and the consumers of both actions.
     ///
     /// `KOALA_URL` and the other environment variables hold here as they do for the functions.
-    pub async fn start(listen: &str, parameters: &Path, data: &Path) -> Result<Self> {
+    pub async fn start(options: Options<'_>) -> Result<Self> {
+        let Options { listen, parameters, data, koala_url } = options;
         let variables = environment::process;
         let intake_options = environment::intake_options(&variables)?;
         let delivery_options = environment::delivery_options(&variables, FIRST_DELAY_SECONDS)?;
@@ -67,7 +81,7 @@ impl LocalSet {
 
         let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         let address = listener.local_addr()?;
-        let koala_url = environment::koala_url(&variables)?;
+        let koala_url = koala_url.map_or_else(|| environment::koala_url(&variables), |url| Ok(Some(url)))?;
         let koala_url = koala_url.map_or_else(|| KoalaUrl::parse(&format!("http://{}", reachable(address))), Ok)?;
         let client = KoalaClient::new(koala_url.clone())?;
 

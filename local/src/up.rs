@@ -9,7 +9,7 @@ use koala_destination::settings::Settings;
 use tokio::signal;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::set::LocalSet;
+use crate::set::{LocalSet, Options as SetOptions};
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -32,7 +32,13 @@ pub struct Options {
 
 /// Runs until Ctrl-C or a SIGTERM.
 pub async fn run(options: Options) -> Result<ExitCode> {
-    let set = LocalSet::start(&options.listen, &options.parameters, &options.data).await?;
+    let set = LocalSet::start(SetOptions {
+        listen: &options.listen,
+        parameters: &options.parameters,
+        data: &options.data,
+        koala_url: None,
+    })
+    .await?;
     introduce(&set, &options).await?;
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {

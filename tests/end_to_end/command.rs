@@ -129,3 +129,12 @@ async fn the_embedded_collector_answers_400_with_a_reason_to_what_koala_would_no
     assert_eq!(koala.get("/web/projects/pk_vector/auth").await.0, 200);
     assert_eq!(koala.get("/web/projects/pk_other/auth").await.0, 400);
 }
+
+#[tokio::test]
+async fn koala_bench_loses_and_doubles_nothing() {
+    let (status, said) = said(koala(&["bench", "--json", "--events", "1000", "--visitors", "50"]).output().unwrap());
+    assert_eq!(status, 0, "{said}");
+    let measured: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((&measured["lost"], &measured["doubled"]), (&json!(0), &json!(0)));
+    assert!(measured["requests_per_event"].as_f64().unwrap() <= 0.15, "{measured}");
+}
