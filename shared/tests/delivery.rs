@@ -1,0 +1,164 @@
+//! Delivery under random faults: what was accepted is delivered once, or dead with its reason; nothing else.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use koala_destination::delivery::{Delivery, DeliveryOptions, Outcome, Received, RetryPolicy};
+use koala_destination::koala::{Collector, EntryOptions, SendError};
+use koala_destination::message;
+use koala_destination::segment::{Action, Event, Mapping};
+use koala_destination::settings::{Parameter, ParameterSource, PublicApiKey, SettingsCache, SourceError};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+/// What happens to one request.
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    None,
+    Passing,
+    RetryLater,
+    Unavailable,
+    KeyRefused,
+    Hangs,
+}
+
+/// A collector with a plan of faults; when the plan is over it takes everything but entries of `bad` messages.
+struct Flaky {
+    plan: Mutex<VecDeque<Fault>>,
+    bad: BTreeSet<String>,
+    taken: Mutex<BTreeMap<String, usize>>,
+    largest: Mutex<usize>,
+}
+
+impl Collector for &Flaky {
+    async fn send(&self, _: &PublicApiKey, body: Bytes) -> Result<(), SendError> {
+        let fault = self.plan.lock().unwrap().pop_front().unwrap_or(Fault::None);
+        let reason = "planned".to_owned();
+        match fault {
+            Fault::None => {}
+            Fault::Passing => return Err(SendError::Passing { reason, retry_after: None }),
+            Fault::RetryLater => {
+                return Err(SendError::Passing { reason, retry_after: Some(Duration::from_mins(2)) });
+            }
+            Fault::Unavailable => return Err(SendError::Unavailable { reason }),
+            Fault::KeyRefused => return Err(SendError::KeyRefused { reason }),
+            Fault::Hangs => std::future::pending().await,
+        }
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        let entries = body["events"].as_array().unwrap();
+        let ids: Vec<&str> = entries.iter().map(|entry| entry["message_id"].as_str().unwrap()).collect();
+        if ids.iter().any(|id| self.bad.contains(*id)) {
+            return Err(SendError::Rejected { reason, answer: "400: planned".to_owned() });
+        }
+        let mut largest = self.largest.lock().unwrap();
+        *largest = ids.len().max(*largest);
+        for id in ids {
+            *self.taken.lock().unwrap().entry(id.to_owned()).or_default() += 1;
+        }
+        Ok(())
+    }
+}
+
+struct OneKey;
+
+impl ParameterSource for OneKey {
+    async fn read(&self) -> Result<Vec<Parameter>, SourceError> {
+        Ok(vec![Parameter { name: "public-api-key".to_owned(), value: "pk_1".to_owned() }])
+    }
+}
+
+/// A message that intake would write; every seventh can never be mapped, and every eleventh is no message at all.
+fn body(id: usize, visitor: usize) -> String {
+    if id % 11 == 10 {
+        return "no message".to_owned();
+    }
+    let name = if id % 7 == 6 { json!(5) } else { json!("Signed Up") };
+    let event =
+        json!({"type": "track", "messageId": format!("m-{id}"), "event": name, "userId": format!("u-{visitor}")});
+    let raw = serde_json::value::to_raw_value(&event).unwrap();
+    message::accepted(
+        &Event::parse(&raw).unwrap(),
+        &Mapping::preset(Action::TrackEvent),
+        false,
+        "2026-11-20T09:00:00Z",
+        "r",
+    )
+    .body
+}
+
+/// Takes messages round by round until all are done with; gives the dead ones' reasons by place.
+async fn drain(collector: &Flaky, bodies: &[String], batch: usize) -> BTreeMap<usize, String> {
+    let settings = Arc::new(SettingsCache::new(OneKey, Duration::from_mins(5)));
+    let options = DeliveryOptions {
+        entry: EntryOptions::default(),
+        retry: RetryPolicy { first_delay: Duration::from_secs(30), longest_delay: Duration::from_mins(15) },
+        concurrent_requests: 8,
+    };
+    let delivery = Delivery::new(Action::TrackEvent, settings, collector, options);
+    let ids: Vec<String> = (0..bodies.len()).map(|id| id.to_string()).collect();
+    let mut waiting: VecDeque<(usize, u32)> = (0..bodies.len()).map(|at| (at, 1)).collect();
+    let mut dead = BTreeMap::new();
+    while !waiting.is_empty() {
+        let taken: Vec<(usize, u32)> = waiting.drain(..batch.min(waiting.len())).collect();
+        let received: Vec<Received<'_>> = taken
+            .iter()
+            .map(|(at, receive_count)| Received {
+                id: &ids[*at],
+                receipt: &ids[*at],
+                body: &bodies[*at],
+                receive_count: *receive_count,
+            })
+            .collect();
+        let begun = Instant::now();
+        let outcomes = delivery.deliver(&received, begun + Duration::from_secs(30)).await;
+        assert!(begun.elapsed() <= Duration::from_secs(30), "the invocation's end is respected");
+        for ((at, receive_count), outcome) in taken.into_iter().zip(outcomes) {
+            match outcome {
+                Outcome::Delivered => {}
+                Outcome::Retry { after, .. } => {
+                    assert!(after >= Duration::from_secs(30));
+                    assert!(receive_count < 60, "the plan is over long before");
+                    waiting.push_back((at, receive_count + 1));
+                }
+                Outcome::Dead(reason) => assert!(dead.insert(at, reason.reason).is_none()),
+                Outcome::Skipped => panic!("nothing is to be skipped"),
+            }
+        }
+    }
+    dead
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #[test]
+    fn whatever_fails_each_message_is_delivered_once_or_dead_with_its_reason(
+        visitors in prop::collection::vec(0..6_usize, 1..120),
+        plan in prop::collection::vec(prop::sample::select(vec![
+            Fault::None, Fault::Passing, Fault::RetryLater, Fault::Unavailable, Fault::KeyRefused, Fault::Hangs,
+        ]), 0..40),
+        bad in prop::collection::btree_set(0..120_usize, 0..6),
+        batch in 1..100_usize,
+    ) {
+        let bodies: Vec<String> = visitors.iter().enumerate().map(|(id, visitor)| body(id, *visitor)).collect();
+        let collector = Flaky {
+            plan: Mutex::new(plan.into()),
+            bad: bad.iter().map(|id| format!("m-{id}")).collect(),
+            taken: Mutex::default(),
+            largest: Mutex::default(),
+        };
+        // Time stands still but for what is waited for, so that a day of outages takes no time.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        let dead = runtime.block_on(drain(&collector, &bodies, batch));
+        let taken = collector.taken.into_inner().unwrap();
+        prop_assert!(*collector.largest.lock().unwrap() <= 30);
+        for id in 0..bodies.len() {
+            let never = id % 11 == 10 || id % 7 == 6 || bad.contains(&id);
+            prop_assert_eq!(dead.contains_key(&id), never, "{}: {:?}", id, dead.get(&id));
+            prop_assert_eq!(taken.get(&format!("m-{id}")).copied(), (!never).then_some(1), "{}", id);
+        }
+    }
+}
