@@ -21,6 +21,7 @@ enum Fault {
     None,
     Passing,
     RetryLater,
+    Unreachable,
     Unavailable,
     KeyRefused,
     Hangs,
@@ -44,6 +45,7 @@ impl Collector for &Flaky {
             Fault::RetryLater => {
                 return Err(SendError::Passing { reason, retry_after: Some(Duration::from_mins(2)) });
             }
+            Fault::Unreachable => return Err(SendError::Unreachable { reason }),
             Fault::Unavailable => return Err(SendError::Unavailable { reason }),
             Fault::KeyRefused => return Err(SendError::KeyRefused { reason }),
             Fault::Hangs => std::future::pending().await,
@@ -100,13 +102,18 @@ async fn drain(collector: &Flaky, bodies: &[String], batch: usize) -> BTreeMap<u
     };
     let delivery = Delivery::new(Action::TrackEvent, settings, collector, options);
     let ids: Vec<String> = (0..bodies.len()).map(|id| id.to_string()).collect();
-    let mut waiting: VecDeque<(usize, u32)> = (0..bodies.len()).map(|at| (at, 1)).collect();
+    // The queue: when a message is visible, its place, how often it was received.
+    let now = Instant::now();
+    let mut waiting: BTreeSet<(Instant, usize, u32)> = (0..bodies.len()).map(|at| (now, at, 1)).collect();
     let mut dead = BTreeMap::new();
-    while !waiting.is_empty() {
-        let taken: Vec<(usize, u32)> = waiting.drain(..batch.min(waiting.len())).collect();
+    while let Some((next, ..)) = waiting.first() {
+        tokio::time::sleep_until(*next).await;
+        let now = Instant::now();
+        let taken: Vec<_> = waiting.iter().take(batch).filter(|(visible, ..)| *visible <= now).copied().collect();
+        waiting.retain(|message| !taken.contains(message));
         let received: Vec<Received<'_>> = taken
             .iter()
-            .map(|(at, receive_count)| Received {
+            .map(|(_, at, receive_count)| Received {
                 id: &ids[*at],
                 receipt: &ids[*at],
                 body: &bodies[*at],
@@ -116,13 +123,13 @@ async fn drain(collector: &Flaky, bodies: &[String], batch: usize) -> BTreeMap<u
         let begun = Instant::now();
         let outcomes = delivery.deliver(&received, begun + Duration::from_secs(30)).await;
         assert!(begun.elapsed() <= Duration::from_secs(30), "the invocation's end is respected");
-        for ((at, receive_count), outcome) in taken.into_iter().zip(outcomes) {
+        for ((_, at, receive_count), outcome) in taken.into_iter().zip(outcomes) {
             match outcome {
                 Outcome::Delivered => {}
                 Outcome::Retry { after, .. } => {
                     assert!(after >= Duration::from_secs(30));
                     assert!(receive_count < 60, "the plan is over long before");
-                    waiting.push_back((at, receive_count + 1));
+                    waiting.insert((Instant::now() + after, at, receive_count + 1));
                 }
                 Outcome::Dead(reason) => assert!(dead.insert(at, reason.reason).is_none()),
                 Outcome::Skipped => panic!("nothing is to be skipped"),
@@ -138,7 +145,7 @@ proptest! {
     fn whatever_fails_each_message_is_delivered_once_or_dead_with_its_reason(
         visitors in prop::collection::vec(0..6_usize, 1..120),
         plan in prop::collection::vec(prop::sample::select(vec![
-            Fault::None, Fault::Passing, Fault::RetryLater, Fault::Unavailable, Fault::KeyRefused, Fault::Hangs,
+            Fault::None, Fault::Passing, Fault::RetryLater, Fault::Unreachable, Fault::Unavailable, Fault::KeyRefused, Fault::Hangs,
         ]), 0..40),
         bad in prop::collection::btree_set(0..120_usize, 0..6),
         batch in 1..100_usize,
@@ -161,4 +168,25 @@ proptest! {
             prop_assert_eq!(taken.get(&format!("m-{id}")).copied(), (!never).then_some(1), "{}", id);
         }
     }
+}
+
+/// The brake while Koala is down: Lambda polls on, so that batch after batch comes in.
+#[test]
+fn a_long_outage_costs_a_probe_now_and_then_and_not_a_request_a_message() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let bodies: Vec<String> = (0..2000).filter(|id| id % 11 != 10 && id % 7 != 6).map(|id| body(id, id)).collect();
+    let outage = 120;
+    let collector = Flaky {
+        plan: Mutex::new(vec![Fault::Unreachable; outage].into()),
+        bad: BTreeSet::new(),
+        taken: Mutex::default(),
+        largest: Mutex::default(),
+    };
+    let begun = runtime.block_on(async { Instant::now() });
+    let dead = runtime.block_on(drain(&collector, &bodies, 100));
+    assert!(dead.is_empty(), "{dead:?}");
+    assert_eq!(collector.taken.lock().unwrap().len(), bodies.len());
+    // 120 requests without an answer last minutes; without the breaker 2,000 visitors would use them up in a second or two.
+    let lasted = runtime.block_on(async { begun.elapsed() });
+    assert!(lasted > Duration::from_mins(2), "{lasted:?}");
 }

@@ -2,8 +2,10 @@
 //!
 //! [`consume`] is what a function does with a batch of its queue. In it [`Delivery::deliver`] reads and maps each message
 //! ([`prepare`]), groups the entries by visitor ([`group`]), sends them ([`send`]) and tells each message's [`Outcome`];
-//! then the queue is told: dead letters first, then what has to wait.
+//! then the queue is told: dead letters first, then what has to wait. While nobody answers at Koala's address the
+//! [`breaker`] spares the asking.
 
+mod breaker;
 mod consume;
 mod group;
 mod outcome;
@@ -24,7 +26,8 @@ use crate::koala::{Collector, EntryOptions};
 use crate::message::Message;
 use crate::segment::Action;
 use crate::settings::{ParameterSource, Settings, SettingsCache};
-use prepare::{Prepared, Unprepared};
+use breaker::Breaker;
+use prepare::Unprepared;
 
 /// A message as the queue gave it.
 #[derive(Debug, Clone, Copy)]
@@ -57,12 +60,14 @@ pub struct Delivery<S, C> {
     settings: Arc<SettingsCache<S>>,
     collector: C,
     options: DeliveryOptions,
+    breaker: Breaker,
 }
 
 impl<S: ParameterSource, C: Collector> Delivery<S, C> {
     /// Delivery of `action` to `collector`.
     pub fn new(action: Action, settings: Arc<SettingsCache<S>>, collector: C, options: DeliveryOptions) -> Self {
-        Self { action, settings, collector, options }
+        let breaker = Breaker::new(options.retry.first_delay);
+        Self { action, settings, collector, options, breaker }
     }
 
     /// The action that it serves.
@@ -123,8 +128,7 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
         mut settings: Arc<Settings>,
         outcomes: &mut [Option<Outcome>],
     ) -> (prepare::Batch, Arc<Settings>) {
-        let mut batch = prepare::Batch::default();
-        let mut first_copies = std::collections::HashMap::new();
+        let mut ready = Vec::with_capacity(messages.len());
         let mut read_anew = false;
         for (index, message) in messages.iter().enumerate() {
             let mut made = prepare::prepare(message.body, self.action, &settings, &self.options.entry);
@@ -145,15 +149,7 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
                 }
             }
             match made {
-                Ok(Prepared { mapping, entry }) => {
-                    // SQS may give the same message twice in a batch, and a sender the same event; Koala gets one.
-                    let copy_of = *first_copies.entry((mapping, entry.message_id.clone())).or_insert(index);
-                    if copy_of == index {
-                        batch.entries.push((index, entry));
-                    } else {
-                        batch.copies.push((index, copy_of));
-                    }
-                }
+                Ok(prepared) => ready.push((index, prepared)),
                 Err(Unprepared::LeftOut) => outcomes[index] = Some(Outcome::Skipped),
                 Err(Unprepared::MappingNotRead(name)) => {
                     let reason = format!("the mapping {name} is not among the settings that could be read");
@@ -166,6 +162,59 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
                 }
             }
         }
-        (batch, settings)
+        (prepare::Batch::of(ready), settings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::koala::SendError;
+    use crate::message;
+    use crate::segment::{Event, Mapping};
+    use crate::settings::{Parameter, PublicApiKey, SourceError};
+
+    struct OneKey;
+
+    impl ParameterSource for OneKey {
+        async fn read(&self) -> Result<Vec<Parameter>, SourceError> {
+            Ok(vec![Parameter { name: "public-api-key".to_owned(), value: "pk_1".to_owned() }])
+        }
+    }
+
+    struct TakesAll;
+
+    impl Collector for TakesAll {
+        async fn send(&self, _: &PublicApiKey, _: Bytes) -> Result<(), SendError> {
+            Ok(())
+        }
+    }
+
+    /// Caught for that message alone; a dead letter with the reason; its neighbours go through.
+    #[tokio::test]
+    async fn a_panic_while_one_message_is_handled_is_that_messages_alone() {
+        let settings = Arc::new(SettingsCache::new(OneKey, Duration::from_mins(5)));
+        let options = DeliveryOptions {
+            entry: EntryOptions::default(),
+            retry: RetryPolicy { first_delay: Duration::from_secs(30), longest_delay: Duration::from_mins(15) },
+            concurrent_requests: 8,
+        };
+        let delivery = Delivery::new(Action::TrackEvent, settings, TakesAll, options);
+        let raw = serde_json::value::to_raw_value(&serde_json::json!({
+            "type": "track", "messageId": "m-1", "event": "Signed Up", "userId": "u-1",
+        }));
+        let raw = raw.expect("JSON");
+        let event = Event::parse(&raw).expect("an event");
+        let good = message::accepted(&event, &Mapping::preset(Action::TrackEvent), false, "2026-11-20T09:00:00Z", "r");
+        let bodies = [good.body.as_str(), prepare::PANICS];
+        let messages: Vec<Received<'_>> =
+            bodies.iter().map(|body| Received { id: "1", receipt: "1", body, receive_count: 1 }).collect();
+        let outcomes = delivery.deliver(&messages, Instant::now() + Duration::from_secs(30)).await;
+        assert_eq!(outcomes[0], Outcome::Delivered);
+        assert!(matches!(&outcomes[1], Outcome::Dead(dead) if dead.reason.contains("panicked")), "{outcomes:?}");
     }
 }

@@ -1,5 +1,7 @@
 //! A message's body → the entry that Koala gets.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::DeadReason;
@@ -17,11 +19,29 @@ pub struct Batch {
     pub copies: Vec<(usize, usize)>,
 }
 
+impl Batch {
+    /// Sets the copies apart: SQS may give the same message twice in a batch, and a sender the same event; Koala gets one.
+    pub fn of(ready: Vec<(usize, Prepared<'_>)>) -> Self {
+        let mut firsts = HashMap::with_capacity(ready.len());
+        let copies: Vec<(usize, usize)> = ready
+            .iter()
+            .filter_map(|(index, Prepared { mapping, entry })| {
+                let first = *firsts.entry((mapping.as_ref(), entry.message_id.as_str())).or_insert(*index);
+                (first != *index).then_some((*index, first))
+            })
+            .collect();
+        let mut next_copy = copies.iter().map(|(index, _)| *index).peekable();
+        let entries = ready.into_iter().map(|(index, prepared)| (index, prepared.entry));
+        let entries = entries.filter(|(index, _)| next_copy.next_if_eq(index).is_none()).collect();
+        Self { entries, copies }
+    }
+}
+
 /// A message that is ready to be sent.
 #[derive(Debug)]
-pub struct Prepared {
+pub struct Prepared<'m> {
     /// The mapping's name.
-    pub mapping: String,
+    pub mapping: Cow<'m, str>,
     /// What Koala gets.
     pub entry: Entry,
 }
@@ -40,23 +60,25 @@ pub enum Unprepared {
 }
 
 /// Reads and maps one message. A panic in that is this message's alone.
-pub fn prepare(
-    body: &str,
+pub fn prepare<'m>(
+    body: &'m str,
     action: Action,
     settings: &Settings,
     options: &EntryOptions,
-) -> Result<Prepared, Unprepared> {
+) -> Result<Prepared<'m>, Unprepared> {
     catch_unwind(AssertUnwindSafe(|| prepare_or_panic(body, action, settings, options))).unwrap_or_else(|_| {
         Err(never("a fault of this software: mapping the event panicked; the log has the place".to_owned(), ""))
     })
 }
 
-fn prepare_or_panic(
-    body: &str,
+fn prepare_or_panic<'m>(
+    body: &'m str,
     action: Action,
     settings: &Settings,
     options: &EntryOptions,
-) -> Result<Prepared, Unprepared> {
+) -> Result<Prepared<'m>, Unprepared> {
+    #[cfg(test)]
+    assert!(body != PANICS, "as the test wants it");
     let message = Message::parse(body).map_err(|error| never(error.to_string(), ""))?;
     let name = message.mapping.as_ref();
     let event = Event::parse(message.event).map_err(|error| never(error.to_string(), name))?;
@@ -68,7 +90,7 @@ fn prepare_or_panic(
     }
     let delivered = Delivered { received_at: &message.received_at, another: message.another };
     match entry(&event, mapping, delivered, options) {
-        Ok(entry) => Ok(Prepared { mapping: name.to_owned(), entry }),
+        Ok(entry) => Ok(Prepared { mapping: message.mapping, entry }),
         Err(EntryProblem::AnonymousLeftOut) => Err(Unprepared::LeftOut),
         Err(error) => Err(never(error.to_string(), name)),
     }
@@ -77,3 +99,7 @@ fn prepare_or_panic(
 fn never(reason: String, mapping: &str) -> Unprepared {
     Unprepared::Never(DeadReason { reason, mapping: mapping.to_owned(), koala_answer: None })
 }
+
+/// A message that makes its mapping panic, in tests: no real one is known that does.
+#[cfg(test)]
+pub const PANICS: &str = "panics";

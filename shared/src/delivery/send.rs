@@ -54,9 +54,11 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
                     koala_answer: Some(answer),
                 }),
                 Err(SendError::Passing { reason, retry_after }) => Sent::PutOff { reason, retry_after },
-                Err(SendError::Unavailable { reason } | SendError::KeyRefused { reason }) => {
-                    Sent::PutOff { reason, retry_after: None }
-                }
+                Err(
+                    SendError::Unreachable { reason }
+                    | SendError::Unavailable { reason }
+                    | SendError::KeyRefused { reason },
+                ) => Sent::PutOff { reason, retry_after: None },
             };
             told.extend(part.iter().map(|(index, _)| (*index, sent.clone())));
         }
@@ -71,6 +73,9 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
         settings: &Arc<Settings>,
         deadline: Instant,
     ) -> Result<(), SendError> {
+        if !self.breaker.lets_pass(Instant::now()) {
+            return Err(SendError::Unreachable { reason: "Koala did not answer lately; not tried".to_owned() });
+        }
         let entries: Vec<&Entry> = part.iter().map(|(_, entry)| entry).collect();
         let body = Bytes::from(request_body(self.action, &visitor.visitor, &entries));
         let last_moment = deadline.checked_sub(TIME_TO_TELL_THE_QUEUE).unwrap_or(deadline);
@@ -87,15 +92,19 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
             attempt += 1;
             let request = self.collector.send(settings.public_api_key(), body.clone());
             let error = match timeout_at(last_moment, request).await {
-                Ok(Ok(())) => return Ok(()),
+                Ok(Ok(())) => {
+                    self.breaker.answered();
+                    return Ok(());
+                }
                 Ok(Err(error)) => error,
                 Err(_) => {
-                    SendError::Passing { reason: "no answer before the invocation's end".to_owned(), retry_after: None }
+                    SendError::Unreachable { reason: "no answer before the invocation's end".to_owned() }
                 }
             };
             tracing::warn!(
                 function = self.action.name(), entries = part.len(), attempt, %error, "Koala did not take a request"
             );
+            self.tell_breaker(&error);
             match &error {
                 SendError::KeyRefused { .. } if !key_read_anew => {
                     key_read_anew = true;
@@ -107,14 +116,27 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
                         }
                     }
                 }
-                SendError::Passing { retry_after, .. } => {
-                    let pause = retry::pause(attempt, *retry_after, fastrand::f64());
+                SendError::Passing { .. } | SendError::Unreachable { .. } => {
+                    let pause = retry::pause(attempt, error.retry_after(), fastrand::f64());
                     if Instant::now() + pause >= last_moment {
                         return Err(error);
                     }
                     sleep(pause).await;
                 }
                 _ => return Err(error),
+            }
+        }
+    }
+
+    fn tell_breaker(&self, error: &SendError) {
+        match error {
+            SendError::Unreachable { .. } | SendError::Unavailable { .. } => {
+                if self.breaker.unanswered(Instant::now()) {
+                    tracing::warn!(function = self.action.name(), "Koala does not answer; batches fail fast until it does");
+                }
+            }
+            SendError::Passing { .. } | SendError::KeyRefused { .. } | SendError::Rejected { .. } => {
+                self.breaker.answered();
             }
         }
     }

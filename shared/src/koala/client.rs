@@ -138,7 +138,7 @@ fn not_sent(error: &reqwest::Error) -> SendError {
     if causes(error).any(<dyn std::error::Error + 'static>::is::<HostNotFound>) {
         SendError::Unavailable { reason }
     } else {
-        SendError::Passing { reason, retry_after: None }
+        SendError::Unreachable { reason }
     }
 }
 
@@ -179,13 +179,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_host_that_is_down_is_passing_and_the_reason_keeps_the_key_to_itself() {
+    async fn a_host_that_is_down_is_unreachable_and_the_reason_keeps_the_key_to_itself() {
         let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
         let client =
             KoalaClient::new(KoalaUrl::parse(&format!("http://127.0.0.1:{port}")).expect("a URL")).expect("a client");
         let key = PublicApiKey::parse("pk_hidden").expect("a key");
         let error = client.send(&key, Bytes::from_static(b"{}")).await.expect_err("nobody listens");
-        assert!(matches!(error, SendError::Passing { .. }), "{error}");
+        assert!(matches!(error, SendError::Unreachable { .. }), "{error}");
         assert!(!error.to_string().contains("pk_hidden"), "{error}");
     }
 }

@@ -30,13 +30,19 @@ pub trait Collector: Send + Sync {
 /// logged.
 #[derive(Debug, Clone, Error, PartialEq, Eq)]
 pub enum SendError {
-    /// Send again, soon: a timeout, a lost connection, 408, 429, 3xx, 5xx.
+    /// Send again, soon: 408, 429, 3xx, 5xx.
     #[error("passing: {reason}")]
     Passing {
         /// What happened.
         reason: String,
         /// How long Koala asks to wait, where it does.
         retry_after: Option<Duration>,
+    },
+    /// Send again, soon, unless it happens again and again: no connection, or none that lasted until an answer.
+    #[error("unreachable: {reason}")]
+    Unreachable {
+        /// What happened.
+        reason: String,
     },
     /// Send again, later: Koala has suspended ingestion, or its host name is gone. Nothing is wrong with the events.
     #[error("unavailable: {reason}")]
@@ -58,6 +64,14 @@ pub enum SendError {
         /// Koala's words, for the dead letter: they may repeat what was sent, so they are no part of the message.
         answer: String,
     },
+}
+
+impl SendError {
+    /// How long Koala asks to wait, where it does.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        if let Self::Passing { retry_after, .. } = self { *retry_after } else { None }
+    }
 }
 
 /// Tells what an answer means. `retry_after` is the header's value, in seconds or as a date.
