@@ -63,13 +63,14 @@ pub fn settings_ttl(variables: &impl Variables, default_seconds: u64) -> Result<
     Ok(Duration::from_secs(number(variables, "SETTINGS_TTL_SECONDS", default_seconds)?))
 }
 
-/// `MAX_BODY_BYTES`, 1 MiB, and `KOALA_PIXEL_INSTALLED`, false.
+/// `ANSWER_WITHIN_MILLISECONDS`, 1000, `MAX_BODY_BYTES`, 1 MiB, and `KOALA_PIXEL_INSTALLED`, false.
 ///
 /// # Errors
 /// With the variable's name.
 pub fn intake_options(variables: &impl Variables) -> Result<IntakeOptions, EnvironmentError> {
     let max_body_bytes = number(variables, "MAX_BODY_BYTES", 1024 * 1024)?;
     Ok(IntakeOptions {
+        answer_within: Duration::from_millis(number(variables, "ANSWER_WITHIN_MILLISECONDS", 1000)?),
         max_body_bytes: usize::try_from(max_body_bytes).unwrap_or(usize::MAX),
         koala_pixel_installed: flag(variables, "KOALA_PIXEL_INSTALLED", false)?,
     })

@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use futures_util::{StreamExt, stream};
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
@@ -22,6 +24,8 @@ pub struct Received {
     pub body: Value,
     /// Whether it was answered with success.
     pub taken: bool,
+    /// When it came.
+    pub at: Instant,
 }
 
 impl Received {
@@ -33,7 +37,28 @@ impl Received {
 }
 
 /// What a request is answered with.
-pub type Rule = Box<dyn Fn(&Received) -> (u16, &'static str) + Send + Sync>;
+#[derive(Debug, Clone, Copy)]
+pub enum Reply {
+    /// This status and body.
+    Answer(u16, &'static str),
+    /// 429 with this `Retry-After`.
+    TooMany(&'static str),
+    /// Success, after a while.
+    Slow(Duration),
+    /// Success, and the connection is closed in the middle of the body.
+    CutOff,
+    /// Nothing, for ever.
+    Hang,
+}
+
+impl From<(u16, &'static str)> for Reply {
+    fn from((status, body): (u16, &'static str)) -> Self {
+        Self::Answer(status, body)
+    }
+}
+
+/// Decides on the reply to a request.
+pub type Rule = Box<dyn Fn(&Received) -> Reply + Send + Sync>;
 
 /// A collector; it ends when it is dropped.
 pub struct Collector {
@@ -63,7 +88,7 @@ impl Collector {
         let listener: TcpListener = socket.listen(1024).unwrap();
         let address = listener.local_addr().unwrap();
         let received = Arc::default();
-        let take_all: Rule = Box::new(|_| (200, r#"{"ok":true}"#));
+        let take_all: Rule = Box::new(|_| Reply::Answer(200, r#"{"ok":true}"#));
         let rule = Arc::new(Mutex::new(take_all));
         let shared = Shared { received: Arc::clone(&received), rule: Arc::clone(&rule) };
         let router = Router::new().fallback(take).with_state(shared);
@@ -76,8 +101,8 @@ impl Collector {
     }
 
     /// Answers by `rule` from now on.
-    pub fn answer(&self, rule: impl Fn(&Received) -> (u16, &'static str) + Send + Sync + 'static) {
-        *self.rule.lock().unwrap() = Box::new(rule);
+    pub fn answer<R: Into<Reply>>(&self, rule: impl Fn(&Received) -> R + Send + Sync + 'static) {
+        *self.rule.lock().unwrap() = Box::new(move |request| rule(request).into());
     }
 
     /// Every request so far.
@@ -121,23 +146,39 @@ impl Drop for Collector {
     }
 }
 
-async fn take(
-    State(shared): State<Shared>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> (StatusCode, &'static str) {
+async fn take(State(shared): State<Shared>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let mut received = Received {
         method: method.to_string(),
         path: uri.path().to_owned(),
         headers,
         body: serde_json::from_slice(&body).unwrap_or(Value::Null),
         taken: false,
+        at: Instant::now(),
     };
-    let (status, answer) = shared.rule.lock().unwrap()(&received);
-    let status = StatusCode::from_u16(status).unwrap();
+    let reply = shared.rule.lock().unwrap()(&received);
+    let (status, wait) = match reply {
+        Reply::Answer(status, _) => (StatusCode::from_u16(status).unwrap(), Duration::ZERO),
+        Reply::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, Duration::ZERO),
+        Reply::Slow(wait) => (StatusCode::OK, wait),
+        Reply::CutOff => (StatusCode::OK, Duration::ZERO),
+        // A hanging request was received, and taken by nobody.
+        Reply::Hang => (StatusCode::INTERNAL_SERVER_ERROR, Duration::MAX),
+    };
     received.taken = status.is_success();
     shared.received.lock().unwrap().push(received);
-    (status, answer)
+    tokio::time::sleep(wait).await;
+    match reply {
+        Reply::Answer(_, body) => (status, body).into_response(),
+        Reply::TooMany(retry_after) => (status, [("retry-after", retry_after)]).into_response(),
+        Reply::CutOff => {
+            let cut = async {
+                // The beginning is on its way by then.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                Err(std::io::Error::other("cut off"))
+            };
+            let body = stream::iter([Ok("{\"ok\":")]).chain(stream::once(cut));
+            Body::from_stream(body).into_response()
+        }
+        Reply::Slow(_) | Reply::Hang => status.into_response(),
+    }
 }

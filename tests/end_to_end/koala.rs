@@ -196,6 +196,14 @@ fn client() -> reqwest::Client {
     http_client::builder().unwrap().timeout(Duration::from_secs(10)).build().unwrap()
 }
 
+/// Posts a body with a right signature to a set.
+pub async fn post_signed(url: &str, body: &str) -> (u16, Value) {
+    let response = client().post(format!("{url}/v1/segment")).header("content-type", "application/json");
+    let response = response.header("x-signature", sign(body)).body(body.to_owned()).send().await.unwrap();
+    let status = response.status().as_u16();
+    (status, serde_json::from_str(&response.text().await.unwrap()).unwrap_or(Value::Null))
+}
+
 /// The signature of Segment's webhook.
 pub fn sign(signed: &str) -> String {
     SharedSecret::parse(SECRET).unwrap().sign(signed.as_bytes()).to_string()

@@ -1,4 +1,5 @@
-//! End-to-end tests: the real `koala` process, a collector on loopback that is not its own, requests as Segment sends them.
+//! End-to-end tests: the real `koala` process or the real functions, a collector on loopback that is not theirs, requests as
+//! Segment sends them.
 
 // A test that meets something else than it expects ends there.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -11,5 +12,7 @@ mod faults;
 mod functions;
 mod intake;
 mod koala;
+mod lambda;
 mod logs;
 mod preview;
+mod set;

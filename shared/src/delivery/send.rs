@@ -97,9 +97,7 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
                     return Ok(());
                 }
                 Ok(Err(error)) => error,
-                Err(_) => {
-                    SendError::Unreachable { reason: "no answer before the invocation's end".to_owned() }
-                }
+                Err(_) => SendError::Unreachable { reason: "no answer before the invocation's end".to_owned() },
             };
             tracing::warn!(
                 function = self.action.name(), entries = part.len(), attempt, %error, "Koala did not take a request"
@@ -132,7 +130,10 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
         match error {
             SendError::Unreachable { .. } | SendError::Unavailable { .. } => {
                 if self.breaker.unanswered(Instant::now()) {
-                    tracing::warn!(function = self.action.name(), "Koala does not answer; batches fail fast until it does");
+                    tracing::warn!(
+                        function = self.action.name(),
+                        "Koala does not answer; batches fail fast until it does"
+                    );
                 }
             }
             SendError::Passing { .. } | SendError::KeyRefused { .. } | SendError::Rejected { .. } => {

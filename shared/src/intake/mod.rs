@@ -22,13 +22,12 @@ use crate::message::{self, OutgoingMessage};
 use crate::segment::Event;
 use crate::settings::{ParameterSource, Settings, SettingsCache};
 
-/// Segment gives an answer 5 s; this leaves room for a cold start before it
-/// (<https://segment.com/docs/connections/destinations/catalog/actions-webhook/>).
-const LONGEST_WORK: Duration = Duration::from_secs(1);
-
 /// What intake may be told.
 #[derive(Debug, Clone, Copy)]
 pub struct IntakeOptions {
+    /// An answer that takes longer is 503. Segment waits for 5 s
+    /// (<https://segment.com/docs/connections/destinations/catalog/actions-webhook/>), a cold start included.
+    pub answer_within: Duration,
     /// A larger body is refused unread.
     pub max_body_bytes: usize,
     /// Koala's own script runs in the visitor's browser too: events of analytics.js are skipped, since it has sent them.
@@ -51,7 +50,7 @@ pub struct Intake {
 /// Takes a request in: the whole job of `dispatch`.
 ///
 /// The answer is 200 only when every message is durable, 4xx only for what can never be right, and 503 for all that may
-/// pass; it comes within a second.
+/// pass; it comes within `options.answer_within`.
 pub async fn handle<S: ParameterSource, O: Outbox>(
     request: &Request<'_>,
     settings: &SettingsCache<S>,
@@ -59,7 +58,7 @@ pub async fn handle<S: ParameterSource, O: Outbox>(
     options: IntakeOptions,
 ) -> Answer {
     let work = handle_in_time(request, settings, outbox, options);
-    let answer = tokio::time::timeout(LONGEST_WORK, work).await.unwrap_or_else(|_| Answer::too_slow());
+    let answer = tokio::time::timeout(options.answer_within, work).await.unwrap_or_else(|_| Answer::too_slow());
     answer.log(request);
     answer
 }

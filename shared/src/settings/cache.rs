@@ -11,6 +11,10 @@ use super::{InvalidSettings, ParameterSource, Settings, SourceError};
 /// How long after a failed refresh the next is tried, so that an outage of the source is not met with a call an event.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
 
+/// How long who has settings waits for fresher ones. A source that answers slower than this is down: nobody is kept waiting
+/// for it, least of all Segment.
+const LONGEST_REFRESH: Duration = Duration::from_millis(500);
+
 /// The settings, cached for a time to live.
 #[derive(Debug)]
 pub struct SettingsCache<S> {
@@ -47,13 +51,17 @@ impl<S: ParameterSource> SettingsCache<S> {
         Self { source, time_to_live, cached: RwLock::default(), refreshing: Mutex::new(()) }
     }
 
-    /// The settings: from memory while they are fresh, else read anew. When that fails the last good ones serve on.
+    /// The settings: from memory while they are fresh, else read anew. When that fails, or takes half a second, the last good
+    /// ones serve on.
     ///
     /// # Errors
     /// Only when no good settings were ever read.
     pub async fn current(&self) -> Result<Arc<Settings>, SettingsUnavailable> {
         if let Some(fresh) = self.fresh() {
             return Ok(fresh);
+        }
+        if let Some(last_good) = self.last_good() {
+            return Ok(self.refresh(last_good).await);
         }
         let _one_at_a_time = self.refreshing.lock().await;
         if let Some(fresh) = self.fresh() {
@@ -62,7 +70,7 @@ impl<S: ParameterSource> SettingsCache<S> {
         if self.failed_lately() {
             return Err(SettingsUnavailable::Lately);
         }
-        self.refresh().await
+        self.read().await
     }
 
     /// The settings read anew, when `stale` did not serve: Koala refused its key, or it lacks a mapping. Many who ask at
@@ -78,14 +86,22 @@ impl<S: ParameterSource> SettingsCache<S> {
         }
     }
 
-    async fn refresh(&self) -> Result<Arc<Settings>, SettingsUnavailable> {
-        match (self.read().await, self.last_good()) {
-            (Err(error), Some(last_good)) => {
-                tracing::warn!(%error, "settings not refreshed; the last good ones serve on");
-                Ok(last_good)
-            }
-            (read, _) => read,
+    /// Fresher settings than `last_good`, or those while somebody else reads or the source does not answer.
+    async fn refresh(&self, last_good: Arc<Settings>) -> Arc<Settings> {
+        let Ok(_one_at_a_time) = self.refreshing.try_lock() else { return last_good };
+        if let Some(fresh) = self.fresh() {
+            return fresh;
         }
+        match tokio::time::timeout(LONGEST_REFRESH, self.read()).await {
+            Ok(Ok(settings)) => return settings,
+            Ok(Err(error)) => tracing::warn!(%error, "settings not refreshed; the last good ones serve on"),
+            Err(_) => {
+                self.put_off();
+                let longest = LONGEST_REFRESH.as_millis();
+                tracing::warn!("settings not refreshed within {longest} ms; the last good ones serve on");
+            }
+        }
+        last_good
     }
 
     async fn read(&self) -> Result<Arc<Settings>, SettingsUnavailable> {
@@ -99,6 +115,11 @@ impl<S: ParameterSource> SettingsCache<S> {
             cached.settings = Some(Arc::clone(settings));
         }
         read
+    }
+
+    fn put_off(&self) {
+        let mut cached = self.cached.write().unwrap_or_else(PoisonError::into_inner);
+        cached.fresh_until = Some(Instant::now() + PAUSE_AFTER_FAILURE);
     }
 
     fn fresh(&self) -> Option<Arc<Settings>> {
@@ -160,6 +181,35 @@ mod tests {
         assert_eq!(key(cache.current().await), "pk_0");
         source.down.store(true, Ordering::SeqCst);
         assert_eq!(key(cache.current().await), "pk_0");
+        assert_eq!(source.reads.load(Ordering::SeqCst), 2);
+    }
+
+    /// Reads once, then never answers.
+    #[derive(Default)]
+    struct Hanging {
+        reads: AtomicUsize,
+    }
+
+    impl ParameterSource for &Hanging {
+        async fn read(&self) -> Result<Vec<Parameter>, SourceError> {
+            if self.reads.fetch_add(1, Ordering::SeqCst) > 0 {
+                std::future::pending::<()>().await;
+            }
+            Ok(vec![Parameter { name: "public-api-key".to_owned(), value: "pk_0".to_owned() }])
+        }
+    }
+
+    #[tokio::test]
+    async fn a_source_that_hangs_keeps_nobody_waiting_who_has_settings() {
+        let source = Hanging::default();
+        let cache = SettingsCache::new(&source, Duration::ZERO);
+        cache.current().await.expect("settings");
+        let begun = Instant::now();
+        for _ in 0..10 {
+            assert_eq!(key(cache.current().await), "pk_0");
+        }
+        // One of them waited for half a second, and the next is due after five.
+        assert!(begun.elapsed() < Duration::from_secs(2));
         assert_eq!(source.reads.load(Ordering::SeqCst), 2);
     }
 
