@@ -1,20 +1,24 @@
 //! HTTP: the intake routes, the collector's routes and the API, on one port.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{ConnectInfo, Path, Query, Request, State};
 use axum::http::header::{CONTENT_TYPE, USER_AGENT};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use http_body_util::LengthLimitError;
 use koala_destination::intake::{self, Answer, IntakeOptions};
 use koala_destination::segment::Action;
 use koala_destination::settings::{ParameterDirectory, SettingsCache};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::collector::{self, Refusal};
@@ -24,6 +28,8 @@ use crate::store::visitors::{TimelineEntry, Visitor, Visitors};
 
 /// The most bytes of a batch request: 30 entries of the largest events, three times.
 const LARGEST_BATCH_BYTES: usize = 4 * 1024 * 1024;
+/// How long a body may take. Segment waits no longer than five seconds for the answer to one.
+const LONGEST_BODY: Duration = Duration::from_secs(10);
 /// The most visitors or timeline entries in one answer.
 const LONGEST_PAGE: u32 = 1000;
 
@@ -66,21 +72,38 @@ async fn index() -> &'static str {
 }
 
 /// Every other path is intake's, as in the AWS deployment.
-async fn take_in(State(gateway): State<Gateway>, request: Request) -> Response {
+async fn take_in(
+    State(gateway): State<Gateway>,
+    ConnectInfo(source): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response {
     let (head, body) = request.into_parts();
     let limit = gateway.options.max_body_bytes;
-    let Ok(body) = to_bytes(body, limit).await else {
-        return answer(Answer::body_too_large(declared_length(&head.headers).unwrap_or(limit + 1), limit));
+    if let Some(declared) = declared_length(&head.headers)
+        && declared > limit
+    {
+        return answer(Answer::body_too_large(declared, limit));
+    }
+    let body = match timeout(LONGEST_BODY, to_bytes(body, limit)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(error)) if is_too_large(&error) => return answer(Answer::body_too_large(limit + 1, limit)),
+        Ok(Err(_)) | Err(_) => return answer(Answer::body_not_whole()),
     };
+    let source_ip = source.ip().to_canonical().to_string();
     let id = Uuid::from_u128(fastrand::u128(..)).to_string();
     let request = intake::Request {
         id: &id,
         method: head.method.as_str(),
         path: head.uri.path(),
         headers: &head.headers,
+        source_ip: Some(&source_ip),
         body: &body,
     };
     answer(intake::handle(&request, &gateway.settings, &gateway.queues, gateway.options).await)
+}
+
+fn is_too_large(error: &axum::Error) -> bool {
+    std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<LengthLimitError>)
 }
 
 fn declared_length(headers: &HeaderMap) -> Option<usize> {
@@ -89,7 +112,12 @@ fn declared_length(headers: &HeaderMap) -> Option<usize> {
 
 fn answer(answer: Answer) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (status, [(CONTENT_TYPE, "application/json")], answer.body).into_response()
+    let mut response = (status, answer.body).into_response();
+    response.headers_mut().remove(CONTENT_TYPE);
+    for (name, value) in answer.headers {
+        response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    response
 }
 
 async fn collect(

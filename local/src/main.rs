@@ -20,6 +20,7 @@ mod gateway;
 mod preview;
 mod redrive;
 mod send;
+mod server;
 mod set;
 mod store;
 mod up;

@@ -75,7 +75,7 @@ struct Preview<'s> {
 impl Preview<'_> {
     /// Shows what would happen to one event; false when some of it would be rejected.
     fn show(&self, raw: &RawValue) -> bool {
-        let event = match Event::parse(raw) {
+        let event = match Event::parse(raw.get()) {
             Ok(event) => event,
             Err(error) => {
                 println!("  {}  {error}", self.paint.red("rejected"));

@@ -18,6 +18,7 @@ use tokio::time::timeout;
 
 use crate::consumer;
 use crate::gateway::{self, Gateway};
+use crate::server::Server;
 use crate::store::Store;
 use crate::store::queues::Queues;
 use crate::store::visitors::Visitors;
@@ -57,9 +58,8 @@ pub struct LocalSet {
     /// What the collector has.
     pub visitors: Visitors,
     stop_consumers: watch::Sender<bool>,
-    stop_gateway: watch::Sender<bool>,
     consumers: JoinSet<()>,
-    gateway: tokio::task::JoinHandle<std::io::Result<()>>,
+    gateway: Server,
 }
 
 impl LocalSet {
@@ -85,19 +85,13 @@ impl LocalSet {
         let koala_url = koala_url.map_or_else(|| KoalaUrl::parse(&format!("http://{}", reachable(address))), Ok)?;
         let client = KoalaClient::new(koala_url.clone())?;
 
-        let (stop_gateway, mut stopping) = watch::channel(false);
         let router = gateway::router(Gateway {
             settings: Arc::clone(&settings),
             queues: queues.clone(),
             visitors: visitors.clone(),
             options: intake_options,
         });
-        let until_stopped = async move {
-            // An error says that the set is gone, which is a reason to stop as well.
-            let _ = stopping.wait_for(|stop| *stop).await;
-        };
-        let serve = axum::serve(listener, router).with_graceful_shutdown(until_stopped);
-        let gateway = tokio::spawn(async move { serve.await });
+        let gateway = Server::start(listener.into_std()?, router)?;
 
         let (stop_consumers, stopping) = watch::channel(false);
         let mut consumers = JoinSet::new();
@@ -108,7 +102,7 @@ impl LocalSet {
                 consumers.spawn(consumer::run(queues.clone(), Arc::clone(&delivery), stopping.clone()));
             }
         }
-        Ok(Self { address, koala_url, settings, queues, visitors, stop_consumers, stop_gateway, consumers, gateway })
+        Ok(Self { address, koala_url, settings, queues, visitors, stop_consumers, consumers, gateway })
     }
 
     /// The gateway's URL, as a client on this machine reaches it.
@@ -129,10 +123,7 @@ impl LocalSet {
             tracing::warn!("deliveries under way are given up; they are made after the next start");
             self.consumers.abort_all();
         }
-        self.stop_gateway.send_replace(true);
-        if timeout(GRACE, &mut self.gateway).await.is_err() {
-            self.gateway.abort();
-        }
+        self.gateway.stop(GRACE).await;
     }
 }
 

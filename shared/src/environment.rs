@@ -63,7 +63,7 @@ pub fn settings_ttl(variables: &impl Variables, default_seconds: u64) -> Result<
     Ok(Duration::from_secs(number(variables, "SETTINGS_TTL_SECONDS", default_seconds)?))
 }
 
-/// `ANSWER_WITHIN_MILLISECONDS`, 1000, `MAX_BODY_BYTES`, 1 MiB, and `KOALA_PIXEL_INSTALLED`, false.
+/// `ANSWER_WITHIN_MILLISECONDS`, 1000, `MAX_BODY_BYTES`, 1 MiB, `KOALA_PIXEL_INSTALLED`, false, and `FORWARD_IP`, true.
 ///
 /// # Errors
 /// With the variable's name.
@@ -73,6 +73,7 @@ pub fn intake_options(variables: &impl Variables) -> Result<IntakeOptions, Envir
         answer_within: Duration::from_millis(number(variables, "ANSWER_WITHIN_MILLISECONDS", 1000)?),
         max_body_bytes: usize::try_from(max_body_bytes).unwrap_or(usize::MAX),
         koala_pixel_installed: flag(variables, "KOALA_PIXEL_INSTALLED", false)?,
+        forward_ip: flag(variables, "FORWARD_IP", true)?,
     })
 }
 

@@ -99,8 +99,7 @@ const MOST_OF_A_REJECTED_EVENT: usize = 256 * 1024;
 
 /// The message that keeps a rejected event with its reason. Of one larger than 256 KiB the beginning is kept, as text.
 #[must_use]
-pub fn rejected(event: &RawValue, reason: &str, received_at: &str, request_id: &str) -> OutgoingMessage {
-    let json = event.get();
+pub fn rejected(json: &str, reason: &str, received_at: &str, request_id: &str) -> OutgoingMessage {
     let mut body = String::with_capacity(json.len().min(MOST_OF_A_REJECTED_EVENT) + 256);
     let mut object = ObjectWriter::start(&mut body);
     object.string("reason", reason);
@@ -119,7 +118,8 @@ pub fn rejected(event: &RawValue, reason: &str, received_at: &str, request_id: &
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>). In JSON both can only
 /// stand inside a string, so that an escape says the same.
 fn in_characters_of_sqs(json: String) -> String {
-    if json.contains(['\u{fffe}', '\u{ffff}']) {
+    // Two searches for a text are far quicker than one for either of two characters.
+    if json.contains("\u{fffe}") || json.contains("\u{ffff}") {
         json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
     } else {
         json
@@ -130,14 +130,10 @@ fn in_characters_of_sqs(json: String) -> String {
 mod tests {
     use super::*;
 
-    fn raw(json: &str) -> &RawValue {
-        serde_json::from_str(json).expect("JSON")
-    }
-
     #[test]
     fn an_event_comes_out_of_the_queue_byte_for_byte() {
         let json = r#"{"type":"track", "event":"A \u00e9", "properties":{"big":12345678901234567890.10}}"#;
-        let event = Event::parse(raw(json)).expect("an event");
+        let event = Event::parse(json).expect("an event");
         let sent = accepted(&event, &Mapping::preset(Action::TrackEvent), false, "2026-01-01T00:00:00.000Z", "r \"1\"");
         let read = Message::parse(&sent.body).expect("a message");
         assert_eq!((read.mapping.as_ref(), read.event.get()), ("track-event", json));
@@ -147,7 +143,7 @@ mod tests {
     #[test]
     fn characters_that_sqs_refuses_are_escaped() {
         let json = "{\"type\":\"track\",\"event\":\"a\u{ffff}b\u{fffe}\"}";
-        let event = Event::parse(raw(json)).expect("an event");
+        let event = Event::parse(json).expect("an event");
         let sent = accepted(&event, &Mapping::preset(Action::TrackEvent), false, "", "");
         assert!(!sent.body.contains(['\u{fffe}', '\u{ffff}']));
         let read: serde_json::Value = serde_json::from_str(&sent.body).expect("JSON");
@@ -157,7 +153,7 @@ mod tests {
     #[test]
     fn a_huge_rejected_event_keeps_its_beginning() {
         let json = format!("\"{}\"", "é".repeat(MOST_OF_A_REJECTED_EVENT));
-        let sent = rejected(raw(&json), "too large", "", "");
+        let sent = rejected(&json, "too large", "", "");
         assert!(sent.body.len() < MOST_OF_A_REJECTED_EVENT + 1024);
         assert!(serde_json::from_str::<serde_json::Value>(&sent.body).is_ok());
     }

@@ -81,9 +81,8 @@ fn body(id: usize, visitor: usize) -> String {
     let name = if id % 7 == 6 { json!(5) } else { json!("Signed Up") };
     let event =
         json!({"type": "track", "messageId": format!("m-{id}"), "event": name, "userId": format!("u-{visitor}")});
-    let raw = serde_json::value::to_raw_value(&event).unwrap();
     message::accepted(
-        &Event::parse(&raw).unwrap(),
+        &Event::parse(&event.to_string()).unwrap(),
         &Mapping::preset(Action::TrackEvent),
         false,
         "2026-11-20T09:00:00Z",

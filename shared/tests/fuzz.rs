@@ -3,7 +3,7 @@
 //! `PROPTEST_CASES` says how many of each; a long run is
 //! `PROPTEST_CASES=5000000 cargo test --release --package koala-destination --test fuzz`.
 
-use koala_destination::json::Object;
+use koala_destination::json::{Object, elements as elements_of};
 use koala_destination::segment::{FieldMapping, Trigger, Value};
 use proptest::prelude::*;
 use serde_json::value::RawValue;
@@ -188,10 +188,18 @@ proptest! {
     #[test]
     fn the_scanner_takes_what_serde_json_takes_and_finds_the_same(text in json_text()) {
         let theirs: Option<as_serde_json::Fields<'_>> = serde_json::from_str(&text).ok();
-        for ours in [Object::from_json(&text), Object::with_children(&text)] {
+        for ours in [Object::from_json(&text), Object::with_children(&text).ok()] {
             let ours = ours.map(|object| object.iter().map(|(key, value)| (key.to_owned(), value.get())).collect::<Vec<_>>());
             prop_assert_eq!(ours, theirs.as_ref().map(|fields| fields.0.clone()));
         }
+    }
+
+    #[test]
+    fn the_elements_of_an_array_are_those_that_serde_json_finds(elements in prop::collection::vec(json_text(), 0..4)) {
+        let text = format!(" [{}] ", elements.join(" ,\n"));
+        let theirs: Option<Vec<&RawValue>> = serde_json::from_str(&text).ok();
+        let ours = elements_of(&text, 100).ok().map(|elements| elements.values);
+        prop_assert_eq!(ours, theirs.map(|values| values.into_iter().map(RawValue::get).collect::<Vec<_>>()));
     }
 
     #[test]

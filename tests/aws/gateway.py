@@ -17,8 +17,7 @@ from .runtime import InvocationFailed
 
 MOST_BYTES = 10 * 1024 * 1024
 TEXT = ("text/", "application/json", "application/xml", "application/javascript")
-# The methods that infra/template.yaml routes to dispatch, all below this path.
-METHODS = {"POST", "OPTIONS"}
+# What infra/template.yaml routes to dispatch: every method below this path.
 ROUTE = "/v1/"
 
 
@@ -37,7 +36,7 @@ def start(dispatch):
                 return self.say(413, '{"message":"Request Entity Too Large"}')
             body = self.rfile.read(length)
             url = urllib.parse.urlsplit(self.path)
-            if self.command not in METHODS or not url.path.startswith(ROUTE):
+            if not url.path.startswith(ROUTE):
                 return self.say(404, '{"message":"Not Found"}')
             try:
                 answer = dispatch.invoke(event(self, url, body))
@@ -52,13 +51,13 @@ def start(dispatch):
                 self.send_header(name, value)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
-            if status != 204:
+            if status != 204 and self.command != "HEAD":
                 self.wfile.write(body)
 
         def log_message(self, *_):
             pass
 
-        do_GET = do_POST = do_PUT = do_DELETE = do_OPTIONS = do_HEAD = serve
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_HEAD = serve
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
@@ -79,7 +78,7 @@ def event(request, url, body):
             text = False
     return {
         "version": "2.0",
-        "routeKey": f"{request.command} /v1/{{proxy+}}",
+        "routeKey": "ANY /v1/{proxy+}",
         "rawPath": urllib.parse.unquote(url.path),
         "rawQueryString": url.query,
         "headers": headers,
@@ -96,7 +95,7 @@ def event(request, url, body):
                 "userAgent": headers.get("user-agent", ""),
             },
             "requestId": str(uuid.uuid4()),
-            "routeKey": f"{request.command} /v1/{{proxy+}}",
+            "routeKey": "ANY /v1/{proxy+}",
             "stage": "$default",
             "time": time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime()),
             "timeEpoch": int(time.time() * 1000),

@@ -10,18 +10,7 @@ use serde_json::{Value, json};
 
 use crate::collector::{Collector, Received, Reply};
 use crate::koala::{Home, track};
-use crate::set::{Kind, Set};
-
-macro_rules! hold_for_both_sets {
-    ($($test:ident),* $(,)?) => {
-        mod koala_up {
-            $(#[tokio::test] async fn $test() { super::$test(super::Kind::KoalaUp).await })*
-        }
-        mod functions {
-            $(#[tokio::test(flavor = "multi_thread")] async fn $test() { super::$test(super::Kind::Functions).await })*
-        }
-    };
-}
+use crate::set::{Kind, Set, hold_for_both_sets};
 
 hold_for_both_sets!(
     // Koala fails.

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 pub const SECRET: &str = "vector-shared-secret";
 pub const KEY: &str = "pk_vector";
+pub const WRITE_KEY: &str = "wk_test_0123456789";
 
 /// The repository's root.
 pub fn root() -> &'static Path {
@@ -31,12 +32,13 @@ pub struct Home {
 }
 
 impl Home {
-    /// A home with a key, a webhook secret and no mapping, so that the presets serve.
+    /// A home with a key, a webhook secret, a write key and no mapping, so that the presets serve.
     pub fn new() -> Self {
         let home = Self { folder: tempfile::tempdir().unwrap() };
         fs::create_dir(home.parameters()).unwrap();
         home.set_parameter("public-api-key", KEY);
         home.set_parameter("webhook-secret", SECRET);
+        home.set_parameter("write-keys", WRITE_KEY);
         home
     }
 

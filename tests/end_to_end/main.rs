@@ -4,12 +4,14 @@
 // A test that meets something else than it expects ends there.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod clients;
 mod collector;
 mod command;
 mod conformance;
 mod durability;
 mod faults;
 mod functions;
+mod hostile;
 mod intake;
 mod koala;
 mod lambda;

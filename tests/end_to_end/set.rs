@@ -5,8 +5,25 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::collector::Collector;
-use crate::koala::{Home, KEY, Koala, SECRET, post_signed};
+use crate::koala::{Home, KEY, Koala, SECRET, WRITE_KEY, post_signed};
 use crate::lambda::Functions;
+
+/// Makes two tests of each name: one over `koala up`, one over the functions.
+macro_rules! hold_for_both_sets {
+    ($($test:ident),* $(,)?) => {
+        mod koala_up {
+            $(#[tokio::test(flavor = "multi_thread")] async fn $test() {
+                super::$test(crate::set::Kind::KoalaUp).await;
+            })*
+        }
+        mod functions {
+            $(#[tokio::test(flavor = "multi_thread")] async fn $test() {
+                super::$test(crate::set::Kind::Functions).await;
+            })*
+        }
+    };
+}
+pub(crate) use hold_for_both_sets;
 
 /// Which set a test is about.
 #[derive(Debug, Clone, Copy)]
@@ -196,7 +213,7 @@ impl Drop for Set {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             let logged = self.logged();
-            for secret in [SECRET, KEY, "pk_rotated", "@example.com", "203.0.113."] {
+            for secret in [SECRET, KEY, WRITE_KEY, "pk_rotated", "@example.com", "203.0.113."] {
                 assert!(!logged.contains(secret), "{secret} is in the log: {logged}");
             }
         }

@@ -5,8 +5,7 @@ use std::borrow::Cow;
 use aws_lambda_events::encodings::Body;
 use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use base64::Engine;
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderName, HeaderValue};
 
 use crate::intake::{self, Answer, IntakeOptions, Outbox, Request};
 use crate::settings::{ParameterSource, SettingsCache};
@@ -26,6 +25,7 @@ pub async fn answer<S: ParameterSource, O: Outbox>(
         method: http.method.as_str(),
         path: path(event),
         headers: &event.headers,
+        source_ip: http.source_ip.as_deref(),
         body: &body,
     };
     response(intake::handle(&request, settings, outbox, options).await)
@@ -52,7 +52,11 @@ fn path(event: &ApiGatewayV2httpRequest) -> &str {
 fn response(answer: Answer) -> ApiGatewayV2httpResponse {
     let mut response = ApiGatewayV2httpResponse::default();
     response.status_code = i64::from(answer.status);
-    response.headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+    response.headers = answer
+        .headers
+        .iter()
+        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+        .collect();
     response.body = Some(Body::Text(answer.body));
     response
 }

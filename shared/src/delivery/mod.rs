@@ -204,11 +204,8 @@ mod tests {
             concurrent_requests: 8,
         };
         let delivery = Delivery::new(Action::TrackEvent, settings, TakesAll, options);
-        let raw = serde_json::value::to_raw_value(&serde_json::json!({
-            "type": "track", "messageId": "m-1", "event": "Signed Up", "userId": "u-1",
-        }));
-        let raw = raw.expect("JSON");
-        let event = Event::parse(&raw).expect("an event");
+        let event = r#"{"type":"track","messageId":"m-1","event":"Signed Up","userId":"u-1"}"#;
+        let event = Event::parse(event).expect("an event");
         let good = message::accepted(&event, &Mapping::preset(Action::TrackEvent), false, "2026-11-20T09:00:00Z", "r");
         let bodies = [good.body.as_str(), prepare::PANICS];
         let messages: Vec<Received<'_>> =

@@ -81,7 +81,7 @@ fn prepare_or_panic<'m>(
     assert!(body != PANICS, "as the test wants it");
     let message = Message::parse(body).map_err(|error| never(error.to_string(), ""))?;
     let name = message.mapping.as_ref();
-    let event = Event::parse(message.event).map_err(|error| never(error.to_string(), name))?;
+    let event = Event::from_json(message.event.get()).map_err(|error| never(error.to_string(), name))?;
     let mapping = settings.mapping(name).ok_or_else(|| Unprepared::UnknownMapping(name.to_owned()))?;
     if mapping.action() != action {
         let reason =

@@ -1,21 +1,33 @@
 //! The answers of intake, each as Segment reads it: it sends again on 503 and drops on 4xx.
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 
 use super::{Intake, OutboxError, Request};
 use crate::segment::message_id_of;
 use crate::settings::SettingsUnavailable;
 
-/// The route of Segment's webhook destinations.
-const WEBHOOK_PATH: &str = "/v1/segment";
+/// What every answer has. Any page may send here, as to Segment: a write key stands in pages for everyone to read, and
+/// no cookie means anything to intake.
+const HEADERS: &[(&str, &str)] = &[("content-type", "application/json"), ("access-control-allow-origin", "*")];
+/// The answer to a browser that asks before it sends (<https://fetch.spec.whatwg.org/#http-cors-protocol>).
+const PREFLIGHT_HEADERS: &[(&str, &str)] = &[
+    ("access-control-allow-origin", "*"),
+    ("access-control-allow-methods", "POST"),
+    // The star does not cover Authorization, and covers nothing where a client sends credentials.
+    ("access-control-allow-headers", "authorization, content-encoding, content-type, x-retry-count, *"),
+    ("access-control-max-age", "86400"),
+];
+const METHOD_HEADERS: &[(&str, &str)] =
+    &[("content-type", "application/json"), ("access-control-allow-origin", "*"), ("allow", "POST, OPTIONS")];
 
 /// An HTTP answer with a JSON body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// JSON.
+    /// The headers, names in lower case.
+    pub headers: &'static [(&'static str, &'static str)],
+    /// JSON; nothing for 204.
     pub body: String,
     /// What the log says of it: counts, or an error's code and reason; never event data.
     summary: Summary,
@@ -23,6 +35,8 @@ pub struct Answer {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Summary {
+    Preflight,
+    Metrics,
     Taken { accepted: usize, skipped: usize, rejected: usize },
     Refused { code: &'static str, reason: String },
 }
@@ -39,8 +53,8 @@ pub struct RejectedEvent {
 }
 
 impl RejectedEvent {
-    pub(super) fn new(index: usize, raw: &RawValue, reason: String) -> Self {
-        Self { index, message_id: message_id_of(raw), reason }
+    pub(super) fn new(index: usize, event: &str, reason: String) -> Self {
+        Self { index, message_id: message_id_of(event), reason }
     }
 }
 
@@ -65,13 +79,32 @@ struct ErrorText<'a> {
 }
 
 impl Answer {
-    /// The refusal of a request that is not for intake.
-    pub(super) fn for_route(request: &Request<'_>) -> Option<Self> {
-        if request.path.trim_end_matches('/') != WEBHOOK_PATH {
-            let message = format!("nothing is here; events go to POST {WEBHOOK_PATH}");
-            return Some(Self::error(404, "not_found", &message));
-        }
-        (request.method != "POST").then(|| Self::error(405, "method_not_allowed", "events are sent with POST"))
+    pub(super) fn not_found(path: &str) -> Self {
+        let message = if path.starts_with("/v1/") {
+            "nothing is here: Segment's webhook sends to /v1/segment, an SDK to /v1/batch, /v1/track, /v1/identify, \
+             /v1/page, /v1/screen, /v1/group or /v1/alias"
+        } else {
+            "nothing is here: events go to POST /v1/segment, those of an SDK to POST /v1/batch"
+        };
+        Self::error(404, "not_found", message)
+    }
+
+    pub(super) fn method_not_allowed(method: &str) -> Self {
+        // A method's name is of the client's making, and any length.
+        let method = if method.len() <= 16 { method } else { "this method" };
+        let message = format!("{method} is not for here: events are sent with POST");
+        Self { headers: METHOD_HEADERS, ..Self::error(405, "method_not_allowed", &message) }
+    }
+
+    /// A browser may send.
+    pub(super) fn preflight() -> Self {
+        Self { status: 204, headers: PREFLIGHT_HEADERS, body: String::new(), summary: Summary::Preflight }
+    }
+
+    /// What analytics.js measures of itself is taken and thrown away.
+    pub(super) fn metrics() -> Self {
+        let body = r#"{"accepted":0,"skipped":0,"rejected":[]}"#.to_owned();
+        Self { status: 200, headers: HEADERS, body, summary: Summary::Metrics }
     }
 
     /// Every message is durable. When not one event could be read the request as a whole is bad.
@@ -84,26 +117,55 @@ impl Answer {
         }
         Self {
             status: 200,
+            headers: HEADERS,
             body: to_json(&TakenBody { accepted, skipped, rejected }),
             summary: Summary::Taken { accepted, skipped, rejected: rejected.len() },
         }
     }
 
-    pub(super) fn not_json(error: &serde_json::Error) -> Self {
-        Self::error(400, "not_json", &format!("the body is not JSON: {error}"))
+    pub(super) fn not_json(why: &str) -> Self {
+        Self::error(400, "not_json", &format!("the body is not JSON: {why}"))
     }
 
-    pub(super) fn no_event() -> Self {
-        Self::error(400, "no_event", "the array is empty: send one event, or an array of events")
+    pub(super) fn not_utf8(at: usize) -> Self {
+        let message = format!("the body is not UTF-8, as JSON is: look at byte {at}, counted from 0");
+        Self::error(400, "not_utf8", &message)
     }
 
-    pub(super) fn no_proof_configured() -> Self {
+    pub(super) fn no_event(message: &str) -> Self {
+        Self::error(400, "no_event", message)
+    }
+
+    pub(super) fn too_many_events(limit: usize) -> Self {
+        let message = format!("the body has more than {limit} events: send fewer at once");
+        Self::error(413, "too_many_events", &message)
+    }
+
+    pub(super) fn unsupported_media_type() -> Self {
+        let message = "events are JSON in UTF-8: send Content-Type: application/json (or text/plain from a browser)";
+        Self::error(415, "unsupported_media_type", message)
+    }
+
+    pub(super) fn unknown_encoding() -> Self {
+        Self::error(415, "unsupported_encoding", "the only Content-Encoding taken here is gzip")
+    }
+
+    pub(super) fn not_gzip() -> Self {
+        Self::error(400, "not_gzip", "the body is marked as gzip and is not, or not whole")
+    }
+
+    pub(super) fn unpacked_too_large(limit: usize) -> Self {
+        let message = format!("the body has more than {limit} bytes when it is unpacked: send fewer events at once");
+        Self::error(413, "body_too_large", &message)
+    }
+
+    pub(super) fn no_proof_configured(parameters: &str) -> Self {
         let message =
-            "no proof is configured, so every request is refused: set the parameter webhook-secret or bearer-token";
-        Self::error(401, "unauthorized", message)
+            format!("no proof is configured for this, so every request is refused: set the parameter {parameters}");
+        Self::error(401, "unauthorized", &message)
     }
 
-    pub(super) fn unproven(shown: bool) -> Self {
+    pub(super) fn unproven_webhook(shown: bool) -> Self {
         let message = if shown {
             "the proof is not right: X-Signature must be the hex HMAC-SHA1 of the body (or of an array's first event) \
              under webhook-secret, Authorization: Bearer must be bearer-token"
@@ -114,11 +176,26 @@ impl Answer {
         Self::error(401, "unauthorized", message)
     }
 
+    pub(super) fn unproven_sdk(shown: bool) -> Self {
+        let message = if shown {
+            "the write key is not right: it must be a line of the parameter write-keys"
+        } else {
+            "there is no write key: send it as the user of Authorization: Basic, or as writeKey in the body"
+        };
+        Self::error(401, "unauthorized", message)
+    }
+
     /// The refusal of a body that is larger than the limit; for a gateway that sees so before it has read it whole too.
     #[must_use]
     pub fn body_too_large(bytes: usize, limit: usize) -> Self {
         let message = format!("the body has {bytes} bytes, and {limit} is the most: send fewer events at once");
         Self::error(413, "body_too_large", &message)
+    }
+
+    /// The refusal of a body that did not come whole, or not in time; a client may send it again.
+    #[must_use]
+    pub fn body_not_whole() -> Self {
+        Self::error(408, "body_not_whole", "the body did not arrive whole, or not in time: send it again")
     }
 
     /// The refusal of a body that is said to be base64 and is not.
@@ -148,7 +225,7 @@ impl Answer {
 
     fn refusal(status: u16, code: &'static str, message: &str, rejected: &[RejectedEvent]) -> Self {
         let body = to_json(&ErrorBody { error: ErrorText { code, message }, rejected });
-        Self { status, body, summary: Summary::Refused { code, reason: String::new() } }
+        Self { status, headers: HEADERS, body, summary: Summary::Refused { code, reason: String::new() } }
     }
 
     fn because(mut self, why: String) -> Self {
@@ -165,6 +242,7 @@ impl Answer {
             Summary::Taken { accepted, skipped, rejected } => {
                 tracing::info!(request_id, status, accepted, skipped, rejected, "request taken");
             }
+            Summary::Preflight | Summary::Metrics => {}
             Summary::Refused { code, reason } if status >= 500 => {
                 tracing::error!(request_id, status, code, reason, "request put off");
             }

@@ -1,25 +1,29 @@
-//! Intake: a request of Segment's, from its bytes to the answer.
+//! Intake: a request of Segment's or of one of its SDKs, from its bytes to the answer.
 //!
 //! [`read`] is the decision, without I/O: is the request proven, which events are in it, which mappings take them.
 //! [`handle`] puts I/O around it: settings before, the queue after.
 
 mod answer;
+mod body;
 mod outbox;
 mod proof;
 mod request;
+mod route;
+mod tracking;
 
 use std::time::Duration;
 
-use serde_json::value::RawValue;
-
 pub use answer::{Answer, RejectedEvent};
+pub use body::MOST_EVENTS;
 pub use outbox::{Outbox, OutboxError};
 pub use request::Request;
+pub use route::Route;
 
+use self::body::Events;
+use self::tracking::TrackingBody;
 use crate::clock;
-use crate::json::{self, Kind};
 use crate::message::{self, OutgoingMessage};
-use crate::segment::Event;
+use crate::segment::{self, Event, EventError};
 use crate::settings::{ParameterSource, Settings, SettingsCache};
 
 /// What intake may be told.
@@ -32,6 +36,8 @@ pub struct IntakeOptions {
     pub max_body_bytes: usize,
     /// Koala's own script runs in the visitor's browser too: events of analytics.js are skipped, since it has sent them.
     pub koala_pixel_installed: bool,
+    /// Events of a visitor's browser or app get the address that they came from.
+    pub forward_ip: bool,
 }
 
 /// What a proven request brought.
@@ -69,14 +75,16 @@ async fn handle_in_time<S: ParameterSource, O: Outbox>(
     outbox: &O,
     options: IntakeOptions,
 ) -> Answer {
-    if let Some(refusal) = Answer::for_route(request) {
-        return refusal;
-    }
+    let route = match Route::of(request) {
+        Ok(Route::Metrics) => return Answer::metrics(),
+        Ok(route) => route,
+        Err(answer) => return answer,
+    };
     let settings = match settings.current().await {
         Ok(settings) => settings,
         Err(error) => return Answer::settings_unavailable(&error),
     };
-    let intake = match read(request, &settings, options) {
+    let intake = match read(request, route, &settings, options) {
         Ok(intake) => intake,
         Err(refusal) => return refusal,
     };
@@ -92,57 +100,87 @@ async fn handle_in_time<S: ParameterSource, O: Outbox>(
 ///
 /// # Errors
 /// With the refusal: too large, no proof, not JSON.
-pub fn read(request: &Request<'_>, settings: &Settings, options: IntakeOptions) -> Result<Intake, Answer> {
-    if request.body.len() > options.max_body_bytes {
-        return Err(Answer::body_too_large(request.body.len(), options.max_body_bytes));
+pub fn read(
+    request: &Request<'_>,
+    route: Route,
+    settings: &Settings,
+    options: IntakeOptions,
+) -> Result<Intake, Answer> {
+    let received_at = clock::now();
+    let text = body::text(request, options.max_body_bytes)?;
+    let mut sorting = Sorting { settings, options, received_at: &received_at, request, intake: Intake::default() };
+    match route {
+        Route::Metrics => {}
+        Route::Webhook => {
+            let events = Events::of(&text);
+            // Who may not send at all is not told what is wrong with the body.
+            let first = events.as_ref().ok().and_then(Events::first_of_several);
+            proof::of_webhook(request, &text, first, settings.proofs())?;
+            let events = events.map_err(|error| Answer::not_json(&error.to_string()))?;
+            for event in events.within_limit()? {
+                sorting.take(event, Event::parse(event))?;
+            }
+        }
+        Route::Event(_) | Route::Batch => {
+            let body = TrackingBody::parse(&text, route);
+            let write_key = body.as_ref().ok().and_then(TrackingBody::write_key);
+            proof::of_sdk(request, write_key.as_deref(), settings.proofs())?;
+            let body = body?;
+            let additions = body.additions(request, &received_at, options.forward_ip);
+            for event in body.events()? {
+                let added = segment::fits(event).ok().and_then(|()| additions.to(event));
+                let Some(added) = added else {
+                    sorting.take(event, Event::parse(event))?;
+                    continue;
+                };
+                match Event::from_json(&added) {
+                    Ok(event) if additions.is_for_others(event.fields()) => sorting.intake.skipped += 1,
+                    event => sorting.take(&added, event)?,
+                }
+            }
+        }
     }
-    let body = serde_json::from_slice::<&RawValue>(request.body);
-    let events = match &body {
-        Ok(body) if json::kind((*body).into()) == Kind::Array => serde_json::from_str::<Vec<&RawValue>>(body.get()),
-        Ok(body) => Ok(vec![*body]),
-        Err(_) => Ok(Vec::new()),
-    };
-    // Who may not send at all is not told what is wrong with the body.
-    let first_of_several = body
-        .as_ref()
-        .ok()
-        .filter(|body| json::kind((**body).into()) == Kind::Array)
-        .and_then(|_| events.as_ref().ok()?.first());
-    proof::check(request, first_of_several.map(|event| event.get().as_bytes()), settings.proofs())?;
-    body.map_err(|error| Answer::not_json(&error))?;
-    let events = events.map_err(|error| Answer::not_json(&error))?;
-    if events.is_empty() {
-        return Err(Answer::no_event());
-    }
-    Ok(sort_out(&events, request, settings, options))
+    Ok(sorting.intake)
 }
 
-fn sort_out(events: &[&RawValue], request: &Request<'_>, settings: &Settings, options: IntakeOptions) -> Intake {
-    let received_at = clock::now();
-    let mut intake = Intake { messages: Vec::with_capacity(events.len()), ..Intake::default() };
-    for (index, raw) in events.iter().enumerate() {
-        let event = match Event::parse(raw) {
+/// Events of a request on their way into messages.
+struct Sorting<'s> {
+    settings: &'s Settings,
+    options: IntakeOptions,
+    received_at: &'s str,
+    request: &'s Request<'s>,
+    intake: Intake,
+}
+
+impl Sorting<'_> {
+    /// Makes the messages of one event, or of its rejection.
+    fn take(&mut self, json: &str, event: Result<Event<'_>, EventError>) -> Result<(), Answer> {
+        let Self { settings, options, received_at, request, intake } = self;
+        let event = match event {
             Ok(event) => event,
+            // The elements of an array are JSON: this is a body of a single event.
+            Err(EventError::NotJson(why)) => return Err(Answer::not_json(&why)),
             Err(error) => {
                 let reason = error.to_string();
-                intake.messages.push(message::rejected(raw, &reason, &received_at, request.id));
-                intake.rejected.push(RejectedEvent::new(index, raw, reason));
-                continue;
+                intake.messages.push(message::rejected(json, &reason, received_at, request.id));
+                let index = intake.accepted + intake.skipped + intake.rejected.len();
+                intake.rejected.push(RejectedEvent::new(index, json, reason));
+                return Ok(());
             }
         };
         if options.koala_pixel_installed && event.is_from_analytics_js() {
             intake.skipped += 1;
-            continue;
+            return Ok(());
         }
         let before = intake.messages.len();
         for (mapping, another) in settings.mappings_that_take(&event) {
-            intake.messages.push(message::accepted(&event, mapping, another, &received_at, request.id));
+            intake.messages.push(message::accepted(&event, mapping, another, received_at, request.id));
         }
         if intake.messages.len() > before {
             intake.accepted += 1;
         } else {
             intake.skipped += 1;
         }
+        Ok(())
     }
-    intake
 }

@@ -11,6 +11,8 @@ pub struct Request<'a> {
     pub path: &'a str,
     /// The headers.
     pub headers: &'a http::HeaderMap,
+    /// The address that it came from, where it is known.
+    pub source_ip: Option<&'a str>,
     /// The body, decoded from base64 where API Gateway wrapped it.
     pub body: &'a [u8],
 }

@@ -11,6 +11,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use thiserror::Error;
 
 /// A piece of JSON text that is well-formed, without white space around it.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +29,69 @@ impl<'a> From<&'a RawValue> for RawJson<'a> {
     fn from(raw: &'a RawValue) -> Self {
         Self(raw.get())
     }
+}
+
+/// The most objects and arrays inside each other, the outermost counted, that an event may have.
+pub const DEEPEST: u32 = 64;
+
+/// Why some text is no object that is taken.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum ObjectError {
+    /// It is no JSON; the parser's message, with line and column.
+    #[error("{0}")]
+    NotJson(String),
+    /// It is JSON of another kind.
+    #[error("an object is expected, this is {0}")]
+    NotAnObject(Kind),
+    /// It has more than [`DEEPEST`] objects and arrays inside each other.
+    #[error("objects and arrays are nested deeper than {DEEPEST}")]
+    TooDeep,
+}
+
+impl ObjectError {
+    /// What the scanner does not take has one of these faults; `serde_json` tells which.
+    #[cold]
+    fn of(json: &str) -> Self {
+        match serde_json::from_str::<&RawValue>(json) {
+            Err(error) => Self::NotJson(error.to_string()),
+            Ok(value) => match kind(value.into()) {
+                Kind::Object => Self::TooDeep,
+                kind => Self::NotAnObject(kind),
+            },
+        }
+    }
+}
+
+/// Where the elements of an array stand.
+#[derive(Debug)]
+pub struct Elements<'a> {
+    /// Each is well-formed JSON, without white space around it.
+    pub values: Vec<&'a str>,
+    /// The array has more than were asked for, and these were not looked at.
+    pub more: bool,
+}
+
+/// The elements of the array that `json` is, up to `most` of them.
+///
+/// # Errors
+/// When it is no array, or not well-formed.
+pub fn elements(json: &str, most: usize) -> Result<Elements<'_>, serde_json::Error> {
+    scan::elements(json, most).map_or_else(|| nested_deep(json, most), Ok)
+}
+
+/// What the scanner does not take is no array, or has an element that is nested deep.
+#[cold]
+fn nested_deep(json: &str, most: usize) -> Result<Elements<'_>, serde_json::Error> {
+    let mut values: Vec<&str> = serde_json::from_str::<Vec<&RawValue>>(json)?.into_iter().map(RawValue::get).collect();
+    let more = values.len() > most;
+    values.truncate(most);
+    Ok(Elements { values, more })
+}
+
+/// JSON text without the white space around it.
+#[must_use]
+pub fn trim(json: &str) -> &str {
+    json.trim_matches([' ', '\n', '\t', '\r'])
 }
 
 /// The fields of one JSON object, in their order, values unparsed.
@@ -59,10 +123,13 @@ impl<'a> Object<'a> {
         scan::object(json, false).or_else(|| Self::nested_deep(json))
     }
 
-    /// Reads JSON text when it is an object, and the objects that are its values in the same pass.
-    #[must_use]
-    pub fn with_children(json: &'a str) -> Option<Self> {
-        scan::object(json, true).or_else(|| Self::nested_deep(json))
+    /// Reads JSON text when it is an object nested no deeper than [`DEEPEST`], and the objects that are its values in the
+    /// same pass.
+    ///
+    /// # Errors
+    /// When it is not that.
+    pub fn with_children(json: &'a str) -> Result<Self, ObjectError> {
+        scan::object(json, true).ok_or_else(|| ObjectError::of(json))
     }
 
     /// What the scanner does not take is no object, or nested too deep for it.

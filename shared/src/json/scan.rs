@@ -7,19 +7,46 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
-use super::{Field, Object, RawJson};
-
-/// Containers inside each other beyond this are left to `serde_json`, which needs no stack for them either.
-const DEEPEST_CONTAINERS: u32 = 127;
+use super::{DEEPEST, Elements, Field, Object, RawJson};
 
 /// The object that `text` is, with the objects that are its values if `with_children`. None when it is no object, not
 /// well-formed, or nested too deep for one pass.
 pub(super) fn object(text: &str, with_children: bool) -> Option<Object<'_>> {
-    let mut scanner = Scanner { text, bytes: text.as_bytes(), at: 0 };
+    let mut scanner = Scanner { text, bytes: text.as_bytes(), at: 0, around: 0 };
     scanner.skip_space();
     let object = scanner.object(with_children)?;
     scanner.skip_space();
     (scanner.at == text.len()).then_some(object)
+}
+
+/// The first `most` elements of the array that `text` is. None when it is no array, not well-formed, or has an element that
+/// is nested too deep for one pass.
+pub(super) fn elements(text: &str, most: usize) -> Option<Elements<'_>> {
+    let mut scanner = Scanner { text, bytes: text.as_bytes(), at: 0, around: 0 };
+    let mut values = Vec::new();
+    scanner.skip_space();
+    scanner.expect(b'[')?;
+    scanner.skip_space();
+    if scanner.peek()? == b']' {
+        scanner.at += 1;
+    } else {
+        loop {
+            if values.len() == most {
+                return Some(Elements { values, more: true });
+            }
+            let start = scanner.at;
+            scanner.skip_value()?;
+            values.push(&text[start..scanner.at]);
+            scanner.skip_space();
+            match scanner.next()? {
+                b',' => scanner.skip_space(),
+                b']' => break,
+                _ => return None,
+            }
+        }
+    }
+    scanner.skip_space();
+    (scanner.at == text.len()).then_some(Elements { values, more: false })
 }
 
 /// The first byte that cannot stand in a string as it is: a quote, a backslash, a control character.
@@ -48,6 +75,8 @@ struct Scanner<'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
+    /// How many containers are open around the value that is gone over.
+    around: u32,
 }
 
 impl<'a> Scanner<'a> {
@@ -73,11 +102,13 @@ impl<'a> Scanner<'a> {
 
     fn object(&mut self, with_children: bool) -> Option<Object<'a>> {
         self.expect(b'{')?;
+        self.around += 1;
         // An event has about fourteen fields of its own: one allocation for nearly all of them.
         let mut fields = Vec::with_capacity(16);
         self.skip_space();
         if self.peek()? == b'}' {
             self.at += 1;
+            self.around -= 1;
             return Some(Object { fields });
         }
         loop {
@@ -96,7 +127,10 @@ impl<'a> Scanner<'a> {
             self.skip_space();
             match self.next()? {
                 b',' => self.skip_space(),
-                b'}' => return Some(Object { fields }),
+                b'}' => {
+                    self.around -= 1;
+                    return Some(Object { fields });
+                }
                 _ => return None,
             }
         }
@@ -131,7 +165,7 @@ impl<'a> Scanner<'a> {
                         self.at += 1;
                     } else {
                         depth += 1;
-                        if depth > DEEPEST_CONTAINERS {
+                        if self.around + depth > DEEPEST {
                             return None;
                         }
                         containers = (containers << 1) | u128::from(is_object);

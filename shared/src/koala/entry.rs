@@ -239,7 +239,7 @@ mod tests {
     use super::*;
 
     fn made(json: &str, options: &EntryOptions) -> Result<Entry, EntryProblem> {
-        let event = Event::parse(serde_json::from_str(json).expect("JSON")).expect("an event");
+        let event = Event::parse(json).expect("an event");
         let action = if event.kind() == "identify" { Action::IdentifyVisitor } else { Action::TrackEvent };
         let delivered = Delivered { received_at: "2026-01-02T03:04:05.678Z", another: false };
         entry(&event, &Mapping::preset(action), delivered, options)

@@ -154,12 +154,7 @@ mod tests {
     use super::*;
 
     fn visitor(json: &str, action: Action) -> Option<Visitor> {
-        Visitor::of(
-            &Event::parse(serde_json::from_str(json).expect("JSON")).expect("an event"),
-            action,
-            &Visitor::mapped(None, None),
-            true,
-        )
+        Visitor::of(&Event::parse(json).expect("an event"), action, &Visitor::mapped(None, None), true)
     }
 
     fn profile_id(json: &str) -> String {

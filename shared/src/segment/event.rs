@@ -2,11 +2,10 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
 use sha1::{Digest, Sha1};
 use thiserror::Error;
 
-use crate::json::{self, Kind, Object};
+use crate::json::{self, Kind, Object, ObjectError};
 
 /// The largest event that Segment's tracking API takes: 32 KB
 /// (<https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/#max-request-size>).
@@ -30,9 +29,12 @@ pub enum EventError {
     /// A number, a string, an array …
     #[error("an event is an object, this is {0}")]
     NotAnObject(Kind),
-    /// Text that is no JSON object.
-    #[error("an event is a JSON object, this is none")]
-    NotJson,
+    /// Text that is no JSON; the parser's message, with line and column.
+    #[error("an event is JSON, this is none: {0}")]
+    NotJson(String),
+    /// Deeper than [`json::DEEPEST`].
+    #[error("the event has more than {} objects and arrays inside each other", json::DEEPEST)]
+    TooDeep,
     /// No `type` at all.
     #[error("`type` is missing: it says what the event is (track, identify, page, screen, group, alias)")]
     TypeMissing,
@@ -49,28 +51,33 @@ pub enum EventError {
     },
 }
 
+impl From<ObjectError> for EventError {
+    fn from(error: ObjectError) -> Self {
+        match error {
+            ObjectError::NotJson(why) => Self::NotJson(why),
+            ObjectError::NotAnObject(kind) => Self::NotAnObject(kind),
+            ObjectError::TooDeep => Self::TooDeep,
+        }
+    }
+}
+
 impl<'a> Event<'a> {
-    /// Reads one event: an object with a `type`, at most [`LARGEST_EVENT_BYTES`] long.
+    /// Reads one event as it came in: an object with a `type`, at most [`LARGEST_EVENT_BYTES`] long and
+    /// [`json::DEEPEST`] deep.
     ///
     /// # Errors
-    /// When `raw` is not that; an event that is refused here can never be taken.
-    pub fn parse(raw: &'a RawValue) -> Result<Self, EventError> {
-        Self::from_json(raw.get()).map_err(|error| match error {
-            EventError::NotJson => EventError::NotAnObject(json::kind(raw.into())),
-            error => error,
-        })
+    /// When `json` is not that; an event that is refused here can never be taken.
+    pub fn parse(json: &'a str) -> Result<Self, EventError> {
+        fits(json)?;
+        Self::from_json(json)
     }
 
-    /// Reads one event from JSON text; as [`Event::parse`] where nothing has looked at the text yet.
+    /// Reads an event that was taken in before, whatever its size is since.
     ///
     /// # Errors
     /// When the text is no JSON object, or no event.
     pub fn from_json(json: &'a str) -> Result<Self, EventError> {
-        let bytes = json.len();
-        if bytes > LARGEST_EVENT_BYTES {
-            return Err(EventError::TooLarge { bytes, limit: LARGEST_EVENT_BYTES });
-        }
-        let fields = Object::with_children(json).ok_or(EventError::NotJson)?;
+        let fields = Object::with_children(json)?;
         let kind = match fields.get_present("type") {
             None => return Err(EventError::TypeMissing),
             Some(value) => json::string(value).ok_or_else(|| EventError::TypeNotAString(json::kind(value)))?,
@@ -115,45 +122,57 @@ impl<'a> Event<'a> {
     }
 }
 
+/// Whether an event has no more bytes than Segment takes.
+///
+/// # Errors
+/// With both sizes when it has.
+pub fn fits(json: &str) -> Result<(), EventError> {
+    let (bytes, limit) = (json.len(), LARGEST_EVENT_BYTES);
+    if bytes > limit { Err(EventError::TooLarge { bytes, limit }) } else { Ok(()) }
+}
+
 /// The id of an event that may not be readable otherwise: for the answer that names a rejected one.
 #[must_use]
-pub fn message_id_of(raw: &RawValue) -> Option<String> {
-    Object::from_json(raw.get())?.get_str("messageId").filter(|id| id.len() <= LONGEST_MESSAGE_ID).map(Cow::into_owned)
+pub fn message_id_of(json: &str) -> Option<String> {
+    Object::from_json(json)?.get_str("messageId").filter(|id| id.len() <= LONGEST_MESSAGE_ID).map(Cow::into_owned)
 }
 
 fn message_id<'a>(fields: &Object<'a>, json: &str) -> Cow<'a, str> {
-    match fields.get_str("messageId") {
-        Some(id) if !id.trim().is_empty() && id.len() <= LONGEST_MESSAGE_ID => id,
-        _ => Cow::Owned(format!("sha1-{:x}", HexDigest(Sha1::digest(json).as_slice()))),
-    }
+    usable_message_id(fields).unwrap_or_else(|| Cow::Owned(derived_message_id([json])))
 }
 
-struct HexDigest<'a>(&'a [u8]);
+/// The event's `messageId` where it is one that can be passed on.
+#[must_use]
+pub fn usable_message_id<'a>(fields: &Object<'a>) -> Option<Cow<'a, str>> {
+    fields.get_str("messageId").filter(|id| !id.trim().is_empty() && id.len() <= LONGEST_MESSAGE_ID)
+}
 
-impl std::fmt::LowerHex for HexDigest<'_> {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+/// A message id made from content, so that the same content has the same id each time.
+#[must_use]
+pub fn derived_message_id<'p>(content: impl IntoIterator<Item = &'p str>) -> String {
+    let mut hash = Sha1::new();
+    content.into_iter().for_each(|piece| hash.update(piece));
+    let mut id = String::from("sha1-");
+    for byte in hash.finalize() {
+        id.extend([byte >> 4, byte & 0xf].into_iter().filter_map(|digit| char::from_digit(digit.into(), 16)));
     }
+    id
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn raw(json: &str) -> &RawValue {
-        serde_json::from_str(json).expect("JSON")
-    }
-
     #[test]
     fn an_event_without_an_id_gets_the_same_one_each_time() {
-        let id = |json| Event::parse(raw(json)).expect("an event").message_id().to_owned();
+        let id = |json| Event::parse(json).expect("an event").message_id().to_owned();
         assert_eq!(id(r#"{"type":"track","event":"A"}"#), id(r#"{"type":"track","event":"A"}"#));
         assert_ne!(id(r#"{"type":"track","event":"A"}"#), id(r#"{"type":"track","event":"B"}"#));
     }
 
     #[test]
     fn what_is_no_event_says_why() {
-        let why = |json| Event::parse(raw(json)).expect_err("no event").to_string();
+        let why = |json| Event::parse(json).expect_err("no event").to_string();
         assert_eq!(why("5"), "an event is an object, this is a number");
         assert!(why("{}").starts_with("`type` is missing"));
         assert_eq!(why(r#"{"type":["track"]}"#), "`type` is an array, not a string");

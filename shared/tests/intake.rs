@@ -1,0 +1,456 @@
+//! Intake through its door: a request, the answer to it, and what then stands in the queues.
+#![allow(clippy::unwrap_used)]
+
+use std::io::Write;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use base64::Engine;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use koala_destination::clock;
+use koala_destination::intake::{self, IntakeOptions, Outbox, OutboxError, Request};
+use koala_destination::message::OutgoingMessage;
+use koala_destination::segment::SharedSecret;
+use koala_destination::settings::{Parameter, ParameterSource, SettingsCache, SourceError};
+use serde_json::{Value, json};
+
+const SECRET: &str = "the secret";
+const OPTIONS: IntakeOptions = IntakeOptions {
+    answer_within: Duration::from_secs(5),
+    max_body_bytes: 1024 * 1024,
+    koala_pixel_installed: false,
+    forward_ip: true,
+};
+
+struct Tree(&'static [(&'static str, &'static str)]);
+
+impl ParameterSource for Tree {
+    async fn read(&self) -> Result<Vec<Parameter>, SourceError> {
+        let parameter = |(name, value): &(&str, &str)| Parameter { name: (*name).into(), value: (*value).into() };
+        Ok(self.0.iter().map(parameter).collect())
+    }
+}
+
+/// Every event is taken, so that what intake makes of it can be seen.
+const TREE: Tree = Tree(&[
+    ("public-api-key", "pk_1"),
+    ("webhook-secret", "the secret\nthe next secret"),
+    ("bearer-token", "token-1\ntoken-2"),
+    ("write-keys", "wk-old\nwk-new"),
+    ("mappings/all", r#"{"trigger":"type != \"none\"","action":"track-event"}"#),
+]);
+
+#[derive(Default)]
+struct Kept(Mutex<Vec<String>>);
+
+impl Outbox for Kept {
+    async fn send(&self, messages: &[OutgoingMessage]) -> Result<(), OutboxError> {
+        self.0.lock().unwrap().extend(messages.iter().map(|message| message.body.clone()));
+        Ok(())
+    }
+}
+
+/// What came of a request.
+struct Answered {
+    status: u16,
+    body: Value,
+    headers: Vec<(&'static str, &'static str)>,
+    messages: Vec<String>,
+}
+
+impl Answered {
+    fn code(&self) -> (u16, &str) {
+        (self.status, self.body["error"]["code"].as_str().unwrap_or_default())
+    }
+
+    fn events(&self) -> Vec<Value> {
+        let event = |message: &String| serde_json::from_str::<Value>(message).unwrap()["event"].take();
+        self.messages.iter().map(event).collect()
+    }
+}
+
+async fn send(method: &str, path: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Answered {
+    send_to(TREE, OPTIONS, method, path, headers, body.as_ref()).await
+}
+
+async fn send_to(
+    tree: Tree,
+    options: IntakeOptions,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Answered {
+    let header = |(name, value): &(&str, &str)| {
+        (HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap())
+    };
+    let headers: HeaderMap = headers.iter().map(header).collect();
+    let request = Request { id: "r-1", method, path, headers: &headers, source_ip: Some("203.0.113.9"), body };
+    let kept = Kept::default();
+    let settings = SettingsCache::new(tree, Duration::from_mins(5));
+    let answer = intake::handle(&request, &settings, &kept, options).await;
+    Answered {
+        status: answer.status,
+        body: serde_json::from_str(&answer.body).unwrap_or_default(),
+        headers: answer.headers.to_vec(),
+        messages: kept.0.into_inner().unwrap(),
+    }
+}
+
+/// As an SDK with a write key in the body.
+async fn from_sdk(path: &str, body: &Value) -> Answered {
+    let mut body = body.clone();
+    body["writeKey"] = json!("wk-new");
+    send("POST", path, &[], body.to_string()).await
+}
+
+fn signed(body: &str) -> String {
+    SharedSecret::parse(SECRET).unwrap().sign(body.as_bytes()).to_string()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn basic(user: &str) -> String {
+    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(user))
+}
+
+#[tokio::test]
+async fn the_path_says_the_type_of_a_single_event() {
+    for (path, kind) in [
+        ("/v1/identify", "identify"),
+        ("/v1/i", "identify"),
+        ("/v1/track", "track"),
+        ("/v1/t", "track"),
+        ("/v1/page", "page"),
+        ("/v1/p", "page"),
+        ("/v1/screen", "screen"),
+        ("/v1/s", "screen"),
+        ("/v1/group", "group"),
+        ("/v1/g", "group"),
+        ("/v1/alias", "alias"),
+        ("/v1/a/", "alias"),
+    ] {
+        let answered = from_sdk(path, &json!({"type": "other", "userId": "u-1", "messageId": "m-1"})).await;
+        assert_eq!((answered.status, &answered.events()[0]["type"]), (200, &json!(kind)), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_batch_comes_in_by_each_of_its_paths() {
+    for path in ["/v1/batch", "/v1/b", "/v1/import"] {
+        let batch = json!([{"type": "track", "event": "A", "userId": "u"}, {"type": "identify", "userId": "u"}]);
+        let answered = from_sdk(path, &json!({ "batch": batch })).await;
+        assert_eq!((answered.status, &answered.body["accepted"]), (200, &json!(2)), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_client_s_clock_is_wrong_by_is_taken_out_of_its_timestamps() {
+    // A clock that is ten years slow; the event waited for 90 seconds before it was sent.
+    let event = json!({
+        "event": "A", "userId": "u", "timestamp": "2016-11-24T10:00:00.000Z", "sentAt": "2016-11-24T10:01:30.000Z",
+    });
+    let answered = from_sdk("/v1/track", &event).await;
+    let event = &answered.events()[0];
+    let milliseconds = |name: &str| clock::milliseconds(event[name].as_str().unwrap()).unwrap();
+    assert_eq!(milliseconds("receivedAt") - milliseconds("timestamp"), 90_000, "{event}");
+    assert_eq!(event["originalTimestamp"], "2016-11-24T10:00:00.000Z");
+    assert_eq!(event["sentAt"], "2016-11-24T10:01:30.000Z");
+    let now = clock::milliseconds(&clock::now()).unwrap();
+    assert!((now - milliseconds("receivedAt")).abs() < 60_000, "{event}");
+}
+
+#[tokio::test]
+async fn a_batch_s_sent_at_and_context_hold_for_each_of_its_events() {
+    let batch = json!({
+        "sentAt": "2026-11-24T10:00:30Z",
+        "context": {"library": {"name": "ios"}, "locale": "de-DE"},
+        "batch": [
+            {"type": "track", "event": "A", "userId": "u", "timestamp": "2026-11-24T10:00:00Z", "context": {"locale": "fr-FR"}},
+            {"type": "track", "event": "B", "userId": "u"},
+        ],
+    });
+    let answered = from_sdk("/v1/batch", &batch).await;
+    let events = answered.events();
+    let milliseconds = |name: &str| clock::milliseconds(events[0][name].as_str().unwrap()).unwrap();
+    assert_eq!(milliseconds("receivedAt") - milliseconds("timestamp"), 30_000);
+    let context = json!({"locale": "fr-FR", "library": {"name": "ios"}, "ip": "203.0.113.9"});
+    assert_eq!(events[0]["context"], context);
+    assert_eq!(events[1]["context"]["locale"], "de-DE");
+    assert_eq!(events[1]["timestamp"], events[1]["receivedAt"], "an event without a time has that of its arrival");
+    assert_eq!(events[1]["originalTimestamp"], json!(null));
+}
+
+#[tokio::test]
+async fn an_event_sent_again_has_the_same_message_id_though_it_has_none_of_its_own() {
+    let event = |sent_at: &str, name: &str| json!({"event": name, "userId": "u", "sentAt": sent_at});
+    let mut ids = Vec::new();
+    for (sent_at, name) in [("2026-11-24T10:00:00Z", "A"), ("2026-11-24T10:05:00Z", "A"), ("2026-11-24T10:00:00Z", "B")]
+    {
+        let answered = from_sdk("/v1/track", &event(sent_at, name)).await;
+        ids.push(answered.events()[0]["messageId"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(ids[0], ids[1]);
+    assert_ne!(ids[0], ids[2]);
+    let answered = from_sdk("/v1/track", &json!({"event": "A", "userId": "u", "messageId": "mine"})).await;
+    assert_eq!(answered.events()[0]["messageId"], "mine");
+}
+
+#[tokio::test]
+async fn a_visitor_s_event_gets_the_address_it_came_from_and_a_server_s_does_not() {
+    let of = async |context: Value, options: IntakeOptions| {
+        let body = json!({"writeKey": "wk-new", "event": "A", "userId": "u", "context": context}).to_string();
+        let answered = send_to(TREE, options, "POST", "/v1/track", &[], body.as_bytes()).await;
+        answered.events()[0]["context"]["ip"].clone()
+    };
+    assert_eq!(of(json!({"library": {"name": "analytics.js"}}), OPTIONS).await, "203.0.113.9");
+    assert_eq!(of(json!(null), OPTIONS).await, "203.0.113.9");
+    assert_eq!(of(json!({"ip": "198.51.100.7"}), OPTIONS).await, "198.51.100.7");
+    assert_eq!(of(json!({"library": {"name": "@segment/analytics-node"}}), OPTIONS).await, json!(null));
+    assert_eq!(of(json!({}), IntakeOptions { forward_ip: false, ..OPTIONS }).await, json!(null));
+}
+
+#[tokio::test]
+async fn an_event_that_integrations_keep_from_koala_is_skipped() {
+    let batch = json!({
+        "integrations": {"All": false},
+        "batch": [
+            {"type": "track", "event": "for others", "userId": "u"},
+            {"type": "track", "event": "for Koala alone", "userId": "u", "integrations": {"All": false, "Koala": true}},
+            {"type": "track", "event": "for all but Koala", "userId": "u", "integrations": {"Koala": false}},
+            {"type": "track", "event": "for all", "userId": "u", "integrations": {"All": true}},
+        ],
+    });
+    let answered = from_sdk("/v1/batch", &batch).await;
+    assert_eq!((&answered.body["accepted"], &answered.body["skipped"]), (&json!(2), &json!(2)));
+    let names: Vec<_> = answered.events().iter().map(|event| event["event"].clone()).collect();
+    assert_eq!(names, ["for Koala alone", "for all"]);
+}
+
+#[tokio::test]
+async fn a_write_key_goes_no_further_than_intake() {
+    let batch = json!({"batch": [{"type": "track", "event": "A", "userId": "u", "writeKey": "wk-new"}, {"writeKey": "wk-new"}]});
+    let answered = from_sdk("/v1/batch", &batch).await;
+    assert_eq!((&answered.body["accepted"], answered.messages.len()), (&json!(1), 2));
+    assert!(!format!("{:?}", answered.messages).contains("wk-new"), "{:?}", answered.messages);
+}
+
+#[tokio::test]
+async fn every_write_key_is_a_proof_as_a_user_name_or_in_the_body() {
+    let event = |key: Option<&str>| json!({"event": "A", "userId": "u", "writeKey": key}).to_string();
+    for (authorization, in_body, status) in [
+        (Some(basic("wk-old:")), None, 200),
+        (Some(basic("wk-new")), None, 200),
+        (Some(basic("wk-new:password")), None, 200),
+        (None, Some("wk-old"), 200),
+        (Some(basic("wrong:")), Some("wk-new"), 200),
+        (Some(basic("wrong:")), None, 401),
+        (None, Some("wk-"), 401),
+        (None, None, 401),
+        (Some("Basic !!!".to_owned()), None, 401),
+        (Some("Bearer token-1".to_owned()), None, 401),
+        (Some(basic("the secret:")), Some("token-1"), 401),
+    ] {
+        let headers: Vec<_> = authorization.iter().map(|value| ("authorization", value.as_str())).collect();
+        let answered = send("POST", "/v1/track", &headers, event(in_body)).await;
+        assert_eq!(answered.status, status, "{authorization:?} {in_body:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_secret_and_every_token_proves_a_webhook_and_a_write_key_does_not() {
+    let body = json!({"type": "track", "event": "A", "userId": "u", "writeKey": "wk-new"}).to_string();
+    let next = SharedSecret::parse("the next secret").unwrap().sign(body.as_bytes()).to_string();
+    for (name, value, status) in [
+        ("x-signature", signed(&body), 200),
+        ("x-signature", next, 200),
+        ("x-signature", signed("another"), 401),
+        ("authorization", "Bearer token-1".to_owned(), 200),
+        ("authorization", "bearer token-2".to_owned(), 200),
+        ("authorization", "Bearer token".to_owned(), 401),
+        ("authorization", basic("wk-new:"), 401),
+    ] {
+        assert_eq!(send("POST", "/v1/segment", &[(name, &value)], &body).await.status, status, "{name} {value}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_configured_proof_a_route_refuses_everything_and_names_the_parameter() {
+    let tree = || Tree(&[("public-api-key", "pk_1")]);
+    for (path, parameter) in [("/v1/segment", "webhook-secret"), ("/v1/track", "write-keys")] {
+        let answered = send_to(tree(), OPTIONS, "POST", path, &[], b"{}").await;
+        assert_eq!(answered.status, 401);
+        assert!(answered.body["error"]["message"].as_str().unwrap().contains(parameter), "{}", answered.body);
+    }
+}
+
+#[tokio::test]
+async fn a_browser_may_ask_and_send_from_any_page() {
+    let asked = send("OPTIONS", "/v1/t", &[("origin", "https://shop.example")], "").await;
+    assert_eq!(asked.status, 204);
+    let header = |name: &str| asked.headers.iter().find(|(it, _)| *it == name).map(|(_, value)| *value);
+    assert_eq!(header("access-control-allow-origin"), Some("*"));
+    assert_eq!(header("access-control-allow-methods"), Some("POST"));
+    assert!(header("access-control-allow-headers").is_some_and(|names| names.contains("content-type")));
+    // What `sendBeacon` and analytics.js send without asking.
+    let event = json!({"event": "A", "userId": "u", "writeKey": "wk-new"}).to_string();
+    let sent = send("POST", "/v1/t", &[("content-type", "text/plain;charset=UTF-8")], event).await;
+    assert_eq!(sent.status, 200);
+    for answered in [sent, send("POST", "/v1/t", &[], "{").await, send("GET", "/v1/t", &[], "").await] {
+        assert!(answered.headers.contains(&("access-control-allow-origin", "*")), "{}", answered.body);
+    }
+}
+
+#[tokio::test]
+async fn what_analytics_js_measures_of_itself_is_taken_and_thrown_away() {
+    let answered = send("POST", "/v1/m", &[], r#"{"series":[]}"#).await;
+    assert_eq!((answered.status, answered.messages.len()), (200, 0));
+}
+
+#[tokio::test]
+async fn a_body_in_gzip_is_unpacked_but_never_to_more_than_may_be() {
+    let event = json!({"event": "A", "userId": "u", "writeKey": "wk-new"}).to_string();
+    let send_packed = async |bytes: &[u8]| send("POST", "/v1/track", &[("content-encoding", "gzip")], bytes).await;
+    assert_eq!(send_packed(&gzip(event.as_bytes())).await.status, 200);
+    let whole = gzip(event.as_bytes());
+    assert_eq!(send_packed(&whole[..whole.len() - 9]).await.code(), (400, "not_gzip"));
+    assert_eq!(send_packed(event.as_bytes()).await.code(), (400, "not_gzip"));
+    // 100 MB of spaces in 100 KB.
+    let bomb = gzip(&vec![b' '; 100_000_000]);
+    assert!(bomb.len() < 200_000);
+    assert_eq!(send_packed(&bomb).await.code(), (413, "body_too_large"));
+}
+
+/// Method, path, a header, body; and the answer's status and code.
+type Case<'c> = (&'c str, &'c str, (&'c str, &'c str), &'c [u8], (u16, &'c str));
+
+/// Each fault of a request, with its answer. All are signed or have a key, so that the proof is not what is wrong.
+#[tokio::test]
+async fn each_fault_of_a_request_has_an_answer_in_json_that_names_it() {
+    let key = ("authorization", &*basic("wk-new:"));
+    let json_type = ("content-type", "application/json");
+    let many = format!("[{}]", vec![r#"{"type":"track","event":"A","userId":"u"}"#; 1001].join(","));
+    let many_batch = format!(r#"{{"batch":{many}}}"#);
+    let large = " ".repeat(OPTIONS.max_body_bytes + 1);
+    let cases: [Case<'_>; 30] = [
+        ("POST", "/v1", key, b"{}", (404, "not_found")),
+        ("POST", "/v1/unknown", key, b"{}", (404, "not_found")),
+        ("POST", "/v1/track/x", key, b"{}", (404, "not_found")),
+        ("POST", "/V1/track", key, b"{}", (404, "not_found")),
+        ("GET", "/v1/track", key, b"", (405, "method_not_allowed")),
+        ("PUT", "/v1/segment", key, b"{}", (405, "method_not_allowed")),
+        ("DELETE", "/v1/batch", key, b"", (405, "method_not_allowed")),
+        ("POST", "/v1/track", key, large.as_bytes(), (413, "body_too_large")),
+        ("POST", "/v1/segment", json_type, many.as_bytes(), (413, "too_many_events")),
+        ("POST", "/v1/batch", key, many_batch.as_bytes(), (413, "too_many_events")),
+        ("POST", "/v1/track", ("content-type", "application/xml"), b"{}", (415, "unsupported_media_type")),
+        (
+            "POST",
+            "/v1/track",
+            ("content-type", "multipart/form-data; boundary=x"),
+            b"{}",
+            (415, "unsupported_media_type"),
+        ),
+        (
+            "POST",
+            "/v1/track",
+            ("content-type", "application/x-www-form-urlencoded"),
+            b"a=1",
+            (415, "unsupported_media_type"),
+        ),
+        (
+            "POST",
+            "/v1/track",
+            ("content-type", "application/json; charset=utf-16"),
+            b"{}",
+            (415, "unsupported_media_type"),
+        ),
+        ("POST", "/v1/track", ("content-encoding", "br"), b"{}", (415, "unsupported_encoding")),
+        ("POST", "/v1/track", key, b"", (400, "not_json")),
+        ("POST", "/v1/track", key, b"{\"event\":", (400, "not_json")),
+        ("POST", "/v1/track", key, b"{\"event\":\"\x00\"}", (400, "not_json")),
+        ("POST", "/v1/track", key, b"{\"event\":NaN}", (400, "not_json")),
+        ("POST", "/v1/track", key, b"{\"event\":\"\xff\xfe\"}", (400, "not_utf8")),
+        ("POST", "/v1/segment", json_type, b"\xef\xbb\xbf{}", (400, "not_json")),
+        ("POST", "/v1/segment", json_type, b"[]", (400, "no_event")),
+        ("POST", "/v1/segment", json_type, b"5", (400, "no_event")),
+        ("POST", "/v1/segment", json_type, b"[1,null,\"x\",[]]", (400, "no_event")),
+        ("POST", "/v1/track", key, b"[]", (400, "no_event")),
+        ("POST", "/v1/batch", key, b"[]", (400, "no_event")),
+        ("POST", "/v1/batch", key, b"{}", (400, "no_event")),
+        ("POST", "/v1/batch", key, b"{\"batch\":[]}", (400, "no_event")),
+        ("POST", "/v1/batch", key, b"{\"batch\":{}}", (400, "no_event")),
+        ("POST", "/v1/batch", key, b"{\"batch\":[{\"event\":\"no type\"}]}", (400, "no_event")),
+    ];
+    for (method, path, header, body, expected) in cases {
+        let text = String::from_utf8_lossy(body);
+        let signature = SharedSecret::parse(SECRET).unwrap().sign(body).to_string();
+        let headers = [header, ("x-signature", signature.as_str())];
+        let answered = send(method, path, &headers, body).await;
+        assert_eq!(answered.code(), expected, "{method} {path} {}", &text[..text.len().min(60)]);
+        assert!(answered.body["error"]["message"].as_str().is_some_and(|message| message.len() > 20));
+        assert!(answered.headers.contains(&("content-type", "application/json")));
+    }
+}
+
+/// An array whose one bad event is rejected by name, and whose good neighbour is taken.
+#[tokio::test]
+async fn each_fault_of_an_event_rejects_that_event_alone() {
+    let deep = |levels: usize| {
+        let (open, close) = ("{\"a\":".repeat(levels - 1), "}".repeat(levels - 1));
+        format!("{{\"type\":\"track\",\"event\":\"A\",\"properties\":{open}1{close}}}")
+    };
+    let sized = |bytes: usize| {
+        let event = |filler: &str| format!(r#"{{"type":"track","event":"A","userId":"u","x":"{filler}"}}"#);
+        event(&"x".repeat(bytes - event("").len()))
+    };
+    let (deepest, too_deep) = (deep(64), deep(65));
+    let bottomless = deep(4_000);
+    let (largest, too_large) = (sized(32 * 1024), sized(32 * 1024 + 1));
+    let cases = [
+        (deepest.as_str(), None),
+        (&too_deep, Some("64")),
+        (&bottomless, Some("64")),
+        (&largest, None),
+        (&too_large, Some("32768")),
+        ("null", Some("null")),
+        ("7", Some("a number")),
+        ("\"x\"", Some("a string")),
+        ("[{}]", Some("an array")),
+        (&format!("{}1{}", "[".repeat(15_000), "]".repeat(15_000)), Some("an array")),
+        (r#"{"event":"A"}"#, Some("`type` is missing")),
+        (r#"{"type":null}"#, Some("`type` is missing")),
+        (r#"{"type":5}"#, Some("a number")),
+        // What is odd and no fault: of two equal keys the last counts, as in JavaScript.
+        (r#"{"type":5,"type":"track","event":"first","event":"A","userId":"u"}"#, None),
+        (
+            r#"{"type":"track","event":"A","userId":"u","properties":{"n":1e999,"m":-0.0,"l":123456789012345678901234567890}}"#,
+            None,
+        ),
+        (r#"{"type":"track","event":"A\u0000B","userId":"u"}"#, None),
+        (r#"{"type":"track","event":"\ud800","userId":"u"}"#, None),
+        ("{\"type\":\"track\",\"event\":\"\u{ffff}\u{fffe}\",\"userId\":\"u\"}", None),
+    ];
+    for (event, reason) in cases {
+        let body = format!(r#"[{{"type":"track","event":"neighbour","userId":"u"}}, {event}]"#);
+        let answered = send("POST", "/v1/segment", &[("x-signature", &signed(&body))], &body).await;
+        let shown = &event[..event.len().min(80)];
+        assert_eq!(answered.status, 200, "{shown} {}", answered.body);
+        assert_eq!(answered.body["accepted"], json!(if reason.is_some() { 1 } else { 2 }), "{shown}");
+        let said = answered.body["rejected"][0]["reason"].as_str();
+        match reason {
+            Some(reason) => assert!(said.is_some_and(|said| said.contains(reason)), "{shown}: {said:?}"),
+            None => assert_eq!(said, None, "{shown}"),
+        }
+        // Of an SDK the same, where a batch says so; and what is added to an event never makes it too large.
+        let body = format!(r#"{{"writeKey":"wk-new","batch":[{event},{{"type":"track","event":"n","userId":"u"}}]}}"#);
+        let answered = send("POST", "/v1/batch", &[], body).await;
+        assert_eq!(answered.body["accepted"], json!(if reason.is_some() { 1 } else { 2 }), "{shown} {}", answered.body);
+    }
+}
