@@ -70,8 +70,8 @@ async fn deliver(
             receive_count: message.receive_count,
         })
         .collect();
-    let stay = consume(delivery, queues, &received, Instant::now() + INVOCATION).await;
-    let stay: std::collections::HashSet<&str> = stay.into_iter().collect();
+    let done = consume(delivery, queues, &received, Instant::now() + INVOCATION).await;
+    let stay: std::collections::HashSet<&str> = done.stays.into_iter().collect();
     let done = messages.iter().filter(|message| !stay.contains(message.id.as_str()));
     queues.delete(done.map(|message| message.id.clone()).collect()).await
 }

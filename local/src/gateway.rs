@@ -93,6 +93,7 @@ async fn take_in(
     let id = Uuid::from_u128(fastrand::u128(..)).to_string();
     let request = intake::Request {
         id: &id,
+        trace_id: &id,
         method: head.method.as_str(),
         path: head.uri.path(),
         headers: &head.headers,

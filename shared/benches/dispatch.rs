@@ -10,6 +10,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use koala_destination::aws::dispatch::answer;
 use koala_destination::intake::{IntakeOptions, Outbox, OutboxError};
 use koala_destination::message::OutgoingMessage;
+use koala_destination::metrics::Metrics;
 use koala_destination::segment::SharedSecret;
 use koala_destination::settings::{Parameter, ParameterSource, SettingsCache, SourceError};
 use serde_json::json;
@@ -81,10 +82,11 @@ fn dispatch(criterion: &mut Criterion) {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_time().build() else { return };
     let settings = SettingsCache::new(Tree, Duration::from_hours(1));
     let outbox = InMemory::default();
+    let metrics = Metrics::new("dispatch", &|_: &str| None).to(|_| {});
     let handle = |invocation: &str| {
         runtime.block_on(async {
             let request: ApiGatewayV2httpRequest = serde_json::from_str(invocation).unwrap_or_default();
-            let response = answer(&request, "r-1", &settings, &outbox, OPTIONS).await;
+            let response = answer(&request, "r-1", &settings, &outbox, OPTIONS, &metrics).await;
             assert_eq!(response.status_code, 200, "{response:?}");
             serde_json::to_vec(&response)
         })

@@ -12,6 +12,7 @@
 //! | [`settings`] | the parameter tree: read, validated whole, cached |
 //! | [`environment`] | the environment variables: every setting of a function, read in one place |
 //! | [`http_client`] | what every HTTP client of ours has in common: TLS, the resolver |
+//! | [`metrics`] | counts and times in the embedded format of `CloudWatch` |
 //! | [`telemetry`] | the logs |
 //! | `aws` (feature) | the adapters to AWS: Parameter Store, SQS, the events of API Gateway and SQS |
 //!
@@ -28,6 +29,7 @@ pub mod intake;
 pub mod json;
 pub mod koala;
 pub mod message;
+pub mod metrics;
 pub mod segment;
 pub mod settings;
 pub mod telemetry;

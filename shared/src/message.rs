@@ -1,6 +1,6 @@
 //! What stands in a queue between intake and delivery: one event for one mapping, as JSON.
 //!
-//! `{"mapping":"track-event","received_at":"…","request_id":"…","event":{…}}`. The mapping is named, not applied: after
+//! `{"mapping":"track-event","received_at":"…","request_id":"…","trace_id":"…","event":{…}}`. The mapping is named, not applied: after
 //! a wrong mapping is mended, a redrive of the dead letters maps again.
 
 use std::borrow::Cow;
@@ -42,6 +42,9 @@ pub struct Message<'a> {
     /// The request that brought it, for the logs.
     #[serde(borrow, default)]
     pub request_id: Cow<'a, str>,
+    /// The trace that the request belongs to: X-Ray's where there is one, else the request's id.
+    #[serde(borrow, default)]
+    pub trace_id: Cow<'a, str>,
     /// Whether another mapping of the same action takes the event as well and comes before this one: Koala keeps one entry
     /// of a message id, so this one's needs another.
     #[serde(default)]
@@ -71,20 +74,32 @@ impl<'a> Message<'a> {
     }
 }
 
+/// Where a message comes from.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Origin<'a> {
+    /// When intake took the event, RFC 3339.
+    pub received_at: &'a str,
+    /// The request that brought it.
+    pub request_id: &'a str,
+    /// The trace that the request belongs to.
+    pub trace_id: &'a str,
+}
+
+impl Origin<'_> {
+    fn write(self, object: &mut ObjectWriter<'_>) {
+        object.string("received_at", self.received_at);
+        object.string("request_id", self.request_id);
+        object.string("trace_id", self.trace_id);
+    }
+}
+
 /// The message that takes `event` to the function of `action` under a mapping; `another` as in [`Message`].
 #[must_use]
-pub fn accepted(
-    event: &Event<'_>,
-    mapping: &Mapping,
-    another: bool,
-    received_at: &str,
-    request_id: &str,
-) -> OutgoingMessage {
-    let mut body = String::with_capacity(event.json().len() + 160);
+pub fn accepted(event: &Event<'_>, mapping: &Mapping, another: bool, origin: Origin<'_>) -> OutgoingMessage {
+    let mut body = String::with_capacity(event.json().len() + 256);
     let mut object = ObjectWriter::start(&mut body);
     object.string("mapping", mapping.name());
-    object.string("received_at", received_at);
-    object.string("request_id", request_id);
+    origin.write(&mut object);
     if another {
         object.raw("another", "true");
     }
@@ -99,12 +114,11 @@ const MOST_OF_A_REJECTED_EVENT: usize = 256 * 1024;
 
 /// The message that keeps a rejected event with its reason. Of one larger than 256 KiB the beginning is kept, as text.
 #[must_use]
-pub fn rejected(json: &str, reason: &str, received_at: &str, request_id: &str) -> OutgoingMessage {
+pub fn rejected(json: &str, reason: &str, origin: Origin<'_>) -> OutgoingMessage {
     let mut body = String::with_capacity(json.len().min(MOST_OF_A_REJECTED_EVENT) + 256);
     let mut object = ObjectWriter::start(&mut body);
     object.string("reason", reason);
-    object.string("received_at", received_at);
-    object.string("request_id", request_id);
+    origin.write(&mut object);
     if json.len() <= MOST_OF_A_REJECTED_EVENT {
         object.raw("event", json);
     } else {
@@ -134,17 +148,18 @@ mod tests {
     fn an_event_comes_out_of_the_queue_byte_for_byte() {
         let json = r#"{"type":"track", "event":"A \u00e9", "properties":{"big":12345678901234567890.10}}"#;
         let event = Event::parse(json).expect("an event");
-        let sent = accepted(&event, &Mapping::preset(Action::TrackEvent), false, "2026-01-01T00:00:00.000Z", "r \"1\"");
+        let origin = Origin { received_at: "2026-01-01T00:00:00.000Z", request_id: "r \"1\"", trace_id: "1-2-3" };
+        let sent = accepted(&event, &Mapping::preset(Action::TrackEvent), false, origin);
         let read = Message::parse(&sent.body).expect("a message");
         assert_eq!((read.mapping.as_ref(), read.event.get()), ("track-event", json));
-        assert_eq!((read.request_id.as_ref(), read.another), ("r \"1\"", false));
+        assert_eq!((read.request_id.as_ref(), read.trace_id.as_ref(), read.another), ("r \"1\"", "1-2-3", false));
     }
 
     #[test]
     fn characters_that_sqs_refuses_are_escaped() {
         let json = "{\"type\":\"track\",\"event\":\"a\u{ffff}b\u{fffe}\"}";
         let event = Event::parse(json).expect("an event");
-        let sent = accepted(&event, &Mapping::preset(Action::TrackEvent), false, "", "");
+        let sent = accepted(&event, &Mapping::preset(Action::TrackEvent), false, Origin::default());
         assert!(!sent.body.contains(['\u{fffe}', '\u{ffff}']));
         let read: serde_json::Value = serde_json::from_str(&sent.body).expect("JSON");
         assert_eq!(read["event"]["event"], "a\u{ffff}b\u{fffe}");
@@ -153,7 +168,7 @@ mod tests {
     #[test]
     fn a_huge_rejected_event_keeps_its_beginning() {
         let json = format!("\"{}\"", "é".repeat(MOST_OF_A_REJECTED_EVENT));
-        let sent = rejected(&json, "too large", "", "");
+        let sent = rejected(&json, "too large", Origin::default());
         assert!(sent.body.len() < MOST_OF_A_REJECTED_EVENT + 1024);
         assert!(serde_json::from_str::<serde_json::Value>(&sent.body).is_ok());
     }

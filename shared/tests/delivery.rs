@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use koala_destination::delivery::{Delivery, DeliveryOptions, Outcome, Received, RetryPolicy};
 use koala_destination::koala::{Collector, EntryOptions, SendError};
-use koala_destination::message;
+use koala_destination::message::{self, Origin};
 use koala_destination::segment::{Action, Event, Mapping};
 use koala_destination::settings::{Parameter, ParameterSource, PublicApiKey, SettingsCache, SourceError};
 use proptest::prelude::*;
@@ -85,8 +85,7 @@ fn body(id: usize, visitor: usize) -> String {
         &Event::parse(&event.to_string()).unwrap(),
         &Mapping::preset(Action::TrackEvent),
         false,
-        "2026-11-20T09:00:00Z",
-        "r",
+        Origin::default(),
     )
     .body
 }
@@ -120,7 +119,7 @@ async fn drain(collector: &Flaky, bodies: &[String], batch: usize) -> BTreeMap<u
             })
             .collect();
         let begun = Instant::now();
-        let outcomes = delivery.deliver(&received, begun + Duration::from_secs(30)).await;
+        let outcomes = delivery.deliver(&received, begun + Duration::from_secs(30), &Mutex::default()).await;
         assert!(begun.elapsed() <= Duration::from_secs(30), "the invocation's end is respected");
         for ((_, at, receive_count), outcome) in taken.into_iter().zip(outcomes) {
             match outcome {

@@ -87,7 +87,8 @@ async fn send_to(
         (HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap())
     };
     let headers: HeaderMap = headers.iter().map(header).collect();
-    let request = Request { id: "r-1", method, path, headers: &headers, source_ip: Some("203.0.113.9"), body };
+    let request =
+        Request { id: "r-1", trace_id: "t-1", method, path, headers: &headers, source_ip: Some("203.0.113.9"), body };
     let kept = Kept::default();
     let settings = SettingsCache::new(tree, Duration::from_mins(5));
     let answer = intake::handle(&request, &settings, &kept, options).await;

@@ -20,8 +20,8 @@ hold_for_both_sets!(
 /// Runs a client of `tests/clients` until it has sent everything.
 async fn run(client: &str, arguments: [&str; 2]) {
     let script = root().join("tests/clients").join(client);
-    let python = root().join("target/venv/bin/python");
-    let program = if client.ends_with(".py") { python.as_os_str() } else { "node".as_ref() };
+    let is_python = script.extension().is_some_and(|extension| extension == "py");
+    let program = if is_python { root().join("target/venv/bin/python") } else { "node".into() };
     let mut command = Command::new(program);
     command.arg(script).args(arguments).env("NODE_PATH", root().join("target/clients/node_modules"));
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();

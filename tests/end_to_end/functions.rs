@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::collector::Collector;
+use crate::koala::root;
 use crate::lambda::{Functions, KEY};
 
 // The collector answers while a thread waits for `cargo lambda invoke`.
@@ -103,4 +104,54 @@ async fn koala_check_reads_a_tree_in_parameter_store() {
     let (status, said) = check("/koala-destination/another-stage");
     assert_eq!(status, 1);
     assert!(said.contains("public-api-key: is missing"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_of_an_event_s_whole_way_are_in_the_functions_output() {
+    let collector = Collector::start();
+    let functions = Functions::start(&collector.url());
+    functions.dispatch("tests/events/lambda/dispatch-track.json");
+    collector.until_taken(1, Duration::from_secs(20)).await;
+    let metrics = |function: &str| -> Option<Value> {
+        let logged = functions.logged();
+        let lines = logged.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter(|line| line["_aws"].is_object()).find(|line| line["Function"] == function)
+    };
+    let begun = std::time::Instant::now();
+    while metrics("track-event").is_none() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "{}", functions.logged());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let (dispatch, track) = (metrics("dispatch").unwrap(), metrics("track-event").unwrap());
+    assert_eq!(
+        (&dispatch["Accepted"], &dispatch["QueuedTrackEvent"], &dispatch["PutOff"]),
+        (&json!(1), &json!(1), &json!(0))
+    );
+    assert_eq!((&track["Delivered"], &track["KoalaRequests"], &track["Dead"]), (&json!(1), &json!(1), &json!(0)));
+    assert_eq!(track["KoalaLatency"].as_array().map(Vec::len), Some(1));
+    assert!(track["SettingsAge"].is_u64());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trace_id_goes_from_the_request_through_the_queue_to_the_log_line_of_the_request_to_koala() {
+    let collector = Collector::start();
+    let functions = Functions::start(&collector.url());
+    // API Gateway's header, as the fixture has it.
+    let fixture = std::fs::read_to_string(root().join("tests/events/lambda/dispatch-track.json")).unwrap();
+    let fixture: Value = serde_json::from_str(&fixture).unwrap();
+    let header = fixture["headers"]["x-amzn-trace-id"].as_str().unwrap();
+    let trace = header.strip_prefix("Root=").unwrap();
+    functions.dispatch("tests/events/lambda/dispatch-track.json");
+    collector.until_taken(1, Duration::from_secs(20)).await;
+    let begun = std::time::Instant::now();
+    let has = |message: &str, field: &str| {
+        let logged = functions.logged();
+        let mut lines = logged.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.any(|line| line["message"] == message && line[field] == trace)
+    };
+    while !has("Koala took a request", "trace_ids") {
+        assert!(begun.elapsed() < Duration::from_secs(10), "{}", functions.logged());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(has("request taken", "trace_id"), "{}", functions.logged());
 }

@@ -86,7 +86,7 @@ async fn a_body_of_100_mb_is_refused_at_its_head_or_at_the_limit() {
 
     let mut chunked = connect(&koala).await;
     chunked.write_all(b"POST /v1/segment HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n").await.unwrap();
-    let chunk = [b"10000\r\n".as_slice(), &[b' '; 0x10000], b"\r\n"].concat();
+    let chunk = [b"10000\r\n".as_slice(), &vec![b' '; 0x10000], b"\r\n"].concat();
     let mut sent = 0;
     for _ in 0..1600 {
         if chunked.write_all(&chunk).await.is_err() {

@@ -7,6 +7,7 @@ use koala_destination::aws::parameter_store::ParameterStore;
 use koala_destination::aws::sdk::AwsEnvironment;
 use koala_destination::aws::sqs::SqsOutbox;
 use koala_destination::environment::{self, SettingsEnvironment};
+use koala_destination::metrics::Metrics;
 use koala_destination::settings::SettingsCache;
 use koala_destination::telemetry;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
@@ -21,6 +22,7 @@ async fn main() -> Result<(), Error> {
 
     let source = ParameterStore::new(aws.ssm(), &settings_environment.parameter_prefix);
     let settings = &SettingsCache::new(source, settings_environment.settings_ttl);
+    let metrics = &Metrics::new("dispatch", &variables);
     let outbox = &SqsOutbox::new(aws.sqs(), &variables)?;
 
     // Read at init, where it costs no request its time; a failure is not fatal, requests get a 503 and try again.
@@ -29,7 +31,7 @@ async fn main() -> Result<(), Error> {
     }
     run(service_fn(async |event: LambdaEvent<_>| {
         let (request, context) = event.into_parts();
-        Ok::<_, Error>(answer(&request, &context.request_id, settings, outbox, options).await)
+        Ok::<_, Error>(answer(&request, &context.request_id, settings, outbox, options, metrics).await)
     }))
     .await
 }

@@ -13,6 +13,7 @@ use super::sqs::SqsSource;
 use crate::delivery::{Delivery, Received, SourceQueue, consume};
 use crate::environment::{self, DEFAULT_KOALA_URL, SettingsEnvironment};
 use crate::koala::{Collector, KoalaClient, KoalaUrl};
+use crate::metrics::Metrics;
 use crate::segment::Action;
 use crate::settings::{ParameterSource, SettingsCache};
 use crate::telemetry;
@@ -43,23 +44,32 @@ pub async fn serve(action: Action) -> Result<(), Error> {
     if let Err(error) = settings.current().await {
         telemetry::no_settings_at_init(&error);
     }
-    run(service_fn(|event: LambdaEvent<SqsEvent>| handle(event, &delivery, &queue))).await
+    let metrics = Metrics::new(action.name(), &variables);
+    let consumer = Consumer { delivery, queue, settings, metrics };
+    run(service_fn(|event: LambdaEvent<SqsEvent>| consumer.handle(event))).await
 }
 
-async fn handle<S: ParameterSource, C: Collector, Q: SourceQueue>(
-    event: LambdaEvent<SqsEvent>,
-    delivery: &Delivery<S, C>,
-    queue: &Q,
-) -> Result<SqsBatchResponse, Error> {
-    let messages: Vec<Received<'_>> = event.payload.records.iter().filter_map(received).collect();
-    if messages.len() < event.payload.records.len() {
-        // Only a hand-made event has such records. A failure without an id would make Lambda fail the whole batch.
-        tracing::warn!("records without a message id are passed over");
+/// The function of an action, warm.
+struct Consumer<S, C, Q> {
+    delivery: Delivery<S, C>,
+    queue: Q,
+    settings: Arc<SettingsCache<S>>,
+    metrics: Metrics,
+}
+
+impl<S: ParameterSource, C: Collector, Q: SourceQueue> Consumer<S, C, Q> {
+    async fn handle(&self, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
+        let messages: Vec<Received<'_>> = event.payload.records.iter().filter_map(received).collect();
+        if messages.len() < event.payload.records.len() {
+            // Only a hand-made event has such records. A failure without an id would make Lambda fail the whole batch.
+            tracing::warn!("records without a message id are passed over");
+        }
+        let done = consume(&self.delivery, &self.queue, &messages, deadline(event.context.deadline)).await;
+        self.metrics.batch(&done.counts, &event.context.request_id, self.settings.age());
+        let mut response = SqsBatchResponse::default();
+        response.batch_item_failures = done.stays.into_iter().map(failure).collect();
+        Ok(response)
     }
-    let back = consume(delivery, queue, &messages, deadline(event.context.deadline)).await;
-    let mut response = SqsBatchResponse::default();
-    response.batch_item_failures = back.into_iter().map(failure).collect();
-    Ok(response)
 }
 
 fn received(record: &SqsMessage) -> Option<Received<'_>> {

@@ -8,6 +8,7 @@ use base64::Engine;
 use http::{HeaderName, HeaderValue};
 
 use crate::intake::{self, Answer, IntakeOptions, Outbox, Request};
+use crate::metrics::Metrics;
 use crate::settings::{ParameterSource, SettingsCache};
 
 /// Answers one request of an HTTP API (payload format 2.0).
@@ -17,18 +18,32 @@ pub async fn answer<S: ParameterSource, O: Outbox>(
     settings: &SettingsCache<S>,
     outbox: &O,
     options: IntakeOptions,
+    metrics: &Metrics,
 ) -> ApiGatewayV2httpResponse {
     let Some(body) = body(event) else { return response(Answer::not_base64()) };
     let http = &event.request_context.http;
+    let id = event.request_context.request_id.as_deref().unwrap_or(request_id);
     let request = Request {
-        id: event.request_context.request_id.as_deref().unwrap_or(request_id),
+        trace_id: trace_id(event).unwrap_or(id),
+        id,
         method: http.method.as_str(),
         path: path(event),
         headers: &event.headers,
         source_ip: http.source_ip.as_deref(),
         body: &body,
     };
-    response(intake::handle(&request, settings, outbox, options).await)
+    let answer = intake::handle(&request, settings, outbox, options).await;
+    metrics.request(&answer, id, settings.age());
+    response(answer)
+}
+
+/// The root of X-Ray's trace, which API Gateway puts into a header
+/// (<https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader>).
+fn trace_id(event: &ApiGatewayV2httpRequest) -> Option<&str> {
+    let header = event.headers.get("x-amzn-trace-id")?.to_str().ok()?;
+    let root = header.split(';').find_map(|part| part.trim().strip_prefix("Root="))?;
+    let of_x_ray = root.len() == 35 && root.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit());
+    of_x_ray.then_some(root)
 }
 
 /// API Gateway marks as base64 what its content type does not tell to be text.

@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 use std::future::Future;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{DeadReason, Delivery, Outcome, Received};
+use super::{BatchCounts, DeadReason, Delivery, Outcome, Received};
 use crate::koala::Collector;
 use crate::segment::Action;
 use crate::settings::ParameterSource;
@@ -43,15 +44,24 @@ pub trait SourceQueue: Send + Sync {
     fn postpone(&self, messages: &[Postponed<'_>]) -> impl Future<Output = ()> + Send;
 }
 
-/// Delivers a batch, buries what is dead, postpones what failed. Gives back the ids of the messages that stay in the
-/// queue; all others are done with and may be deleted.
+/// A batch that is done.
+#[derive(Debug)]
+pub struct Consumed<'m> {
+    /// The ids of the messages that stay in the queue; all others are done with and may be deleted.
+    pub stays: Vec<&'m str>,
+    /// What came of it.
+    pub counts: BatchCounts,
+}
+
+/// Delivers a batch, buries what is dead, postpones what failed.
 pub async fn consume<'m, S: ParameterSource, C: Collector, Q: SourceQueue>(
     delivery: &Delivery<S, C>,
     queue: &Q,
     messages: &[Received<'m>],
     deadline: Instant,
-) -> Vec<&'m str> {
-    let outcomes = delivery.deliver(messages, deadline).await;
+) -> Consumed<'m> {
+    let requests = Mutex::default();
+    let outcomes = delivery.deliver(messages, deadline, &requests).await;
     let action = delivery.action();
     let (mut letters, mut postponed) = (Vec::new(), Vec::new());
     let (mut delivered, mut skipped) = (0, 0);
@@ -91,5 +101,7 @@ pub async fn consume<'m, S: ParameterSource, C: Collector, Q: SourceQueue>(
         .iter()
         .zip(&outcomes)
         .filter(|(message, outcome)| matches!(outcome, Outcome::Retry { .. }) || unburied.contains(message.id));
-    stays.map(|(message, _)| message.id).collect()
+    let requests = requests.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let counts = BatchCounts { delivered, skipped, retried, dead, requests };
+    Consumed { stays: stays.map(|(message, _)| message.id).collect(), counts }
 }

@@ -13,11 +13,11 @@ mod prepare;
 mod retry;
 mod send;
 
-pub use consume::{DeadLetter, Postponed, SourceQueue, consume};
-pub use outcome::{DeadReason, Outcome};
+pub use consume::{Consumed, DeadLetter, Postponed, SourceQueue, consume};
+pub use outcome::{BatchCounts, DeadReason, KoalaRequests, Outcome};
 pub use retry::RetryPolicy;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use futures_util::{StreamExt, stream};
 use tokio::time::Instant;
@@ -77,8 +77,13 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
     }
 
     /// Delivers a batch and tells each message's outcome, in the order of `messages`. Nothing is begun that cannot end
-    /// before `deadline`.
-    pub async fn deliver(&self, messages: &[Received<'_>], deadline: Instant) -> Vec<Outcome> {
+    /// before `deadline`. What Koala was asked for it is counted in `requests`.
+    pub async fn deliver(
+        &self,
+        messages: &[Received<'_>],
+        deadline: Instant,
+        requests: &Mutex<KoalaRequests>,
+    ) -> Vec<Outcome> {
         let mut outcomes: Vec<Option<Outcome>> = vec![None; messages.len()];
         let settings = match self.settings.current().await {
             Ok(settings) => settings,
@@ -91,7 +96,8 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
         let visitors = group::by_visitor(prepared.entries);
 
         // Futures do nothing until they are polled: collected first, so that none borrows the iterator.
-        let sends: Vec<_> = visitors.iter().map(|visitor| self.send_visitor(visitor, &settings, deadline)).collect();
+        let batch = send::Context { settings: &settings, traces: &prepared.traces, deadline, requests };
+        let sends: Vec<_> = visitors.iter().map(|visitor| self.send_visitor(visitor, batch)).collect();
         let sent: Vec<Vec<(usize, send::Sent)>> =
             stream::iter(sends).buffer_unordered(self.options.concurrent_requests.max(1)).collect().await;
 
@@ -174,7 +180,7 @@ mod tests {
 
     use super::*;
     use crate::koala::SendError;
-    use crate::message;
+    use crate::message::{self, Origin};
     use crate::segment::{Event, Mapping};
     use crate::settings::{Parameter, PublicApiKey, SourceError};
 
@@ -206,11 +212,11 @@ mod tests {
         let delivery = Delivery::new(Action::TrackEvent, settings, TakesAll, options);
         let event = r#"{"type":"track","messageId":"m-1","event":"Signed Up","userId":"u-1"}"#;
         let event = Event::parse(event).expect("an event");
-        let good = message::accepted(&event, &Mapping::preset(Action::TrackEvent), false, "2026-11-20T09:00:00Z", "r");
+        let good = message::accepted(&event, &Mapping::preset(Action::TrackEvent), false, Origin::default());
         let bodies = [good.body.as_str(), prepare::PANICS];
         let messages: Vec<Received<'_>> =
             bodies.iter().map(|body| Received { id: "1", receipt: "1", body, receive_count: 1 }).collect();
-        let outcomes = delivery.deliver(&messages, Instant::now() + Duration::from_secs(30)).await;
+        let outcomes = delivery.deliver(&messages, Instant::now() + Duration::from_secs(30), &Mutex::default()).await;
         assert_eq!(outcomes[0], Outcome::Delivered);
         assert!(matches!(&outcomes[1], Outcome::Dead(dead) if dead.reason.contains("panicked")), "{outcomes:?}");
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::koala::SendError;
+
 /// What became of a message, and so what the queue is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -18,6 +20,48 @@ pub enum Outcome {
     },
     /// To the dead letters: it can never succeed as it is.
     Dead(DeadReason),
+}
+
+/// What a batch came to.
+#[derive(Debug, Clone, Default)]
+pub struct BatchCounts {
+    /// Messages that Koala has.
+    pub delivered: usize,
+    /// Messages of which nothing is to be sent.
+    pub skipped: usize,
+    /// Messages that went back to the queue.
+    pub retried: usize,
+    /// Messages that went to the dead letters.
+    pub dead: usize,
+    /// What Koala was asked for it.
+    pub requests: KoalaRequests,
+}
+
+/// The requests of a batch to Koala, tries that failed included.
+#[derive(Debug, Clone, Default)]
+pub struct KoalaRequests {
+    /// How long each took.
+    pub latencies: Vec<Duration>,
+    /// How many Koala did not take, for whatever reason.
+    pub failed: usize,
+    /// Of these, how many found ingest suspended or the host gone.
+    pub unavailable: usize,
+    /// Of these, how many found the key refused.
+    pub key_refused: usize,
+}
+
+impl KoalaRequests {
+    /// Counts one request.
+    pub(super) fn count(&mut self, latency: Duration, result: Result<(), &SendError>) {
+        self.latencies.push(latency);
+        let Err(error) = result else { return };
+        self.failed += 1;
+        match error {
+            SendError::Unavailable { .. } => self.unavailable += 1,
+            SendError::KeyRefused { .. } => self.key_refused += 1,
+            _ => {}
+        }
+    }
 }
 
 /// Why a message can never succeed as it is.

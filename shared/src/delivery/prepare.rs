@@ -15,6 +15,8 @@ use crate::settings::Settings;
 pub struct Batch {
     /// Each with its message's place.
     pub entries: Vec<(usize, Entry)>,
+    /// Each message's trace, at its place.
+    pub traces: Vec<String>,
     /// The messages whose event another one of the batch carries as well: theirs, and the other's place.
     pub copies: Vec<(usize, usize)>,
 }
@@ -25,15 +27,19 @@ impl Batch {
         let mut firsts = HashMap::with_capacity(ready.len());
         let copies: Vec<(usize, usize)> = ready
             .iter()
-            .filter_map(|(index, Prepared { mapping, entry })| {
+            .filter_map(|(index, Prepared { mapping, entry, .. })| {
                 let first = *firsts.entry((mapping.as_ref(), entry.message_id.as_str())).or_insert(*index);
                 (first != *index).then_some((*index, first))
             })
             .collect();
+        let mut traces = vec![String::new(); ready.last().map_or(0, |(index, _)| index + 1)];
+        for (index, prepared) in &ready {
+            prepared.trace_id.as_ref().clone_into(&mut traces[*index]);
+        }
         let mut next_copy = copies.iter().map(|(index, _)| *index).peekable();
         let entries = ready.into_iter().map(|(index, prepared)| (index, prepared.entry));
         let entries = entries.filter(|(index, _)| next_copy.next_if_eq(index).is_none()).collect();
-        Self { entries, copies }
+        Self { entries, traces, copies }
     }
 }
 
@@ -42,6 +48,8 @@ impl Batch {
 pub struct Prepared<'m> {
     /// The mapping's name.
     pub mapping: Cow<'m, str>,
+    /// The trace of the request that brought it.
+    pub trace_id: Cow<'m, str>,
     /// What Koala gets.
     pub entry: Entry,
 }
@@ -90,7 +98,7 @@ fn prepare_or_panic<'m>(
     }
     let delivered = Delivered { received_at: &message.received_at, another: message.another };
     match entry(&event, mapping, delivered, options) {
-        Ok(entry) => Ok(Prepared { mapping: message.mapping, entry }),
+        Ok(entry) => Ok(Prepared { mapping: message.mapping, trace_id: message.trace_id, entry }),
         Err(EntryProblem::AnonymousLeftOut) => Err(Unprepared::LeftOut),
         Err(error) => Err(never(error.to_string(), name)),
     }

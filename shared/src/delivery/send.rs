@@ -1,18 +1,34 @@
 //! Sending one visitor's entries: in as few requests as Koala allows, again while there is time, split to find a bad one.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::group::VisitorEntries;
-use super::{DeadReason, Delivery, retry};
+use super::{DeadReason, Delivery, KoalaRequests, retry};
 use crate::koala::{Collector, Entry, MOST_ENTRIES, SendError, request_body};
 use crate::settings::{ParameterSource, Settings};
 
 /// What is left of the invocation when the last try must have ended: time to tell the queue.
 const TIME_TO_TELL_THE_QUEUE: Duration = Duration::from_secs(2);
+
+/// The most traces that a line of the log names.
+const MOST_TRACES: usize = 10;
+
+/// What all requests of a batch have in common.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'b> {
+    /// The settings that the batch began with.
+    pub settings: &'b Arc<Settings>,
+    /// Each message's trace, at its place in the batch.
+    pub traces: &'b [String],
+    /// When the invocation ends.
+    pub deadline: Instant,
+    /// Where requests are counted.
+    pub requests: &'b Mutex<KoalaRequests>,
+}
 
 /// What became of one entry.
 #[derive(Debug, Clone)]
@@ -32,16 +48,11 @@ pub enum Sent {
 
 impl<S: ParameterSource, C: Collector> Delivery<S, C> {
     /// Sends a visitor's entries, oldest first, and tells what became of the message of each.
-    pub(super) async fn send_visitor(
-        &self,
-        visitor: &VisitorEntries,
-        settings: &Arc<Settings>,
-        deadline: Instant,
-    ) -> Vec<(usize, Sent)> {
+    pub(super) async fn send_visitor(&self, visitor: &VisitorEntries, batch: Context<'_>) -> Vec<(usize, Sent)> {
         let mut told = Vec::with_capacity(visitor.entries.len());
         let mut parts: Vec<&[(usize, Entry)]> = visitor.entries.chunks(MOST_ENTRIES).rev().collect();
         while let Some(part) = parts.pop() {
-            let sent = match self.send_part(visitor, part, settings, deadline).await {
+            let sent = match self.send_part(visitor, part, batch).await {
                 Ok(()) => Sent::Delivered,
                 Err(SendError::Rejected { .. }) if part.len() > 1 => {
                     let (older, newer) = part.split_at(part.len() / 2);
@@ -70,16 +81,16 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
         &self,
         visitor: &VisitorEntries,
         part: &[(usize, Entry)],
-        settings: &Arc<Settings>,
-        deadline: Instant,
+        batch: Context<'_>,
     ) -> Result<(), SendError> {
         if !self.breaker.lets_pass(Instant::now()) {
             return Err(SendError::Unreachable { reason: "Koala did not answer lately; not tried".to_owned() });
         }
         let entries: Vec<&Entry> = part.iter().map(|(_, entry)| entry).collect();
         let body = Bytes::from(request_body(self.action, &visitor.visitor, &entries));
-        let last_moment = deadline.checked_sub(TIME_TO_TELL_THE_QUEUE).unwrap_or(deadline);
-        let mut settings = Arc::clone(settings);
+        let last_moment = batch.deadline.checked_sub(TIME_TO_TELL_THE_QUEUE).unwrap_or(batch.deadline);
+        let traces = traces(part, batch.traces);
+        let mut settings = Arc::clone(batch.settings);
         let mut key_read_anew = false;
         let mut attempt = 0;
         loop {
@@ -91,16 +102,24 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
             }
             attempt += 1;
             let request = self.collector.send(settings.public_api_key(), body.clone());
-            let error = match timeout_at(last_moment, request).await {
-                Ok(Ok(())) => {
-                    self.breaker.answered();
-                    return Ok(());
-                }
-                Ok(Err(error)) => error,
-                Err(_) => SendError::Unreachable { reason: "no answer before the invocation's end".to_owned() },
+            let begun = Instant::now();
+            let sent = timeout_at(last_moment, request).await.unwrap_or_else(|_| {
+                Err(SendError::Unreachable { reason: "no answer before the invocation's end".to_owned() })
+            });
+            let latency = begun.elapsed();
+            batch.requests.lock().unwrap_or_else(PoisonError::into_inner).count(latency, sent.as_ref().copied());
+            let milliseconds = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
+            let Err(error) = sent else {
+                tracing::info!(
+                    function = self.action.name(), entries = part.len(), attempt, milliseconds, trace_ids = %traces,
+                    "Koala took a request"
+                );
+                self.breaker.answered();
+                return Ok(());
             };
             tracing::warn!(
-                function = self.action.name(), entries = part.len(), attempt, %error, "Koala did not take a request"
+                function = self.action.name(), entries = part.len(), attempt, milliseconds, trace_ids = %traces, %error,
+                "Koala did not take a request"
             );
             self.tell_breaker(&error);
             match &error {
@@ -141,4 +160,15 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
             }
         }
     }
+}
+
+/// The traces of a request's entries, each once, for the log.
+fn traces(part: &[(usize, Entry)], traces: &[String]) -> String {
+    let mut named: Vec<&str> = Vec::new();
+    for trace in part.iter().filter_map(|(index, _)| traces.get(*index)) {
+        if !trace.is_empty() && !named.contains(&trace.as_str()) && named.len() < MOST_TRACES {
+            named.push(trace);
+        }
+    }
+    named.join(" ")
 }

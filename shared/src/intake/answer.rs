@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::{Intake, OutboxError, Request};
-use crate::segment::message_id_of;
+use crate::message::Queue;
+use crate::segment::{Action, message_id_of};
 use crate::settings::SettingsUnavailable;
 
 /// What every answer has. Any page may send here, as to Segment: a write key stands in pages for everyone to read, and
@@ -37,8 +38,22 @@ pub struct Answer {
 enum Summary {
     Preflight,
     Metrics,
-    Taken { accepted: usize, skipped: usize, rejected: usize },
+    NothingTaken(AnswerCounts),
+    Taken(AnswerCounts),
     Refused { code: &'static str, reason: String },
+}
+
+/// How many events of a request came to what.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AnswerCounts {
+    /// Taken by at least one mapping.
+    pub accepted: usize,
+    /// Taken by none.
+    pub skipped: usize,
+    /// Never to be delivered.
+    pub rejected: usize,
+    /// The action of each message that was queued.
+    pub queued: Vec<Action>,
 }
 
 /// An event that can never be delivered.
@@ -50,6 +65,18 @@ pub struct RejectedEvent {
     pub message_id: Option<String>,
     /// What is wrong with it.
     pub reason: String,
+}
+
+impl Intake {
+    fn counts(&self) -> AnswerCounts {
+        let action = |queue: Queue| if let Queue::Action(action) = queue { Some(action) } else { None };
+        AnswerCounts {
+            accepted: self.accepted,
+            skipped: self.skipped,
+            rejected: self.rejected.len(),
+            queued: self.messages.iter().filter_map(|message| action(message.queue)).collect(),
+        }
+    }
 }
 
 impl RejectedEvent {
@@ -113,13 +140,14 @@ impl Answer {
         if accepted + skipped == 0 {
             let message =
                 "no event in the body can be taken; each is named below, and kept in the queue of rejected events";
-            return Self::refusal(400, "no_event", message, rejected);
+            let refusal = Self::refusal(400, "no_event", message, rejected);
+            return Self { summary: Summary::NothingTaken(intake.counts()), ..refusal };
         }
         Self {
             status: 200,
             headers: HEADERS,
             body: to_json(&TakenBody { accepted, skipped, rejected }),
-            summary: Summary::Taken { accepted, skipped, rejected: rejected.len() },
+            summary: Summary::Taken(intake.counts()),
         }
     }
 
@@ -219,6 +247,15 @@ impl Answer {
         Self::refusal(503, "too_slow", message, &[])
     }
 
+    /// How many events of the request came to what; all none for a request that was refused as a whole.
+    #[must_use]
+    pub fn counts(&self) -> AnswerCounts {
+        match &self.summary {
+            Summary::Taken(counts) | Summary::NothingTaken(counts) => counts.clone(),
+            Summary::Preflight | Summary::Metrics | Summary::Refused { .. } => AnswerCounts::default(),
+        }
+    }
+
     fn error(status: u16, code: &'static str, message: &str) -> Self {
         Self::refusal(status, code, message, &[])
     }
@@ -237,16 +274,21 @@ impl Answer {
 
     pub(super) fn log(&self, request: &Request<'_>) {
         let status = self.status;
-        let request_id = request.id;
+        let (request_id, trace_id) = (request.id, request.trace_id);
         match &self.summary {
-            Summary::Taken { accepted, skipped, rejected } => {
-                tracing::info!(request_id, status, accepted, skipped, rejected, "request taken");
+            Summary::Taken(AnswerCounts { accepted, skipped, rejected, .. }) => {
+                tracing::info!(request_id, trace_id, status, accepted, skipped, rejected, "request taken");
+            }
+            Summary::NothingTaken(AnswerCounts { rejected, .. }) => {
+                tracing::warn!(request_id, trace_id, status, rejected, code = "no_event", "request refused");
             }
             Summary::Preflight | Summary::Metrics => {}
             Summary::Refused { code, reason } if status >= 500 => {
-                tracing::error!(request_id, status, code, reason, "request put off");
+                tracing::error!(request_id, trace_id, status, code, reason, "request put off");
             }
-            Summary::Refused { code, .. } => tracing::warn!(request_id, status, code, "request refused"),
+            Summary::Refused { code, .. } => {
+                tracing::warn!(request_id, trace_id, status, code, "request refused");
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ mod tracking;
 
 use std::time::Duration;
 
-pub use answer::{Answer, RejectedEvent};
+pub use answer::{Answer, AnswerCounts, RejectedEvent};
 pub use body::MOST_EVENTS;
 pub use outbox::{Outbox, OutboxError};
 pub use request::Request;
@@ -22,7 +22,7 @@ pub use route::Route;
 use self::body::Events;
 use self::tracking::TrackingBody;
 use crate::clock;
-use crate::message::{self, OutgoingMessage};
+use crate::message::{self, Origin, OutgoingMessage};
 use crate::segment::{self, Event, EventError};
 use crate::settings::{ParameterSource, Settings, SettingsCache};
 
@@ -108,7 +108,8 @@ pub fn read(
 ) -> Result<Intake, Answer> {
     let received_at = clock::now();
     let text = body::text(request, options.max_body_bytes)?;
-    let mut sorting = Sorting { settings, options, received_at: &received_at, request, intake: Intake::default() };
+    let origin = Origin { received_at: &received_at, request_id: request.id, trace_id: request.trace_id };
+    let mut sorting = Sorting { settings, options, origin, intake: Intake::default() };
     match route {
         Route::Metrics => {}
         Route::Webhook => {
@@ -147,22 +148,21 @@ pub fn read(
 struct Sorting<'s> {
     settings: &'s Settings,
     options: IntakeOptions,
-    received_at: &'s str,
-    request: &'s Request<'s>,
+    origin: Origin<'s>,
     intake: Intake,
 }
 
 impl Sorting<'_> {
     /// Makes the messages of one event, or of its rejection.
     fn take(&mut self, json: &str, event: Result<Event<'_>, EventError>) -> Result<(), Answer> {
-        let Self { settings, options, received_at, request, intake } = self;
+        let Self { settings, options, origin, intake } = self;
         let event = match event {
             Ok(event) => event,
             // The elements of an array are JSON: this is a body of a single event.
             Err(EventError::NotJson(why)) => return Err(Answer::not_json(&why)),
             Err(error) => {
                 let reason = error.to_string();
-                intake.messages.push(message::rejected(json, &reason, received_at, request.id));
+                intake.messages.push(message::rejected(json, &reason, *origin));
                 let index = intake.accepted + intake.skipped + intake.rejected.len();
                 intake.rejected.push(RejectedEvent::new(index, json, reason));
                 return Ok(());
@@ -174,7 +174,7 @@ impl Sorting<'_> {
         }
         let before = intake.messages.len();
         for (mapping, another) in settings.mappings_that_take(&event) {
-            intake.messages.push(message::accepted(&event, mapping, another, received_at, request.id));
+            intake.messages.push(message::accepted(&event, mapping, another, *origin));
         }
         if intake.messages.len() > before {
             intake.accepted += 1;

@@ -5,6 +5,8 @@
 pub struct Request<'a> {
     /// The id under which the logs name it.
     pub id: &'a str,
+    /// The trace that it belongs to, for the logs of all that its events pass: X-Ray's, or the same as `id`.
+    pub trace_id: &'a str,
     /// `POST`, …
     pub method: &'a str,
     /// Without the query: `/v1/segment`.

@@ -29,6 +29,7 @@ pub struct SettingsCache<S> {
 struct Cached {
     settings: Option<Arc<Settings>>,
     fresh_until: Option<Instant>,
+    read_at: Option<Instant>,
 }
 
 /// There are no settings to serve with: passing, since the source may come back or the tree be mended.
@@ -113,6 +114,7 @@ impl<S: ParameterSource> SettingsCache<S> {
         cached.fresh_until = Some(Instant::now() + if read.is_ok() { self.time_to_live } else { PAUSE_AFTER_FAILURE });
         if let Ok(settings) = &read {
             cached.settings = Some(Arc::clone(settings));
+            cached.read_at = Some(Instant::now());
         }
         read
     }
@@ -125,6 +127,12 @@ impl<S: ParameterSource> SettingsCache<S> {
     fn fresh(&self) -> Option<Arc<Settings>> {
         let cached = self.cached.read().unwrap_or_else(PoisonError::into_inner);
         cached.settings.clone().filter(|_| cached.fresh_until.is_some_and(|until| Instant::now() < until))
+    }
+
+    /// How long ago the settings were read; none when they never were.
+    pub fn age(&self) -> Option<Duration> {
+        let cached = self.cached.read().unwrap_or_else(PoisonError::into_inner);
+        cached.read_at.map(|read_at| read_at.elapsed())
     }
 
     fn failed_lately(&self) -> bool {

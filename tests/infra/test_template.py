@@ -1,0 +1,199 @@
+"""The template beside the code and beside the design: what one says of the other must be so."""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import unittest
+
+import cfn_guard_rs
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+import template
+from aws import runtime
+from template import ROOT
+
+TOOLS = pathlib.Path(sys.executable).parent
+SAM = template.source()
+TEMPLATE = template.transformed()
+FUNCTIONS = {"dispatch": "Dispatch", "identify-visitor": "IdentifyVisitor", "track-event": "TrackEvent"}
+# Lambda sets these; the code reads them as well.
+OF_LAMBDA = {"AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION"}
+
+
+def of_type(kind):
+    return {name: it for name, it in TEMPLATE["Resources"].items() if it["Type"] == kind}
+
+
+def function(name):
+    return TEMPLATE["Resources"][f"{FUNCTIONS[name]}Function"]["Properties"]
+
+
+def variables_in_code():
+    """The environment variables that the core reads: those it requires, and all."""
+    source = "".join(file.read_text() for file in sorted((ROOT / "shared/src").rglob("*.rs")))
+    source = re.sub(r"#\[cfg\(test\)\]\s+mod tests \{.*?\n\}\n", "", source, flags=re.S)
+    required = set(re.findall(r'\brequired\(\s*variables,\s*"([A-Z_]+)"', source))
+    optional = set(re.findall(r'\b(?:number|flag)\(\s*variables,\s*"([A-Z_]+)"', source))
+    return required, required | optional | set(re.findall(r'\bvariables\("([A-Z_]+)"\)', source))
+
+
+def statements(name):
+    """What a function's role allows: action → resources, as the template writes them."""
+    role = TEMPLATE["Resources"][f"{FUNCTIONS[name]}Role"]["Properties"]
+    every = TEMPLATE["Resources"]["EveryFunctionPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert role["ManagedPolicyArns"] == [{"Ref": "EveryFunctionPolicy"}], role
+    allowed = {}
+    for statement in every + [it for policy in role["Policies"] for it in policy["PolicyDocument"]["Statement"]]:
+        if "Fn::If" in statement:
+            statement = statement["Fn::If"][1]
+        actions, resources = statement["Action"], statement["Resource"]
+        for action in actions if isinstance(actions, list) else [actions]:
+            allowed[action] = json.dumps(resources if isinstance(resources, list) else [resources])
+    return allowed
+
+
+class TheTemplate(unittest.TestCase):
+    def test_sets_every_variable_that_the_code_requires_and_none_that_it_does_not_know(self):
+        required, known = variables_in_code()
+        self.assertIn("QUEUE_URL", required)
+        dispatch = {"IDENTIFY_QUEUE_URL", "TRACK_QUEUE_URL", "REJECTED_QUEUE_URL"}
+        delivery = {"QUEUE_URL", "DEAD_LETTER_QUEUE_URL"}
+        self.assertEqual(required - OF_LAMBDA, dispatch | delivery | {"PARAMETER_PREFIX"})
+        for name in FUNCTIONS:
+            variables = function(name)["Environment"]["Variables"].keys()
+            needed = {"PARAMETER_PREFIX"} | (dispatch if name == "dispatch" else delivery)
+            self.assertLessEqual(needed, variables, name)
+            self.assertLessEqual(variables, known, name)
+
+    def test_and_readme_have_every_variable_of_the_code(self):
+        readme = (ROOT / "README.md").read_text()
+        _, known = variables_in_code()
+        for variable in known - OF_LAMBDA - {"AWS_ENDPOINT_URL_SSM", "AWS_ENDPOINT_URL_SQS"}:
+            self.assertIn(f"`{variable}`", readme)
+
+    def test_names_binaries_that_the_workspace_builds(self):
+        for name, logical in FUNCTIONS.items():
+            built = SAM["Resources"][f"{logical}Function"]
+            self.assertEqual(built["Metadata"], {"BuildMethod": "rust-cargolambda", "BuildProperties": {"Binary": name}})
+            manifest = ROOT / "infra" / built["Properties"]["CodeUri"] / "Cargo.toml"
+            self.assertIn(f'name = "{name}"', manifest.read_text())
+            self.assertEqual((function(name)["Handler"], function(name)["Runtime"]), ("bootstrap", "provided.al2023"))
+
+    def test_has_the_timeouts_that_the_code_counts_on(self):
+        for name, seconds in runtime.TIMEOUT_SECONDS.items():
+            self.assertEqual(function(name)["Timeout"], seconds, name)
+        consumer = (ROOT / "shared/src/aws/consumer.rs").read_text()
+        seconds = int(re.search(r"FUNCTION_TIMEOUT: Duration = Duration::from_secs\((\d+)\)", consumer)[1])
+        self.assertEqual(function("track-event")["Timeout"], seconds)
+        answer_within = 1
+        self.assertGreater(function("dispatch")["Timeout"], answer_within)
+
+    def test_gives_a_batch_six_times_the_functions_timeout(self):
+        for name, queue in {"identify-visitor": "IdentifyQueue", "track-event": "TrackQueue"}.items():
+            queue = TEMPLATE["Resources"][queue]["Properties"]
+            self.assertGreaterEqual(queue["VisibilityTimeout"], 6 * function(name)["Timeout"])
+
+    def test_rides_out_an_outage_of_twelve_hours(self):
+        consumer = (ROOT / "shared/src/aws/consumer.rs").read_text()
+        delay = int(re.search(r"FIRST_DELAY_SECONDS: u64 = (\d+)", consumer)[1])
+        for queue in ("IdentifyQueue", "TrackQueue"):
+            properties = TEMPLATE["Resources"][queue]["Properties"]
+            # Each delay is jittered down to half of it, at worst.
+            delays = [min(delay * 2**receipt, 900) / 2 for receipt in range(properties["RedrivePolicy"]["maxReceiveCount"])]
+            self.assertGreaterEqual(sum(delays) * 2 / 3600, 12, "the outage in hours, by the middle of the jitter")
+            self.assertGreater(properties["MessageRetentionPeriod"], 24 * 3600)
+
+    def test_dead_letters_outlive_their_queue_and_take_from_it_alone(self):
+        for queue, dead in {"IdentifyQueue": "IdentifyDeadLetters", "TrackQueue": "TrackDeadLetters"}.items():
+            source = TEMPLATE["Resources"][queue]["Properties"]
+            target = TEMPLATE["Resources"][dead]["Properties"]
+            self.assertEqual(source["RedrivePolicy"]["deadLetterTargetArn"], {"Fn::GetAtt": [dead, "Arn"]})
+            self.assertLess(source["MessageRetentionPeriod"], target["MessageRetentionPeriod"])
+            arn = target["RedriveAllowPolicy"]["sourceQueueArns"][0]["Fn::Sub"]
+            self.assertTrue(arn.endswith(source["QueueName"]["Fn::Sub"]), arn)
+
+    def test_hands_each_queue_to_its_function_and_lets_part_of_a_batch_fail(self):
+        handed = {}
+        for mapping in of_type("AWS::Lambda::EventSourceMapping").values():
+            properties = mapping["Properties"]
+            handed[properties["FunctionName"]["Ref"]] = properties["EventSourceArn"]["Fn::GetAtt"][0]
+            self.assertEqual(properties["FunctionResponseTypes"], ["ReportBatchItemFailures"])
+            self.assertEqual((properties["BatchSize"], properties["MaximumBatchingWindowInSeconds"]), (100, 1))
+            self.assertEqual(properties["ScalingConfig"], {"MaximumConcurrency": {"Ref": "MaximumConcurrency"}})
+        self.assertEqual(handed, {"IdentifyVisitorFunction": "IdentifyQueue", "TrackEventFunction": "TrackQueue"})
+        for name, (queue, dead) in {
+            "identify-visitor": ("IdentifyQueue", "IdentifyDeadLetters"),
+            "track-event": ("TrackQueue", "TrackDeadLetters"),
+        }.items():
+            variables = function(name)["Environment"]["Variables"]
+            self.assertEqual((variables["QUEUE_URL"], variables["DEAD_LETTER_QUEUE_URL"]), ({"Ref": queue}, {"Ref": dead}))
+
+    def test_allows_each_function_what_it_does_and_no_more(self):
+        every = {"ssm:GetParametersByPath", "kms:Decrypt", "xray:PutTraceSegments", "xray:PutTelemetryRecords",
+                 "logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"}
+        poll = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"}
+        for name, logical in FUNCTIONS.items():
+            allowed = statements(name)
+            self.assertEqual(allowed.keys(), every if name == "dispatch" else every | poll, name)
+            self.assertIn(f"{logical}Logs", allowed["logs:PutLogEvents"])
+            self.assertIn("parameter/koala-destination/${Stage}/*", allowed["ssm:GetParametersByPath"])
+            own = {"dispatch": ["IdentifyQueue", "TrackQueue", "RejectedQueue"], "identify-visitor": ["IdentifyDeadLetters"],
+                   "track-event": ["TrackDeadLetters"]}[name]
+            sends_to = [it["Fn::GetAtt"][0] for it in json.loads(allowed["sqs:SendMessage"])]
+            self.assertEqual(sends_to, own)
+
+    def test_leads_every_method_below_v1_to_dispatch(self):
+        api = next(iter(of_type("AWS::ApiGatewayV2::Api").values()))["Properties"]["Body"]
+        self.assertEqual(list(api["paths"]), ["/v1/{proxy+}"])
+        self.assertEqual(list(api["paths"]["/v1/{proxy+}"]), ["x-amazon-apigateway-any-method"])
+        self.assertIn("DispatchFunction", json.dumps(api["paths"]))
+
+    def test_alarms_on_metrics_that_the_code_writes(self):
+        written = set(re.findall(r'Metric::\w+\("(\w+)"', (ROOT / "shared/src/metrics.rs").read_text()))
+        namespaces = {}
+        for name, alarm in of_type("AWS::CloudWatch::Alarm").items():
+            for metric in alarm["Properties"].get("Metrics", []):
+                metric = metric.get("MetricStat", {}).get("Metric")
+                if metric and metric["Namespace"] == {"Fn::Sub": "KoalaDestination/${Stage}"}:
+                    self.assertIn(metric["MetricName"], written, name)
+                    self.assertIn(metric["Dimensions"][0]["Value"], FUNCTIONS, name)
+                    namespaces[name] = True
+        self.assertEqual(set(namespaces), {"KoalaUnavailableAlarm", "KeyRefusedAlarm"})
+        for name in FUNCTIONS:
+            namespace = function(name)["Environment"]["Variables"]["METRIC_NAMESPACE"]
+            self.assertEqual(namespace, {"Fn::Sub": "KoalaDestination/${Stage}"})
+
+    def test_has_a_dashboard_of_metrics_that_there_are(self):
+        body = next(iter(of_type("AWS::CloudWatch::Dashboard").values()))["Properties"]["DashboardBody"]["Fn::Sub"]
+        widgets = json.loads(re.sub(r"\$\{[^}]*\}", "x", body))["widgets"]
+        written = set(re.findall(r'Metric::\w+\("(\w+)"', (ROOT / "shared/src/metrics.rs").read_text()))
+        shown = set(re.findall(r'\["(?:KoalaDestination/x|\.)", "(\w+)", "(?:Function|\.)"', json.dumps(widgets)))
+        self.assertLessEqual(shown - {"Skipped", "Throttles", "4xx", "5xx"}, written | {"Errors"})
+        self.assertGreaterEqual(len(widgets), 9)
+
+    def test_says_of_every_alarm_what_to_do(self):
+        operations = (ROOT / "docs/operations.md").read_text()
+        for alarm in of_type("AWS::CloudWatch::Alarm").values():
+            name = alarm["Properties"]["AlarmName"]["Fn::Sub"].removeprefix("koala-destination-${Stage}-")
+            self.assertIn(f"### `{name}`", operations)
+
+    def test_holds_to_the_policy_rules(self):
+        report = cfn_guard_rs.run_checks(json.loads(template.TRANSFORMED.read_text()), (ROOT / "infra/rules.guard").read_text())
+        self.assertEqual([rule.name for rule in report.not_compliant], [], report.not_compliant)
+        self.assertEqual(str(report.status).upper().rsplit(".", 1)[-1], "PASS")
+        self.assertEqual(len(report.compliant), (ROOT / "infra/rules.guard").read_text().count("\nrule "))
+
+    def test_passes_cfn_lint_before_and_after_the_transform(self):
+        # After it: the transform makes two dependencies that CloudFormation needs no word for.
+        for file, ignored in ((template.SOURCE, []), (template.TRANSFORMED, ["--ignore-checks", "W3005"])):
+            command = [TOOLS / "cfn-lint", "--regions", "eu-west-1", *ignored, "--", file]
+            linted = subprocess.run(command, capture_output=True, text=True)
+            self.assertEqual((linted.returncode, linted.stdout), (0, ""), linted.stdout + linted.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
