@@ -2,11 +2,12 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`up`], [`demo`], [`send`], [`preview`], [`check`], [`redrive`], [`bench`] | the commands |
+//! | [`up`], [`demo`], [`send`], [`preview`], [`check`], [`redrive`], [`bench`], [`cost`] | the commands |
 //! | [`set`] | the parts of `koala up`, started and ended together |
 //! | [`gateway`] | HTTP: the intake routes, the collector's, the API |
 //! | [`consumer`] | takes batches from the queues and delivers them, as Lambda's event source mapping would |
 //! | [`collector`] | Koala's collection API, its rules held strictly |
+//! | [`server`] | the HTTP server under the gateway |
 //! | [`store`] | the queues and what the collector has, in one SQLite file |
 //! | [`fixtures`] | events from files |
 
@@ -14,6 +15,7 @@ mod bench;
 mod check;
 mod collector;
 mod consumer;
+mod cost;
 mod demo;
 mod fixtures;
 mod gateway;
@@ -54,6 +56,8 @@ enum Subcommands {
     Redrive(redrive::Options),
     /// Send many events through a set of its own to a slow collector that fails now and then, and print the figures.
     Bench(bench::Options),
+    /// Show what a month costs on AWS, by arithmetic and by a run of the pipeline that counts.
+    Cost(cost::Options),
     /// Start a set, send the fixtures, show the visitors that arrive, and end.
     Demo(demo::Options),
 }
@@ -70,6 +74,7 @@ async fn main() -> ExitCode {
         Subcommands::Check(options) => check::run(options).await,
         Subcommands::Redrive(options) => redrive::run(options).await,
         Subcommands::Bench(options) => bench::run(options).await,
+        Subcommands::Cost(options) => cost::run(options).await,
         Subcommands::Demo(options) => demo::run(options).await,
     };
     ended.unwrap_or_else(|error| {

@@ -5,8 +5,6 @@ use std::panic;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
-use crate::settings::SettingsUnavailable;
-
 /// What is logged where `RUST_LOG` says nothing: our own events from `info` on, others' from `warn` on. The HTTP and AWS
 /// crates log whole requests at `debug`, so that level is never a default.
 const DEFAULT_FILTER: &str = "warn,koala_destination=info,koala=info";
@@ -34,11 +32,6 @@ pub fn init_plain(coloured: bool, quiet: bool) {
         .with_writer(std::io::stderr)
         .init();
     log_panics();
-}
-
-/// Says that a function begins without settings: it serves all the same, and tries again with the first event.
-pub fn no_settings_at_init(error: &SettingsUnavailable) {
-    tracing::error!(%error, "no settings at init; the first event tries again");
 }
 
 fn filter(default: &str) -> EnvFilter {

@@ -138,3 +138,17 @@ async fn koala_bench_loses_and_doubles_nothing() {
     assert_eq!((&measured["lost"], &measured["doubled"]), (&json!(0), &json!(0)));
     assert!(measured["requests_per_event"].as_f64().unwrap() <= 0.15, "{measured}");
 }
+
+#[test]
+fn the_arithmetic_of_a_month_s_cost_holds_against_a_run_that_counts() {
+    for options in [&["cost", "--json"][..], &["cost", "--json", "--events-per-request", "1"]] {
+        let output = Command::new(env!("CARGO_BIN_EXE_koala")).args(options).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let cost: Value = serde_json::from_slice(&output.stdout).unwrap();
+        for (name, arithmetic) in cost["arithmetic"].as_object().unwrap() {
+            let ratio = cost["counted"][name].as_f64().unwrap() / arithmetic.as_f64().unwrap();
+            assert!((0.9..1.1).contains(&ratio), "{name}: {ratio} with {options:?}");
+        }
+        assert_eq!(cost["bills"].as_array().map(Vec::len), Some(3));
+    }
+}

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import unittest
 
-import cfn_guard_rs
+from cfn_guard_rs.cfn_guard_rs import run_checks_rs
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
@@ -182,10 +182,15 @@ class TheTemplate(unittest.TestCase):
             self.assertIn(f"### `{name}`", operations)
 
     def test_holds_to_the_policy_rules(self):
-        report = cfn_guard_rs.run_checks(json.loads(template.TRANSFORMED.read_text()), (ROOT / "infra/rules.guard").read_text())
-        self.assertEqual([rule.name for rule in report.not_compliant], [], report.not_compliant)
-        self.assertEqual(str(report.status).upper().rsplit(".", 1)[-1], "PASS")
-        self.assertEqual(len(report.compliant), (ROOT / "infra/rules.guard").read_text().count("\nrule "))
+        rules = (ROOT / "infra/rules.guard").read_text()
+        report = json.loads(run_checks_rs(template.TRANSFORMED.read_text(), rules, False))
+        self.assertEqual((report["status"], report["not_compliant"]), ("PASS", []))
+        self.assertEqual(len(report["compliant"]), rules.count("\nrule "))
+        # And a queue that is not encrypted would be seen.
+        broken = json.loads(template.TRANSFORMED.read_text())
+        broken["Resources"]["TrackQueue"]["Properties"]["SqsManagedSseEnabled"] = False
+        report = json.loads(run_checks_rs(json.dumps(broken), rules, False))
+        self.assertEqual([it["Rule"]["name"] for it in report["not_compliant"]], ["queues_are_encrypted"])
 
     def test_passes_cfn_lint_before_and_after_the_transform(self):
         # After it: the transform makes two dependencies that CloudFormation needs no word for.

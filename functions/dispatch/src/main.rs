@@ -25,13 +25,11 @@ async fn main() -> Result<(), Error> {
     let metrics = &Metrics::new("dispatch", &variables);
     let outbox = &SqsOutbox::new(aws.sqs(), &variables)?;
 
-    // Read at init, where it costs no request its time; a failure is not fatal, requests get a 503 and try again.
-    if let Err(error) = settings.current().await {
-        telemetry::no_settings_at_init(&error);
-    }
-    run(service_fn(async |event: LambdaEvent<_>| {
+    // Read while Lambda is asked for the first request; a failure is not fatal, requests get a 503 and try again.
+    let load = settings.load_at_init();
+    let serve = run(service_fn(async |event: LambdaEvent<_>| {
         let (request, context) = event.into_parts();
         Ok::<_, Error>(answer(&request, &context.request_id, settings, outbox, options, metrics).await)
-    }))
-    .await
+    }));
+    tokio::join!(serve, load).0
 }

@@ -16,7 +16,6 @@ use crate::koala::{Collector, KoalaClient, KoalaUrl};
 use crate::metrics::Metrics;
 use crate::segment::Action;
 use crate::settings::{ParameterSource, SettingsCache};
-use crate::telemetry;
 
 /// The first delay of a message that failed; it doubles with each failure.
 const FIRST_DELAY_SECONDS: u64 = 30;
@@ -40,13 +39,11 @@ pub async fn serve(action: Action) -> Result<(), Error> {
     let queue = SqsSource::new(aws.sqs(), &variables)?;
     let delivery = Delivery::new(action, Arc::clone(&settings), KoalaClient::new(url)?, options);
 
-    // Read at init, where it costs no batch its time; a failure is not fatal, the first batch tries again.
-    if let Err(error) = settings.current().await {
-        telemetry::no_settings_at_init(&error);
-    }
     let metrics = Metrics::new(action.name(), &variables);
-    let consumer = Consumer { delivery, queue, settings, metrics };
-    run(service_fn(|event: LambdaEvent<SqsEvent>| consumer.handle(event))).await
+    let consumer = Consumer { delivery, queue, settings: Arc::clone(&settings), metrics };
+    // The settings are read while Lambda is asked for the first batch; a failure is not fatal, the batch tries again.
+    let serve = run(service_fn(|event: LambdaEvent<SqsEvent>| consumer.handle(event)));
+    tokio::join!(serve, settings.load_at_init()).0
 }
 
 /// The function of an action, warm.

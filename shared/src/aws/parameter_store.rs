@@ -3,19 +3,20 @@
 use aws_sdk_ssm::Client;
 use aws_sdk_ssm::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
+use super::sdk::Lazy;
 use crate::settings::{Parameter, ParameterSource, SourceError};
 
 /// The parameters below a path such as `/koala-destination/prod`.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct ParameterStore {
-    client: Client,
+    client: Lazy<Client>,
     prefix: String,
 }
 
 impl ParameterStore {
     /// The tree below `prefix`.
     #[must_use]
-    pub fn new(client: Client, prefix: &str) -> Self {
+    pub fn new(client: Lazy<Client>, prefix: &str) -> Self {
         Self { client, prefix: prefix.trim_end_matches('/').to_owned() }
     }
 }
@@ -26,6 +27,7 @@ impl ParameterSource for ParameterStore {
         // GetParametersByPath gives at most ten a page.
         let mut pages = self
             .client
+            .get()
             .get_parameters_by_path()
             .path(&self.prefix)
             .recursive(true)

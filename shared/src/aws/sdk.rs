@@ -9,9 +9,14 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::{Builder, tls};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::environment::{EnvironmentError, Variables, required};
+use crate::http_client::ROOTS_FILE;
+
+/// What signs the certificates of AWS's endpoints.
+const AMAZON_ROOTS: &[u8] = include_bytes!("roots/amazon.pem");
 
 /// A connection within a region takes milliseconds; a longer wait is a fault that a retry may avoid.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -21,6 +26,9 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 const ATTEMPTS: u32 = 3;
 
 /// Where AWS is and who we are there.
+///
+/// Clients are made when they are first used: a function that has nothing to bury never makes one of SQS, and none is made
+/// before Lambda is asked for the first event.
 #[derive(Debug, Clone)]
 pub struct AwsEnvironment {
     region: String,
@@ -28,15 +36,33 @@ pub struct AwsEnvironment {
     endpoint: Option<String>,
     ssm_endpoint: Option<String>,
     sqs_endpoint: Option<String>,
-    http: SharedHttpClient,
+    tls: tls::TlsContext,
+    /// One connection pool for all clients.
+    http: Arc<OnceLock<SharedHttpClient>>,
+}
+
+/// A client of one of AWS's services, made when it is first used.
+#[derive(Debug)]
+pub struct Lazy<C> {
+    environment: AwsEnvironment,
+    client: OnceLock<C>,
+    make: fn(&AwsEnvironment) -> C,
+}
+
+impl<C> Lazy<C> {
+    /// The client.
+    pub fn get(&self) -> &C {
+        self.client.get_or_init(|| (self.make)(&self.environment))
+    }
 }
 
 impl AwsEnvironment {
     /// Reads `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`, which Lambda sets, and
-    /// `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_SSM`, `AWS_ENDPOINT_URL_SQS`, which lead to another server than AWS.
+    /// `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_SSM`, `AWS_ENDPOINT_URL_SQS`, which lead to another server than AWS, and
+    /// `AWS_CA_BUNDLE` or `SSL_CERT_FILE`, which name a PEM file with other roots than Amazon's.
     ///
     /// # Errors
-    /// When one that Lambda sets is missing.
+    /// When one that Lambda sets is missing, or the roots cannot be read.
     pub fn read(variables: &impl Variables) -> Result<Self, EnvironmentError> {
         let region = variables("AWS_REGION").or_else(|| variables("AWS_DEFAULT_REGION"));
         let region = region.map_or_else(|| required(variables, "AWS_REGION"), Ok)?;
@@ -51,36 +77,68 @@ impl AwsEnvironment {
             endpoint: variables("AWS_ENDPOINT_URL"),
             ssm_endpoint: variables("AWS_ENDPOINT_URL_SSM"),
             sqs_endpoint: variables("AWS_ENDPOINT_URL_SQS"),
-            // The same rustls and ring as Koala's client: one TLS stack in the binary.
-            http: Builder::new().tls_provider(tls::Provider::Rustls(CryptoMode::Ring)).build_https(),
+            tls: tls_context(variables)?,
+            http: Arc::default(),
         })
     }
 
     /// A client of Parameter Store.
     #[must_use]
-    pub fn ssm(&self) -> aws_sdk_ssm::Client {
-        let mut config = aws_sdk_ssm::Config::builder()
-            .region(Region::new(self.region.clone()))
-            .credentials_provider(self.credentials.clone())
-            .http_client(self.http.clone())
-            .timeout_config(timeouts())
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
-        config.set_endpoint_url(self.ssm_endpoint.clone().or_else(|| self.endpoint.clone()));
-        aws_sdk_ssm::Client::from_conf(config.build())
+    pub fn ssm(&self) -> Lazy<aws_sdk_ssm::Client> {
+        self.lazy(|aws| {
+            let mut config = aws_sdk_ssm::Config::builder()
+                .region(Region::new(aws.region.clone()))
+                .credentials_provider(aws.credentials.clone())
+                .http_client(aws.http())
+                .timeout_config(timeouts())
+                .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
+            config.set_endpoint_url(aws.ssm_endpoint.clone().or_else(|| aws.endpoint.clone()));
+            aws_sdk_ssm::Client::from_conf(config.build())
+        })
     }
 
     /// A client of SQS.
     #[must_use]
-    pub fn sqs(&self) -> aws_sdk_sqs::Client {
-        let mut config = aws_sdk_sqs::Config::builder()
-            .region(Region::new(self.region.clone()))
-            .credentials_provider(self.credentials.clone())
-            .http_client(self.http.clone())
-            .timeout_config(timeouts())
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
-        config.set_endpoint_url(self.sqs_endpoint.clone().or_else(|| self.endpoint.clone()));
-        aws_sdk_sqs::Client::from_conf(config.build())
+    pub fn sqs(&self) -> Lazy<aws_sdk_sqs::Client> {
+        self.lazy(|aws| {
+            let mut config = aws_sdk_sqs::Config::builder()
+                .region(Region::new(aws.region.clone()))
+                .credentials_provider(aws.credentials.clone())
+                .http_client(aws.http())
+                .timeout_config(timeouts())
+                .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
+            config.set_endpoint_url(aws.sqs_endpoint.clone().or_else(|| aws.endpoint.clone()));
+            aws_sdk_sqs::Client::from_conf(config.build())
+        })
     }
+
+    fn lazy<C>(&self, make: fn(&Self) -> C) -> Lazy<C> {
+        Lazy { environment: self.clone(), client: OnceLock::new(), make }
+    }
+
+    /// The same rustls and ring as Koala's client: one TLS stack in the binary.
+    fn http(&self) -> SharedHttpClient {
+        let make = || {
+            let provider = tls::Provider::Rustls(CryptoMode::Ring);
+            Builder::new().tls_provider(provider).tls_context(self.tls.clone()).build_https()
+        };
+        self.http.get_or_init(make).clone()
+    }
+}
+
+/// The roots are Amazon's own, linked in: reading those of the platform from about 150 files takes 2 ms of a cold start.
+fn tls_context(variables: &impl Variables) -> Result<tls::TlsContext, EnvironmentError> {
+    let other_roots = ["AWS_CA_BUNDLE", ROOTS_FILE].into_iter().find_map(|name| Some((name, variables(name)?)));
+    let roots = match other_roots {
+        Some((name, file)) => std::fs::read(&file).map_err(|error| EnvironmentError {
+            name,
+            problem: format!("names {file}, which cannot be read: {error}"),
+        })?,
+        None => AMAZON_ROOTS.to_vec(),
+    };
+    let trust = tls::TrustStore::empty().with_pem_certificate(roots);
+    let tls = tls::TlsContext::builder().with_trust_store(trust).build();
+    tls.map_err(|error| EnvironmentError { name: ROOTS_FILE, problem: format!("gives no roots: {error}") })
 }
 
 fn timeouts() -> TimeoutConfig {

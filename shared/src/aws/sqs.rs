@@ -10,6 +10,7 @@ use aws_sdk_sqs::types::{
 use futures_util::future::join_all;
 
 use super::parameter_store::reason;
+use super::sdk::Lazy;
 use crate::delivery::{DeadLetter, Postponed, SourceQueue};
 use crate::environment::{EnvironmentError, Variables, required};
 use crate::intake::{Outbox, OutboxError};
@@ -25,9 +26,9 @@ const MOST_BYTES_IN_A_BATCH: usize = 1024 * 1024 - 64 * 1024;
 const LONGEST_ATTRIBUTE: usize = 1024;
 
 /// The queues that dispatch writes to.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct SqsOutbox {
-    client: Client,
+    client: Lazy<Client>,
     queue_urls: HashMap<Queue, String>,
 }
 
@@ -36,7 +37,7 @@ impl SqsOutbox {
     ///
     /// # Errors
     /// When one is not set.
-    pub fn new(client: Client, variables: &impl Variables) -> Result<Self, EnvironmentError> {
+    pub fn new(client: Lazy<Client>, variables: &impl Variables) -> Result<Self, EnvironmentError> {
         let queue_urls = HashMap::from([
             (Queue::Action(Action::IdentifyVisitor), required(variables, "IDENTIFY_QUEUE_URL")?),
             (Queue::Action(Action::TrackEvent), required(variables, "TRACK_QUEUE_URL")?),
@@ -52,7 +53,7 @@ impl SqsOutbox {
         for _ in 0..2 {
             let entries = left.iter().map(|(id, body)| entry(*id, body));
             let entries = entries.filter_map(|entry| entry.build().ok()).collect();
-            match self.client.send_message_batch().queue_url(url).set_entries(Some(entries)).send().await {
+            match self.client.get().send_message_batch().queue_url(url).set_entries(Some(entries)).send().await {
                 Ok(answer) => {
                     why = answer.failed.first().map(failure).unwrap_or_default();
                     let failed = failed_ids(&answer.failed);
@@ -104,9 +105,9 @@ fn batches<'b>(bodies: impl Iterator<Item = &'b str>) -> Vec<Vec<&'b str>> {
 }
 
 /// A consumer's side of its queue.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct SqsSource {
-    client: Client,
+    client: Lazy<Client>,
     queue_url: String,
     dead_letter_queue_url: String,
 }
@@ -116,7 +117,7 @@ impl SqsSource {
     ///
     /// # Errors
     /// When one is not set.
-    pub fn new(client: Client, variables: &impl Variables) -> Result<Self, EnvironmentError> {
+    pub fn new(client: Lazy<Client>, variables: &impl Variables) -> Result<Self, EnvironmentError> {
         Ok(Self {
             client,
             queue_url: required(variables, "QUEUE_URL")?,
@@ -132,7 +133,7 @@ impl SourceQueue for SqsSource {
             let entries = batch.iter().enumerate().filter_map(|(id, letter)| {
                 entry(id, letter.message.body).set_message_attributes(Some(attributes(letter))).build().ok()
             });
-            let request = self.client.send_message_batch().queue_url(&self.dead_letter_queue_url);
+            let request = self.client.get().send_message_batch().queue_url(&self.dead_letter_queue_url);
             match request.set_entries(Some(entries.collect())).send().await {
                 Ok(answer) => {
                     let failed = failed_ids(&answer.failed);
@@ -161,7 +162,7 @@ impl SourceQueue for SqsSource {
                     .build()
                     .ok()
             });
-            let request = self.client.change_message_visibility_batch().queue_url(&self.queue_url);
+            let request = self.client.get().change_message_visibility_batch().queue_url(&self.queue_url);
             match request.set_entries(Some(entries.collect())).send().await {
                 Ok(answer) => {
                     if let Some(first) = answer.failed.first() {

@@ -15,6 +15,9 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// for it, least of all Segment.
 const LONGEST_REFRESH: Duration = Duration::from_millis(500);
 
+/// How often the runtime turns until the request for the first event is on its way: connect, hand over, write.
+const STEPS_OF_ASKING: usize = 8;
+
 /// The settings, cached for a time to live.
 #[derive(Debug)]
 pub struct SettingsCache<S> {
@@ -72,6 +75,18 @@ impl<S: ParameterSource> SettingsCache<S> {
             return Err(SettingsUnavailable::Lately);
         }
         self.read().await
+    }
+
+    /// Reads the settings when the process begins, beside what serves events. A failure is logged and no more: the first
+    /// event tries again.
+    pub async fn load_at_init(&self) {
+        // Lambda is asked for the first event before: an init has ended when it is. These are the steps of the connection.
+        for _ in 0..STEPS_OF_ASKING {
+            tokio::task::yield_now().await;
+        }
+        if let Err(error) = self.current().await {
+            tracing::error!(%error, "no settings at init; the first event tries again");
+        }
     }
 
     /// The settings read anew, when `stale` did not serve: Koala refused its key, or it lacks a mapping. Many who ask at
