@@ -10,6 +10,8 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use crate::accounts::{self, Account};
+
 /// A request that holds the rules.
 #[derive(Debug)]
 pub struct Batch {
@@ -94,6 +96,9 @@ pub enum Refusal {
     /// Too many entries in one array.
     #[error("{0} has {1} entries, and {MOST_ENTRIES} is the most")]
     TooMany(&'static str, usize),
+    /// An account without a domain.
+    #[error("accounts[{0}]: domain, the company's, is required, and must be a domain")]
+    NoDomain(usize),
     /// One entry's fault.
     #[error("{0}[{1}]: {2}")]
     Entry(&'static str, usize, &'static str),
@@ -159,6 +164,38 @@ pub fn read(body: &[u8]) -> Result<Batch, Refusal> {
         }
     }
     Ok(Batch { profile_id, email, traits: written.traits, entries })
+}
+
+#[derive(Deserialize)]
+struct WrittenAccount {
+    domain: Option<Value>,
+    name: Option<String>,
+    #[serde(default)]
+    traits: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WrittenAccounts {
+    Several { accounts: Vec<WrittenAccount> },
+    One(WrittenAccount),
+}
+
+/// Reads a request of `accounts/batch`: one account, or `{"accounts":[…]}`, each with its `domain`.
+pub fn read_accounts(body: &[u8]) -> Result<Vec<(Account, Map<String, Value>)>, Refusal> {
+    let written = match serde_json::from_slice(body).map_err(|error| Refusal::Form(error.to_string()))? {
+        WrittenAccounts::Several { accounts } => accounts,
+        WrittenAccounts::One(account) => vec![account],
+    };
+    if written.len() > MOST_ENTRIES {
+        return Err(Refusal::TooMany("accounts", written.len()));
+    }
+    let account = |(at, WrittenAccount { domain, name, traits }): (usize, WrittenAccount)| {
+        let domain = domain.as_ref().and_then(accounts::domain_of).ok_or(Refusal::NoDomain(at))?;
+        let name = name.or_else(|| traits.get("name")?.as_str().map(str::to_owned));
+        Ok((Account { domain: Some(domain), name }, traits))
+    };
+    written.into_iter().enumerate().map(account).collect()
 }
 
 fn entry(kind: EntryKind, raw: &RawValue) -> Result<ReceivedEntry, &'static str> {

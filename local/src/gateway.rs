@@ -23,6 +23,7 @@ use uuid::Uuid;
 
 use crate::collector::{self, Refusal};
 use crate::store::StoreError;
+use crate::store::companies::{Companies, Company};
 use crate::store::queues::Queues;
 use crate::store::visitors::{TimelineEntry, Visitor, Visitors};
 
@@ -42,6 +43,8 @@ pub struct Gateway {
     pub queues: Queues,
     /// What the collector has.
     pub visitors: Visitors,
+    /// What the collector knows of their companies.
+    pub companies: Companies,
     /// What intake is told.
     pub options: IntakeOptions,
 }
@@ -51,9 +54,12 @@ pub fn router(gateway: Gateway) -> Router {
     Router::new()
         .route("/", get(index))
         .route("/web/projects/{key}/batch", post(collect))
+        .route("/web/projects/{key}/accounts/batch", post(collect_accounts))
         .route("/web/projects/{key}/auth", get(check_key))
         .route("/api/visitors", get(list_visitors))
         .route("/api/visitors/{id}", get(show_visitor))
+        .route("/api/companies", get(list_companies))
+        .route("/api/companies/{key}", get(show_company))
         .route("/api/queues", get(count_queues))
         .route("/api/dead-letters", get(list_dead_letters))
         .route("/api/redrive", post(redrive))
@@ -66,6 +72,8 @@ async fn index() -> &'static str {
      POST /v1/segment          events from Segment's webhook\n\
      GET  /api/visitors        the visitors that the collector has\n\
      GET  /api/visitors/{id}   one of them with the timeline\n\
+     GET  /api/companies       their companies
+     GET  /api/companies/{key} one of them with its visitors
      GET  /api/queues          how many messages wait, are in flight, dead, rejected\n\
      GET  /api/dead-letters    what can never be delivered as it is, with the reason\n\
      POST /api/redrive         dead letters back into their queues: {\"queue\":\"track-event\"}, or {} for all\n"
@@ -133,6 +141,21 @@ async fn collect(
     is_our_key(&gateway, &key).await?;
     let body = to_bytes(body, LARGEST_BATCH_BYTES).await.map_err(|error| Refusal::Form(error.to_string()))?;
     gateway.visitors.keep(collector::read(&body)?).await?;
+    Ok(axum::Json(json!({"ok": true})).into_response())
+}
+
+async fn collect_accounts(
+    State(gateway): State<Gateway>,
+    Path(key): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, CollectorError> {
+    if headers.get(USER_AGENT).is_none_or(reqwest::header::HeaderValue::is_empty) {
+        return Err(Refusal::NoUserAgent.into());
+    }
+    is_our_key(&gateway, &key).await?;
+    let body = to_bytes(body, LARGEST_BATCH_BYTES).await.map_err(|error| Refusal::Form(error.to_string()))?;
+    gateway.companies.keep(collector::read_accounts(&body)?).await?;
     Ok(axum::Json(json!({"ok": true})).into_response())
 }
 
@@ -205,6 +228,13 @@ struct VisitorPage {
     timeline: Vec<TimelineEntry>,
 }
 
+#[derive(Serialize)]
+struct CompanyPage {
+    #[serde(flatten)]
+    company: Company,
+    people: Vec<Visitor>,
+}
+
 async fn list_visitors(State(gateway): State<Gateway>, Query(page): Query<Page>) -> Result<Response, ApiError> {
     let (visitors, total) = gateway.visitors.list(page.offset, page.limit.min(LONGEST_PAGE)).await?;
     Ok(axum::Json(VisitorList { total, visitors }).into_response())
@@ -218,6 +248,22 @@ async fn show_visitor(
     match gateway.visitors.timeline(id, page.limit.min(LONGEST_PAGE)).await? {
         Some((visitor, timeline)) => Ok(axum::Json(VisitorPage { visitor, timeline }).into_response()),
         None => Err(ApiError::NoSuchVisitor(id)),
+    }
+}
+
+async fn list_companies(State(gateway): State<Gateway>, Query(page): Query<Page>) -> Result<Response, ApiError> {
+    let (companies, total) = gateway.companies.list(page.offset, page.limit.min(LONGEST_PAGE)).await?;
+    Ok(axum::Json(json!({"total": total, "companies": companies})).into_response())
+}
+
+async fn show_company(
+    State(gateway): State<Gateway>,
+    Path(key): Path<String>,
+    Query(page): Query<Page>,
+) -> Result<Response, ApiError> {
+    match gateway.companies.show(key.to_lowercase(), page.limit.min(LONGEST_PAGE)).await? {
+        Some((company, people)) => Ok(axum::Json(CompanyPage { company, people }).into_response()),
+        None => Err(ApiError::NoSuchCompany(key)),
     }
 }
 
@@ -248,6 +294,7 @@ async fn redrive(
 /// What the API answers when it cannot: `{"error":{"code","message"}}`, as intake does.
 enum ApiError {
     NoSuchVisitor(i64),
+    NoSuchCompany(String),
     BadRequest(String),
     Store(StoreError),
 }
@@ -262,6 +309,7 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, code, message) = match self {
             Self::NoSuchVisitor(id) => (StatusCode::NOT_FOUND, "not_found", format!("no visitor has the id {id}")),
+            Self::NoSuchCompany(key) => (StatusCode::NOT_FOUND, "not_found", format!("no company has the key {key}")),
             Self::BadRequest(reason) => (StatusCode::BAD_REQUEST, "bad_request", reason),
             Self::Store(error) => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", error.to_string()),
         };

@@ -8,9 +8,11 @@
 //! | [`consumer`] | takes batches from the queues and delivers them, as Lambda's event source mapping would |
 //! | [`collector`] | Koala's collection API, its rules held strictly |
 //! | [`server`] | the HTTP server under the gateway |
+//! | [`accounts`] | which company a visitor is of |
 //! | [`store`] | the queues and what the collector has, in one SQLite file |
 //! | [`fixtures`] | events from files |
 
+mod accounts;
 mod bench;
 mod check;
 mod collector;

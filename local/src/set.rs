@@ -20,6 +20,7 @@ use crate::consumer;
 use crate::gateway::{self, Gateway};
 use crate::server::Server;
 use crate::store::Store;
+use crate::store::companies::Companies;
 use crate::store::queues::Queues;
 use crate::store::visitors::Visitors;
 
@@ -77,7 +78,8 @@ impl LocalSet {
         settings.current().await?;
         let store = Store::open(data)?;
         let queues = Queues::new(store.clone());
-        let visitors = Visitors::new(store);
+        let visitors = Visitors::new(store.clone());
+        let companies = Companies::new(store);
 
         let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         let address = listener.local_addr()?;
@@ -89,6 +91,7 @@ impl LocalSet {
             settings: Arc::clone(&settings),
             queues: queues.clone(),
             visitors: visitors.clone(),
+            companies,
             options: intake_options,
         });
         let gateway = Server::start(listener.into_std()?, router)?;

@@ -52,7 +52,8 @@ impl Home {
         fs::write(file, value).unwrap();
     }
 
-    fn data(&self) -> PathBuf {
+    /// The file that keeps queues and visitors.
+    pub fn data(&self) -> PathBuf {
         self.folder.path().join("data/koala.db")
     }
 

@@ -3,6 +3,7 @@
 //! One thread writes. It takes all the work that waits into one transaction, so that a thousand requests at once cost a
 //! few commits, and answers each only when it is on the disk. Reading has a connection of its own.
 
+pub mod companies;
 pub mod queues;
 pub mod visitors;
 
@@ -20,7 +21,12 @@ use tokio::task;
 /// The most pieces of work that share a transaction.
 const MOST_IN_A_TRANSACTION: usize = 512;
 
-const SCHEMA: &str = include_str!("schema.sql");
+/// What each version of the file has more than the one before it. One that was released is never changed: a file of any older
+/// version is brought up to date when it is opened.
+const MIGRATIONS: [&str; 2] = [include_str!("migrations/1.sql"), include_str!("migrations/2.sql")];
+
+/// The first version whose visitors have companies.
+const WITH_COMPANIES: usize = 2;
 
 /// The store; clones share it.
 #[derive(Clone)]
@@ -40,6 +46,9 @@ pub enum StoreError {
     /// Another process has the file.
     #[error("{0} is in use by another koala; end that one, or give this one another file with --data")]
     InUse(String),
+    /// A later version of this software has written the file.
+    #[error("{0} was written by a later version of koala; use that one, or give this one another file with --data")]
+    Newer(String),
     /// The folder or the file cannot be used.
     #[error("{place}: {reason}")]
     File {
@@ -72,7 +81,7 @@ impl Store {
         let lock = File::create(path.with_added_extension("lock")).map_err(at)?;
         lock.try_lock().map_err(|_| StoreError::InUse(path.display().to_string()))?;
         let connection = connect(path)?;
-        connection.execute_batch(SCHEMA)?;
+        migrate(&connection, path)?;
         connection.execute("UPDATE message SET in_flight = 0, visible_at = 0 WHERE in_flight = 1", [])?;
         let reader = Arc::new(Mutex::new(connect(path)?));
         let (writer, work) = mpsc::channel();
@@ -135,6 +144,23 @@ fn in_savepoint<T>(
     let result = work(connection);
     connection.execute_batch(if result.is_ok() { "RELEASE work" } else { "ROLLBACK TO work; RELEASE work" })?;
     result
+}
+
+/// Brings a file up to date, a version at a time.
+fn migrate(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let version: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let version = usize::try_from(version).unwrap_or(usize::MAX);
+    if version > MIGRATIONS.len() {
+        return Err(StoreError::Newer(path.display().to_string()));
+    }
+    for (at, migration) in MIGRATIONS.iter().enumerate().skip(version) {
+        let step = format!("BEGIN IMMEDIATE; {migration} PRAGMA user_version = {}; COMMIT", at + 1);
+        connection.execute_batch(&step)?;
+    }
+    if version < WITH_COMPANIES {
+        in_savepoint(connection, companies::assign_all)?;
+    }
+    Ok(())
 }
 
 /// The writing thread: until every `Store` is dropped.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, companies};
 use crate::collector::{Batch, EntryKind};
 use crate::now_milliseconds;
 
@@ -19,6 +19,8 @@ pub struct Visitor {
     pub profile_ids: Vec<String>,
     /// Every email address that led here.
     pub emails: Vec<String>,
+    /// The company, by its domain or name.
+    pub account: Option<String>,
     /// The latest traits.
     pub traits: Map<String, Value>,
     /// The time of the oldest entry.
@@ -103,10 +105,10 @@ impl Visitors {
 
 fn keep(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
     let now = now_milliseconds();
-    let visitor_id = visitor_of(connection, batch, now)?;
+    let (visitor_id, mut is_changed) = visitor_of(connection, batch, now)?;
     if let Some(traits) = &batch.traits {
         let newest = batch.entries.iter().filter_map(|entry| entry.at).max().unwrap_or(now);
-        merge_traits(connection, visitor_id, traits, newest)?;
+        is_changed |= merge_traits(connection, visitor_id, traits, newest)?;
     }
     let mut insert = connection.prepare_cached(
         "INSERT INTO entry (visitor_id, kind, name, message_id, at, json) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
@@ -124,14 +126,15 @@ fn keep(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
         }
         seen.execute(params![visitor_id, at])?;
         if let (EntryKind::Identify, Some(traits)) = (entry.kind, &entry.traits) {
-            merge_traits(connection, visitor_id, traits, at)?;
+            is_changed |= merge_traits(connection, visitor_id, traits, at)?;
         }
     }
-    Ok(())
+    if is_changed { companies::assign(connection, visitor_id) } else { Ok(()) }
 }
 
-/// The visitor that the batch's identity leads to; when it leads to two, they are one from now on.
-fn visitor_of(connection: &Connection, batch: &Batch, now: i64) -> rusqlite::Result<i64> {
+/// The visitor that the batch's identity leads to, and whether it is more known of it than before; when it leads to two, they
+/// are one from now on.
+fn visitor_of(connection: &Connection, batch: &Batch, now: i64) -> rusqlite::Result<(i64, bool)> {
     let profile_id = batch.profile_id.map(|id| ("profile_id", id.to_string()));
     // Mail treats addresses alike whatever their case, in practice.
     let email = batch.email.as_ref().map(|email| ("email", email.as_str().to_lowercase()));
@@ -158,68 +161,82 @@ fn visitor_of(connection: &Connection, batch: &Batch, now: i64) -> rusqlite::Res
     let mut link = connection.prepare_cached(
         "INSERT INTO identity (kind, value, visitor_id) VALUES (?1, ?2, ?3) ON CONFLICT (kind, value) DO NOTHING",
     )?;
+    let mut is_changed = found.len() != identities.len() || found.iter().any(|id| *id != visitor_id);
     for (kind, value) in &identities {
-        link.execute(params![kind, value, visitor_id])?;
+        is_changed |= link.execute(params![kind, value, visitor_id])? > 0;
     }
-    Ok(visitor_id)
+    Ok((visitor_id, is_changed))
 }
 
 fn merge_visitors(connection: &Connection, into: i64, from: i64) -> rusqlite::Result<()> {
-    let row: (String, i64, i64, i64) = connection.query_row(
-        "SELECT traits, traits_at, first_seen, last_seen FROM visitor WHERE id = ?1",
-        [from],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+    connection.execute(
+        "INSERT INTO trait (visitor_id, name, value, at) SELECT ?1, name, value, at FROM trait WHERE visitor_id = ?2
+         ON CONFLICT (visitor_id, name) DO UPDATE SET value = excluded.value, at = excluded.at WHERE excluded.at >= at",
+        [into, from],
     )?;
-    let (traits, traits_at, first_seen, last_seen) = row;
-    merge_traits(connection, into, &serde_json::from_str(&traits).unwrap_or_default(), traits_at)?;
+    connection.execute("DELETE FROM trait WHERE visitor_id = ?1", [from])?;
     connection.execute("UPDATE entry SET visitor_id = ?1 WHERE visitor_id = ?2", [into, from])?;
     connection.execute("UPDATE identity SET visitor_id = ?1 WHERE visitor_id = ?2", [into, from])?;
     connection.execute(
-        "UPDATE visitor SET first_seen = min(first_seen, ?2), last_seen = max(last_seen, ?3) WHERE id = ?1",
-        [into, first_seen, last_seen],
+        "UPDATE visitor SET (first_seen, last_seen) =
+            (SELECT min(visitor.first_seen, other.first_seen), max(visitor.last_seen, other.last_seen)
+             FROM visitor AS other WHERE other.id = ?2)
+         WHERE id = ?1",
+        [into, from],
     )?;
     connection.execute("DELETE FROM visitor WHERE id = ?1", [from])?;
     Ok(())
 }
 
-/// Newer traits overwrite; older ones fill in what is not known.
+/// What was said of a trait last counts, whatever order it comes in. Tells whether one is new or another than before.
 fn merge_traits(
     connection: &Connection,
     visitor_id: i64,
     traits: &Map<String, Value>,
     at: i64,
-) -> rusqlite::Result<()> {
-    if traits.is_empty() {
-        return Ok(());
+) -> rusqlite::Result<bool> {
+    let mut merge = connection.prepare_cached(
+        "INSERT INTO trait (visitor_id, name, value, at) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (visitor_id, name) DO UPDATE SET value = excluded.value, at = excluded.at WHERE excluded.at >= at",
+    )?;
+    let mut is_changed = false;
+    for (name, value) in traits {
+        is_changed |= merge.execute(params![visitor_id, name, value.to_string(), at])? > 0;
     }
-    let (known, known_at): (String, i64) =
-        connection.query_row("SELECT traits, traits_at FROM visitor WHERE id = ?1", [visitor_id], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?;
-    let known: Map<String, Value> = serde_json::from_str(&known).unwrap_or_default();
-    let (mut merged, newer) = if at >= known_at { (known, traits.clone()) } else { (traits.clone(), known) };
-    merged.extend(newer);
-    let mut update =
-        connection.prepare_cached("UPDATE visitor SET traits = ?2, traits_at = max(traits_at, ?3) WHERE id = ?1")?;
-    update.execute(params![visitor_id, Value::Object(merged).to_string(), at])?;
-    Ok(())
+    Ok(is_changed)
 }
 
-fn visitor(connection: &Connection, id: i64) -> rusqlite::Result<Option<Visitor>> {
+/// A visitor's latest traits, by name.
+pub(super) fn traits(connection: &Connection, visitor_id: i64) -> rusqlite::Result<Map<String, Value>> {
+    let mut select = connection.prepare_cached("SELECT name, value FROM trait WHERE visitor_id = ?1 ORDER BY name")?;
+    let read = select.query_map([visitor_id], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+    let read = read.map(|read| read.map(|(name, value)| (name, serde_json::from_str(&value).unwrap_or_default())));
+    let traits: Vec<(String, Value)> = read.collect::<rusqlite::Result<_>>()?;
+    Ok(traits.into_iter().filter(|(_, value)| !value.is_null()).collect())
+}
+
+/// A visitor's addresses.
+pub(super) fn emails(connection: &Connection, visitor_id: i64) -> rusqlite::Result<Vec<String>> {
+    let mut select = connection
+        .prepare_cached("SELECT value FROM identity WHERE visitor_id = ?1 AND kind = 'email' ORDER BY value")?;
+    select.query_map([visitor_id], |row| row.get(0))?.collect()
+}
+
+pub(super) fn visitor(connection: &Connection, id: i64) -> rusqlite::Result<Option<Visitor>> {
     let mut select = connection.prepare_cached(
-        "SELECT traits, first_seen, last_seen,
+        "SELECT account, first_seen, last_seen,
                 (SELECT count(*) FROM entry WHERE visitor_id = visitor.id AND kind = 'event'),
                 (SELECT count(*) FROM entry WHERE visitor_id = visitor.id AND kind = 'identify'),
                 (SELECT count(*) FROM entry WHERE visitor_id = visitor.id AND kind = 'page_view')
          FROM visitor WHERE id = ?1",
     )?;
     let visitor = select.query_row([id], |row| {
-        let traits: String = row.get(0)?;
         Ok(Visitor {
             id,
             profile_ids: Vec::new(),
             emails: Vec::new(),
-            traits: serde_json::from_str(&traits).unwrap_or_default(),
+            account: row.get(0)?,
+            traits: Map::new(),
             first_seen: clock::from_milliseconds(row.get(1)?),
             last_seen: clock::from_milliseconds(row.get(2)?),
             events: row.get(3)?,
@@ -228,6 +245,7 @@ fn visitor(connection: &Connection, id: i64) -> rusqlite::Result<Option<Visitor>
         })
     });
     let Some(mut visitor) = visitor.optional()? else { return Ok(None) };
+    visitor.traits = traits(connection, id)?;
     let mut identities =
         connection.prepare_cached("SELECT kind, value FROM identity WHERE visitor_id = ?1 ORDER BY kind, value")?;
     for identity in identities.query_map([id], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))? {
