@@ -91,6 +91,7 @@ async fn measure(options: &Options, folder: &std::path::Path) -> Result<Measured
         listen: "127.0.0.1:0",
         parameters: &folder.join("parameters"),
         data: &folder.join("koala.db"),
+        token: None,
         koala_url: Some(koala_url),
     })
     .await?;

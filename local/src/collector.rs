@@ -181,8 +181,11 @@ enum WrittenAccounts {
     One(WrittenAccount),
 }
 
+/// A company, with what is said of it.
+pub type ReceivedAccount = (Account, Map<String, Value>);
+
 /// Reads a request of `accounts/batch`: one account, or `{"accounts":[…]}`, each with its `domain`.
-pub fn read_accounts(body: &[u8]) -> Result<Vec<(Account, Map<String, Value>)>, Refusal> {
+pub fn read_accounts(body: &[u8]) -> Result<Vec<ReceivedAccount>, Refusal> {
     let written = match serde_json::from_slice(body).map_err(|error| Refusal::Form(error.to_string()))? {
         WrittenAccounts::Several { accounts } => accounts,
         WrittenAccounts::One(account) => vec![account],

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use crate::fixtures;
 use crate::send::{Posted, Sender, bodies, secret};
 use crate::set::{LocalSet, Options as SetOptions};
-use crate::store::visitors::Visitor;
+use crate::store::visitors::{Filter, Visitor};
 
 /// The longest that deliveries may take on one machine.
 const LONGEST_DELIVERY: Duration = Duration::from_secs(30);
@@ -40,6 +40,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         listen: "127.0.0.1:0",
         parameters: &options.parameters,
         data: &options.data,
+        token: None,
         koala_url: None,
     })
     .await?;
@@ -50,7 +51,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     summary.print();
 
     wait_until_delivered(&set).await?;
-    let (visitors, total) = set.visitors.list(0, 50).await?;
+    let (visitors, total) = set.visitors.list(Filter::default(), 0, 50).await?;
     println!("\n{total} visitors arrived at the collector:\n");
     print_visitors(&visitors);
     let counts = set.queues.counts().await?;

@@ -10,6 +10,7 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{ConnectInfo, Path, Query, Request, State};
 use axum::http::header::{CONTENT_TYPE, USER_AGENT};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http_body_util::LengthLimitError;
@@ -21,11 +22,13 @@ use serde_json::json;
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use crate::access::{self, Access};
 use crate::collector::{self, Refusal};
+use crate::page;
 use crate::store::StoreError;
 use crate::store::companies::{Companies, Company};
 use crate::store::queues::Queues;
-use crate::store::visitors::{TimelineEntry, Visitor, Visitors};
+use crate::store::visitors::{Filter, TimelineEntry, Visitor, Visitors};
 
 /// The most bytes of a batch request: 30 entries of the largest events, three times.
 const LARGEST_BATCH_BYTES: usize = 4 * 1024 * 1024;
@@ -45,17 +48,16 @@ pub struct Gateway {
     pub visitors: Visitors,
     /// What the collector knows of their companies.
     pub companies: Companies,
+    /// Who may see it.
+    pub access: Access,
     /// What intake is told.
     pub options: IntakeOptions,
 }
 
 /// The routes.
 pub fn router(gateway: Gateway) -> Router {
-    Router::new()
-        .route("/", get(index))
-        .route("/web/projects/{key}/batch", post(collect))
-        .route("/web/projects/{key}/accounts/batch", post(collect_accounts))
-        .route("/web/projects/{key}/auth", get(check_key))
+    let seen = middleware::from_fn_with_state(gateway.access.clone(), access::check);
+    let people = Router::new()
         .route("/api/visitors", get(list_visitors))
         .route("/api/visitors/{id}", get(show_visitor))
         .route("/api/companies", get(list_companies))
@@ -63,20 +65,15 @@ pub fn router(gateway: Gateway) -> Router {
         .route("/api/queues", get(count_queues))
         .route("/api/dead-letters", get(list_dead_letters))
         .route("/api/redrive", post(redrive))
+        .merge(page::router())
+        .layer(seen);
+    Router::new()
+        .route("/web/projects/{key}/batch", post(collect))
+        .route("/web/projects/{key}/accounts/batch", post(collect_accounts))
+        .route("/web/projects/{key}/auth", get(check_key))
+        .merge(people)
         .fallback(take_in)
         .with_state(gateway)
-}
-
-async fn index() -> &'static str {
-    "The Koala destination for Segment.\n\
-     POST /v1/segment          events from Segment's webhook\n\
-     GET  /api/visitors        the visitors that the collector has\n\
-     GET  /api/visitors/{id}   one of them with the timeline\n\
-     GET  /api/companies       their companies
-     GET  /api/companies/{key} one of them with its visitors
-     GET  /api/queues          how many messages wait, are in flight, dead, rejected\n\
-     GET  /api/dead-letters    what can never be delivered as it is, with the reason\n\
-     POST /api/redrive         dead letters back into their queues: {\"queue\":\"track-event\"}, or {} for all\n"
 }
 
 /// Every other path is intake's, as in the AWS deployment.
@@ -236,7 +233,7 @@ struct CompanyPage {
 }
 
 async fn list_visitors(State(gateway): State<Gateway>, Query(page): Query<Page>) -> Result<Response, ApiError> {
-    let (visitors, total) = gateway.visitors.list(page.offset, page.limit.min(LONGEST_PAGE)).await?;
+    let (visitors, total) = gateway.visitors.list(Filter::default(), page.offset, page.limit.min(LONGEST_PAGE)).await?;
     Ok(axum::Json(VisitorList { total, visitors }).into_response())
 }
 

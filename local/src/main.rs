@@ -5,13 +5,16 @@
 //! | [`up`], [`demo`], [`send`], [`preview`], [`check`], [`redrive`], [`bench`], [`cost`] | the commands |
 //! | [`set`] | the parts of `koala up`, started and ended together |
 //! | [`gateway`] | HTTP: the intake routes, the collector's, the API |
+//! | [`page`] | the page for people |
 //! | [`consumer`] | takes batches from the queues and delivers them, as Lambda's event source mapping would |
 //! | [`collector`] | Koala's collection API, its rules held strictly |
 //! | [`server`] | the HTTP server under the gateway |
+//! | [`access`] | who may see what was collected |
 //! | [`accounts`] | which company a visitor is of |
 //! | [`store`] | the queues and what the collector has, in one SQLite file |
 //! | [`fixtures`] | events from files |
 
+mod access;
 mod accounts;
 mod bench;
 mod check;
@@ -21,6 +24,7 @@ mod cost;
 mod demo;
 mod fixtures;
 mod gateway;
+mod page;
 mod preview;
 mod redrive;
 mod send;

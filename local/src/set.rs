@@ -10,12 +10,13 @@ use koala_destination::delivery::Delivery;
 use koala_destination::environment;
 use koala_destination::koala::{KoalaClient, KoalaUrl};
 use koala_destination::segment::Action;
-use koala_destination::settings::{ParameterDirectory, SettingsCache};
+use koala_destination::settings::{ParameterDirectory, SettingsCache, Token};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::access::Access;
 use crate::consumer;
 use crate::gateway::{self, Gateway};
 use crate::server::Server;
@@ -34,7 +35,7 @@ const CONSUMERS_PER_ACTION: usize = 4;
 const GRACE: Duration = Duration::from_secs(5);
 
 /// What a set is started with.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Options<'a> {
     /// Where to listen.
     pub listen: &'a str,
@@ -42,6 +43,8 @@ pub struct Options<'a> {
     pub parameters: &'a Path,
     /// The file that keeps queues and visitors.
     pub data: &'a Path,
+    /// What opens the page and the API where others can reach them.
+    pub token: Option<Token>,
     /// Where to deliver; none for `KOALA_URL`, or the collector in here.
     pub koala_url: Option<KoalaUrl>,
 }
@@ -68,7 +71,7 @@ impl LocalSet {
     ///
     /// `KOALA_URL` and the other environment variables hold here as they do for the functions.
     pub async fn start(options: Options<'_>) -> Result<Self> {
-        let Options { listen, parameters, data, koala_url } = options;
+        let Options { listen, parameters, data, koala_url, token } = options;
         let variables = environment::process;
         let intake_options = environment::intake_options(&variables)?;
         let delivery_options = environment::delivery_options(&variables, FIRST_DELAY_SECONDS)?;
@@ -92,6 +95,7 @@ impl LocalSet {
             queues: queues.clone(),
             visitors: visitors.clone(),
             companies,
+            access: Access::new(token, address.ip()),
             options: intake_options,
         });
         let gateway = Server::start(listener.into_std()?, router)?;

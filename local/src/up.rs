@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use koala_destination::settings::Settings;
+use koala_destination::settings::{Settings, Token};
 use tokio::signal;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -28,6 +28,9 @@ pub struct Options {
     /// The file that keeps queues and visitors.
     #[arg(long, default_value = ".koala/koala.db", value_name = "FILE")]
     data: PathBuf,
+    /// What opens the page and the API to others: needed on any address but this machine's own.
+    #[arg(long, env = "KOALA_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    token: Option<String>,
 }
 
 /// Runs until Ctrl-C or a SIGTERM.
@@ -36,6 +39,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         listen: &options.listen,
         parameters: &options.parameters,
         data: &options.data,
+        token: options.token.as_deref().and_then(Token::parse),
         koala_url: None,
     })
     .await?;
@@ -55,7 +59,8 @@ async fn introduce(set: &LocalSet, options: &Options) -> Result<()> {
     let settings = set.settings.current().await?;
     println!("The Koala destination for Segment is up.");
     println!("  events to     {url}/v1/segment");
-    println!("  visitors at   {url}/api/visitors");
+    println!("  page          {url}/");
+    println!("  API           {url}/api/visitors");
     if set.delivers_to_itself() {
         println!("  delivers to   the collector in here (KOALA_URL sends elsewhere)");
     } else {

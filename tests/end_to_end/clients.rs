@@ -18,7 +18,7 @@ hold_for_both_sets!(
 );
 
 /// Runs a client of `tests/clients` until it has sent everything.
-async fn run(client: &str, arguments: [&str; 2]) {
+pub async fn run(client: &str, arguments: [&str; 2]) {
     let script = root().join("tests/clients").join(client);
     let is_python = script.extension().is_some_and(|extension| extension == "py");
     let program = if is_python { root().join("target/venv/bin/python") } else { "node".into() };

@@ -14,7 +14,7 @@ async fn batch(koala: &Koala, body: Value) {
     assert_eq!((status, &answer), (200, &json!({"ok": true})));
 }
 
-fn identify(id: &str, sent_at: &str, traits: Value) -> Value {
+fn identify(id: &str, sent_at: &str, traits: &Value) -> Value {
     json!({"type": "identify", "message_id": id, "sent_at": sent_at, "traits": traits})
 }
 
@@ -32,8 +32,8 @@ async fn only_visitor(koala: &Koala) -> Value {
 async fn an_identify_that_links_two_histories_makes_them_one_whatever_order_they_come_in() {
     let parts = [
         json!({"profile_id": ADA, "events": [event("e-1", "2026-11-20T09:00:00Z")]}),
-        json!({"email": "ada@acme.com", "events": [event("e-2", "2026-11-20T10:00:00Z")], "identifies": [identify("i-1", "2026-11-20T10:00:00Z", json!({"plan": "team"}))]}),
-        json!({"profile_id": ADA, "email": "Ada@Acme.com", "identifies": [identify("i-2", "2026-11-20T11:00:00Z", json!({"name": "Ada"}))]}),
+        json!({"email": "ada@acme.com", "events": [event("e-2", "2026-11-20T10:00:00Z")], "identifies": [identify("i-1", "2026-11-20T10:00:00Z", &json!({"plan": "team"}))]}),
+        json!({"profile_id": ADA, "email": "Ada@Acme.com", "identifies": [identify("i-2", "2026-11-20T11:00:00Z", &json!({"name": "Ada"}))]}),
     ];
     let mut seen = Vec::new();
     for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0], [2, 0, 1]] {
@@ -62,7 +62,7 @@ async fn an_older_identify_overwrites_no_trait_that_a_newer_one_said_and_fills_i
         ("i-3", 15, json!({"plan": "team", "name": "A.", "seats": 5, "city": "Rome"})),
     ] {
         let at = format!("2026-11-20T{hour}:00:00Z");
-        batch(&koala, json!({"email": "ada@acme.com", "identifies": [identify(id, &at, traits)]})).await;
+        batch(&koala, json!({"email": "ada@acme.com", "identifies": [identify(id, &at, &traits)]})).await;
     }
     // The plan of 15 h is newer than that of 10 h, the name of 20 h than that of 15 h; null at 20 h took the city away.
     assert_eq!(only_visitor(&koala).await["traits"], json!({"name": "Ada", "plan": "team", "seats": 5}));
@@ -92,7 +92,7 @@ async fn companies_are_those_of_their_visitors_addresses_and_traits_and_never_fr
     .enumerate()
     {
         let at = format!("2026-11-20T1{n}:00:00Z");
-        let entries = json!({"email": email, "identifies": [identify(&format!("i-{n}"), &at, traits)], "events": [event(&format!("e-{n}"), &at)]});
+        let entries = json!({"email": email, "identifies": [identify(&format!("i-{n}"), &at, &traits)], "events": [event(&format!("e-{n}"), &at)]});
         batch(&koala, entries).await;
     }
     let (_, companies) = koala.get("/api/companies").await;
@@ -108,7 +108,7 @@ async fn companies_are_those_of_their_visitors_addresses_and_traits_and_never_fr
     assert_eq!(koala.get("/api/companies/gmail.com").await.0, 404);
 
     // A visitor who moves takes the old company away when nobody else is of it.
-    let moved = identify("i-9", "2026-11-20T20:00:00Z", json!({"company": "Acme", "domain": "acme.com"}));
+    let moved = identify("i-9", "2026-11-20T20:00:00Z", &json!({"company": "Acme", "domain": "acme.com"}));
     batch(&koala, json!({"email": "edsger@gmail.com", "identifies": [moved]})).await;
     let (_, companies) = koala.get("/api/companies").await;
     assert_eq!((&companies["total"], &companies["companies"][0]["visitors"]), (&json!(1), &json!(3)));

@@ -77,8 +77,10 @@ impl Home {
     /// The command line of `koala up` here.
     fn command(&self, environment: &[(&str, &str)]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_koala"));
+        let listen = environment.iter().find(|(name, _)| *name == "KOALA_TEST_LISTEN");
+        let listen = listen.map_or("127.0.0.1:0", |(_, listen)| listen);
         command
-            .args(["up", "--listen", "127.0.0.1:0", "--parameters"])
+            .args(["up", "--listen", listen, "--parameters"])
             .arg(self.parameters())
             .arg("--data")
             .arg(self.data())

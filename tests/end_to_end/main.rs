@@ -17,5 +17,6 @@ mod intake;
 mod koala;
 mod lambda;
 mod logs;
+mod page;
 mod preview;
 mod set;

@@ -8,6 +8,11 @@ use serde_json::{Map, Value};
 use super::visitors::{self, Visitor};
 use super::{Store, StoreError};
 use crate::accounts::Account;
+use crate::collector::ReceivedAccount;
+
+/// How many days of activity are shown.
+const DAYS: usize = 14;
+const MILLISECONDS_OF_A_DAY: i64 = 24 * 60 * 60 * 1000;
 
 /// A company as the API lists it.
 #[derive(Debug, Serialize)]
@@ -55,6 +60,34 @@ impl Companies {
         self.store.read(list).await
     }
 
+    /// How many events each company had on each of the last fourteen days, today last.
+    pub async fn activity(&self, keys: Vec<String>) -> Result<Vec<[i64; DAYS]>, StoreError> {
+        let today = crate::now_milliseconds() / MILLISECONDS_OF_A_DAY;
+        let activity = move |connection: &Connection| {
+            let mut days = connection.prepare_cached(
+                "SELECT entry.at / ?2, count(*) FROM visitor JOIN entry ON entry.visitor_id = visitor.id
+                 WHERE visitor.account = ?1 AND entry.at >= ?3 GROUP BY 1",
+            )?;
+            let first = today - i64::try_from(DAYS).unwrap_or_default() + 1;
+            let of = |key: &String| {
+                let mut counts = [0; DAYS];
+                let read = days
+                    .query_map(params![key, MILLISECONDS_OF_A_DAY, first * MILLISECONDS_OF_A_DAY], |row| {
+                        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+                    })?;
+                for day in read {
+                    let (day, count) = day?;
+                    if let Some(counted) = usize::try_from(day - first).ok().and_then(|at| counts.get_mut(at)) {
+                        *counted = count;
+                    }
+                }
+                Ok(counts)
+            };
+            keys.iter().map(of).collect()
+        };
+        self.store.read(activity).await
+    }
+
     /// One company with its visitors, the one seen last first.
     pub async fn show(&self, key: String, limit: u32) -> Result<Option<(Company, Vec<Visitor>)>, StoreError> {
         let show = move |connection: &Connection| {
@@ -69,7 +102,7 @@ impl Companies {
     }
 
     /// Keeps what is said of companies, each by its domain.
-    pub async fn keep(&self, accounts: Vec<(Account, Map<String, Value>)>) -> Result<(), StoreError> {
+    pub async fn keep(&self, accounts: Vec<ReceivedAccount>) -> Result<(), StoreError> {
         let keep = move |connection: &Connection| {
             for (account, traits) in &accounts {
                 put(connection, account)?;

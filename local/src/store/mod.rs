@@ -15,7 +15,7 @@ use std::thread;
 
 use rusqlite::Connection;
 use thiserror::Error;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task;
 
 /// The most pieces of work that share a transaction.
@@ -32,6 +32,8 @@ const WITH_COMPANIES: usize = 2;
 #[derive(Clone)]
 pub struct Store {
     writer: mpsc::Sender<Work>,
+    /// Tells whoever looks that something was written.
+    changes: watch::Receiver<()>,
     reader: Arc<Mutex<Connection>>,
     /// Held as long as the store is open: two processes on one file would deliver everything twice.
     _lock: Arc<File>,
@@ -85,8 +87,10 @@ impl Store {
         connection.execute("UPDATE message SET in_flight = 0, visible_at = 0 WHERE in_flight = 1", [])?;
         let reader = Arc::new(Mutex::new(connect(path)?));
         let (writer, work) = mpsc::channel();
-        thread::Builder::new().name("store".to_owned()).spawn(move || write_all(&connection, &work)).map_err(at)?;
-        Ok(Self { writer, reader, _lock: Arc::new(lock) })
+        let (tell, changes) = watch::channel(());
+        let write = move || write_all(&connection, &work, &tell);
+        thread::Builder::new().name("store".to_owned()).spawn(write).map_err(at)?;
+        Ok(Self { writer, changes, reader, _lock: Arc::new(lock) })
     }
 
     /// Writes: what `write` did is on the disk when this returns its result.
@@ -109,6 +113,11 @@ impl Store {
         });
         self.writer.send(work).map_err(|_| StoreError::Closed)?;
         answered.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Changes whenever something is written.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changes.clone()
     }
 
     /// Reads what is committed.
@@ -164,7 +173,7 @@ fn migrate(connection: &Connection, path: &Path) -> Result<(), StoreError> {
 }
 
 /// The writing thread: until every `Store` is dropped.
-fn write_all(connection: &Connection, work: &mpsc::Receiver<Work>) {
+fn write_all(connection: &Connection, work: &mpsc::Receiver<Work>, changed: &watch::Sender<()>) {
     while let Ok(first) = work.recv() {
         let begun = connection.execute_batch("BEGIN IMMEDIATE");
         let more = std::iter::from_fn(|| work.try_recv().ok()).take(MOST_IN_A_TRANSACTION - 1);
@@ -177,5 +186,6 @@ fn write_all(connection: &Connection, work: &mpsc::Receiver<Work>) {
         for answer in answers {
             answer(committed.clone());
         }
+        changed.send_replace(());
     }
 }

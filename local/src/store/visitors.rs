@@ -35,6 +35,15 @@ pub struct Visitor {
     pub page_views: i64,
 }
 
+/// Which visitors are looked for.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// A part of an address, a profile id or a trait, or an event's name.
+    pub text: Option<String>,
+    /// Only those with an address, or only those without.
+    pub known: Option<bool>,
+}
+
 /// One entry of a visitor's timeline.
 #[derive(Debug, Serialize)]
 pub struct TimelineEntry {
@@ -67,13 +76,37 @@ impl Visitors {
         self.store.write(move |connection| keep(connection, &batch)).await
     }
 
+    /// Changes whenever something is written.
+    pub fn changes(&self) -> tokio::sync::watch::Receiver<()> {
+        self.store.changes()
+    }
+
     /// Visitors, the one seen last first, and how many there are in all.
-    pub async fn list(&self, offset: u32, limit: u32) -> Result<(Vec<Visitor>, i64), StoreError> {
+    pub async fn list(&self, filter: Filter, offset: u32, limit: u32) -> Result<(Vec<Visitor>, i64), StoreError> {
         let list = move |connection: &Connection| {
-            let total = connection.query_row("SELECT count(*) FROM visitor", [], |row| row.get(0))?;
-            let mut ids = connection
-                .prepare_cached("SELECT id FROM visitor ORDER BY last_seen DESC, id DESC LIMIT ?1 OFFSET ?2")?;
-            let ids = ids.query_map([limit, offset], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+            let Filter { text, known } = filter;
+            // A filter that is not set is not asked: the whole table is counted and ordered by its indexes alone.
+            let mut conditions = Vec::new();
+            if text.is_some() {
+                conditions.push(
+                    "id IN (SELECT visitor_id FROM identity WHERE instr(value, lower(?1)) > 0
+                            UNION SELECT visitor_id FROM trait WHERE instr(lower(value), lower(?1)) > 0
+                            UNION SELECT visitor_id FROM entry WHERE name = ?1 COLLATE NOCASE)",
+                );
+            }
+            let has_email = "EXISTS (SELECT 1 FROM identity WHERE visitor_id = visitor.id AND kind = 'email')";
+            let has_none = format!("NOT {has_email}");
+            conditions.extend(known.map(|known| if known { has_email } else { has_none.as_str() }));
+            let conditions = if conditions.is_empty() { "true".to_owned() } else { conditions.join(" AND ") };
+            let text = text.unwrap_or_default();
+            let count = format!("SELECT count(*) FROM visitor WHERE ?1 = ?1 AND {conditions}");
+            let total = connection.prepare_cached(&count)?.query_row([&text], |row| row.get(0))?;
+            let select = format!(
+                "SELECT id FROM visitor WHERE ?1 = ?1 AND {conditions} ORDER BY last_seen DESC, id DESC LIMIT ?2 OFFSET ?3"
+            );
+            let mut ids = connection.prepare_cached(&select)?;
+            let ids = ids.query_map(params![text, limit, offset], |row| row.get(0))?;
+            let ids = ids.collect::<rusqlite::Result<Vec<i64>>>()?;
             let visitors = ids.into_iter().filter_map(|id| visitor(connection, id).transpose());
             Ok((visitors.collect::<rusqlite::Result<_>>()?, total))
         };

@@ -1,0 +1,108 @@
+// The page of `koala up` in Chromium: what comes in appears without a reload, can be searched and opened, and never runs as
+// script. Pictures go to target/screenshots. node page.cjs <url> <public api key>
+const assert = require('node:assert')
+const fs = require('node:fs')
+const path = require('node:path')
+const { chromium } = require('playwright-core')
+
+const [url, key] = process.argv.slice(2)
+const pictures = path.join(__dirname, '../../target/screenshots')
+const hostile = '<script>window.hacked=1</script><img src=x onerror="window.hacked=1">"\'><b>'
+
+async function collect(body) {
+  const answer = await fetch(`${url}/web/projects/${key}/batch`, { method: 'POST', body: JSON.stringify(body) })
+  assert.strictEqual(answer.status, 200, await answer.text())
+}
+const at = (minutes) => new Date(Date.now() - minutes * 60000).toISOString()
+const event = (id, name, minutes, properties = {}) => ({ type: 'track', event: name, message_id: id, sent_at: at(minutes), properties })
+const identify = (id, minutes, traits) => ({ type: 'identify', message_id: id, sent_at: at(minutes), traits })
+
+async function main() {
+  fs.mkdirSync(pictures, { recursive: true })
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] })
+  const tab = await browser.newPage({ viewport: { width: 1100, height: 700 } })
+  const problems = []
+  tab.on('pageerror', (error) => problems.push(`${error}`))
+  const picture = (name) => tab.screenshot({ path: path.join(pictures, `${name}.png`) })
+
+  await tab.goto(url)
+  await tab.getByText('No company yet').waitFor()
+  await tab.evaluate(() => { window.sameDocument = true })
+  for (const [n, [email, company]] of [['ada@acme.com', 'Acme'], ['grace@navy.example.org', 'Navy'], ['alan@bletchley.uk', 'Bletchley']].entries()) {
+    await collect({
+      email, identifies: [identify(`i-${n}`, 60, { name: email.split('@')[0], company: { name: company, domain: email.split('@')[1] } })],
+      events: Array.from({ length: 20 }, (_, m) => event(`e-${n}-${m}`, m % 3 ? 'Page Viewed' : 'Viewed Pricing', 40 + (m * m * (n + 1) * 30) % 18000)),
+    })
+  }
+  await collect({ email: 'mallory@evil.example.net', identifies: [identify('i-h', 1, { name: hostile, company: hostile, [hostile]: hostile })], events: [event('e-h', hostile, 1, { [hostile]: hostile })] })
+
+  // It appears without a reload.
+  await tab.getByRole('link', { name: 'Acme' }).waitFor()
+  assert.strictEqual(await tab.evaluate(() => window.sameDocument), true)
+  assert.strictEqual(await tab.locator('svg.sparkline').count(), 4)
+  await picture('companies')
+  await tab.emulateMedia({ colorScheme: 'dark' })
+  await picture('companies-dark')
+  await tab.emulateMedia({ colorScheme: 'light' })
+
+  // A company's people, and the timeline of one.
+  await tab.getByRole('link', { name: 'Acme' }).click()
+  await tab.getByRole('link', { name: 'ada' }).click()
+  await tab.getByText('Viewed Pricing').first().waitFor()
+  await picture('visitor')
+
+  // Search, by keyboard.
+  await tab.getByRole('link', { name: 'Visitors', exact: true }).click()
+  await tab.getByRole('searchbox').fill('bletchley')
+  await tab.keyboard.press('Enter')
+  await tab.getByText('1 visitor', { exact: true }).waitFor()
+  await tab.getByRole('searchbox').fill('viewed pricing')
+  await tab.keyboard.press('Enter')
+  await tab.getByText('3 visitors').waitFor()
+  await tab.getByRole('combobox').selectOption('anonymous')
+  await tab.getByRole('button', { name: 'Search' }).click()
+  await tab.getByText('0 visitors').waitFor()
+
+  // What hostile people send is text, wherever it is shown.
+  await tab.goto(`${url}/visitors?q=mallory`)
+  await tab.getByRole('link', { name: '<script>' }).click()
+  await tab.getByText('onerror').first().waitFor()
+  await tab.locator('details summary').first().click()
+  await tab.getByRole('definition').getByRole('link').click()
+  await tab.getByText('People').waitFor()
+  for (const place of ['/', '/visitors', '/visitors?q=' + encodeURIComponent(hostile), '/deliveries']) {
+    await tab.goto(url + place)
+    await tab.waitForTimeout(200)
+    assert.strictEqual(await tab.evaluate(() => window.hacked), undefined, place)
+    assert.strictEqual(await tab.locator('main script, main img').count(), 0, place)
+  }
+  // And if some of it got through, it would not run.
+  const policy = (await tab.goto(url)).headers()['content-security-policy']
+  assert.match(policy, /default-src 'none'; script-src 'self';/)
+
+  // Dead letters are sent again by a button, and by no other site.
+  await tab.goto(`${url}/deliveries`)
+  await picture('deliveries')
+  const forged = await fetch(`${url}/deliveries/redrive`, { method: 'POST', headers: { origin: 'http://evil.example', 'sec-fetch-site': 'cross-site' }, redirect: 'manual' })
+  assert.strictEqual(forged.status, 403)
+  assert.strictEqual((await fetch(`${url}/deliveries/redrive`, { method: 'POST', redirect: 'manual' })).status, 403)
+  assert.strictEqual(await tab.locator('.counts b').nth(2).textContent(), '1')
+  await tab.getByRole('button', { name: 'Send dead letters again' }).click()
+  await tab.getByText('Nothing: every event was delivered').waitFor()
+
+  // Readable on a phone: nothing is wider than the screen.
+  await tab.setViewportSize({ width: 360, height: 700 })
+  for (const place of ['/', '/visitors', '/deliveries']) {
+    await tab.goto(url + place)
+    const wide = await tab.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+    assert.ok(wide <= 0, `${place} is ${wide} px too wide`)
+  }
+  await tab.goto(url)
+  await picture('phone')
+  await browser.close()
+  assert.deepStrictEqual(problems, [])
+}
+main().catch((error) => {
+  console.error(error)
+  process.exit(1)
+})
