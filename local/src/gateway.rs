@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http_body_util::LengthLimitError;
 use koala_destination::intake::{self, Answer, IntakeOptions};
+use koala_destination::koala::Email;
 use koala_destination::segment::Action;
 use koala_destination::settings::{ParameterDirectory, SettingsCache};
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,7 @@ use uuid::Uuid;
 
 use crate::access::{self, Access};
 use crate::collector::{self, Refusal};
+use crate::export;
 use crate::page;
 use crate::store::StoreError;
 use crate::store::companies::{Companies, Company};
@@ -62,6 +64,9 @@ pub fn router(gateway: Gateway) -> Router {
         .route("/api/visitors/{id}", get(show_visitor))
         .route("/api/companies", get(list_companies))
         .route("/api/companies/{key}", get(show_company))
+        .route("/api/companies.csv", get(export::companies))
+        .route("/api/visitors.csv", get(export::visitors))
+        .route("/api/v1/deletion-requests", post(delete_person))
         .route("/api/queues", get(count_queues))
         .route("/api/dead-letters", get(list_dead_letters))
         .route("/api/redrive", post(redrive))
@@ -288,8 +293,25 @@ async fn redrive(
     Ok(axum::Json(json!({"redriven": redriven})).into_response())
 }
 
+#[derive(Deserialize)]
+struct DeletionRequest {
+    email: String,
+}
+
+/// Koala's route for it (`POST /api/v1/deletion-requests`). Only as JSON, as a redrive is.
+async fn delete_person(
+    State(gateway): State<Gateway>,
+    body: Result<axum::Json<DeletionRequest>, JsonRejection>,
+) -> Result<Response, ApiError> {
+    let axum::Json(DeletionRequest { email }) = body.map_err(|error| ApiError::BadRequest(error.body_text()))?;
+    let email =
+        Email::parse(&email).ok_or_else(|| ApiError::BadRequest("email must be an email address".to_owned()))?;
+    let receipt = gateway.visitors.delete(&email).await?;
+    Ok(axum::Json(receipt).into_response())
+}
+
 /// What the API answers when it cannot: `{"error":{"code","message"}}`, as intake does.
-enum ApiError {
+pub enum ApiError {
     NoSuchVisitor(i64),
     NoSuchCompany(String),
     BadRequest(String),

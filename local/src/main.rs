@@ -2,9 +2,9 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`up`], [`demo`], [`send`], [`preview`], [`check`], [`redrive`], [`bench`], [`cost`] | the commands |
+//! | [`up`], [`demo`], [`send`], [`preview`], [`check`], [`redrive`], [`bench`], [`bench_collector`], [`cost`] | the commands |
 //! | [`set`] | the parts of `koala up`, started and ended together |
-//! | [`gateway`] | HTTP: the intake routes, the collector's, the API |
+//! | [`gateway`], [`export`] | HTTP: the intake routes, the collector's, the API |
 //! | [`page`] | the page for people |
 //! | [`consumer`] | takes batches from the queues and delivers them, as Lambda's event source mapping would |
 //! | [`collector`] | Koala's collection API, its rules held strictly |
@@ -17,11 +17,13 @@
 mod access;
 mod accounts;
 mod bench;
+mod bench_collector;
 mod check;
 mod collector;
 mod consumer;
 mod cost;
 mod demo;
+mod export;
 mod fixtures;
 mod gateway;
 mod page;
@@ -62,6 +64,8 @@ enum Subcommands {
     Redrive(redrive::Options),
     /// Send many events through a set of its own to a slow collector that fails now and then, and print the figures.
     Bench(bench::Options),
+    /// Send many events into the collector of a set, and time its pages beside them.
+    BenchCollector(bench_collector::Options),
     /// Show what a month costs on AWS, by arithmetic and by a run of the pipeline that counts.
     Cost(cost::Options),
     /// Start a set, send the fixtures, show the visitors that arrive, and end.
@@ -80,6 +84,7 @@ async fn main() -> ExitCode {
         Subcommands::Check(options) => check::run(options).await,
         Subcommands::Redrive(options) => redrive::run(options).await,
         Subcommands::Bench(options) => bench::run(options).await,
+        Subcommands::BenchCollector(options) => bench_collector::run(options).await,
         Subcommands::Cost(options) => cost::run(options).await,
         Subcommands::Demo(options) => demo::run(options).await,
     };

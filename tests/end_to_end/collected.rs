@@ -171,3 +171,63 @@ async fn a_file_of_an_earlier_version_is_brought_up_to_date_with_what_it_has() {
     assert_eq!(status, 2);
     assert!(said.contains("written by a later version"), "{said}");
 }
+
+#[tokio::test]
+async fn a_deleted_person_leaves_no_trace_that_the_api_can_show() {
+    let home = Home::new();
+    let koala = home.up(&[]);
+    batch(&koala, json!({"profile_id": ADA, "events": [event("e-1", "2026-11-20T09:00:00Z")]})).await;
+    let named = identify("i-1", "2026-11-20T09:00:00Z", &json!({"name": "Ada Lovelace", "work": "ada@acme.com"}));
+    batch(&koala, json!({"profile_id": ADA, "email": "ada@acme.com", "identifies": [named]})).await;
+    batch(&koala, json!({"email": "grace@navy.org", "events": [event("e-2", "2026-11-20T09:00:00Z")]})).await;
+    // A dead letter and a rejected event of hers.
+    let dead = json!({"type": "track", "messageId": "m-1", "event": 5, "userId": "u", "properties": {"email": "ADA@acme.com"}});
+    koala.post(&json!([dead, {"email": "ada@acme.com"}]).to_string()).await;
+    koala.until_queues(json!({"waiting": 0, "dead": 1, "rejected": 1})).await;
+
+    let headers = [("content-type", "application/json")];
+    let delete = async |body: &str| koala.request("POST", "/api/v1/deletion-requests", body, &headers).await;
+    let (status, receipt) = delete(r#"{"email":"Ada@Acme.com"}"#).await;
+    assert_eq!((status, &receipt["status"]), (200, &json!("completed")), "{receipt}");
+    assert_eq!((&receipt["visitors"], &receipt["entries"], &receipt["messages"]), (&json!(1), &json!(2), &json!(2)));
+    assert!(receipt["id"].is_string() && !receipt.to_string().to_lowercase().contains("ada@"), "{receipt}");
+
+    for path in ["/api/visitors", "/api/companies", "/api/dead-letters"] {
+        let (_, shown) = koala.get(path).await;
+        let shown = shown.to_string().to_lowercase();
+        assert!(!shown.contains("ada") && !shown.contains("acme") && !shown.contains(ADA), "{path}: {shown}");
+    }
+    assert_eq!((koala.get("/api/visitors/1").await.0, koala.get("/api/companies/acme.com").await.0), (404, 404));
+    assert_eq!(koala.queues().await, json!({"waiting": 0, "in_flight": 0, "dead": 0, "rejected": 0}));
+    assert_eq!(only_visitor(&koala).await["emails"], json!(["grace@navy.org"]));
+
+    // Who is not known is deleted just as well; what is no address is not.
+    assert_eq!(delete(r#"{"email":"nobody@acme.com"}"#).await.1["visitors"], 0);
+    assert_eq!(delete(r#"{"email":"nobody"}"#).await.0, 400);
+    assert_eq!(koala.request("POST", "/api/v1/deletion-requests", r#"{"email":"grace@navy.org"}"#, &[]).await.0, 400);
+}
+
+#[tokio::test]
+async fn companies_and_visitors_are_exported_as_csv_that_no_spreadsheet_runs() {
+    let home = Home::new();
+    let koala = home.up(&[]);
+    let named = identify(
+        "i-1",
+        "2026-11-20T09:00:00Z",
+        &json!({"name": "=HYPERLINK(\"x\")", "company": {"name": "Acme, \"Inc\"", "domain": "acme.com"}}),
+    );
+    batch(&koala, json!({"email": "ada@acme.com", "identifies": [named]})).await;
+    let text = async |path: &str| reqwest_text(&format!("{}{path}", koala.url)).await;
+    let companies = text("/api/companies.csv").await;
+    assert_eq!(
+        companies,
+        "key,name,domain,visitors,events,last_seen\nacme.com,\"Acme, \"\"Inc\"\"\",acme.com,1,0,2026-11-20T09:00:00.000Z\n"
+    );
+    let visitors = text("/api/visitors.csv").await;
+    assert!(visitors.contains("\"'=HYPERLINK(\"\"x\"\")\",ada@acme.com,,acme.com,0,"), "{visitors}");
+}
+
+async fn reqwest_text(url: &str) -> String {
+    let client = koala_destination::http_client::builder().unwrap().build().unwrap();
+    client.get(url).send().await.unwrap().text().await.unwrap()
+}

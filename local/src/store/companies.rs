@@ -131,11 +131,23 @@ pub(super) fn assign(connection: &Connection, visitor_id: i64) -> rusqlite::Resu
         return Ok(());
     }
     connection.prepare_cached("UPDATE visitor SET account = ?2 WHERE id = ?1")?.execute(params![visitor_id, now])?;
+    forget_if_empty(connection, before.as_deref())
+}
+
+/// Takes a visitor out of the company.
+pub(super) fn leave(connection: &Connection, visitor_id: i64) -> rusqlite::Result<()> {
+    let mut before = connection.prepare_cached("SELECT account FROM visitor WHERE id = ?1")?;
+    let before: Option<String> = before.query_row([visitor_id], |row| row.get(0))?;
+    connection.execute("UPDATE visitor SET account = NULL WHERE id = ?1", [visitor_id])?;
+    forget_if_empty(connection, before.as_deref())
+}
+
+fn forget_if_empty(connection: &Connection, key: Option<&str>) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
             "DELETE FROM account WHERE key = ?1 AND traits = '{}' AND NOT EXISTS (SELECT 1 FROM visitor WHERE account = ?1)",
         )?
-        .execute([before])?;
+        .execute([key])?;
     Ok(())
 }
 

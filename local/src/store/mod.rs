@@ -4,6 +4,7 @@
 //! few commits, and answers each only when it is on the disk. Reading has a connection of its own.
 
 pub mod companies;
+pub mod deletion;
 pub mod queues;
 pub mod visitors;
 

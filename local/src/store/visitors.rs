@@ -1,11 +1,13 @@
 //! What the collector has: visitors, merged by identity, with their entries.
 
 use koala_destination::clock;
+use koala_destination::koala::Email;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use super::deletion::{self, Receipt};
 use super::{Store, StoreError, companies};
 use crate::collector::{Batch, EntryKind};
 use crate::now_milliseconds;
@@ -74,6 +76,11 @@ impl Visitors {
     /// Keeps a batch: an entry whose message id is known already is not kept twice.
     pub async fn keep(&self, batch: Batch) -> Result<(), StoreError> {
         self.store.write(move |connection| keep(connection, &batch)).await
+    }
+
+    /// Deletes what an address leads to.
+    pub async fn delete(&self, email: &Email) -> Result<Receipt, StoreError> {
+        deletion::delete(&self.store, email).await
     }
 
     /// Changes whenever something is written.

@@ -1,0 +1,120 @@
+//! `koala bench-collector`: many events into the collector of a set, by Koala's protocol, then the pages beside a full store.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use futures_util::{StreamExt, stream};
+use indicatif::{ProgressBar, ProgressStyle};
+use koala_destination::http_client;
+use serde_json::json;
+
+use crate::set::{LocalSet, Options as SetOptions};
+
+/// Koala takes at most as many in a request.
+const IN_A_REQUEST: u32 = 30;
+/// Requests at once.
+const AT_ONCE: usize = 64;
+/// How often each page is asked for.
+const TIMES: usize = 40;
+
+#[derive(Args)]
+#[command(after_help = "Example:
+  cargo run --release --package koala-local --bin koala -- bench-collector")]
+pub struct Options {
+    /// How many events.
+    #[arg(long, default_value_t = 1_000_000)]
+    events: u32,
+    /// Of how many visitors, of a tenth as many companies.
+    #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(1..))]
+    visitors: u32,
+}
+
+/// Runs the benchmark.
+pub async fn run(options: Options) -> Result<ExitCode> {
+    let folder = std::env::temp_dir().join(format!("koala-bench-collector-{}", std::process::id()));
+    std::fs::create_dir_all(folder.join("parameters"))?;
+    std::fs::write(folder.join("parameters/public-api-key"), "pk_bench")?;
+    let measured = measure(&options, &folder).await;
+    // A folder of our own; what is left of it harms nobody.
+    let _ = std::fs::remove_dir_all(&folder);
+    measured.map(|()| ExitCode::SUCCESS)
+}
+
+async fn measure(options: &Options, folder: &std::path::Path) -> Result<()> {
+    let data = folder.join("koala.db");
+    let set = LocalSet::start(SetOptions {
+        listen: "127.0.0.1:0",
+        parameters: &folder.join("parameters"),
+        data: &data,
+        token: None,
+        koala_url: None,
+    })
+    .await?;
+    let client = http_client::builder()?.user_agent("bench").build()?;
+    let batches = options.events.div_ceil(IN_A_REQUEST);
+    let bar = ProgressBar::new(u64::from(options.events));
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} events kept  {elapsed}") {
+        bar.set_style(style);
+    }
+    let url = format!("{}/web/projects/pk_bench/batch", set.url());
+    let begun = Instant::now();
+    let posts = stream::iter(0..batches).map(|number| {
+        let request = client.post(&url).body(batch(number, options));
+        let bar = &bar;
+        async move {
+            let answer = request.send().await?;
+            ensure!(answer.status().is_success(), "{}", answer.text().await?);
+            bar.inc(u64::from(IN_A_REQUEST));
+            Ok(())
+        }
+    });
+    let answers: Vec<Result<()>> = posts.buffer_unordered(AT_ONCE).collect().await;
+    answers.into_iter().collect::<Result<Vec<()>>>()?;
+    let took = begun.elapsed().as_secs_f64();
+    bar.finish_and_clear();
+    let events = f64::from(batches * IN_A_REQUEST);
+    println!("{events:>10} events of {} visitors", options.visitors);
+    println!("{:>10.0} events/s taken, {IN_A_REQUEST} in a request", events / took);
+    for place in
+        ["/", "/visitors", "/visitors/7", "/companies/company-7.example", "/deliveries", "/visitors?q=visitor-77%40"]
+    {
+        println!("{:>10.1} ms p95 for {place}", p95(&client, &format!("{}{place}", set.url())).await?);
+    }
+    set.stop().await;
+    #[allow(clippy::cast_precision_loss)]
+    let bytes = std::fs::metadata(&data)?.len() as f64;
+    println!("{:>10.0} bytes of the file an event", bytes / events);
+    Ok(())
+}
+
+/// A request of one visitor's events, spread over ten days.
+fn batch(number: u32, options: &Options) -> String {
+    let visitor = number % options.visitors;
+    let day = 11 + number / 7 % 10;
+    let entry = |at: u32| {
+        json!({
+            "type": "track", "event": if at.is_multiple_of(5) { "Viewed Pricing" } else { "Page Viewed" },
+            "message_id": format!("{number}-{at}"), "sent_at": format!("2026-11-{day}T10:{at:02}:00.000Z"),
+            "properties": {"path": "/docs/getting-started", "title": "Getting started", "referrer": "https://search.example/"},
+            "context": {"source": "segment-webhook", "locale": "en-US", "userAgent": "Mozilla/5.0 (X11; Linux x86_64) Chrome/148"},
+        })
+    };
+    let entries: Vec<_> = (0..IN_A_REQUEST).map(entry).collect();
+    json!({"email": format!("visitor-{visitor}@company-{}.example", visitor / 10), "events": entries}).to_string()
+}
+
+async fn p95(client: &reqwest::Client, url: &str) -> Result<f64> {
+    let mut times = Vec::with_capacity(TIMES);
+    for _ in 0..TIMES {
+        let begun = Instant::now();
+        let answer = client.get(url).send().await?;
+        ensure!(answer.status().is_success(), "{url}: {}", answer.status());
+        answer.bytes().await?;
+        times.push(begun.elapsed());
+    }
+    times.sort();
+    let at = times.get(TIMES * 95 / 100).or(times.last()).copied().context("no times")?;
+    Ok(at.max(Duration::ZERO).as_secs_f64() * 1000.0)
+}
