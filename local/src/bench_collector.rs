@@ -77,9 +77,15 @@ async fn measure(options: &Options, folder: &std::path::Path) -> Result<()> {
     let events = f64::from(batches * IN_A_REQUEST);
     println!("{events:>10} events of {} visitors", options.visitors);
     println!("{:>10.0} events/s taken, {IN_A_REQUEST} in a request", events / took);
-    for place in
-        ["/", "/visitors", "/visitors/7", "/companies/company-7.example", "/deliveries", "/visitors?q=visitor-77%40"]
-    {
+    for place in [
+        "/",
+        "/visitors",
+        "/visitors/7",
+        "/companies/company-7.example",
+        "/deliveries",
+        "/visitors?q=visitor-77%40",
+        "/visitors?q=viewed+pricing",
+    ] {
         println!("{:>10.1} ms p95 for {place}", p95(&client, &format!("{}{place}", set.url())).await?);
     }
     set.stop().await;

@@ -140,6 +140,17 @@ async fn koala_bench_loses_and_doubles_nothing() {
 }
 
 #[test]
+fn the_collector_s_benchmark_prints_its_figures() {
+    let options = ["bench-collector", "--events", "3000", "--visitors", "100"];
+    let output = Command::new(env!("CARGO_BIN_EXE_koala")).args(options).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for part in ["3000 events", "events/s taken", "ms p95 for /visitors", "bytes of the file an event"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
+#[test]
 fn the_arithmetic_of_a_month_s_cost_holds_against_a_run_that_counts() {
     for options in [&["cost", "--json"][..], &["cost", "--json", "--events-per-request", "1"]] {
         let output = Command::new(env!("CARGO_BIN_EXE_koala")).args(options).output().unwrap();

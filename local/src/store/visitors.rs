@@ -265,9 +265,9 @@ pub(super) fn emails(connection: &Connection, visitor_id: i64) -> rusqlite::Resu
 pub(super) fn visitor(connection: &Connection, id: i64) -> rusqlite::Result<Option<Visitor>> {
     let mut select = connection.prepare_cached(
         "SELECT account, first_seen, last_seen,
-                (SELECT count(*) FROM entry WHERE visitor_id = visitor.id AND kind = 'event'),
-                (SELECT count(*) FROM entry WHERE visitor_id = visitor.id AND kind = 'identify'),
-                (SELECT count(*) FROM entry WHERE visitor_id = visitor.id AND kind = 'page_view')
+                (SELECT count(*) FROM entry WHERE visitor_id = visitor.id AND +kind = 'event'),
+                (SELECT count(*) FROM entry WHERE visitor_id = visitor.id AND +kind = 'identify'),
+                (SELECT count(*) FROM entry WHERE visitor_id = visitor.id AND +kind = 'page_view')
          FROM visitor WHERE id = ?1",
     )?;
     let visitor = select.query_row([id], |row| {

@@ -23,3 +23,6 @@ CREATE TABLE account (
 ALTER TABLE visitor ADD COLUMN account TEXT;
 CREATE INDEX visitor_of_account ON visitor (account, last_seen);
 CREATE INDEX visitor_by_last_seen ON visitor (last_seen);
+
+-- The search for an event's name.
+CREATE INDEX entry_by_name ON entry (name COLLATE NOCASE, visitor_id);
