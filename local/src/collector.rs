@@ -63,6 +63,11 @@ impl EntryKind {
         }
     }
 
+    /// The kind that has a name in the store.
+    pub fn of(name: &str) -> Option<Self> {
+        [Self::Identify, Self::Event, Self::PageView].into_iter().find(|kind| kind.name() == name)
+    }
+
     fn array(self) -> &'static str {
         match self {
             Self::Identify => "identifies",

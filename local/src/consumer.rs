@@ -72,6 +72,8 @@ async fn deliver(
         .collect();
     let done = consume(delivery, queues, &received, Instant::now() + INVOCATION).await;
     let stay: std::collections::HashSet<&str> = done.stays.into_iter().collect();
-    let done = messages.iter().filter(|message| !stay.contains(message.id.as_str()));
-    queues.delete(done.map(|message| message.id.clone()).collect()).await
+    let skipped: std::collections::HashSet<&str> = done.skipped.into_iter().collect();
+    let done = messages.iter().map(|message| &message.id).filter(|id| !stay.contains(id.as_str()));
+    let (skipped, delivered) = done.cloned().partition(|id| skipped.contains(id.as_str()));
+    queues.delete(delivered, skipped).await
 }

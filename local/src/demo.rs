@@ -11,7 +11,8 @@ use tokio::time::sleep;
 use crate::fixtures;
 use crate::send::{Posted, Sender, bodies, secret};
 use crate::set::{LocalSet, Options as SetOptions};
-use crate::store::visitors::{Filter, Visitor};
+use crate::store::search::Filter;
+use crate::store::visitors::Visitor;
 
 /// The longest that deliveries may take on one machine.
 const LONGEST_DELIVERY: Duration = Duration::from_secs(30);

@@ -1,11 +1,12 @@
 //! Companies and visitors as CSV, for a spreadsheet.
 
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 
-use crate::gateway::{ApiError, Gateway};
-use crate::store::visitors::Filter;
+use crate::api::ApiError;
+use crate::gateway::Gateway;
+use crate::visitor_query::VisitorQuery;
 
 /// The most rows of a file.
 const MOST_ROWS: u32 = 100_000;
@@ -16,14 +17,17 @@ pub async fn companies(State(gateway): State<Gateway>) -> Result<Response, ApiEr
     let rows = companies.into_iter().map(|company| {
         let (name, domain) = (company.name.unwrap_or_default(), company.domain.unwrap_or_default());
         let last_seen = company.last_seen.unwrap_or_default();
-        vec![company.key, name, domain, company.visitors.to_string(), company.events.to_string(), last_seen]
+        let (intent, visitors, events) =
+            (company.intent.to_string(), company.visitors.to_string(), company.events.to_string());
+        vec![company.key, name, domain, intent, visitors, events, last_seen]
     });
-    file("companies.csv", &["key", "name", "domain", "visitors", "events", "last_seen"], rows)
+    file("companies.csv", &["key", "name", "domain", "intent", "visitors", "events", "last_seen"], rows)
 }
 
 /// `GET /api/visitors.csv`
-pub async fn visitors(State(gateway): State<Gateway>) -> Result<Response, ApiError> {
-    let (visitors, _) = gateway.visitors.list(Filter::default(), 0, MOST_ROWS).await?;
+pub async fn visitors(State(gateway): State<Gateway>, Query(query): Query<VisitorQuery>) -> Result<Response, ApiError> {
+    let filter = query.filter().map_err(ApiError::BadRequest)?;
+    let (visitors, _) = gateway.visitors.list(filter, 0, MOST_ROWS).await?;
     let rows = visitors.into_iter().map(|visitor| {
         let name = visitor.traits.get("name").and_then(|name| name.as_str()).unwrap_or_default().to_owned();
         let (emails, profile_ids) = (visitor.emails.join(" "), visitor.profile_ids.join(" "));

@@ -1,4 +1,4 @@
-//! HTTP: the intake routes, the collector's routes and the API, on one port.
+//! HTTP: the intake routes, the collector's, the API's and the page's, on one port.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{ConnectInfo, Path, Query, Request, State};
+use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::header::{CONTENT_TYPE, USER_AGENT};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware;
@@ -15,29 +14,25 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http_body_util::LengthLimitError;
 use koala_destination::intake::{self, Answer, IntakeOptions};
-use koala_destination::koala::Email;
-use koala_destination::segment::Action;
-use koala_destination::settings::{ParameterDirectory, SettingsCache};
-use serde::{Deserialize, Serialize};
+use koala_destination::koala::EntryOptions;
+use koala_destination::settings::{ParameterDirectory, Settings, SettingsCache};
 use serde_json::json;
 use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::access::{self, Access};
 use crate::collector::{self, Refusal};
-use crate::export;
-use crate::page;
+use crate::preview::outcome::Previewer;
 use crate::store::StoreError;
-use crate::store::companies::{Companies, Company};
+use crate::store::companies::Companies;
 use crate::store::queues::Queues;
-use crate::store::visitors::{Filter, TimelineEntry, Visitor, Visitors};
+use crate::store::visitors::Visitors;
+use crate::{api, page};
 
 /// The most bytes of a batch request: 30 entries of the largest events, three times.
 const LARGEST_BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// How long a body may take. Segment waits no longer than five seconds for the answer to one.
 const LONGEST_BODY: Duration = Duration::from_secs(10);
-/// The most visitors or timeline entries in one answer.
-const LONGEST_PAGE: u32 = 1000;
 
 /// What the routes work with.
 #[derive(Clone)]
@@ -54,24 +49,21 @@ pub struct Gateway {
     pub access: Access,
     /// What intake is told.
     pub options: IntakeOptions,
+    /// What delivery is told of entries, for the preview.
+    pub entry_options: Arc<EntryOptions>,
+}
+
+impl Gateway {
+    /// What tells what would happen to an event.
+    pub fn previewer<'s>(&'s self, settings: &'s Settings) -> Previewer<'s> {
+        Previewer { settings, intake: self.options, entry: &self.entry_options }
+    }
 }
 
 /// The routes.
 pub fn router(gateway: Gateway) -> Router {
     let seen = middleware::from_fn_with_state(gateway.access.clone(), access::check);
-    let people = Router::new()
-        .route("/api/visitors", get(list_visitors))
-        .route("/api/visitors/{id}", get(show_visitor))
-        .route("/api/companies", get(list_companies))
-        .route("/api/companies/{key}", get(show_company))
-        .route("/api/companies.csv", get(export::companies))
-        .route("/api/visitors.csv", get(export::visitors))
-        .route("/api/v1/deletion-requests", post(delete_person))
-        .route("/api/queues", get(count_queues))
-        .route("/api/dead-letters", get(list_dead_letters))
-        .route("/api/redrive", post(redrive))
-        .merge(page::router())
-        .layer(seen);
+    let people = api::router().merge(page::router()).layer(seen);
     Router::new()
         .route("/web/projects/{key}/batch", post(collect))
         .route("/web/projects/{key}/accounts/batch", post(collect_accounts))
@@ -110,7 +102,9 @@ async fn take_in(
         source_ip: Some(&source_ip),
         body: &body,
     };
-    answer(intake::handle(&request, &gateway.settings, &gateway.queues, gateway.options).await)
+    let taken = intake::handle(&request, &gateway.settings, &gateway.queues, gateway.options).await;
+    gateway.queues.count_request(taken.counts());
+    answer(taken)
 }
 
 fn is_too_large(error: &axum::Error) -> bool {
@@ -202,136 +196,5 @@ impl IntoResponse for CollectorError {
                 (StatusCode::SERVICE_UNAVAILABLE, axum::Json(body)).into_response()
             }
         }
-    }
-}
-
-#[derive(Deserialize)]
-struct Page {
-    #[serde(default)]
-    offset: u32,
-    #[serde(default = "default_limit")]
-    limit: u32,
-}
-
-fn default_limit() -> u32 {
-    100
-}
-
-#[derive(Serialize)]
-struct VisitorList {
-    total: i64,
-    visitors: Vec<Visitor>,
-}
-
-#[derive(Serialize)]
-struct VisitorPage {
-    #[serde(flatten)]
-    visitor: Visitor,
-    timeline: Vec<TimelineEntry>,
-}
-
-#[derive(Serialize)]
-struct CompanyPage {
-    #[serde(flatten)]
-    company: Company,
-    people: Vec<Visitor>,
-}
-
-async fn list_visitors(State(gateway): State<Gateway>, Query(page): Query<Page>) -> Result<Response, ApiError> {
-    let (visitors, total) = gateway.visitors.list(Filter::default(), page.offset, page.limit.min(LONGEST_PAGE)).await?;
-    Ok(axum::Json(VisitorList { total, visitors }).into_response())
-}
-
-async fn show_visitor(
-    State(gateway): State<Gateway>,
-    Path(id): Path<i64>,
-    Query(page): Query<Page>,
-) -> Result<Response, ApiError> {
-    match gateway.visitors.timeline(id, page.limit.min(LONGEST_PAGE)).await? {
-        Some((visitor, timeline)) => Ok(axum::Json(VisitorPage { visitor, timeline }).into_response()),
-        None => Err(ApiError::NoSuchVisitor(id)),
-    }
-}
-
-async fn list_companies(State(gateway): State<Gateway>, Query(page): Query<Page>) -> Result<Response, ApiError> {
-    let (companies, total) = gateway.companies.list(page.offset, page.limit.min(LONGEST_PAGE)).await?;
-    Ok(axum::Json(json!({"total": total, "companies": companies})).into_response())
-}
-
-async fn show_company(
-    State(gateway): State<Gateway>,
-    Path(key): Path<String>,
-    Query(page): Query<Page>,
-) -> Result<Response, ApiError> {
-    match gateway.companies.show(key.to_lowercase(), page.limit.min(LONGEST_PAGE)).await? {
-        Some((company, people)) => Ok(axum::Json(CompanyPage { company, people }).into_response()),
-        None => Err(ApiError::NoSuchCompany(key)),
-    }
-}
-
-async fn count_queues(State(gateway): State<Gateway>) -> Result<Response, ApiError> {
-    Ok(axum::Json(gateway.queues.counts().await?).into_response())
-}
-
-async fn list_dead_letters(State(gateway): State<Gateway>, Query(page): Query<Page>) -> Result<Response, ApiError> {
-    let letters = gateway.queues.dead_letters(page.limit.min(LONGEST_PAGE)).await?;
-    Ok(axum::Json(json!({"dead_letters": letters})).into_response())
-}
-
-#[derive(Deserialize)]
-struct Redrive {
-    queue: Option<Action>,
-}
-
-/// Only as JSON, which a page of another origin cannot send without being asked about first.
-async fn redrive(
-    State(gateway): State<Gateway>,
-    body: Result<axum::Json<Redrive>, JsonRejection>,
-) -> Result<Response, ApiError> {
-    let axum::Json(Redrive { queue }) = body.map_err(|error| ApiError::BadRequest(error.body_text()))?;
-    let redriven = gateway.queues.redrive(queue).await?;
-    Ok(axum::Json(json!({"redriven": redriven})).into_response())
-}
-
-#[derive(Deserialize)]
-struct DeletionRequest {
-    email: String,
-}
-
-/// Koala's route for it (`POST /api/v1/deletion-requests`). Only as JSON, as a redrive is.
-async fn delete_person(
-    State(gateway): State<Gateway>,
-    body: Result<axum::Json<DeletionRequest>, JsonRejection>,
-) -> Result<Response, ApiError> {
-    let axum::Json(DeletionRequest { email }) = body.map_err(|error| ApiError::BadRequest(error.body_text()))?;
-    let email =
-        Email::parse(&email).ok_or_else(|| ApiError::BadRequest("email must be an email address".to_owned()))?;
-    let receipt = gateway.visitors.delete(&email).await?;
-    Ok(axum::Json(receipt).into_response())
-}
-
-/// What the API answers when it cannot: `{"error":{"code","message"}}`, as intake does.
-pub enum ApiError {
-    NoSuchVisitor(i64),
-    NoSuchCompany(String),
-    BadRequest(String),
-    Store(StoreError),
-}
-
-impl From<StoreError> for ApiError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        let (status, code, message) = match self {
-            Self::NoSuchVisitor(id) => (StatusCode::NOT_FOUND, "not_found", format!("no visitor has the id {id}")),
-            Self::NoSuchCompany(key) => (StatusCode::NOT_FOUND, "not_found", format!("no company has the key {key}")),
-            Self::BadRequest(reason) => (StatusCode::BAD_REQUEST, "bad_request", reason),
-            Self::Store(error) => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", error.to_string()),
-        };
-        (status, axum::Json(json!({"error": {"code": code, "message": message}}))).into_response()
     }
 }

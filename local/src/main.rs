@@ -4,7 +4,8 @@
 //! |---|---|
 //! | [`up`], [`demo`], [`send`], [`preview`], [`check`], [`redrive`], [`bench`], [`bench_collector`], [`cost`] | the commands |
 //! | [`set`] | the parts of `koala up`, started and ended together |
-//! | [`gateway`], [`export`] | HTTP: the intake routes, the collector's, the API |
+//! | [`gateway`], [`api`], [`export`] | HTTP: the intake routes, the collector's, the API |
+//! | [`visitor_query`] | which visitors an address asks for |
 //! | [`page`] | the page for people |
 //! | [`consumer`] | takes batches from the queues and delivers them, as Lambda's event source mapping would |
 //! | [`collector`] | Koala's collection API, its rules held strictly |
@@ -16,6 +17,7 @@
 
 mod access;
 mod accounts;
+mod api;
 mod bench;
 mod bench_collector;
 mod check;
@@ -34,6 +36,7 @@ mod server;
 mod set;
 mod store;
 mod up;
+mod visitor_query;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;

@@ -22,6 +22,7 @@ use crate::gateway::{self, Gateway};
 use crate::server::Server;
 use crate::store::Store;
 use crate::store::companies::Companies;
+use crate::store::intent::IntentRules;
 use crate::store::queues::Queues;
 use crate::store::visitors::Visitors;
 
@@ -29,6 +30,8 @@ use crate::store::visitors::Visitors;
 const FIRST_DELAY_SECONDS: u64 = 2;
 /// Reading a few files costs little, and who edits one wants to see it work.
 const SETTINGS_TTL_SECONDS: u64 = 2;
+/// How often it is looked whether the intent rules are others.
+const INTENT_RULES_EVERY: Duration = Duration::from_secs(1);
 /// How many batches of an action are under way at once: one that waits for Koala does not hold up the others.
 const CONSUMERS_PER_ACTION: usize = 4;
 /// How long an end waits for what is under way. What is not done by then is delivered after the next start.
@@ -80,9 +83,11 @@ impl LocalSet {
         let settings = Arc::new(SettingsCache::new(ParameterDirectory::new(parameters), settings_ttl));
         settings.current().await?;
         let store = Store::open(data)?;
+        let rules = IntentRules::default();
+        rules.follow(&store, settings.current().await?.intent_rules()).await?;
         let queues = Queues::new(store.clone());
-        let visitors = Visitors::new(store.clone());
-        let companies = Companies::new(store);
+        let visitors = Visitors::new(store.clone(), rules.clone());
+        let companies = Companies::new(store.clone(), rules.clone());
 
         let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         let address = listener.local_addr()?;
@@ -97,6 +102,7 @@ impl LocalSet {
             companies,
             access: Access::new(token, address.ip()),
             options: intake_options,
+            entry_options: Arc::new(delivery_options.entry.clone()),
         });
         let gateway = Server::start(listener.into_std()?, router)?;
 
@@ -109,6 +115,7 @@ impl LocalSet {
                 consumers.spawn(consumer::run(queues.clone(), Arc::clone(&delivery), stopping.clone()));
             }
         }
+        consumers.spawn(follow_intent_rules(Arc::clone(&settings), store, rules, stopping));
         Ok(Self { address, koala_url, settings, queues, visitors, stop_consumers, consumers, gateway })
     }
 
@@ -131,6 +138,33 @@ impl LocalSet {
             self.consumers.abort_all();
         }
         self.gateway.stop(GRACE).await;
+    }
+}
+
+/// Keeps to the intent rules of the settings, and looks for new ones in what was there before.
+async fn follow_intent_rules(
+    settings: Arc<SettingsCache<ParameterDirectory>>,
+    store: Store,
+    rules: IntentRules,
+    mut stopping: watch::Receiver<bool>,
+) {
+    while !*stopping.borrow() {
+        let followed = async {
+            // Settings that cannot be read now change nothing.
+            if let Ok(settings) = settings.current().await {
+                rules.follow(&store, settings.intent_rules()).await?;
+            }
+            rules.look_back(&store).await
+        };
+        let more = followed.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "the intent rules cannot be followed; trying again");
+            false
+        });
+        let pause = if more { Duration::ZERO } else { INTENT_RULES_EVERY };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = stopping.changed() => break,
+        }
     }
 }
 

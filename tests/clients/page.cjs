@@ -45,9 +45,18 @@ async function main() {
   await picture('companies-dark')
   await tab.emulateMedia({ colorScheme: 'light' })
 
-  // A company's people, and the timeline of one.
+  // Ranked by intent: who did it lately has more points than who did the same long ago.
+  await collect({ email: 'late@today.example.org', events: [event('e-late', 'Asked for Demo', 0)] })
+  await collect({ email: 'early@past.example.org', events: [event('e-early', 'Asked for Demo', 90 * 24 * 60)] })
+  await tab.getByRole('link', { name: 'past.example.org' }).waitFor()
+  const ranked = await tab.locator('tbody tr td:first-child').allTextContents()
+  assert.ok(ranked.indexOf('today.example.org') < ranked.indexOf('past.example.org'), ranked)
+
+  // A company's people, why it is where it is, and the timeline of one.
   await tab.getByRole('link', { name: 'Acme' }).click()
-  await tab.getByRole('link', { name: 'ada' }).click()
+  await tab.getByRole('cell', { name: 'pricing', exact: true }).waitFor()
+  await picture('company')
+  await tab.getByRole('link', { name: 'ada' }).first().click()
   await tab.getByText('Viewed Pricing').first().waitFor()
   await picture('visitor')
 
@@ -63,6 +72,37 @@ async function main() {
   await tab.getByRole('button', { name: 'Search' }).click()
   await tab.getByText('0 visitors').waitFor()
 
+  await tab.goto(`${url}/visitors`)
+  await tab.getByText('Filter by trait, event or time').click()
+  await tab.getByLabel('Trait').fill('name=Alan')
+  await tab.getByLabel('From').fill(at(20 * 24 * 60).slice(0, 10))
+  await tab.keyboard.press('Enter')
+  await tab.getByText('1 visitor', { exact: true }).waitFor()
+  await tab.getByLabel('Trait').fill('')
+  await tab.getByLabel('Event').fill('asked for demo')
+  await tab.keyboard.press('Enter')
+  await tab.getByRole('link', { name: 'late@today.example.org' }).waitFor()
+  assert.strictEqual(await tab.getByRole('link', { name: 'early@past.example.org' }).count(), 0)
+  await picture('visitors')
+
+  // Each mapping with its trigger; an event can be tried, and nothing is sent.
+  await tab.getByRole('link', { name: 'Mappings' }).click()
+  await tab.getByText('type = "track"', { exact: true }).waitFor()
+  await tab.getByRole('button', { name: 'Try it' }).click()
+  await tab.getByText('Koala would get:').waitFor()
+  await collect({ email: 'while@trying.example.org', events: [event('e-while', 'Came in Meanwhile', 0)] })
+  await tab.waitForTimeout(1500)
+  assert.strictEqual(await tab.getByText('Koala would get:').count(), 1)
+  await picture('mappings')
+  await tab.getByRole('textbox').fill(JSON.stringify({ type: 'track', messageId: 'try-2', event: hostile, userId: 'u-1', properties: { [hostile]: hostile } }))
+  await tab.getByRole('button', { name: 'Try it' }).click()
+  await tab.getByText('onerror').first().waitFor()
+  assert.strictEqual(await tab.evaluate(() => window.hacked), undefined)
+  assert.strictEqual(await tab.locator('main script, main img').count(), 0)
+  await tab.getByRole('textbox').fill('{')
+  await tab.getByRole('button', { name: 'Try it' }).click()
+  await tab.getByText('Rejected at intake').waitFor()
+
   // What hostile people send is text, wherever it is shown.
   await tab.goto(`${url}/visitors?q=mallory`)
   await tab.getByRole('link', { name: '<script>' }).click()
@@ -70,7 +110,7 @@ async function main() {
   await tab.locator('details summary').first().click()
   await tab.getByRole('definition').getByRole('link').click()
   await tab.getByText('People').waitFor()
-  for (const place of ['/', '/visitors', '/visitors?q=' + encodeURIComponent(hostile), '/deliveries']) {
+  for (const place of ['/', '/visitors', '/visitors?q=' + encodeURIComponent(hostile), '/visitors?trait=' + encodeURIComponent(hostile), '/deliveries', '/mappings']) {
     await tab.goto(url + place)
     await tab.waitForTimeout(200)
     assert.strictEqual(await tab.evaluate(() => window.hacked), undefined, place)
@@ -86,13 +126,27 @@ async function main() {
   const forged = await fetch(`${url}/deliveries/redrive`, { method: 'POST', headers: { origin: 'http://evil.example', 'sec-fetch-site': 'cross-site' }, redirect: 'manual' })
   assert.strictEqual(forged.status, 403)
   assert.strictEqual((await fetch(`${url}/deliveries/redrive`, { method: 'POST', redirect: 'manual' })).status, 403)
-  assert.strictEqual(await tab.locator('.counts b').nth(2).textContent(), '1')
+  assert.strictEqual(await tab.locator('.counts b').nth(4).textContent(), '1')
   await tab.getByRole('button', { name: 'Send dead letters again' }).click()
   await tab.getByText('Nothing: every event was delivered').waitFor()
 
+  // A person goes, with a receipt, by nobody's doing but the page's own.
+  await tab.goto(`${url}/visitors?q=grace`)
+  await tab.getByRole('link', { name: 'grace' }).click()
+  const forgery = await fetch(`${tab.url()}/delete`, { method: 'POST', headers: { origin: 'http://evil.example', 'sec-fetch-site': 'cross-site' } })
+  assert.strictEqual(forgery.status, 403)
+  await tab.getByText('Delete this person').click()
+  await tab.getByRole('button', { name: 'Delete for good' }).click()
+  await tab.getByText('Receipt').waitFor()
+  await picture('deleted')
+  for (const place of ['/', '/visitors', '/companies/navy.example.org']) {
+    const shown = await (await fetch(url + place)).text()
+    assert.ok(!shown.includes('grace') && !shown.includes('Navy'), place)
+  }
+
   // Readable on a phone: nothing is wider than the screen.
   await tab.setViewportSize({ width: 360, height: 700 })
-  for (const place of ['/', '/visitors', '/deliveries']) {
+  for (const place of ['/', '/visitors', '/deliveries', '/mappings']) {
     await tab.goto(url + place)
     const wide = await tab.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
     assert.ok(wide <= 0, `${place} is ${wide} px too wide`)

@@ -7,14 +7,14 @@ use crate::koala::{Home, KEY, Koala};
 const ADA: &str = "6f1b8a52-8a1c-4a7e-9a51-2f3f4f1f0a01";
 
 /// Sends a batch request as a client of Koala does.
-async fn batch(koala: &Koala, body: Value) {
+pub async fn batch(koala: &Koala, body: Value) {
     let headers = [("user-agent", "test"), ("content-type", "application/json")];
     let path = format!("/web/projects/{KEY}/batch");
     let (status, answer) = koala.request("POST", &path, &body.to_string(), &headers).await;
     assert_eq!((status, &answer), (200, &json!({"ok": true})));
 }
 
-fn identify(id: &str, sent_at: &str, traits: &Value) -> Value {
+pub fn identify(id: &str, sent_at: &str, traits: &Value) -> Value {
     json!({"type": "identify", "message_id": id, "sent_at": sent_at, "traits": traits})
 }
 
@@ -102,7 +102,7 @@ async fn companies_are_those_of_their_visitors_addresses_and_traits_and_never_fr
         .iter()
         .map(|it| (&it["key"], &it["visitors"], &it["events"]))
         .collect();
-    assert_eq!(listed, [(&json!("dijkstra bv"), &json!(1), &json!(1)), (&json!("acme.com"), &json!(2), &json!(2))]);
+    assert_eq!(listed, [(&json!("acme.com"), &json!(2), &json!(2)), (&json!("dijkstra bv"), &json!(1), &json!(1))]);
     let (_, acme) = koala.get("/api/companies/Acme.com").await;
     assert_eq!((&acme["name"], &acme["people"][0]["emails"]), (&json!("Acme"), &json!(["grace@acme.com"])));
     assert_eq!(koala.get("/api/companies/gmail.com").await.0, 404);
@@ -221,7 +221,7 @@ async fn companies_and_visitors_are_exported_as_csv_that_no_spreadsheet_runs() {
     let companies = text("/api/companies.csv").await;
     assert_eq!(
         companies,
-        "key,name,domain,visitors,events,last_seen\nacme.com,\"Acme, \"\"Inc\"\"\",acme.com,1,0,2026-11-20T09:00:00.000Z\n"
+        "key,name,domain,intent,visitors,events,last_seen\nacme.com,\"Acme, \"\"Inc\"\"\",acme.com,0,1,0,2026-11-20T09:00:00.000Z\n"
     );
     let visitors = text("/api/visitors.csv").await;
     assert!(visitors.contains("\"'=HYPERLINK(\"\"x\"\")\",ada@acme.com,,acme.com,0,"), "{visitors}");
@@ -230,4 +230,54 @@ async fn companies_and_visitors_are_exported_as_csv_that_no_spreadsheet_runs() {
 async fn reqwest_text(url: &str) -> String {
     let client = koala_destination::http_client::builder().unwrap().build().unwrap();
     client.get(url).send().await.unwrap().text().await.unwrap()
+}
+
+#[tokio::test]
+async fn visitors_are_found_by_trait_event_and_time() {
+    let home = Home::new();
+    let koala = home.up(&[]);
+    for (n, (who, plan, day)) in
+        [("ada", json!("Team"), 18), ("grace", json!("free"), 19), ("alan", json!(5), 20)].into_iter().enumerate()
+    {
+        let at = format!("2026-11-{day}T10:00:00Z");
+        let identify = identify(&format!("i-{n}"), &at, &json!({"plan": plan, "seats": 3, "gone": null}));
+        let mut events = vec![event(&format!("e-{n}"), &at)];
+        if who == "ada" {
+            events.push(
+                json!({"type": "track", "event": "Signed Up", "message_id": "e-up", "sent_at": "2026-11-10T09:00:00Z"}),
+            );
+        }
+        batch(&koala, json!({"email": format!("{who}@acme.com"), "identifies": [identify], "events": events})).await;
+    }
+    batch(&koala, json!({"profile_id": ADA, "events": [event("e-x", "2026-11-21T00:00:00Z")]})).await;
+    for (query, found) in [
+        ("trait=plan%3Dteam", vec!["ada"]),
+        ("trait=plan%3D5", vec!["alan"]),
+        ("trait=PLAN", vec!["alan", "grace", "ada"]),
+        ("trait=gone", vec![]),
+        ("trait=plan%3Dteam&event=viewed+pricing", vec!["ada"]),
+        ("event=signed+up", vec!["ada"]),
+        ("event=signed+up&since=2026-11-11", vec![]),
+        ("event=signed+up&since=2026-11-10&until=2026-11-10", vec!["ada"]),
+        ("since=2026-11-19&who=known", vec!["alan", "grace"]),
+        ("since=2026-11-20&until=2026-11-20", vec!["alan"]),
+        ("until=2026-11-19", vec!["grace", "ada"]),
+        // In between nobody did anything, though one was there before and after.
+        ("since=2026-11-12&until=2026-11-15", vec![]),
+        ("since=2026-11-20T10:00:00Z&until=2026-11-20T23:59:59Z", vec!["alan"]),
+        ("who=anonymous", vec![""]),
+        ("q=acme&trait=seats%3D3&until=2026-11-18", vec!["ada"]),
+    ] {
+        let (status, listed) = koala.get(&format!("/api/visitors?{query}")).await;
+        let visitors = listed["visitors"].as_array().unwrap_or_else(|| panic!("{query} {listed}"));
+        let names = visitors.iter().map(|it| it["emails"][0].as_str().unwrap_or("").trim_end_matches("@acme.com"));
+        assert_eq!((status, names.collect::<Vec<_>>()), (200, found.clone()), "{query}");
+        assert_eq!(listed["total"], found.len(), "{query}");
+    }
+    for query in ["who=me", "since=yesterday", "until=2026-13-01"] {
+        let (status, answer) = koala.get(&format!("/api/visitors?{query}")).await;
+        assert_eq!((status, &answer["error"]["code"]), (400, &json!("bad_request")), "{query}");
+    }
+    let csv = reqwest_text(&format!("{}/api/visitors.csv?trait=plan%3Dteam", koala.url)).await;
+    assert_eq!(csv.lines().count(), 2, "{csv}");
 }

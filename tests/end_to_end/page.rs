@@ -40,7 +40,7 @@ async fn the_page_shows_what_comes_in_without_a_reload_and_never_runs_it() {
 fn forget_visitors(home: &Home) {
     let file = rusqlite::Connection::open(home.data()).unwrap();
     file.execute_batch(
-        "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; BEGIN; DELETE FROM entry; DELETE FROM identity;
+        "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; BEGIN; DELETE FROM entry; DELETE FROM intent; DELETE FROM identity;
          DELETE FROM trait; DELETE FROM visitor; DELETE FROM account; COMMIT",
     )
     .unwrap();

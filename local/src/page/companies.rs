@@ -1,12 +1,14 @@
 //! Companies, and one of them.
 
 use axum::extract::{Path, Query, State};
-use maud::html;
+use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::layout::{self, Place};
-use super::{Page, PageError, page};
+use super::{Page, PageError, page, visitors};
 use crate::gateway::Gateway;
+use crate::store::companies::{Activity, Company, CompanyPage};
+use crate::store::ranking::Reason;
 
 /// Companies on a page.
 const ON_A_PAGE: u32 = 50;
@@ -24,44 +26,58 @@ pub async fn list(State(gateway): State<Gateway>, Query(which): Query<Which>) ->
     let (companies, total) = gateway.companies.list(which.offset, ON_A_PAGE).await?;
     let keys = companies.iter().map(|company| company.key.clone()).collect();
     let activity = gateway.companies.activity(keys).await?;
+    let looked_back = gateway.companies.rules_looked_back().await?;
+    let most = companies.iter().map(|company| company.intent).fold(0.0, f64::max);
     Ok(page(layout::page(
         "Companies",
         Some(Place::Companies),
         &html! {
+            @if looked_back < 1.0 {
+                p.soft { (format!("New intent rules have come through {:.0} % of what was there before.", looked_back * 100.0)) }
+            }
             div.card {
                 @if companies.is_empty() {
                     p.empty { "No company yet. Send events with " code { "cargo koala send tests/events" } "; they appear here." }
                 } @else {
                     table {
                         thead { tr {
-                            th { "Company" } th.number { "Visitors" } th.number { "Events" } th.wide { "Two weeks" } th { "Last seen" }
+                            th { "Company" } th { "Intent" } th.number { "Visitors" } th.number.wide { "Events" }
+                            th.wide { "Two weeks" } th.wide { "Last seen" }
                         } }
-                        tbody {
-                            @for (company, days) in companies.iter().zip(&activity) {
-                                tr {
-                                    td {
-                                        a href={ "/companies/" (encoded(&company.key)) } { (company.name.as_deref().unwrap_or(&company.key)) }
-                                        @if let (Some(domain), Some(_)) = (&company.domain, &company.name) { " " span.soft { (domain) } }
-                                    }
-                                    td.number { (company.visitors) }
-                                    td.number { (company.events) }
-                                    td.wide { (layout::sparkline(days)) }
-                                    td { @if let Some(at) = &company.last_seen { (layout::time(at)) } }
-                                }
-                            }
-                        }
+                        tbody { @for (company, days) in companies.iter().zip(&activity) { (row(company, days, most)) } }
                     }
                 }
+            }
+            p.soft {
+                @if total > 0 { a href="/api/companies.csv" { "As CSV" } " · " }
+                "Ranked by " a href="/mappings#intent" { "intent" } ": what their visitors did, and how lately."
             }
             (layout::pager(&|offset| format!("/?offset={offset}"), which.offset, ON_A_PAGE, total))
         },
     )))
 }
 
+fn row(company: &Company, days: &[i64], most: f64) -> Markup {
+    html! {
+        tr {
+            td {
+                a href={ "/companies/" (encoded(&company.key)) } { (company.name.as_deref().unwrap_or(&company.key)) }
+                @if let (Some(domain), Some(_)) = (&company.domain, &company.name) { " " span.soft { (domain) } }
+            }
+            td { (layout::points(company.intent, most)) }
+            td.number { (company.visitors) }
+            td.number.wide { (company.events) }
+            td.wide { (layout::sparkline(days)) }
+            td.wide { @if let Some(at) = &company.last_seen { (layout::time(at)) } }
+        }
+    }
+}
+
 /// `GET /companies/{key}`
 pub async fn show(State(gateway): State<Gateway>, Path(key): Path<String>) -> Page {
     let found = gateway.companies.show(key.to_lowercase(), MOST_PEOPLE).await?;
-    let (company, people) = found.ok_or(PageError::NotFound)?;
+    let CompanyPage { company, reasons, people, activity } = found.ok_or(PageError::NotFound)?;
+    let days = gateway.companies.activity(vec![company.key.clone()]).await?;
     let title = company.name.clone().unwrap_or_else(|| company.key.clone());
     Ok(page(layout::page(
         &title,
@@ -71,12 +87,56 @@ pub async fn show(State(gateway): State<Gateway>, Path(key): Path<String>) -> Pa
                 @if let Some(domain) = &company.domain { dt { "Domain" } dd { (domain) } }
                 dt { "Visitors" } dd { (company.visitors) }
                 dt { "Events" } dd { (company.events) }
+                dt { "Two weeks" } dd { @for days in &days { (layout::sparkline(days)) } }
                 @for (name, value) in &company.traits { dt { (name) } dd { (layout::value(value)) } }
             } }
+            h2 { "Intent: " (format!("{:.1}", company.intent)) " points" }
+            (reasons_table(&reasons))
             h2 { "People" }
-            (super::visitors::table(&people))
+            (visitors::table(&people))
+            h2 { "Latest" }
+            (activity_table(&activity, &people))
         },
     )))
+}
+
+fn reasons_table(reasons: &[Reason]) -> Markup {
+    let most = reasons.iter().map(|reason| reason.points).fold(0.0, f64::max);
+    html! {
+        div.card {
+            @if reasons.is_empty() {
+                p.empty { "Nobody has done what the intent rules look for." }
+            } @else {
+                table {
+                    thead { tr { th { "Rule" } th { "Points" } th.number { "Visitors" } th { "Last day" } } }
+                    tbody { @for reason in reasons { tr {
+                        td { (reason.rule) }
+                        td { (layout::points(reason.points, most)) }
+                        td.number { (reason.visitors) }
+                        td { (reason.last_day.get(..10).unwrap_or_default()) }
+                    } } }
+                }
+            }
+        }
+    }
+}
+
+fn activity_table(activity: &[Activity], people: &[visitors::Visitor]) -> Markup {
+    html! {
+        div.card { table.timeline { tbody {
+            @for entry in activity {
+                tr {
+                    td { (layout::time(&entry.at)) }
+                    td { (visitors::entry_name(&entry.kind, entry.name.as_deref())) }
+                    td {
+                        @if let Some(visitor) = people.iter().find(|visitor| visitor.id == entry.visitor_id) {
+                            a href={ "/visitors/" (visitor.id) } { (visitors::name(visitor)) }
+                        }
+                    }
+                }
+            }
+        } } }
+    }
 }
 
 /// A key as a piece of a path.

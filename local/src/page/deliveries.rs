@@ -1,12 +1,14 @@
-//! How deliveries go: what waits, what is dead and why, and a button to try it again.
+//! How deliveries go: what came in, what waits, what arrived, what is dead and why, and a button to try it again.
 
 use axum::extract::State;
 use axum::response::Redirect;
-use maud::html;
+use maud::{Markup, html};
 
 use super::layout::{self, Place};
 use super::{Page, PageError, page};
 use crate::gateway::Gateway;
+use crate::store::queues::StoredDeadLetter;
+use crate::store::tally::Tallies;
 
 /// The most dead letters that are shown.
 const MOST_LETTERS: u32 = 100;
@@ -14,41 +16,87 @@ const MOST_LETTERS: u32 = 100;
 /// `GET /deliveries`
 pub async fn show(State(gateway): State<Gateway>) -> Page {
     let counts = gateway.queues.counts().await?;
+    let (received, tallies) = gateway.queues.tallies().await?;
     let letters = gateway.queues.dead_letters(MOST_LETTERS).await?;
+    let delivered: i64 = tallies.values().map(|tally| tally.delivered).sum();
+    let retried: i64 = tallies.values().map(|tally| tally.retried).sum();
     Ok(page(layout::page(
         "Deliveries",
         Some(Place::Deliveries),
         &html! {
             div.counts {
-                div { b { (counts.waiting) } "waiting" }
-                div { b { (counts.in_flight) } "on the way" }
-                div { b class=[(counts.dead > 0).then_some("bad")] { (counts.dead) } "dead" }
-                div { b { (counts.rejected) } "rejected at intake" }
+                (count("received", received.accepted + received.skipped + received.rejected, false))
+                (count("queued", counts.waiting + counts.in_flight, false))
+                (count("delivered", delivered, false))
+                (count("retried", retried, false))
+                (count("dead", counts.dead, counts.dead > 0))
+                (count("rejected at intake", counts.rejected, false))
             }
-            h2 { "Dead and rejected" }
-            div.card {
-                @if letters.is_empty() {
-                    p.empty { "Nothing: every event was delivered, or is on its way." }
-                } @else {
-                    table {
-                        thead { tr { th { "Queue" } th.wide { "Mapping" } th { "Reason" } } }
-                        tbody {
-                            @for letter in &letters {
-                                tr {
-                                    td { (letter.queue) }
-                                    td.wide { (letter.mapping) }
-                                    td { (letter.reason) @if let Some(said) = &letter.koala_answer { br; code { (said) } } }
-                                }
-                            }
-                        }
-                    }
-                }
+            p.soft {
+                "Of the events received " (received.accepted) " were taken by a mapping, " (received.skipped) " by none."
             }
+            h2 { "By mapping" }
+            (by_mapping(&tallies))
+            h2 { "Dead letters" }
+            (table(&letters))
             @if counts.dead > 0 {
                 form method="post" action="/deliveries/redrive" { p { button { "Send dead letters again" } } }
             }
         },
     )))
+}
+
+fn count(of: &str, count: i64, is_bad: bool) -> Markup {
+    html! { div { b class=[is_bad.then_some("bad")] { (count) } (of) } }
+}
+
+fn by_mapping(tallies: &Tallies) -> Markup {
+    html! {
+        div.card {
+            @if tallies.is_empty() {
+                p.empty { "No event has come in yet." }
+            } @else {
+                table {
+                    thead { tr {
+                        th { "Mapping" } th.number { "Queued" } th.number { "Waiting" } th.number { "Delivered" }
+                        th.number.wide { "Skipped" } th.number.wide { "Retried" } th.number { "Dead" }
+                    } }
+                    tbody { @for (mapping, tally) in tallies { tr {
+                        td { @if mapping.is_empty() { span.soft { "none" } } @else { (mapping) } }
+                        td.number { (tally.queued) }
+                        td.number { (tally.waiting) }
+                        td.number { (tally.delivered) }
+                        td.number.wide { (tally.skipped) }
+                        td.number.wide { (tally.retried) }
+                        td.number { (tally.dead) }
+                    } } }
+                }
+            }
+        }
+    }
+}
+
+fn table(letters: &[StoredDeadLetter]) -> Markup {
+    html! {
+        div.card {
+            @if letters.is_empty() {
+                p.empty { "Nothing: every event was delivered, or is on its way." }
+            } @else {
+                table {
+                    thead { tr { th { "Queue" } th.wide { "Mapping" } th { "Reason" } } }
+                    tbody {
+                        @for letter in letters {
+                            tr {
+                                td { (letter.queue) }
+                                td.wide { (letter.mapping) }
+                                td { (letter.reason) @if let Some(said) = &letter.koala_answer { br; code { (said) } } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// `POST /deliveries/redrive`

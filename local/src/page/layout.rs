@@ -9,14 +9,25 @@ pub enum Place {
     Companies,
     Visitors,
     Deliveries,
+    Mappings,
 }
 
-/// A page with its navigation.
+/// A page with its navigation. It shows what changes.
 pub fn page(title: &str, place: Option<Place>, content: &Markup) -> Markup {
+    with_navigation(title, place, false, content)
+}
+
+/// A page that stays as it is: the answer to something that was sent.
+pub fn still_page(title: &str, place: Option<Place>, content: &Markup) -> Markup {
+    with_navigation(title, place, true, content)
+}
+
+fn with_navigation(title: &str, place: Option<Place>, is_still: bool, content: &Markup) -> Markup {
     let places = [
         (Place::Companies, "/", "Companies"),
         (Place::Visitors, "/visitors", "Visitors"),
         (Place::Deliveries, "/deliveries", "Deliveries"),
+        (Place::Mappings, "/mappings", "Mappings"),
     ];
     html! {
         (DOCTYPE)
@@ -37,7 +48,7 @@ pub fn page(title: &str, place: Option<Place>, content: &Markup) -> Markup {
                         }
                     }
                 }
-                main {
+                main data-still[is_still] {
                     h1 { (title) }
                     (content)
                 }
@@ -75,12 +86,26 @@ pub fn sparkline(days: &[i64]) -> Markup {
     }
 }
 
+/// Points of intent, and a bar beside them that is full where `most` is reached.
+pub fn points(points: f64, most: f64) -> Markup {
+    let share = if most > 0.0 { (points / most).clamp(0.0, 1.0) * 100.0 } else { 0.0 };
+    html! {
+        span.points {
+            (format!("{points:.1}"))
+            svg.bar viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true" {
+                rect.rest width="100" height="6" {}
+                rect width=(format!("{share:.1}")) height="6" {}
+            }
+        }
+    }
+}
+
 /// Earlier and later, where there is more than a page.
-pub fn pager(href: &dyn Fn(u32) -> String, offset: u32, limit: u32, total: i64) -> Markup {
+pub fn pager(href: &dyn Fn(u32) -> String, offset: u32, limit: u32, total: usize) -> Markup {
     html! {
         p.soft {
             @if offset > 0 { a rel="prev" href=(href(offset.saturating_sub(limit))) { "← newer" } " " }
-            @if i64::from(offset + limit) < total { a rel="next" href=(href(offset + limit)) { "older →" } }
+            @if ((offset + limit) as usize) < total { a rel="next" href=(href(offset + limit)) { "older →" } }
         }
     }
 }

@@ -7,6 +7,7 @@ mod companies;
 mod deliveries;
 mod layout;
 mod live;
+mod mappings;
 mod visitors;
 
 use axum::Router;
@@ -18,6 +19,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
+use koala_destination::settings::SettingsUnavailable;
 use maud::Markup;
 
 use crate::gateway::Gateway;
@@ -34,6 +36,8 @@ pub fn router() -> Router<Gateway> {
         .route("/companies/{key}", get(companies::show))
         .route("/visitors", get(visitors::list))
         .route("/visitors/{id}", get(visitors::show))
+        .route("/visitors/{id}/delete", post(visitors::delete))
+        .route("/mappings", get(mappings::list).post(mappings::try_event))
         .route("/deliveries", get(deliveries::show))
         .route("/deliveries/redrive", post(deliveries::redrive))
         .route("/live", get(live::changes))
@@ -79,7 +83,14 @@ fn page(markup: Markup) -> Html<String> {
 /// Why a page cannot be shown.
 enum PageError {
     NotFound,
+    Settings(SettingsUnavailable),
     Store(StoreError),
+}
+
+impl From<SettingsUnavailable> for PageError {
+    fn from(error: SettingsUnavailable) -> Self {
+        Self::Settings(error)
+    }
 }
 
 impl From<StoreError> for PageError {
@@ -90,11 +101,13 @@ impl From<StoreError> for PageError {
 
 impl IntoResponse for PageError {
     fn into_response(self) -> Response {
-        let (status, words) = match self {
-            Self::NotFound => (StatusCode::NOT_FOUND, "Nothing is here (any more).".to_owned()),
-            Self::Store(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+        let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+        let (status, title, words) = match self {
+            Self::NotFound => (StatusCode::NOT_FOUND, "Not found", "Nothing is here (any more).".to_owned()),
+            Self::Settings(error) => (unavailable, "Unavailable", error.to_string()),
+            Self::Store(error) => (unavailable, "Unavailable", error.to_string()),
         };
-        let markup = layout::page("Not found", None, &maud::html! { p.empty { (words) } });
+        let markup = layout::page(title, None, &maud::html! { p.empty { (words) } });
         (status, Html(markup.into_string())).into_response()
     }
 }

@@ -1,4 +1,4 @@
-//! Visitors: search, and one with the timeline.
+//! Visitors: search, one with the timeline, and the end of one.
 
 use axum::extract::{Path, Query, State};
 use maud::{Markup, html};
@@ -7,7 +7,8 @@ use serde::Deserialize;
 use super::layout::{self, Place};
 use super::{Page, PageError, companies, page};
 use crate::gateway::Gateway;
-use crate::store::visitors::{Filter, Visitor};
+pub use crate::store::visitors::Visitor;
+use crate::visitor_query::VisitorQuery;
 
 /// Visitors on a page.
 const ON_A_PAGE: u32 = 50;
@@ -17,49 +18,74 @@ const LONGEST_TIMELINE: u32 = 200;
 #[derive(Deserialize)]
 pub struct Which {
     #[serde(default)]
-    q: String,
-    #[serde(default)]
-    who: String,
-    #[serde(default)]
     offset: u32,
 }
 
 /// `GET /visitors`
-pub async fn list(State(gateway): State<Gateway>, Query(which): Query<Which>) -> Page {
-    let known = match which.who.as_str() {
-        "known" => Some(true),
-        "anonymous" => Some(false),
-        _ => None,
-    };
-    let text = which.q.trim().to_owned();
-    let filter = Filter { text: (!text.is_empty()).then_some(text), known };
-    let (visitors, total) = gateway.visitors.list(filter, which.offset, ON_A_PAGE).await?;
-    let href = |offset: u32| {
-        let query = [("q", which.q.as_str()), ("who", which.who.as_str()), ("offset", &offset.to_string())];
-        let mut url = reqwest::Url::parse("http://page/visitors").ok();
-        if let Some(url) = &mut url {
-            url.query_pairs_mut().extend_pairs(query);
-        }
-        url.map(|url| format!("{}?{}", url.path(), url.query().unwrap_or_default())).unwrap_or_default()
+pub async fn list(
+    State(gateway): State<Gateway>,
+    Query(query): Query<VisitorQuery>,
+    Query(Which { offset }): Query<Which>,
+) -> Page {
+    let found = match query.filter() {
+        Ok(filter) => Ok(gateway.visitors.list(filter, offset, ON_A_PAGE).await?),
+        Err(problem) => Err(problem),
     };
     Ok(page(layout::page(
         "Visitors",
         Some(Place::Visitors),
         &html! {
-            form.search method="get" action="/visitors" role="search" {
-                input type="search" name="q" value=(which.q) placeholder="Email, trait or event" aria-label="Search";
-                select name="who" aria-label="Who" {
-                    @for (value, name) in [("", "All"), ("known", "Known"), ("anonymous", "Anonymous")] {
-                        option value=(value) selected[which.who == value] { (name) }
+            (search(&query))
+            @match &found {
+                Ok((visitors, total)) => {
+                    p.soft {
+                        span { (total) @if *total == 1 { " visitor" } @else { " visitors" } }
+                        @if *total > 0 { " · " a href=(address("/api/visitors.csv", &query, 0)) { "as CSV" } }
                     }
+                    (table(visitors))
+                    (layout::pager(&|offset| address("/visitors", &query, offset), offset, ON_A_PAGE, usize::try_from(*total).unwrap_or_default()))
                 }
-                button { "Search" }
+                Err(problem) => p.bad { (problem) }
             }
-            p.soft { (total) @if total == 1 { " visitor" } @else { " visitors" } }
-            (table(&visitors))
-            (layout::pager(&href, which.offset, ON_A_PAGE, total))
         },
     )))
+}
+
+fn search(query: &VisitorQuery) -> Markup {
+    html! {
+        form.search method="get" action="/visitors" role="search" {
+            input type="search" name="q" value=(query.q) placeholder="Email, trait or event" aria-label="Search";
+            select name="who" aria-label="Who" {
+                @for (value, name) in [("", "All"), ("known", "Known"), ("anonymous", "Anonymous")] {
+                    option value=(value) selected[query.who == value] { (name) }
+                }
+            }
+            button { "Search" }
+            details open[query.is_detailed()] {
+                summary { "Filter by trait, event or time" }
+                label { "Trait" input name="trait" value=(query.of_trait) placeholder="plan=team"; }
+                label { "Event" input name="event" value=(query.event) placeholder="Viewed Pricing"; }
+                label { "From" input type="date" name="since" value=(query.since); }
+                label { "To" input type="date" name="until" value=(query.until); }
+            }
+        }
+    }
+}
+
+/// An address with the same query.
+fn address(path: &str, query: &VisitorQuery, offset: u32) -> String {
+    let asked = [
+        ("q", &query.q),
+        ("who", &query.who),
+        ("event", &query.event),
+        ("trait", &query.of_trait),
+        ("since", &query.since),
+        ("until", &query.until),
+    ];
+    let Ok(mut url) = reqwest::Url::parse("http://page") else { return path.to_owned() };
+    let asked = asked.into_iter().filter(|(_, value)| !value.is_empty());
+    url.query_pairs_mut().extend_pairs(asked).append_pair("offset", &offset.to_string());
+    format!("{path}?{}", url.query().unwrap_or_default())
 }
 
 /// `GET /visitors/{id}`
@@ -82,12 +108,35 @@ pub async fn show(State(gateway): State<Gateway>, Path(id): Path<i64>) -> Page {
                     tr {
                         td { (layout::time(&entry.at)) }
                         td {
-                            b { (entry.name.as_deref().unwrap_or(match entry.kind.as_str() { "identify" => "Identified", _ => "Page viewed" })) }
+                            b { (entry_name(&entry.kind, entry.name.as_deref())) }
                             details { summary { "all of it" } code { (entry.entry.get()) } }
                         }
                     }
                 }
             } } }
+            details.danger {
+                summary { "Delete this person" }
+                p { "All identities, traits and entries go, and what stands in the queues under them. It cannot be undone." }
+                form method="post" action={ "/visitors/" (visitor.id) "/delete" } { button { "Delete for good" } }
+            }
+        },
+    )))
+}
+
+/// `POST /visitors/{id}/delete`
+pub async fn delete(State(gateway): State<Gateway>, Path(id): Path<i64>) -> Page {
+    let receipt = gateway.visitors.delete_visitor(id).await?.ok_or(PageError::NotFound)?;
+    Ok(page(layout::still_page(
+        "Deleted",
+        Some(Place::Visitors),
+        &html! {
+            div.card { dl {
+                dt { "Receipt" } dd { code { (receipt.id) } }
+                dt { "Completed" } dd { (layout::time(&receipt.completed_at)) }
+                dt { "Entries" } dd { (receipt.entries) }
+                dt { "Messages in queues" } dd { (receipt.messages) }
+            } }
+            p { a href="/visitors" { "All visitors" } }
         },
     )))
 }
@@ -117,8 +166,14 @@ pub fn table(visitors: &[Visitor]) -> Markup {
     }
 }
 
-fn name(visitor: &Visitor) -> &str {
+/// What a visitor is called.
+pub fn name(visitor: &Visitor) -> &str {
     let name = visitor.traits.get("name").and_then(|name| name.as_str()).filter(|name| !name.trim().is_empty());
     let email = visitor.emails.first().map(String::as_str);
     name.or(email).or(visitor.profile_ids.first().map(String::as_str)).unwrap_or("somebody")
+}
+
+/// What an entry is called.
+pub fn entry_name<'a>(kind: &str, name: Option<&'a str>) -> &'a str {
+    name.unwrap_or(if kind == "identify" { "Identified" } else { "Page viewed" })
 }

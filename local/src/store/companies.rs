@@ -5,6 +5,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::intent::{IntentRules, MILLISECONDS_OF_A_DAY};
+use super::ranking::{Ranked, Ranking, Reason};
 use super::visitors::{self, Visitor};
 use super::{Store, StoreError};
 use crate::accounts::Account;
@@ -12,7 +14,8 @@ use crate::collector::ReceivedAccount;
 
 /// How many days of activity are shown.
 const DAYS: usize = 14;
-const MILLISECONDS_OF_A_DAY: i64 = 24 * 60 * 60 * 1000;
+/// How many of a company's newest entries are shown.
+const LATEST: u32 = 20;
 
 /// A company as the API lists it.
 #[derive(Debug, Serialize)]
@@ -23,6 +26,8 @@ pub struct Company {
     pub domain: Option<String>,
     /// Its name.
     pub name: Option<String>,
+    /// How much it means to buy, in points of the intent rules.
+    pub intent: f64,
     /// What was said of it.
     pub traits: Map<String, Value>,
     /// How many visitors are of it.
@@ -33,31 +38,65 @@ pub struct Company {
     pub last_seen: Option<String>,
 }
 
+/// A company with its people.
+#[derive(Debug, Serialize)]
+pub struct CompanyPage {
+    /// The company.
+    #[serde(flatten)]
+    pub company: Company,
+    /// What its points come from.
+    pub reasons: Vec<Reason>,
+    /// Its visitors, the one seen last first.
+    pub people: Vec<Visitor>,
+    /// What they did last, the newest first.
+    pub activity: Vec<Activity>,
+}
+
+/// One entry of a company's visitor.
+#[derive(Debug, Serialize)]
+pub struct Activity {
+    /// Whose.
+    pub visitor_id: i64,
+    /// `event`, `identify` or `page_view`.
+    pub kind: String,
+    /// The event's name.
+    pub name: Option<String>,
+    /// When it happened.
+    pub at: String,
+}
+
 /// What the collector knows of companies; clones share the store.
 #[derive(Clone)]
 pub struct Companies {
     store: Store,
+    ranking: Ranking,
 }
 
 impl Companies {
-    /// The companies of `store`.
-    pub fn new(store: Store) -> Self {
-        Self { store }
+    /// The companies of `store`, ranked by these rules.
+    pub fn new(store: Store, rules: IntentRules) -> Self {
+        Self { ranking: Ranking::new(store.clone(), rules), store }
     }
 
-    /// Companies, the one whose visitors were seen last first, and how many there are in all.
-    pub async fn list(&self, offset: u32, limit: u32) -> Result<(Vec<Company>, i64), StoreError> {
+    /// Companies, the one with the most intent first, and how many there are in all.
+    pub async fn list(&self, offset: u32, limit: u32) -> Result<(Vec<Company>, usize), StoreError> {
+        let ranked = self.ranking.companies().await?;
+        let total = ranked.len();
+        let of_page = ranked.iter().skip(offset as usize).take(limit as usize).cloned().collect::<Vec<Ranked>>();
         let list = move |connection: &Connection| {
-            let total = connection.query_row("SELECT count(*) FROM account", [], |row| row.get(0))?;
-            let mut keys = connection.prepare_cached(
-                "SELECT key FROM account ORDER BY (SELECT max(last_seen) FROM visitor WHERE account = key) DESC, key
-                 LIMIT ?1 OFFSET ?2",
-            )?;
-            let keys = keys.query_map([limit, offset], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
-            let companies = keys.iter().filter_map(|key| company(connection, key).transpose());
-            Ok((companies.collect::<rusqlite::Result<_>>()?, total))
+            let mut companies = Vec::with_capacity(of_page.len());
+            for Ranked { key, points } in &of_page {
+                // One that is gone since it was ranked is left out.
+                companies.extend(company(connection, key, *points)?);
+            }
+            Ok(companies)
         };
-        self.store.read(list).await
+        Ok((self.store.read(list).await?, total))
+    }
+
+    /// How far new intent rules have come through what was there before them, from 0 to 1.
+    pub async fn rules_looked_back(&self) -> Result<f64, StoreError> {
+        self.ranking.progress().await
     }
 
     /// How many events each company had on each of the last fourteen days, today last.
@@ -88,15 +127,19 @@ impl Companies {
         self.store.read(activity).await
     }
 
-    /// One company with its visitors, the one seen last first.
-    pub async fn show(&self, key: String, limit: u32) -> Result<Option<(Company, Vec<Visitor>)>, StoreError> {
+    /// One company with its visitors and what they did.
+    pub async fn show(&self, key: String, limit: u32) -> Result<Option<CompanyPage>, StoreError> {
+        let reasons = self.ranking.reasons(key.clone()).await?;
         let show = move |connection: &Connection| {
-            let Some(company) = company(connection, &key)? else { return Ok(None) };
+            let points = reasons.iter().map(|reason| reason.points).sum();
+            let Some(company) = company(connection, &key, points)? else { return Ok(None) };
             let mut ids = connection
                 .prepare_cached("SELECT id FROM visitor WHERE account = ?1 ORDER BY last_seen DESC LIMIT ?2")?;
             let ids = ids.query_map(params![key, limit], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
             let people = ids.into_iter().filter_map(|id| visitors::visitor(connection, id).transpose());
-            Ok(Some((company, people.collect::<rusqlite::Result<_>>()?)))
+            let people = people.collect::<rusqlite::Result<_>>()?;
+            let activity = latest_activity(connection, &key)?;
+            Ok(Some(CompanyPage { company, reasons, people, activity }))
         };
         self.store.read(show).await
     }
@@ -114,6 +157,19 @@ impl Companies {
         };
         self.store.write(keep).await
     }
+}
+
+/// The newest entries of a company's visitors: they are of those that were seen last.
+fn latest_activity(connection: &Connection, key: &str) -> rusqlite::Result<Vec<Activity>> {
+    let mut select = connection.prepare_cached(
+        "SELECT visitor_id, kind, name, at FROM (SELECT id FROM visitor WHERE account = ?1 ORDER BY last_seen DESC LIMIT ?2) AS one
+         CROSS JOIN entry ON entry.visitor_id = one.id ORDER BY at DESC, entry.id DESC LIMIT ?2",
+    )?;
+    let activity = select.query_map(params![key, LATEST], |row| {
+        let at = clock::from_milliseconds(row.get(3)?);
+        Ok(Activity { visitor_id: row.get(0)?, kind: row.get(1)?, name: row.get(2)?, at })
+    })?;
+    activity.collect()
 }
 
 /// Says of which company a visitor is, by what is known of the visitor now. A company without any is gone, unless something
@@ -167,7 +223,7 @@ fn put(connection: &Connection, account: &Account) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn company(connection: &Connection, key: &str) -> rusqlite::Result<Option<Company>> {
+fn company(connection: &Connection, key: &str, points: f64) -> rusqlite::Result<Option<Company>> {
     // From the company to its visitors to their entries: the plus keeps SQLite from going through all entries of a kind.
     let mut select = connection.prepare_cached(
         "SELECT domain, name, traits,
@@ -183,6 +239,7 @@ fn company(connection: &Connection, key: &str) -> rusqlite::Result<Option<Compan
             key: key.to_owned(),
             domain: row.get(0)?,
             name: row.get(1)?,
+            intent: (points * 100.0).round() / 100.0,
             traits: serde_json::from_str(&traits).unwrap_or_default(),
             visitors: row.get(3)?,
             events: row.get(4)?,

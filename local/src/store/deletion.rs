@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Store, StoreError, companies, visitors};
+use super::{Store, StoreError, companies, intent, visitors};
 
 /// What a deletion did; it does not repeat the address.
 #[derive(Debug, Serialize)]
@@ -26,18 +26,29 @@ pub struct Receipt {
 }
 
 /// Deletes everything that an address leads to: its visitor with all identities, traits and entries, and whatever stands in
-/// the queues, dead or alive, and names it or one of the visitor's profile ids.
+/// the queues, dead or alive, and names it or one of the visitor's other names.
 pub async fn delete(store: &Store, email: &Email) -> Result<Receipt, StoreError> {
     let email = email.as_str().to_lowercase();
-    store.write(move |connection| delete_now(connection, &email)).await
+    let delete = move |connection: &Connection| {
+        let mut find =
+            connection.prepare_cached("SELECT visitor_id FROM identity WHERE kind = 'email' AND value = ?1")?;
+        let found = find.query_row([&email], |row| row.get(0)).optional()?;
+        delete_now(connection, found, vec![email])
+    };
+    store.write(delete).await
 }
 
-fn delete_now(connection: &Connection, email: &str) -> rusqlite::Result<Receipt> {
-    let found: Option<i64> = connection
-        .prepare_cached("SELECT visitor_id FROM identity WHERE kind = 'email' AND value = ?1")?
-        .query_row([email], |row| row.get(0))
-        .optional()?;
-    let mut names = vec![email.to_owned()];
+/// Deletes one visitor in the same way, who may have no address; nothing where there is none.
+pub async fn delete_visitor(store: &Store, id: i64) -> Result<Option<Receipt>, StoreError> {
+    let delete = move |connection: &Connection| {
+        let mut find = connection.prepare_cached("SELECT id FROM visitor WHERE id = ?1")?;
+        let found: Option<i64> = find.query_row([id], |row| row.get(0)).optional()?;
+        found.map(|id| delete_now(connection, Some(id), Vec::new())).transpose()
+    };
+    store.write(delete).await
+}
+
+fn delete_now(connection: &Connection, found: Option<i64>, mut names: Vec<String>) -> rusqlite::Result<Receipt> {
     let (mut entries, mut removed_visitors) = (0, 0);
     if let Some(id) = found {
         if let Some(visitor) = visitors::visitor(connection, id)? {
@@ -46,6 +57,7 @@ fn delete_now(connection: &Connection, email: &str) -> rusqlite::Result<Receipt>
         connection.execute("DELETE FROM trait WHERE visitor_id = ?1", [id])?;
         entries = connection.execute("DELETE FROM entry WHERE visitor_id = ?1", [id])?;
         connection.execute("DELETE FROM identity WHERE visitor_id = ?1", [id])?;
+        intent::forget(connection, id)?;
         companies::leave(connection, id)?;
         removed_visitors = connection.execute("DELETE FROM visitor WHERE id = ?1", [id])?;
     }

@@ -5,12 +5,17 @@
 
 pub mod companies;
 pub mod deletion;
+pub mod intent;
 pub mod queues;
+pub mod ranking;
+pub mod search;
+pub mod tally;
 pub mod visitors;
 
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 
@@ -24,7 +29,8 @@ const MOST_IN_A_TRANSACTION: usize = 512;
 
 /// What each version of the file has more than the one before it. One that was released is never changed: a file of any older
 /// version is brought up to date when it is opened.
-const MIGRATIONS: [&str; 2] = [include_str!("migrations/1.sql"), include_str!("migrations/2.sql")];
+const MIGRATIONS: [&str; 3] =
+    [include_str!("migrations/1.sql"), include_str!("migrations/2.sql"), include_str!("migrations/3.sql")];
 
 /// The first version whose visitors have companies.
 const WITH_COMPANIES: usize = 2;
@@ -33,11 +39,20 @@ const WITH_COMPANIES: usize = 2;
 #[derive(Clone)]
 pub struct Store {
     writer: mpsc::Sender<Work>,
-    /// Tells whoever looks that something was written.
-    changes: watch::Receiver<()>,
+    changes: Arc<Changes>,
     reader: Arc<Mutex<Connection>>,
+    /// For what reads long, so that no page waits for it.
+    long_reader: Arc<Mutex<Connection>>,
     /// Held as long as the store is open: two processes on one file would deliver everything twice.
     _lock: Arc<File>,
+}
+
+/// Tells whoever looks that something was written.
+#[derive(Default)]
+struct Changes {
+    /// Goes up with each transaction.
+    version: AtomicU64,
+    tell: watch::Sender<()>,
 }
 
 type Work = Box<dyn FnOnce(&Connection) -> Answer + Send>;
@@ -87,11 +102,13 @@ impl Store {
         migrate(&connection, path)?;
         connection.execute("UPDATE message SET in_flight = 0, visible_at = 0 WHERE in_flight = 1", [])?;
         let reader = Arc::new(Mutex::new(connect(path)?));
+        let long_reader = Arc::new(Mutex::new(connect(path)?));
         let (writer, work) = mpsc::channel();
-        let (tell, changes) = watch::channel(());
-        let write = move || write_all(&connection, &work, &tell);
+        let changes = Arc::new(Changes::default());
+        let told = Arc::clone(&changes);
+        let write = move || write_all(&connection, &work, &told);
         thread::Builder::new().name("store".to_owned()).spawn(write).map_err(at)?;
-        Ok(Self { writer, changes, reader, _lock: Arc::new(lock) })
+        Ok(Self { writer, changes, reader, long_reader, _lock: Arc::new(lock) })
     }
 
     /// Writes: what `write` did is on the disk when this returns its result.
@@ -116,9 +133,36 @@ impl Store {
         answered.await.map_err(|_| StoreError::Closed)?
     }
 
+    /// Writes what nobody waits for.
+    pub fn write_later<F>(&self, write: F)
+    where
+        F: FnOnce(&Connection) -> rusqlite::Result<()> + Send + 'static,
+    {
+        let work: Work = Box::new(move |connection| {
+            let result = in_savepoint(connection, write);
+            Box::new(move |committed| {
+                if let Err(error) = result.map_err(|error| error.to_string()).and(committed) {
+                    tracing::warn!(error, "something that is only counted was not kept");
+                }
+            })
+        });
+        // A store that is closed counts nothing.
+        let _ = self.writer.send(work);
+    }
+
     /// Changes whenever something is written.
     pub fn changes(&self) -> watch::Receiver<()> {
-        self.changes.clone()
+        self.changes.tell.subscribe()
+    }
+
+    /// Another number after each transaction.
+    pub fn version(&self) -> u64 {
+        self.changes.version.load(Ordering::Acquire)
+    }
+
+    /// Tells whoever looks that something is shown otherwise now.
+    pub fn have_pages_look_again(&self) {
+        self.changes.tell.send_replace(());
     }
 
     /// Reads what is committed.
@@ -130,10 +174,29 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        let reader = Arc::clone(&self.reader);
-        let read = move || read(&reader.lock().unwrap_or_else(PoisonError::into_inner));
-        Ok(task::spawn_blocking(read).await.map_err(|_| StoreError::Closed)??)
+        read_on(Arc::clone(&self.reader), read).await
     }
+
+    /// Reads what is committed, where it may take long.
+    ///
+    /// # Errors
+    /// When SQLite refuses it.
+    pub async fn read_long<T, F>(&self, read: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        read_on(Arc::clone(&self.long_reader), read).await
+    }
+}
+
+async fn read_on<T, F>(reader: Arc<Mutex<Connection>>, read: F) -> Result<T, StoreError>
+where
+    T: Send + 'static,
+    F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+{
+    let read = move || read(&reader.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok(task::spawn_blocking(read).await.map_err(|_| StoreError::Closed)??)
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
@@ -174,7 +237,7 @@ fn migrate(connection: &Connection, path: &Path) -> Result<(), StoreError> {
 }
 
 /// The writing thread: until every `Store` is dropped.
-fn write_all(connection: &Connection, work: &mpsc::Receiver<Work>, changed: &watch::Sender<()>) {
+fn write_all(connection: &Connection, work: &mpsc::Receiver<Work>, changed: &Changes) {
     while let Ok(first) = work.recv() {
         let begun = connection.execute_batch("BEGIN IMMEDIATE");
         let more = std::iter::from_fn(|| work.try_recv().ok()).take(MOST_IN_A_TRANSACTION - 1);
@@ -184,9 +247,10 @@ fn write_all(connection: &Connection, work: &mpsc::Receiver<Work>, changed: &wat
             // A failed COMMIT leaves the transaction open; when there is none this says so, which is no news.
             let _ = connection.execute_batch("ROLLBACK");
         }
+        changed.version.fetch_add(1, Ordering::AcqRel);
         for answer in answers {
             answer(committed.clone());
         }
-        changed.send_replace(());
+        changed.tell.send_replace(());
     }
 }

@@ -1,16 +1,19 @@
 //! The queues, as SQS would keep them: messages that are out of sight for a while, dead letters with a reason.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use koala_destination::delivery::{DeadLetter, Postponed, SourceQueue};
-use koala_destination::intake::{Outbox, OutboxError};
+use koala_destination::intake::{AnswerCounts, Outbox, OutboxError};
 use koala_destination::message::{OutgoingMessage, Queue};
 use koala_destination::segment::Action;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::Deserialize;
 use tokio::sync::Notify;
 
+use super::tally::{self, Outcome, Received, Tallies};
 use super::{Store, StoreError};
 use crate::now_milliseconds;
 
@@ -86,13 +89,31 @@ impl Queues {
         self.store.write(move |connection| receive(connection, action, most, visible_again)).await
     }
 
-    /// Removes messages that are done with.
-    pub async fn delete(&self, ids: Vec<String>) -> Result<(), StoreError> {
+    /// Removes messages that are done with: those that Koala has, and those of which nothing was to be sent. One that is dead
+    /// by now is not there.
+    pub async fn delete(&self, delivered: Vec<String>, skipped: Vec<String>) -> Result<(), StoreError> {
         let delete = move |connection: &Connection| {
-            let mut delete = connection.prepare_cached("DELETE FROM message WHERE id = ?1")?;
-            ids.iter().try_for_each(|id| delete.execute([row(id)]).map(drop))
+            let mut delete = connection.prepare_cached("DELETE FROM message WHERE id = ?1 RETURNING mapping")?;
+            for (outcome, ids) in [(Outcome::Delivered, &delivered), (Outcome::Skipped, &skipped)] {
+                let mut mappings = Vec::with_capacity(ids.len());
+                for id in ids {
+                    mappings.extend(delete.query_row([row(id)], mapping_of_row).optional()?);
+                }
+                tally::count(connection, outcome, mappings.iter().map(String::as_str))?;
+            }
+            Ok(())
         };
         self.store.write(delete).await
+    }
+
+    /// Counts the events of a request that was answered.
+    pub fn count_request(&self, counts: AnswerCounts) {
+        self.store.write_later(move |connection| tally::count_request(connection, &counts));
+    }
+
+    /// What events of requests and messages of mappings came to.
+    pub async fn tallies(&self) -> Result<(Received, Tallies), StoreError> {
+        self.store.read(tally::read).await
     }
 
     /// How long until the next waiting message of an action may be received; nothing when none waits.
@@ -131,8 +152,8 @@ impl Queues {
         let queue = action.map(Action::name);
         let redrive = move |connection: &Connection| {
             let redriven = connection.execute(
-                "INSERT INTO message (queue, body, visible_at)
-                 SELECT queue, body, ?2 FROM dead_letter WHERE ?1 IS NULL OR queue = ?1 ORDER BY id",
+                "INSERT INTO message (queue, body, visible_at, mapping)
+                 SELECT queue, body, ?2, mapping FROM dead_letter WHERE ?1 IS NULL OR queue = ?1 ORDER BY id",
                 params![queue, now],
             )?;
             connection.execute("DELETE FROM dead_letter WHERE ?1 IS NULL OR queue = ?1", [queue])?;
@@ -158,7 +179,7 @@ fn receive(
     let now = now_milliseconds();
     let mut worn_out = connection.prepare_cached(
         "INSERT INTO dead_letter (queue, body, reason, mapping, died_at)
-         SELECT queue, body, 'received ' || receive_count || ' times and never delivered', '', ?3 FROM message
+         SELECT queue, body, 'received ' || receive_count || ' times and never delivered', coalesce(mapping, ''), ?3 FROM message
          WHERE queue = ?1 AND visible_at <= ?3 AND receive_count >= ?2",
     )?;
     if worn_out.execute(params![action.name(), MOST_RECEIPTS, now])? > 0 {
@@ -202,9 +223,15 @@ impl Outbox for Queues {
             messages.iter().map(|message| (queue_name(message.queue), message.body.clone())).collect();
         let now = now_milliseconds();
         let insert = move |connection: &Connection| {
-            let mut insert =
-                connection.prepare_cached("INSERT INTO message (queue, body, visible_at) VALUES (?1, ?2, ?3)")?;
-            rows.iter().try_for_each(|(queue, body)| insert.execute(params![queue, body, now]).map(drop))
+            let mut insert = connection
+                .prepare_cached("INSERT INTO message (queue, body, visible_at, mapping) VALUES (?1, ?2, ?3, ?4)")?;
+            let mut mappings = Vec::with_capacity(rows.len());
+            for (queue, body) in &rows {
+                let mapping = mapping_named_in(body);
+                insert.execute(params![queue, body, now, mapping])?;
+                mappings.extend(mapping);
+            }
+            tally::count(connection, Outcome::Queued, mappings.iter().map(|mapping| &**mapping))
         };
         let all = messages.len();
         self.store.write(insert).await.map_err(|error| OutboxError { failed: all, all, reason: error.to_string() })?;
@@ -258,9 +285,13 @@ impl SourceQueue for Queues {
             .map(|postponed| (postponed.message.id.to_owned(), now + milliseconds(postponed.after)))
             .collect();
         let postpone = move |connection: &Connection| {
-            let mut update =
-                connection.prepare_cached("UPDATE message SET visible_at = ?2, in_flight = 0 WHERE id = ?1")?;
-            rows.iter().try_for_each(|(id, visible_at)| update.execute(params![row(id), visible_at]).map(drop))
+            let mut update = connection
+                .prepare_cached("UPDATE message SET visible_at = ?2, in_flight = 0 WHERE id = ?1 RETURNING mapping")?;
+            let mut mappings = Vec::with_capacity(rows.len());
+            for (id, visible_at) in &rows {
+                mappings.extend(update.query_row(params![row(id), visible_at], mapping_of_row).optional()?);
+            }
+            tally::count(connection, Outcome::Retried, mappings.iter().map(String::as_str))
         };
         if let Err(error) = self.store.write(postpone).await {
             tracing::warn!(%error, "messages not postponed; the visibility timeout holds");
@@ -273,6 +304,20 @@ fn queue_name(queue: Queue) -> &'static str {
         Queue::Action(action) => action.name(),
         Queue::Rejected => "rejected",
     }
+}
+
+/// The mapping that a message of intake is for; one of a rejected event names none.
+fn mapping_named_in(body: &str) -> Option<Cow<'_, str>> {
+    #[derive(Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow)]
+        mapping: Cow<'a, str>,
+    }
+    serde_json::from_str(body).ok().map(|Named { mapping }| mapping)
+}
+
+fn mapping_of_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<String> {
+    Ok(row.get::<_, Option<String>>(0)?.unwrap_or_default())
 }
 
 /// Message ids are made here from row numbers, so one that is none meets no row.

@@ -8,6 +8,8 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::deletion::{self, Receipt};
+use super::intent::{self, IntentRules, Kept, StoredRule};
+use super::search::{self, Filter};
 use super::{Store, StoreError, companies};
 use crate::collector::{Batch, EntryKind};
 use crate::now_milliseconds;
@@ -37,15 +39,6 @@ pub struct Visitor {
     pub page_views: i64,
 }
 
-/// Which visitors are looked for.
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    /// A part of an address, a profile id or a trait, or an event's name.
-    pub text: Option<String>,
-    /// Only those with an address, or only those without.
-    pub known: Option<bool>,
-}
-
 /// One entry of a visitor's timeline.
 #[derive(Debug, Serialize)]
 pub struct TimelineEntry {
@@ -65,22 +58,29 @@ pub struct TimelineEntry {
 #[derive(Clone)]
 pub struct Visitors {
     store: Store,
+    rules: IntentRules,
 }
 
 impl Visitors {
-    /// The visitors of `store`.
-    pub fn new(store: Store) -> Self {
-        Self { store }
+    /// The visitors of `store`, looked at with these rules.
+    pub fn new(store: Store, rules: IntentRules) -> Self {
+        Self { store, rules }
     }
 
     /// Keeps a batch: an entry whose message id is known already is not kept twice.
     pub async fn keep(&self, batch: Batch) -> Result<(), StoreError> {
-        self.store.write(move |connection| keep(connection, &batch)).await
+        let rules = self.rules.clone();
+        self.store.write(move |connection| keep(connection, &rules.now(), &batch)).await
     }
 
     /// Deletes what an address leads to.
     pub async fn delete(&self, email: &Email) -> Result<Receipt, StoreError> {
         deletion::delete(&self.store, email).await
+    }
+
+    /// Deletes a visitor, who may have no address; nothing where there is none.
+    pub async fn delete_visitor(&self, id: i64) -> Result<Option<Receipt>, StoreError> {
+        deletion::delete_visitor(&self.store, id).await
     }
 
     /// Changes whenever something is written.
@@ -91,29 +91,7 @@ impl Visitors {
     /// Visitors, the one seen last first, and how many there are in all.
     pub async fn list(&self, filter: Filter, offset: u32, limit: u32) -> Result<(Vec<Visitor>, i64), StoreError> {
         let list = move |connection: &Connection| {
-            let Filter { text, known } = filter;
-            // A filter that is not set is not asked: the whole table is counted and ordered by its indexes alone.
-            let mut conditions = Vec::new();
-            if text.is_some() {
-                conditions.push(
-                    "id IN (SELECT visitor_id FROM identity WHERE instr(value, lower(?1)) > 0
-                            UNION SELECT visitor_id FROM trait WHERE instr(lower(value), lower(?1)) > 0
-                            UNION SELECT visitor_id FROM entry WHERE name = ?1 COLLATE NOCASE)",
-                );
-            }
-            let has_email = "EXISTS (SELECT 1 FROM identity WHERE visitor_id = visitor.id AND kind = 'email')";
-            let has_none = format!("NOT {has_email}");
-            conditions.extend(known.map(|known| if known { has_email } else { has_none.as_str() }));
-            let conditions = if conditions.is_empty() { "true".to_owned() } else { conditions.join(" AND ") };
-            let text = text.unwrap_or_default();
-            let count = format!("SELECT count(*) FROM visitor WHERE ?1 = ?1 AND {conditions}");
-            let total = connection.prepare_cached(&count)?.query_row([&text], |row| row.get(0))?;
-            let select = format!(
-                "SELECT id FROM visitor WHERE ?1 = ?1 AND {conditions} ORDER BY last_seen DESC, id DESC LIMIT ?2 OFFSET ?3"
-            );
-            let mut ids = connection.prepare_cached(&select)?;
-            let ids = ids.query_map(params![text, limit, offset], |row| row.get(0))?;
-            let ids = ids.collect::<rusqlite::Result<Vec<i64>>>()?;
+            let (ids, total) = search::find(connection, &filter, offset, limit)?;
             let visitors = ids.into_iter().filter_map(|id| visitor(connection, id).transpose());
             Ok((visitors.collect::<rusqlite::Result<_>>()?, total))
         };
@@ -143,7 +121,7 @@ impl Visitors {
     }
 }
 
-fn keep(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
+fn keep(connection: &Connection, rules: &[StoredRule], batch: &Batch) -> rusqlite::Result<()> {
     let now = now_milliseconds();
     let (visitor_id, mut is_changed) = visitor_of(connection, batch, now)?;
     if let Some(traits) = &batch.traits {
@@ -165,6 +143,7 @@ fn keep(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
             continue;
         }
         seen.execute(params![visitor_id, at])?;
+        intent::note(connection, rules, Kept { visitor_id, kind: entry.kind, at, json: &entry.json })?;
         if let (EntryKind::Identify, Some(traits)) = (entry.kind, &entry.traits) {
             is_changed |= merge_traits(connection, visitor_id, traits, at)?;
         }
@@ -217,6 +196,7 @@ fn merge_visitors(connection: &Connection, into: i64, from: i64) -> rusqlite::Re
     connection.execute("DELETE FROM trait WHERE visitor_id = ?1", [from])?;
     connection.execute("UPDATE entry SET visitor_id = ?1 WHERE visitor_id = ?2", [into, from])?;
     connection.execute("UPDATE identity SET visitor_id = ?1 WHERE visitor_id = ?2", [into, from])?;
+    intent::move_to(connection, into, from)?;
     connection.execute(
         "UPDATE visitor SET (first_seen, last_seen) =
             (SELECT min(visitor.first_seen, other.first_seen), max(visitor.last_seen, other.last_seen)
@@ -224,6 +204,7 @@ fn merge_visitors(connection: &Connection, into: i64, from: i64) -> rusqlite::Re
          WHERE id = ?1",
         [into, from],
     )?;
+    companies::leave(connection, from)?;
     connection.execute("DELETE FROM visitor WHERE id = ?1", [from])?;
     Ok(())
 }

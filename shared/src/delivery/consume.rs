@@ -49,6 +49,8 @@ pub trait SourceQueue: Send + Sync {
 pub struct Consumed<'m> {
     /// The ids of the messages that stay in the queue; all others are done with and may be deleted.
     pub stays: Vec<&'m str>,
+    /// The ids of the messages of which nothing was to be sent.
+    pub skipped: Vec<&'m str>,
     /// What came of it.
     pub counts: BatchCounts,
 }
@@ -64,11 +66,12 @@ pub async fn consume<'m, S: ParameterSource, C: Collector, Q: SourceQueue>(
     let outcomes = delivery.deliver(messages, deadline, &requests).await;
     let action = delivery.action();
     let (mut letters, mut postponed) = (Vec::new(), Vec::new());
-    let (mut delivered, mut skipped) = (0, 0);
+    let mut delivered = 0;
+    let mut skipped_ids = Vec::new();
     for (message, outcome) in messages.iter().zip(&outcomes) {
         match outcome {
             Outcome::Delivered => delivered += 1,
-            Outcome::Skipped => skipped += 1,
+            Outcome::Skipped => skipped_ids.push(message.id),
             Outcome::Dead(reason) => letters.push(DeadLetter { message: *message, reason, action }),
             Outcome::Retry { reason, after } => postponed.push(Postponed { message: *message, after: *after, reason }),
         }
@@ -87,6 +90,7 @@ pub async fn consume<'m, S: ParameterSource, C: Collector, Q: SourceQueue>(
             "message to the dead letters"
         );
     }
+    let skipped = skipped_ids.len();
     let (dead, retried) = (letters.len() - unburied.len(), postponed.len() + unburied.len());
     tracing::info!(
         function = action.name(),
@@ -103,5 +107,5 @@ pub async fn consume<'m, S: ParameterSource, C: Collector, Q: SourceQueue>(
         .filter(|(message, outcome)| matches!(outcome, Outcome::Retry { .. }) || unburied.contains(message.id));
     let requests = requests.into_inner().unwrap_or_else(PoisonError::into_inner);
     let counts = BatchCounts { delivered, skipped, retried, dead, requests };
-    Consumed { stays: stays.map(|(message, _)| message.id).collect(), counts }
+    Consumed { stays: stays.map(|(message, _)| message.id).collect(), skipped: skipped_ids, counts }
 }

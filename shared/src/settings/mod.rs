@@ -7,15 +7,18 @@
 //! | `bearer-token` | proves requests by `Authorization: Bearer …`; one a line |
 //! | `write-keys` | proves requests of Segment's SDKs; one a line |
 //! | `mappings/<name>` | a mapping as JSON; none at all means the two presets |
+//! | `intent/<name>` | an intent rule as JSON, for the collector of the local set; none at all means the presets |
 
 mod cache;
 mod directory;
+mod intent_rule;
 mod public_api_key;
 mod source;
 mod token;
 
 pub use cache::{SettingsCache, SettingsUnavailable};
 pub use directory::ParameterDirectory;
+pub use intent_rule::{IntentRule, MOST_INTENT_RULES};
 pub use public_api_key::{ParsePublicApiKeyError, PublicApiKey};
 pub use source::{Parameter, ParameterSource, SourceError};
 pub use token::Token;
@@ -37,6 +40,7 @@ pub struct Settings {
     proofs: Proofs,
     mappings: Vec<Mapping>,
     presets: [Mapping; 2],
+    intent_rules: Vec<IntentRule>,
 }
 
 /// What a request can prove itself with.
@@ -64,6 +68,7 @@ pub fn unknown_parameters(parameters: &[Parameter]) -> Vec<&str> {
     let known = |name: &str| {
         matches!(name, "public-api-key" | "webhook-secret" | "bearer-token" | "write-keys")
             || name.starts_with("mappings/")
+            || name.starts_with("intent/")
     };
     parameters.iter().map(|parameter| parameter.name.as_str()).filter(|name| !known(name)).collect()
 }
@@ -110,6 +115,8 @@ impl Settings {
         let mut proofs = Proofs::default();
         let mut mappings = Vec::new();
         let mut mapping_count = 0;
+        let mut intent_rules = Vec::new();
+        let mut intent_rule_count = 0;
 
         for Parameter { name, value } in parameters {
             let mut problem = |message: String| problems.push(Problem { parameter: name.clone(), message });
@@ -136,23 +143,30 @@ impl Settings {
                     }
                 }
                 _ => {
-                    let Some(mapping) = name.strip_prefix("mappings/") else { continue };
-                    mapping_count += 1;
-                    match Mapping::parse(mapping, value) {
-                        Ok(mapping) => mappings.push(mapping),
-                        Err(found) => found.iter().for_each(|found| problem(found.to_string())),
+                    if let Some(mapping) = name.strip_prefix("mappings/") {
+                        mapping_count += 1;
+                        match Mapping::parse(mapping, value) {
+                            Ok(mapping) => mappings.push(mapping),
+                            Err(found) => found.iter().for_each(|found| problem(found.to_string())),
+                        }
+                    } else if let Some(rule) = name.strip_prefix("intent/") {
+                        intent_rule_count += 1;
+                        match IntentRule::parse(rule, value) {
+                            Ok(rule) => intent_rules.push(rule),
+                            Err(found) => problem(found.to_string()),
+                        }
                     }
                 }
             }
         }
 
-        if mapping_count > MOST_MAPPINGS {
-            problems.push(Problem {
-                parameter: "mappings".to_owned(),
-                message: format!(
-                    "there are {mapping_count}, and a destination has at most {MOST_MAPPINGS}: remove some"
-                ),
-            });
+        for (parameter, count, most) in
+            [("mappings", mapping_count, MOST_MAPPINGS), ("intent", intent_rule_count, MOST_INTENT_RULES)]
+        {
+            if count > most {
+                let message = format!("there are {count}, and a destination has at most {most}: remove some");
+                problems.push(Problem { parameter: parameter.to_owned(), message });
+            }
         }
         if public_api_key.is_none() && !problems.iter().any(|problem| problem.parameter == "public-api-key") {
             problems.push(Problem {
@@ -167,7 +181,11 @@ impl Settings {
                 if mapping_count == 0 {
                     mappings = presets.to_vec();
                 }
-                Ok(Self { public_api_key, proofs, mappings, presets })
+                intent_rules.sort_by(|a, b| a.name.cmp(&b.name));
+                if intent_rule_count == 0 {
+                    intent_rules = IntentRule::presets();
+                }
+                Ok(Self { public_api_key, proofs, mappings, presets, intent_rules })
             }
             _ => Err(InvalidSettings { problems }),
         }
@@ -189,6 +207,12 @@ impl Settings {
     #[must_use]
     pub fn mappings(&self) -> &[Mapping] {
         &self.mappings
+    }
+
+    /// The intent rules by name, the presets when none is configured.
+    #[must_use]
+    pub fn intent_rules(&self) -> &[IntentRule] {
+        &self.intent_rules
     }
 
     /// The mapping with that name; also a preset that a mapping of one's own has replaced since, for messages that were

@@ -6,7 +6,7 @@ let fetching = false, again = false
 async function renew() {
   if (fetching) return (again = true)
   // Nobody loses what is being typed.
-  if (document.querySelector('main input:focus, main select:focus')) return
+  if (document.querySelector('main[data-still], main input:focus, main select:focus, main textarea:focus')) return
   fetching = true
   try {
     const response = await fetch(location.href, { headers: { accept: 'text/html' } })

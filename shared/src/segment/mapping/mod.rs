@@ -76,6 +76,12 @@ impl Mapping {
         &self.name
     }
 
+    /// Which events it takes.
+    #[must_use]
+    pub fn trigger(&self) -> &Trigger {
+        &self.trigger
+    }
+
     /// What is done with the events it takes.
     #[must_use]
     pub fn action(&self) -> Action {

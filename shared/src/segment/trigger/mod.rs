@@ -18,7 +18,10 @@ const LONGEST_TRIGGER: usize = 10_000;
 
 /// A condition on an event.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Trigger(Condition);
+pub struct Trigger {
+    text: Box<str>,
+    condition: Condition,
+}
 
 /// What is wrong with a trigger's text.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -39,13 +42,19 @@ impl Trigger {
         if text.len() > LONGEST_TRIGGER {
             return Err(TriggerError { position: LONGEST_TRIGGER + 1, expected: "at most 10000 characters" });
         }
-        parser::parse(text).map(Self)
+        Ok(Self { text: text.into(), condition: parser::parse(text)? })
+    }
+
+    /// The trigger as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
     }
 
     /// Whether the trigger asks for an event with these fields.
     #[must_use]
     pub fn matches(&self, event: &Object<'_>) -> bool {
-        self.0.holds(event)
+        self.condition.holds(event)
     }
 }
 

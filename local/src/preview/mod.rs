@@ -1,0 +1,145 @@
+//! `koala preview`: what would happen to an event, without sending it.
+//!
+//! [`outcome`] decides, also for the page and the API; [`questions`] answers programs.
+
+pub mod outcome;
+mod questions;
+
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use koala_destination::environment;
+use koala_destination::settings::{ParameterDirectory, ParameterSource, Settings};
+use serde_json::{Value as Json, json};
+
+use self::outcome::{MappingPreview, Preview, Previewer, Verdict};
+use crate::fixtures;
+
+#[derive(Args)]
+#[command(after_help = "Examples:
+  koala preview tests/events/track-server.json
+  koala preview --parameters my-parameters event.json
+  koala preview --json event.json
+  echo '{\"id\":1,\"trigger\":\"type = \\\"track\\\"\",\"event\":{\"type\":\"track\"}}' | koala preview --jsonl
+
+With --jsonl each line of standard input is answered by a line, in order:
+  {\"id\",\"mapping\":M,\"event\":E}  →  {\"id\",\"output\":V} | {\"id\",\"absent\":true} | {\"id\",\"error\":\"…\"}
+  {\"id\",\"trigger\":T,\"event\":E}  →  {\"id\",\"matches\":true|false} | {\"id\",\"error\":\"…\"}
+
+Exit status: 0 every event would be delivered or skipped, 1 some would be rejected, 2 nothing could be previewed.")]
+pub struct Options {
+    /// Files with one JSON event, an array, or JSON lines; a folder stands for its .json and .jsonl files, - for stdin.
+    #[arg(required_unless_present = "jsonl", conflicts_with = "jsonl", value_name = "EVENT.json")]
+    files: Vec<PathBuf>,
+    /// The parameter tree with the mappings: a file each.
+    #[arg(long, default_value = "local/parameters", value_name = "DIR")]
+    parameters: PathBuf,
+    /// Print a JSON line for each event.
+    #[arg(long, conflicts_with = "jsonl")]
+    json: bool,
+    /// For programs: mappings and triggers with their events from standard input, a JSON line each.
+    #[arg(long)]
+    jsonl: bool,
+}
+
+/// Runs the command.
+pub async fn run(options: Options) -> Result<ExitCode> {
+    if options.jsonl {
+        questions::answer_lines(&mut io::stdin().lock(), &mut io::stdout().lock())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let parameters = ParameterDirectory::new(&options.parameters).read().await?;
+    let settings = Settings::from_parameters(&parameters)?;
+    let variables = environment::process;
+    let previewer = Previewer {
+        settings: &settings,
+        intake: environment::intake_options(&variables)?,
+        entry: &environment::delivery_options(&variables, 0)?.entry,
+    };
+    let paint = Paint { on: io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() };
+    let mut rejected = false;
+    for fixture in fixtures::read(&options.files)? {
+        let preview = previewer.preview(fixture.event.get());
+        rejected |= preview.is_rejected();
+        if options.json {
+            println!("{}", json!({"file": fixture.file.display().to_string(), "preview": preview}));
+            continue;
+        }
+        println!("{}", paint.bold(&fixture.file.display().to_string()));
+        paint.show(&preview);
+        println!();
+    }
+    Ok(ExitCode::from(u8::from(rejected)))
+}
+
+/// Colours, where they are wanted.
+struct Paint {
+    on: bool,
+}
+
+impl Paint {
+    fn show(&self, preview: &Preview) {
+        let event = match preview {
+            Preview::Rejected { reason } => return println!("  {}  {reason}", self.red("rejected")),
+            Preview::Skipped { event, .. } | Preview::Mapped { event, .. } => event,
+        };
+        println!("  {:<10}{}  {}", "event", event.kind, event.message_id);
+        match preview {
+            Preview::Rejected { .. } => {}
+            Preview::Skipped { reason, .. } => println!("  {}   {reason}", self.yellow("skipped")),
+            Preview::Mapped { mappings, .. } => self.show_mappings(mappings),
+        }
+    }
+
+    fn show_mappings(&self, mappings: &[MappingPreview]) {
+        for MappingPreview { mapping, action, verdict } in mappings {
+            let matches = match verdict {
+                Verdict::Disabled => self.yellow("disabled"),
+                Verdict::NoMatch => "does not match".to_owned(),
+                _ => self.green("matches"),
+            };
+            println!("  {:<10}{mapping} → {action}: {matches}", "mapping");
+        }
+        if mappings.iter().all(|one| matches!(one.verdict, Verdict::Disabled | Verdict::NoMatch)) {
+            println!("  {}   no enabled mapping takes it", self.yellow("skipped"));
+        }
+        for MappingPreview { mapping, verdict, .. } in mappings {
+            match verdict {
+                Verdict::Disabled | Verdict::NoMatch => {}
+                Verdict::Skipped { reason } => println!("  {}   by {mapping}: {reason}", self.yellow("skipped")),
+                Verdict::Rejected { reason } => println!("  {}  by {mapping}: {reason}", self.red("rejected")),
+                Verdict::Delivers { request } => self.show_request(mapping, request),
+            }
+        }
+    }
+
+    fn show_request(&self, mapping: &str, request: &Json) {
+        println!("  {}  by {mapping}: POST …/web/projects/<public-api-key>/batch", self.green("delivers"));
+        for line in serde_json::to_string_pretty(request).unwrap_or_default().lines() {
+            println!("    {line}");
+        }
+    }
+
+    fn bold(&self, text: &str) -> String {
+        self.with("1", text)
+    }
+
+    fn red(&self, text: &str) -> String {
+        self.with("31", text)
+    }
+
+    fn green(&self, text: &str) -> String {
+        self.with("32", text)
+    }
+
+    fn yellow(&self, text: &str) -> String {
+        self.with("33", text)
+    }
+
+    fn with(&self, code: &str, text: &str) -> String {
+        if self.on { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}

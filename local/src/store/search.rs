@@ -1,0 +1,145 @@
+//! Which visitors are looked for.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, params_from_iter};
+
+/// Which visitors are looked for; what is not set is not asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// A part of an address, a profile id or a trait, or an event's name.
+    pub text: Option<String>,
+    /// Only those with an address, or only those without.
+    pub known: Option<bool>,
+    /// Only those with an event of this name, whatever its case; with a time, one of that time.
+    pub event: Option<String>,
+    /// Only those with this trait.
+    pub of_trait: Option<TraitFilter>,
+    /// Only those who did something at this time or later, in milliseconds since 1970.
+    pub since: Option<i64>,
+    /// Only those who did something before this time, in milliseconds since 1970.
+    pub before: Option<i64>,
+}
+
+/// A trait that is looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TraitFilter {
+    /// Its name.
+    pub name: String,
+    /// Its value as people write it, whatever its case; any, where it is not said.
+    pub value: Option<String>,
+}
+
+impl TraitFilter {
+    /// Reads `name=value`, or `name` alone.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value.trim())));
+        let (name, value) = (name.trim().to_owned(), value.map(str::to_owned));
+        (!name.is_empty()).then_some(Self { name, value })
+    }
+}
+
+/// Conditions on a visitor with the values that they ask for.
+#[derive(Default)]
+struct Conditions {
+    sql: Vec<String>,
+    values: Vec<Value>,
+}
+
+impl Conditions {
+    fn add(&mut self, sql: impl Into<String>, values: impl IntoIterator<Item = Value>) {
+        self.sql.push(sql.into());
+        self.values.extend(values);
+    }
+
+    fn of(filter: &Filter) -> Self {
+        let mut all = Self::default();
+        if let Some(text) = &filter.text {
+            let part = Value::from(text.to_lowercase());
+            all.add(
+                "id IN (SELECT visitor_id FROM identity WHERE instr(value, ?) > 0
+                        UNION SELECT visitor_id FROM trait WHERE instr(lower(value), ?) > 0
+                        UNION SELECT visitor_id FROM entry WHERE name = ? COLLATE NOCASE)",
+                [part.clone(), part, text.clone().into()],
+            );
+        }
+        if let Some(known) = filter.known {
+            let not = if known { "" } else { "NOT " };
+            all.add(
+                format!("{not}EXISTS (SELECT 1 FROM identity WHERE visitor_id = visitor.id AND kind = 'email')"),
+                [],
+            );
+        }
+        if let Some(TraitFilter { name, value }) = &filter.of_trait {
+            let exists = "EXISTS (SELECT 1 FROM trait WHERE visitor_id = visitor.id AND name = ? COLLATE NOCASE";
+            match value {
+                None => all.add(format!("{exists} AND value <> 'null')"), [name.clone().into()]),
+                Some(value) => all.add(
+                    // The value of a text without its quotes, and all others as JSON writes them.
+                    format!(
+                        "{exists} AND lower(CASE json_type(value) WHEN 'text' THEN value ->> '$' ELSE value END) = ?)"
+                    ),
+                    [name.clone().into(), value.to_lowercase().into()],
+                ),
+            }
+        }
+        all.add_entry(filter);
+        all
+    }
+
+    fn add_entry(&mut self, filter: &Filter) {
+        if let Some(since) = filter.since {
+            self.add("last_seen >= ?", [since.into()]);
+        }
+        if let Some(before) = filter.before {
+            self.add("first_seen < ?", [before.into()]);
+        }
+        let time =
+            filter.since.map(|at| (" AND at >= ?", at)).into_iter().chain(filter.before.map(|at| (" AND at < ?", at)));
+        let (times, at): (String, Vec<Value>) = time.map(|(sql, at)| (sql, Value::from(at))).unzip();
+        match &filter.event {
+            Some(event) if at.is_empty() => {
+                self.add("id IN (SELECT visitor_id FROM entry WHERE name = ? COLLATE NOCASE)", [event.clone().into()]);
+            }
+            Some(event) => self.add(
+                format!(
+                    "EXISTS (SELECT 1 FROM entry WHERE name = ? COLLATE NOCASE AND visitor_id = visitor.id{times})"
+                ),
+                std::iter::once(event.clone().into()).chain(at),
+            ),
+            None if at.is_empty() => {}
+            None => self.add(format!("EXISTS (SELECT 1 FROM entry WHERE visitor_id = visitor.id{times})"), at),
+        }
+    }
+}
+
+/// The visitors that are looked for, the one seen last first, and how many there are in all.
+pub(super) fn find(
+    connection: &Connection,
+    filter: &Filter,
+    offset: u32,
+    limit: u32,
+) -> rusqlite::Result<(Vec<i64>, i64)> {
+    let Conditions { sql, mut values } = Conditions::of(filter);
+    // Without a condition the table is counted and ordered by its indexes alone.
+    let conditions = if sql.is_empty() { "true".to_owned() } else { sql.join(" AND ") };
+    let mut count = connection.prepare_cached(&format!("SELECT count(*) FROM visitor WHERE {conditions}"))?;
+    let total = count.query_row(params_from_iter(&values), |row| row.get(0))?;
+    values.extend([limit.into(), offset.into()]);
+    let page = format!("SELECT id FROM visitor WHERE {conditions} ORDER BY last_seen DESC, id DESC LIMIT ? OFFSET ?");
+    let mut select = connection.prepare_cached(&page)?;
+    let ids = select.query_map(params_from_iter(&values), |row| row.get(0))?;
+    Ok((ids.collect::<rusqlite::Result<_>>()?, total))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trait_is_looked_for_by_name_or_by_name_and_value() {
+        let of = |text| TraitFilter::parse(text).map(|it| (it.name, it.value));
+        assert_eq!(of(" plan "), Some(("plan".to_owned(), None)));
+        assert_eq!(of("plan = team=a"), Some(("plan".to_owned(), Some("team=a".to_owned()))));
+        assert_eq!(of("=team"), None);
+    }
+}

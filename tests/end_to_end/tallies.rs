@@ -1,0 +1,94 @@
+//! What is counted of deliveries, and what a mapping would make of an event.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::{Value, json};
+
+use crate::collector::Collector;
+use crate::koala::{Home, Koala, track};
+
+async fn until_delivered(koala: &Koala) {
+    koala.until_queues(json!({"waiting": 0, "in_flight": 0})).await;
+}
+
+#[tokio::test]
+async fn what_came_in_and_what_came_of_it_is_counted_by_mapping_also_after_a_restart() {
+    let home = Home::new();
+    let track_mapping = r#"{"trigger":"type = \"track\"","action":"track-event"}"#;
+    home.set_parameter("mappings/all", track_mapping);
+    let pricing =
+        r#"{"trigger":"event = \"Signed Up\"","action":"track-event","fields":{"event":{"@path":"$.properties.n"}}}"#;
+    home.set_parameter("mappings/numbers", pricing);
+    let koala = home.up(&[]);
+    let numbered =
+        json!({"type": "track", "messageId": "m-3", "event": "Signed Up", "userId": "u", "properties": {"n": 5}});
+    koala.post(&track("m-1", "ada@acme.com")).await;
+    koala.post(&json!([numbered, {"type": "page", "messageId": "m-4", "userId": "u"}, 5]).to_string()).await;
+    until_delivered(&koala).await;
+    let (_, counted) = koala.get("/api/deliveries").await;
+    assert_eq!(counted["received"], json!({"accepted": 2, "skipped": 1, "rejected": 1}));
+    let of = |queued: i64, delivered: i64, dead: i64| json!({"queued": queued, "waiting": 0, "delivered": delivered, "skipped": 0, "retried": 0, "dead": dead});
+    // `numbers` makes no name of either event: one has none, the other a number.
+    assert_eq!(counted["mappings"], json!({"all": of(2, 2, 0), "numbers": of(2, 0, 2)}));
+
+    drop(koala);
+    home.set_parameter("mappings/numbers", track_mapping);
+    let koala = home.up(&[]);
+    let (_, again) = koala.get("/api/deliveries").await;
+    assert_eq!(again, counted);
+    let headers = [("content-type", "application/json")];
+    assert_eq!(koala.request("POST", "/api/redrive", "{}", &headers).await.1, json!({"redriven": 2}));
+    until_delivered(&koala).await;
+    let (_, mappings) = koala.get("/api/mappings").await;
+    let numbers = &mappings["mappings"][1];
+    assert_eq!((&numbers["mapping"], &numbers["counts"]), (&json!("numbers"), &of(2, 2, 0)));
+    assert_eq!((&numbers["trigger"], &numbers["enabled"]), (&json!("type = \"track\""), &json!(true)));
+}
+
+#[tokio::test]
+async fn a_message_that_goes_back_is_counted_as_retried_and_one_that_is_left_out_as_skipped() {
+    let collector = Collector::start();
+    let asked = AtomicUsize::new(0);
+    collector.answer(move |_| match asked.fetch_add(1, Ordering::Relaxed) {
+        0 => (400, r#"{"error":"Koala ingest suspended"}"#),
+        _ => (200, r#"{"ok":true}"#),
+    });
+    let home = Home::new();
+    let koala = home.up(&[
+        ("KOALA_URL", &collector.url()),
+        ("KEEP_ANONYMOUS_VISITORS", "false"),
+        ("RETRY_FIRST_DELAY_SECONDS", "1"),
+    ]);
+    koala.post(&track("m-1", "ada@acme.com")).await;
+    koala.post(r#"{"type":"track","messageId":"m-2","event":"A","anonymousId":"a"}"#).await;
+    until_delivered(&koala).await;
+    let (_, counted) = koala.get("/api/deliveries").await;
+    let counts = &counted["mappings"]["track-event"];
+    assert_eq!(
+        (&counts["queued"], &counts["delivered"], &counts["skipped"]),
+        (&json!(2), &json!(1), &json!(1)),
+        "{counted}"
+    );
+    assert_eq!(counts["retried"], 1, "{counted}");
+}
+
+#[tokio::test]
+async fn the_preview_says_of_each_mapping_what_koala_would_get_and_sends_nothing() {
+    let home = Home::new();
+    home.set_parameter("mappings/a", r#"{"trigger":"type = \"track\"","action":"track-event"}"#);
+    home.set_parameter("mappings/b", r#"{"trigger":"type = \"page\"","action":"track-event"}"#);
+    home.set_parameter("mappings/c", r#"{"trigger":"type = \"track\"","action":"track-event","enabled":false}"#);
+    home.set_parameter("mappings/d", r#"{"trigger":"type = \"track\"","action":"identify-visitor"}"#);
+    let koala = home.up(&[]);
+    let preview = async |event: &str| koala.request("POST", "/api/preview", event, &[]).await;
+    let (status, shown) = preview(&track("m-1", "ada@acme.com")).await;
+    assert_eq!((status, &shown["outcome"]), (200, &json!("mapped")), "{shown}");
+    let verdicts: Vec<&Value> = shown["mappings"].as_array().unwrap().iter().map(|it| &it["verdict"]).collect();
+    assert_eq!(verdicts, ["delivers", "no_match", "disabled", "rejected"]);
+    let request = &shown["mappings"][0]["request"];
+    assert_eq!((&request["email"], &request["events"][0]["event"]), (&json!("ada@acme.com"), &json!("Signed Up")));
+    assert_eq!(preview("{}").await.1["outcome"], "rejected");
+    let (_, counted) = koala.get("/api/deliveries").await;
+    assert_eq!(counted["received"]["accepted"], 0);
+    assert_eq!(koala.get("/api/visitors").await.1["total"], 0);
+}
