@@ -23,10 +23,10 @@ const TIMES: usize = 40;
 #[command(after_help = "Example:
   cargo run --release --package koala-local --bin koala -- bench-collector")]
 pub struct Options {
-    /// How many events.
-    #[arg(long, default_value_t = 1_000_000)]
+    /// How many events, 30 in a request.
+    #[arg(long, default_value_t = 1_500_000)]
     events: u32,
-    /// Of how many visitors, of a tenth as many companies.
+    /// Of at most how many visitors, of a tenth as many companies; each request is one visitor's.
     #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(1..))]
     visitors: u32,
 }
@@ -75,7 +75,7 @@ async fn measure(options: &Options, folder: &std::path::Path) -> Result<()> {
     let took = begun.elapsed().as_secs_f64();
     bar.finish_and_clear();
     let events = f64::from(batches * IN_A_REQUEST);
-    println!("{events:>10} events of {} visitors", options.visitors);
+    println!("{events:>10} events of {} visitors", options.visitors.min(batches));
     println!("{:>10.0} events/s taken, {IN_A_REQUEST} in a request", events / took);
     for place in [
         "/",
@@ -85,6 +85,9 @@ async fn measure(options: &Options, folder: &std::path::Path) -> Result<()> {
         "/deliveries",
         "/visitors?q=visitor-77%40",
         "/visitors?q=viewed+pricing",
+        "/visitors?trait=plan%3Dteam&who=known",
+        "/visitors?event=viewed+pricing&since=2026-11-12&until=2026-11-14",
+        "/mappings",
     ] {
         println!("{:>10.1} ms p95 for {place}", p95(&client, &format!("{}{place}", set.url())).await?);
     }
@@ -95,11 +98,12 @@ async fn measure(options: &Options, folder: &std::path::Path) -> Result<()> {
     Ok(())
 }
 
-/// A request of one visitor's events, spread over ten days.
+/// A request of one visitor's events, and with the first of them an identify.
 fn batch(number: u32, options: &Options) -> String {
     let visitor = number % options.visitors;
-    let day = 11 + number / 7 % 10;
     let entry = |at: u32| {
+        // A visitor is there on three days of ten.
+        let day = 11 + (number / 7 + at / 10) % 10;
         json!({
             "type": "track", "event": if at.is_multiple_of(5) { "Viewed Pricing" } else { "Page Viewed" },
             "message_id": format!("{number}-{at}"), "sent_at": format!("2026-11-{day}T10:{at:02}:00.000Z"),
@@ -108,7 +112,12 @@ fn batch(number: u32, options: &Options) -> String {
         })
     };
     let entries: Vec<_> = (0..IN_A_REQUEST).map(entry).collect();
-    json!({"email": format!("visitor-{visitor}@company-{}.example", visitor / 10), "events": entries}).to_string()
+    let identify = json!({
+        "type": "identify", "message_id": format!("i-{visitor}"), "sent_at": "2026-11-11T09:00:00.000Z",
+        "traits": {"name": format!("Visitor {visitor}"), "plan": if visitor.is_multiple_of(3) { "team" } else { "free" }, "title": "Engineer"},
+    });
+    let email = format!("visitor-{visitor}@company-{}.example", visitor / 10);
+    json!({"email": email, "events": entries, "identifies": [identify]}).to_string()
 }
 
 async fn p95(client: &reqwest::Client, url: &str) -> Result<f64> {

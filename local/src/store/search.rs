@@ -119,16 +119,28 @@ pub(super) fn find(
     offset: u32,
     limit: u32,
 ) -> rusqlite::Result<(Vec<i64>, i64)> {
-    let Conditions { sql, mut values } = Conditions::of(filter);
-    // Without a condition the table is counted and ordered by its indexes alone.
-    let conditions = if sql.is_empty() { "true".to_owned() } else { sql.join(" AND ") };
-    let mut count = connection.prepare_cached(&format!("SELECT count(*) FROM visitor WHERE {conditions}"))?;
-    let total = count.query_row(params_from_iter(&values), |row| row.get(0))?;
-    values.extend([limit.into(), offset.into()]);
-    let page = format!("SELECT id FROM visitor WHERE {conditions} ORDER BY last_seen DESC, id DESC LIMIT ? OFFSET ?");
-    let mut select = connection.prepare_cached(&page)?;
-    let ids = select.query_map(params_from_iter(&values), |row| row.get(0))?;
-    Ok((ids.collect::<rusqlite::Result<_>>()?, total))
+    let Conditions { sql, values } = Conditions::of(filter);
+    let ordered = "ORDER BY last_seen DESC, id DESC";
+    if sql.is_empty() {
+        let mut count = connection.prepare_cached("SELECT count(*) FROM visitor")?;
+        let page = format!("SELECT id FROM visitor {ordered} LIMIT ?1 OFFSET ?2");
+        let mut select = connection.prepare_cached(&page)?;
+        let ids = select.query_map([limit, offset], |row| row.get(0))?;
+        return Ok((ids.collect::<rusqlite::Result<_>>()?, count.query_row([], |row| row.get(0))?));
+    }
+    // Once through all that are found: to look for them costs far more than to count them.
+    let mut select =
+        connection.prepare_cached(&format!("SELECT id FROM visitor WHERE {} {ordered}", sql.join(" AND ")))?;
+    let mut rows = select.query(params_from_iter(&values))?;
+    let (offset, limit) = (i64::from(offset), i64::from(limit));
+    let (mut ids, mut total) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        if (offset..offset + limit).contains(&total) {
+            ids.push(row.get(0)?);
+        }
+        total += 1;
+    }
+    Ok((ids, total))
 }
 
 #[cfg(test)]
