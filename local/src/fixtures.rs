@@ -5,7 +5,12 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use anyhow::{Context, Result, bail};
-use serde_json::value::RawValue;
+use koala_destination::clock;
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Map, Value};
+
+/// The times that Segment's events carry.
+const TIMES: [&str; 4] = ["timestamp", "originalTimestamp", "sentAt", "receivedAt"];
 
 /// An event with the file that it stood in.
 #[derive(Debug)]
@@ -32,6 +37,25 @@ pub fn read(files: &[PathBuf]) -> Result<Vec<Fixture>> {
         bail!("there is no event in what was named: name files with JSON events, an array of them, or JSON lines");
     }
     Ok(fixtures)
+}
+
+/// Moves the events in time, all by the same, so that the newest happens at `now` (milliseconds since 1970).
+pub fn move_to(now: i64, fixtures: &mut [Fixture]) -> Result<()> {
+    let read = |event: &RawValue| serde_json::from_str::<Map<String, Value>>(event.get()).ok();
+    let time = |event: &Map<String, Value>, name| event.get(name)?.as_str().and_then(clock::milliseconds);
+    let times = fixtures.iter().filter_map(|fixture| time(&read(&fixture.event)?, TIMES[0]));
+    let Some(newest) = times.max() else { return Ok(()) };
+    for fixture in fixtures {
+        // What is no object has no time.
+        let Some(mut event) = read(&fixture.event) else { continue };
+        for name in TIMES {
+            if let Some(at) = time(&event, name) {
+                event.insert(name.to_owned(), clock::from_milliseconds(at + now - newest).into());
+            }
+        }
+        fixture.event = to_raw_value(&event)?;
+    }
+    Ok(())
 }
 
 fn files_of(folder: &Path) -> Result<Vec<PathBuf>> {

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use koala_destination::http_client;
 use koala_destination::segment::Action;
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::store::queues::Queues;
@@ -32,6 +33,9 @@ pub struct Options {
     /// The set that runs on the file.
     #[arg(long, default_value = "http://127.0.0.1:8787")]
     url: String,
+    /// Its token, where it has one.
+    #[arg(long, env = "KOALA_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    token: Option<String>,
 }
 
 /// Runs the command.
@@ -42,7 +46,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     let queue = options.queue;
     let redriven = match Store::open(&options.data) {
         Ok(store) => Queues::new(store).redrive(queue).await?,
-        Err(StoreError::InUse(_)) => ask(&options.url, queue).await?,
+        Err(StoreError::InUse(_)) => ask(&options, queue).await?,
         Err(error) => return Err(error.into()),
     };
     println!("{redriven} dead letters are back in their queues.");
@@ -50,12 +54,18 @@ pub async fn run(options: Options) -> Result<ExitCode> {
 }
 
 /// Has the running set do it.
-async fn ask(url: &str, queue: Option<Action>) -> Result<u64> {
-    let url = format!("{}/api/redrive", url.trim_end_matches('/'));
-    let request = http_client::builder()?.timeout(ANSWER_TIMEOUT).build()?.post(&url);
+async fn ask(options: &Options, queue: Option<Action>) -> Result<u64> {
+    let url = format!("{}/api/redrive", options.url.trim_end_matches('/'));
+    let mut request = http_client::builder()?.timeout(ANSWER_TIMEOUT).build()?.post(&url);
+    if let Some(token) = &options.token {
+        request = request.bearer_auth(token);
+    }
     let body = json!({"queue": queue.map(Action::name)}).to_string();
     let answer = request.header("content-type", "application/json").body(body).send().await;
     let answer = answer.with_context(|| format!("a set runs on the file, and is not at {url}: name it with --url"))?;
+    if answer.status() == StatusCode::UNAUTHORIZED {
+        bail!("{url} asks for its token: give it with --token or KOALA_TOKEN");
+    }
     let answer: Value = serde_json::from_str(&answer.text().await?).unwrap_or_default();
     answer["redriven"].as_u64().with_context(|| format!("{url} answers {answer}"))
 }

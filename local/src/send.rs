@@ -14,6 +14,7 @@ use koala_destination::segment::SharedSecret;
 use serde::{Deserialize, Serialize};
 
 use crate::fixtures::{self, Fixture};
+use crate::now_milliseconds;
 
 /// From this many requests on, a terminal shows a progress bar in place of a line for each.
 const MANY: usize = 40;
@@ -24,6 +25,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 #[command(after_help = "Examples:
   koala send tests/events                          every fixture, one request each
   koala send --batch 10 tests/events/batch.json    arrays, as Segment sends with batching on
+  koala send --now tests/events/two-weeks          two weeks of visits, the last of them now
   cat events.jsonl | koala send -                  JSON lines from standard input
   koala send --url https://… --secret … FILE       to a deployed stack
 
@@ -44,6 +46,9 @@ pub struct Options {
     /// Send arrays of up to N events; Segment signs the first event of each.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     batch: Option<u16>,
+    /// Move the events in time, all by the same, so that the newest happens now.
+    #[arg(long)]
+    now: bool,
     /// How many requests are under way at once.
     #[arg(long, default_value_t = 8, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     concurrency: u16,
@@ -103,7 +108,10 @@ struct AnswerError {
 
 /// Sends what the options name.
 pub async fn run(options: Options) -> Result<ExitCode> {
-    let fixtures = fixtures::read(&options.files)?;
+    let mut fixtures = fixtures::read(&options.files)?;
+    if options.now {
+        fixtures::move_to(now_milliseconds(), &mut fixtures)?;
+    }
     let secret = secret(options.secret.as_deref(), &options.parameters)?;
     let bodies = bodies(&fixtures, options.batch);
     let sender = Sender::new(&options.url, secret)?;

@@ -5,7 +5,10 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
+use crate::clients;
 use crate::collector::Collector;
 use crate::koala::{Home, Koala, SECRET, root};
 
@@ -162,4 +165,41 @@ fn the_arithmetic_of_a_month_s_cost_holds_against_a_run_that_counts() {
         }
         assert_eq!(cost["bills"].as_array().map(Vec::len), Some(3));
     }
+}
+
+/// What the README shows a picture of.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_weeks_of_visits_sent_as_if_they_ended_now_make_a_page_worth_looking_at() {
+    let home = Home::new();
+    let koala = home.up(&[]);
+    let (status, said) = send(&koala, &["--now", "tests/events/two-weeks"], "");
+    assert!(status == 0 && said.contains("188 accepted"), "{said}");
+    koala.until_queues(json!({"waiting": 0, "in_flight": 0, "dead": 0})).await;
+    let (_, companies) = koala.get("/api/companies").await;
+    let ranked: Vec<_> =
+        companies["companies"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap()).collect();
+    assert_eq!((ranked.len(), ranked.last()), (7, Some(&"Typesetting Press")), "{ranked:?}");
+    assert!(ranked[..2].contains(&"Analytical Engines") && ranked[..2].contains(&"Apollo Guidance"), "{ranked:?}");
+    let newest = companies["companies"].as_array().unwrap().iter().filter_map(|it| it["last_seen"].as_str()).max();
+    let newest = OffsetDateTime::parse(newest.unwrap(), &Rfc3339).unwrap();
+    assert!((OffsetDateTime::now_utc() - newest).whole_seconds() < 60, "{newest}");
+    clients::run("picture.cjs", [&koala.url, "readme"]).await;
+}
+
+#[tokio::test]
+async fn dead_letters_of_a_set_with_a_token_are_sent_again_with_it() {
+    let home = Home::new();
+    let koala = home.up(&[("KOALA_TOKEN", "a-token")]);
+    let redrive = |token: Option<&str>| {
+        let mut command = self::koala(&["redrive", "--url", &koala.url, "--data"]);
+        command.arg(home.data()).env_remove("KOALA_TOKEN");
+        if let Some(token) = token {
+            command.args(["--token", token]);
+        }
+        let output = command.output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (status, said) = redrive(None);
+    assert!(status == 2 && said.contains("asks for its token: give it with --token or KOALA_TOKEN"), "{said}");
+    assert_eq!(redrive(Some("a-token")).0, 0);
 }

@@ -1,13 +1,14 @@
 //! What was answered with 200 arrives, whatever happens to the collector and to the process.
 
 use std::collections::HashSet;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use serde_json::json;
 
 use crate::collector::Collector;
-use crate::koala::{Home, Koala, track};
+use crate::koala::{Home, KEY, Koala, track};
 
 /// Posts events one by one, many at once, and sees each answered with 200. Ten events a visitor.
 async fn post_all(koala: &Koala, ids: &[String]) {
@@ -85,4 +86,46 @@ async fn a_second_set_on_the_same_file_does_not_start() {
     let (status, said) = home.cannot_start(&[]);
     assert_eq!(status, 2);
     assert!(said.contains("is in use by another koala"), "{said}");
+}
+
+#[tokio::test]
+async fn what_the_collector_answered_with_200_is_there_after_a_kill_in_the_middle_of_more() {
+    let home = Home::new();
+    let koala = home.up(&[]);
+    let path = format!("/web/projects/{KEY}/batch");
+    let kept = Mutex::new(Vec::new());
+    let posts = (0..2000).map(|n| {
+        let entries: Vec<_> = (0..5).map(|at| json!({"event": "A", "message_id": format!("{n}-{at}")})).collect();
+        let body = json!({"email": format!("visitor-{}@acme.com", n % 50), "events": entries}).to_string();
+        let (koala, path, kept) = (&koala, &path, &kept);
+        async move {
+            if koala.try_post(path, &body).await == Some(200) {
+                kept.lock().unwrap().push(n);
+            }
+        }
+    });
+    let posting = stream::iter(posts).buffer_unordered(16).collect::<Vec<()>>();
+    let killing = async {
+        while kept.lock().unwrap().len() < 200 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        koala.kill_now();
+    };
+    tokio::join!(posting, killing);
+    drop(koala);
+    let kept = kept.into_inner().unwrap();
+    assert!((200..2000).contains(&kept.len()), "the kill came too late: {}", kept.len());
+
+    let koala = home.up(&[]);
+    let (_, visitors) = koala.get("/api/visitors").await;
+    let mut there = HashSet::new();
+    for visitor in visitors["visitors"].as_array().unwrap() {
+        let (_, shown) = koala.get(&format!("/api/visitors/{}?limit=1000", visitor["id"])).await;
+        let ids =
+            shown["timeline"].as_array().unwrap().iter().map(|entry| entry["message_id"].as_str().unwrap().to_owned());
+        there.extend(ids);
+    }
+    for n in kept {
+        assert!((0..5).all(|at| there.contains(&format!("{n}-{at}"))), "{n} was answered with 200 and is lost");
+    }
 }

@@ -175,6 +175,18 @@ impl Koala {
         }
     }
 
+    /// Posts where the set may end in between: the status, if there is an answer.
+    pub async fn try_post(&self, path: &str, body: &str) -> Option<u16> {
+        let request = self.http.post(format!("{}{path}", self.url)).header("user-agent", "test").body(body.to_owned());
+        Some(request.send().await.ok()?.status().as_u16())
+    }
+
+    /// `kill -9` while others use it.
+    pub fn kill_now(&self) {
+        let killed = Command::new("kill").args(["-KILL", &self.process.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+    }
+
     /// `kill -9`.
     pub fn kill(mut self) {
         self.process.kill().unwrap();

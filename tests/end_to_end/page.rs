@@ -46,6 +46,42 @@ fn forget_visitors(home: &Home) {
     .unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_beside_a_million_events_shows_one_more_without_a_reload() {
+    let home = Home::new();
+    // The first start makes the file.
+    drop(home.up(&[]));
+    fill(&home, 50_000, 20);
+    let koala = home.up(&[]);
+    assert_eq!(koala.get("/api/visitors").await.1["total"], 50_000);
+    clients::run("full_page.cjs", [&koala.url, KEY]).await;
+}
+
+/// Visitors of companies of ten with as many events each, on the days before today, as if the collector had taken them.
+fn fill(home: &Home, visitors: u32, events: u32) {
+    let file = rusqlite::Connection::open(home.data()).unwrap();
+    let now = time::OffsetDateTime::now_utc().unix_timestamp() * 1000;
+    file.execute_batch(&format!(
+        "PRAGMA synchronous = OFF; BEGIN;
+         CREATE TEMP TABLE visit AS WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {visitors})
+             SELECT n, 'company-' || (n / 10) || '.example' AS company FROM n;
+         INSERT INTO account (key, domain) SELECT DISTINCT company, company FROM visit;
+         INSERT INTO visitor (id, first_seen, last_seen, account)
+             SELECT n, {now} - 864000000, {now} - n * 1000, company FROM visit;
+         INSERT INTO identity (kind, value, visitor_id) SELECT 'email', 'visitor-' || n || '@' || company, n FROM visit;
+         WITH RECURSIVE e (e) AS (SELECT 1 UNION ALL SELECT e + 1 FROM e WHERE e < {events})
+         INSERT INTO entry (visitor_id, kind, name, message_id, at, json)
+             SELECT n, 'event', iif(e % 5 = 0, 'Viewed Pricing', 'Page Viewed'), n || '-' || e, {now} - n * 1000 - (e - 1) * 40000000,
+                    '{{\"type\":\"track\",\"event\":\"Page Viewed\",\"properties\":{{\"path\":\"/docs\"}}}}'
+             FROM visit, e ORDER BY n;
+         INSERT INTO intent (visitor_id, rule_id, day)
+             SELECT DISTINCT visitor_id, intent_rule.id, at / 86400000 FROM entry, intent_rule
+             WHERE intent_rule.name = 'activity' OR intent_rule.name = 'pricing' AND entry.name = 'Viewed Pricing';
+         COMMIT"
+    ))
+    .unwrap();
+}
+
 #[tokio::test]
 async fn a_name_that_was_made_to_lead_to_this_machine_opens_nothing() {
     let home = Home::new();

@@ -100,12 +100,12 @@ pub fn points(points: f64, most: f64) -> Markup {
     }
 }
 
-/// Earlier and later, where there is more than a page.
+/// Back and on, where there is more than a page.
 pub fn pager(href: &dyn Fn(u32) -> String, offset: u32, limit: u32, total: usize) -> Markup {
     html! {
         p.soft {
-            @if offset > 0 { a rel="prev" href=(href(offset.saturating_sub(limit))) { "← newer" } " " }
-            @if ((offset + limit) as usize) < total { a rel="next" href=(href(offset + limit)) { "older →" } }
+            @if offset > 0 { a rel="prev" href=(href(offset.saturating_sub(limit))) { "← previous" } " " }
+            @if ((offset + limit) as usize) < total { a rel="next" href=(href(offset + limit)) { "next →" } }
         }
     }
 }
