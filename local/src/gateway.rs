@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::header::{CONTENT_TYPE, USER_AGENT};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -131,11 +131,7 @@ async fn collect(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, CollectorError> {
-    if headers.get(USER_AGENT).is_none_or(reqwest::header::HeaderValue::is_empty) {
-        return Err(Refusal::NoUserAgent.into());
-    }
-    is_our_key(&gateway, &key).await?;
-    let body = to_bytes(body, LARGEST_BATCH_BYTES).await.map_err(|error| Refusal::Form(error.to_string()))?;
+    let body = body_from_client(&gateway, &key, &headers, body).await?;
     gateway.visitors.keep(collector::read(&body)?).await?;
     Ok(axum::Json(json!({"ok": true})).into_response())
 }
@@ -146,13 +142,23 @@ async fn collect_accounts(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, CollectorError> {
-    if headers.get(USER_AGENT).is_none_or(reqwest::header::HeaderValue::is_empty) {
-        return Err(Refusal::NoUserAgent.into());
-    }
-    is_our_key(&gateway, &key).await?;
-    let body = to_bytes(body, LARGEST_BATCH_BYTES).await.map_err(|error| Refusal::Form(error.to_string()))?;
+    let body = body_from_client(&gateway, &key, &headers, body).await?;
     gateway.companies.keep(collector::read_accounts(&body)?).await?;
     Ok(axum::Json(json!({"ok": true})).into_response())
+}
+
+/// The body of a request of Koala's protocol, from a client that says what it is and has our key.
+async fn body_from_client(
+    gateway: &Gateway,
+    key: &str,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Bytes, CollectorError> {
+    if headers.get(USER_AGENT).is_none_or(HeaderValue::is_empty) {
+        return Err(Refusal::NoUserAgent.into());
+    }
+    is_our_key(gateway, key).await?;
+    Ok(to_bytes(body, LARGEST_BATCH_BYTES).await.map_err(|error| Refusal::Form(error.to_string()))?)
 }
 
 async fn check_key(State(gateway): State<Gateway>, Path(key): Path<String>) -> Result<Response, CollectorError> {

@@ -106,8 +106,11 @@ impl Queues {
         self.store.write(delete).await
     }
 
-    /// Counts the events of a request that was answered.
+    /// Counts the events of a request that was answered; one of which none was read costs no writing.
     pub fn count_request(&self, counts: AnswerCounts) {
+        if counts.accepted + counts.skipped + counts.rejected == 0 {
+            return;
+        }
         self.store.write_later(move |connection| tally::count_request(connection, &counts));
     }
 
