@@ -11,6 +11,7 @@ use koala_destination::segment::{Action, Mapping};
 use koala_destination::settings::{IntentRule, SettingsUnavailable};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use thiserror::Error;
 
 use crate::export;
 use crate::gateway::Gateway;
@@ -181,35 +182,28 @@ async fn delete_person(
 }
 
 /// What the API answers when it cannot: `{"error":{"code","message"}}`, as intake does.
+#[derive(Debug, Error)]
 pub enum ApiError {
+    #[error("no visitor has the id {0}")]
     NoSuchVisitor(i64),
+    #[error("no company has the key {0}")]
     NoSuchCompany(String),
+    #[error("{0}")]
     BadRequest(String),
-    Settings(SettingsUnavailable),
-    Store(StoreError),
-}
-
-impl From<SettingsUnavailable> for ApiError {
-    fn from(error: SettingsUnavailable) -> Self {
-        Self::Settings(error)
-    }
-}
-
-impl From<StoreError> for ApiError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
+    #[error(transparent)]
+    Settings(#[from] SettingsUnavailable),
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let (status, code, message) = match self {
-            Self::NoSuchVisitor(id) => (StatusCode::NOT_FOUND, "not_found", format!("no visitor has the id {id}")),
-            Self::NoSuchCompany(key) => (StatusCode::NOT_FOUND, "not_found", format!("no company has the key {key}")),
-            Self::BadRequest(reason) => (StatusCode::BAD_REQUEST, "bad_request", reason),
-            Self::Settings(error) => (StatusCode::SERVICE_UNAVAILABLE, "settings_unavailable", error.to_string()),
-            Self::Store(error) => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", error.to_string()),
+        let (status, code) = match &self {
+            Self::NoSuchVisitor(_) | Self::NoSuchCompany(_) => (StatusCode::NOT_FOUND, "not_found"),
+            Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad_request"),
+            Self::Settings(_) => (StatusCode::SERVICE_UNAVAILABLE, "settings_unavailable"),
+            Self::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
         };
-        (status, axum::Json(json!({"error": {"code": code, "message": message}}))).into_response()
+        (status, axum::Json(json!({"error": {"code": code, "message": self.to_string()}}))).into_response()
     }
 }

@@ -97,6 +97,9 @@ async fn main() -> ExitCode {
     })
 }
 
+/// A day in UTC.
+const MILLISECONDS_OF_A_DAY: i64 = 24 * 60 * 60 * 1000;
+
 /// Milliseconds since 1970.
 fn now_milliseconds() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

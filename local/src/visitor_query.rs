@@ -1,14 +1,13 @@
 //! Which visitors an address asks for: of the page, of the API, of the CSV file.
 
 use koala_destination::clock;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
+use crate::MILLISECONDS_OF_A_DAY;
 use crate::store::search::{Filter, TraitFilter};
 
-const MILLISECONDS_OF_A_DAY: i64 = 24 * 60 * 60 * 1000;
-
 /// The query of an address; what is empty is not asked.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct VisitorQuery {
     /// A part of an address, a profile id or a trait, or an event's name.

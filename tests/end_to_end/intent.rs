@@ -61,7 +61,10 @@ async fn a_rule_that_is_new_or_changed_counts_what_was_there_before() {
     rule(&home, "pricing", r#"event = "Viewed Pricing""#, 1.0, 7.0);
     let koala = home.up(&[]);
     for n in 0..120 {
-        does(&koala, &format!("a@c{n}.com"), &[("Viewed Pricing", 0), ("Asked for Demo", 0)]).await;
+        // More entries than are looked at in one piece.
+        let mut what = vec![("Read Blog", 0); 20];
+        what.extend([("Viewed Pricing", 0), ("Asked for Demo", 0)]);
+        does(&koala, &format!("a@c{n}.com"), &what).await;
     }
     assert!(ranked(&koala).await.iter().all(|(_, points)| (points - 1.0).abs() < 1e-9));
     let until = async |points: f64| {

@@ -57,6 +57,15 @@ async fn the_page_beside_a_million_events_shows_one_more_without_a_reload() {
     clients::run("full_page.cjs", [&koala.url, KEY]).await;
 }
 
+#[tokio::test]
+async fn an_offset_far_behind_the_last_is_an_empty_page() {
+    let home = Home::new();
+    let koala = home.up(&[]);
+    for place in ["/", "/visitors", "/api/visitors", "/api/companies"] {
+        assert_eq!(koala.get(&format!("{place}?offset={}", u32::MAX)).await.0, 200, "{place}");
+    }
+}
+
 /// Visitors of companies of ten with as many events each, on the days before today, as if the collector had taken them.
 fn fill(home: &Home, visitors: u32, events: u32) {
     let file = rusqlite::Connection::open(home.data()).unwrap();

@@ -67,6 +67,19 @@ fn a_person_sees_which_mappings_match_the_request_and_what_is_skipped_or_rejecte
     assert!(shown.contains("rejected") && shown.contains("Event Name (`event`) must be a string"), "{shown}");
 }
 
+#[test]
+fn a_program_reads_what_a_person_sees_a_line_for_each_event() {
+    let files = ["tests/events/track-server.json", "tests/events/bad/track-name-not-a-string.json"];
+    let (status, shown) = said(&koala(&["preview", "--json", files[0], files[1]]).output().unwrap());
+    let lines: Vec<Value> = shown.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((status, lines.len(), &lines[0]["file"]), (1, 2, &json!(files[0])), "{shown}");
+    let verdicts = |line: &Value| -> Vec<Value> {
+        line["preview"]["mappings"].as_array().unwrap().iter().map(|mapping| mapping["verdict"].clone()).collect()
+    };
+    assert_eq!(verdicts(&lines[0]), ["no_match", "delivers"]);
+    assert_eq!(verdicts(&lines[1]), ["no_match", "rejected"]);
+}
+
 /// A page event becomes a Track Event, under two mappings at once.
 #[tokio::test]
 async fn an_event_may_match_several_mappings_and_each_delivers() {

@@ -35,19 +35,14 @@ pub async fn list(State(gateway): State<Gateway>, Query(which): Query<Which>) ->
             @if looked_back < 1.0 {
                 p.soft { (format!("New intent rules have come through {:.0} % of what was there before.", looked_back * 100.0)) }
             }
-            div.card {
-                @if companies.is_empty() {
-                    p.empty { "No company yet. Send events with " code { "cargo koala send tests/events" } "; they appear here." }
-                } @else {
-                    table {
-                        thead { tr {
-                            th { "Company" } th { "Intent" } th.number { "Visitors" } th.number.wide { "Events" }
-                            th.wide { "Two weeks" } th.wide { "Last seen" }
-                        } }
-                        tbody { @for (company, days) in companies.iter().zip(&activity) { (row(company, days, most)) } }
-                    }
-                }
-            }
+            (layout::table(
+                &html! {
+                    th { "Company" } th { "Intent" } th.number { "Visitors" } th.number.wide { "Events" }
+                    th.wide { "Two weeks" } th.wide { "Last seen" }
+                },
+                &companies.iter().zip(&activity).map(|(company, days)| row(company, days, most)).collect::<Vec<_>>(),
+                &html! { "No company yet. Send events with " code { "cargo koala send tests/events" } "; they appear here." },
+            ))
             p.soft {
                 @if total > 0 { a href="/api/companies.csv" { "As CSV" } " · " }
                 "Ranked by " a href="/mappings#intent" { "intent" } ": what their visitors did, and how lately."
@@ -59,17 +54,15 @@ pub async fn list(State(gateway): State<Gateway>, Query(which): Query<Which>) ->
 
 fn row(company: &Company, days: &[i64], most: f64) -> Markup {
     html! {
-        tr {
-            td {
-                a href={ "/companies/" (encoded(&company.key)) } { (company.name.as_deref().unwrap_or(&company.key)) }
-                @if let (Some(domain), Some(_)) = (&company.domain, &company.name) { " " span.soft { (domain) } }
-            }
-            td { (layout::points(company.intent, most)) }
-            td.number { (company.visitors) }
-            td.number.wide { (company.events) }
-            td.wide { (layout::sparkline(days)) }
-            td.wide { @if let Some(at) = &company.last_seen { (layout::time(at)) } }
+        td {
+            a href={ "/companies/" (encoded(&company.key)) } { (company.name.as_deref().unwrap_or(&company.key)) }
+            @if let (Some(domain), Some(_)) = (&company.domain, &company.name) { " " span.soft { (domain) } }
         }
+        td { (layout::points(company.intent, most)) }
+        td.number { (company.visitors) }
+        td.number.wide { (company.events) }
+        td.wide { (layout::sparkline(days)) }
+        td.wide { @if let Some(at) = &company.last_seen { (layout::time(at)) } }
     }
 }
 
@@ -102,23 +95,19 @@ pub async fn show(State(gateway): State<Gateway>, Path(key): Path<String>) -> Pa
 
 fn reasons_table(reasons: &[Reason]) -> Markup {
     let most = reasons.iter().map(|reason| reason.points).fold(0.0, f64::max);
-    html! {
-        div.card {
-            @if reasons.is_empty() {
-                p.empty { "Nobody has done what the intent rules look for." }
-            } @else {
-                table {
-                    thead { tr { th { "Rule" } th { "Points" } th.number { "Visitors" } th { "Last day" } } }
-                    tbody { @for reason in reasons { tr {
-                        td { (reason.rule) }
-                        td { (layout::points(reason.points, most)) }
-                        td.number { (reason.visitors) }
-                        td { (reason.last_day.get(..10).unwrap_or_default()) }
-                    } } }
-                }
-            }
+    let row = |reason: &Reason| {
+        html! {
+            td { (reason.rule) }
+            td { (layout::points(reason.points, most)) }
+            td.number { (reason.visitors) }
+            td { (reason.last_day.get(..10).unwrap_or_default()) }
         }
-    }
+    };
+    layout::table(
+        &html! { th { "Rule" } th { "Points" } th.number { "Visitors" } th { "Last day" } },
+        &reasons.iter().map(row).collect::<Vec<_>>(),
+        &html! { "Nobody has done what the intent rules look for." },
+    )
 }
 
 fn activity_table(activity: &[Activity], people: &[visitors::Visitor]) -> Markup {

@@ -8,7 +8,7 @@ use super::layout::{self, Place};
 use super::{Page, PageError, page};
 use crate::gateway::Gateway;
 use crate::store::queues::StoredDeadLetter;
-use crate::store::tally::Tallies;
+use crate::store::tally::{MappingTally, Tallies};
 
 /// The most dead letters that are shown.
 const MOST_LETTERS: u32 = 100;
@@ -38,7 +38,7 @@ pub async fn show(State(gateway): State<Gateway>) -> Page {
             h2 { "By mapping" }
             (by_mapping(&tallies))
             h2 { "Dead letters" }
-            (table(&letters))
+            (dead_letters(&letters))
             @if counts.dead > 0 {
                 form method="post" action="/deliveries/redrive" { p { button { "Send dead letters again" } } }
             }
@@ -51,52 +51,40 @@ fn count(of: &str, count: i64, is_bad: bool) -> Markup {
 }
 
 fn by_mapping(tallies: &Tallies) -> Markup {
-    html! {
-        div.card {
-            @if tallies.is_empty() {
-                p.empty { "No event has come in yet." }
-            } @else {
-                table {
-                    thead { tr {
-                        th { "Mapping" } th.number { "Queued" } th.number { "Waiting" } th.number { "Delivered" }
-                        th.number.wide { "Skipped" } th.number.wide { "Retried" } th.number { "Dead" }
-                    } }
-                    tbody { @for (mapping, tally) in tallies { tr {
-                        td { @if mapping.is_empty() { span.soft { "none" } } @else { (mapping) } }
-                        td.number { (tally.queued) }
-                        td.number { (tally.waiting) }
-                        td.number { (tally.delivered) }
-                        td.number.wide { (tally.skipped) }
-                        td.number.wide { (tally.retried) }
-                        td.number { (tally.dead) }
-                    } } }
-                }
-            }
+    let row = |(mapping, tally): (&String, &MappingTally)| {
+        html! {
+            td { @if mapping.is_empty() { span.soft { "none" } } @else { (mapping) } }
+            td.number { (tally.queued) }
+            td.number { (tally.waiting) }
+            td.number { (tally.delivered) }
+            td.number.wide { (tally.skipped) }
+            td.number.wide { (tally.retried) }
+            td.number { (tally.dead) }
         }
-    }
+    };
+    layout::table(
+        &html! {
+            th { "Mapping" } th.number { "Queued" } th.number { "Waiting" } th.number { "Delivered" }
+            th.number.wide { "Skipped" } th.number.wide { "Retried" } th.number { "Dead" }
+        },
+        &tallies.iter().map(row).collect::<Vec<_>>(),
+        &html! { "No event has come in yet." },
+    )
 }
 
-fn table(letters: &[StoredDeadLetter]) -> Markup {
-    html! {
-        div.card {
-            @if letters.is_empty() {
-                p.empty { "Nothing: every event was delivered, or is on its way." }
-            } @else {
-                table {
-                    thead { tr { th { "Queue" } th.wide { "Mapping" } th { "Reason" } } }
-                    tbody {
-                        @for letter in letters {
-                            tr {
-                                td { (letter.queue) }
-                                td.wide { (letter.mapping) }
-                                td { (letter.reason) @if let Some(said) = &letter.koala_answer { br; code { (said) } } }
-                            }
-                        }
-                    }
-                }
-            }
+fn dead_letters(letters: &[StoredDeadLetter]) -> Markup {
+    let row = |letter: &StoredDeadLetter| {
+        html! {
+            td { (letter.queue) }
+            td.wide { (letter.mapping) }
+            td { (letter.reason) @if let Some(said) = &letter.koala_answer { br; code { (said) } } }
         }
-    }
+    };
+    layout::table(
+        &html! { th { "Queue" } th.wide { "Mapping" } th { "Reason" } },
+        &letters.iter().map(row).collect::<Vec<_>>(),
+        &html! { "Nothing: every event was delivered, or is on its way." },
+    )
 }
 
 /// `POST /deliveries/redrive`

@@ -86,6 +86,19 @@ pub fn sparkline(days: &[i64]) -> Markup {
     }
 }
 
+/// A table with its head, or the words in its place when it has no row.
+pub fn table(head: &Markup, rows: &[Markup], empty: &Markup) -> Markup {
+    html! {
+        div.card {
+            @if rows.is_empty() {
+                p.empty { (empty) }
+            } @else {
+                table { thead { tr { (head) } } tbody { @for row in rows { tr { (row) } } } }
+            }
+        }
+    }
+}
+
 /// Points of intent, and a bar beside them that is full where `most` is reached.
 pub fn points(points: f64, most: f64) -> Markup {
     let share = if most > 0.0 { (points / most).clamp(0.0, 1.0) * 100.0 } else { 0.0 };
@@ -102,10 +115,12 @@ pub fn points(points: f64, most: f64) -> Markup {
 
 /// Back and on, where there is more than a page.
 pub fn pager(href: &dyn Fn(u32) -> String, offset: u32, limit: u32, total: usize) -> Markup {
+    // The offset stands in the address, so that it may be any.
+    let next = offset.saturating_add(limit);
     html! {
         p.soft {
             @if offset > 0 { a rel="prev" href=(href(offset.saturating_sub(limit))) { "← previous" } " " }
-            @if ((offset + limit) as usize) < total { a rel="next" href=(href(offset + limit)) { "next →" } }
+            @if (next as usize) < total { a rel="next" href=(href(next)) { "next →" } }
         }
     }
 }

@@ -98,15 +98,17 @@ fn verdict(verdict: &Verdict) -> Markup {
 }
 
 fn intent_rules(rules: &[IntentRule]) -> Markup {
-    html! {
-        div.card { table {
-            thead { tr { th { "Rule" } th { "Trigger" } th.number { "Points" } th.number { "Half-life" } } }
-            tbody { @for rule in rules { tr {
-                td { (rule.name) }
-                td { code { (rule.trigger.as_str()) } }
-                td.number { (rule.score) }
-                td.number { (rule.half_life_days) " d" }
-            } } }
-        } }
-    }
+    let row = |rule: &IntentRule| {
+        html! {
+            td { (rule.name) }
+            td { code { (rule.trigger.as_str()) } }
+            td.number { (rule.score) }
+            td.number { (rule.half_life_days) " d" }
+        }
+    };
+    layout::table(
+        &html! { th { "Rule" } th { "Trigger" } th.number { "Points" } th.number { "Half-life" } },
+        &rules.iter().map(row).collect::<Vec<_>>(),
+        &html! { "None." },
+    )
 }

@@ -21,6 +21,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use koala_destination::settings::SettingsUnavailable;
 use maud::Markup;
+use thiserror::Error;
 
 use crate::gateway::Gateway;
 use crate::store::StoreError;
@@ -81,33 +82,23 @@ fn page(markup: Markup) -> Html<String> {
 }
 
 /// Why a page cannot be shown.
+#[derive(Debug, Error)]
 enum PageError {
+    #[error("Nothing is here (any more).")]
     NotFound,
-    Settings(SettingsUnavailable),
-    Store(StoreError),
-}
-
-impl From<SettingsUnavailable> for PageError {
-    fn from(error: SettingsUnavailable) -> Self {
-        Self::Settings(error)
-    }
-}
-
-impl From<StoreError> for PageError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
+    #[error(transparent)]
+    Settings(#[from] SettingsUnavailable),
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 impl IntoResponse for PageError {
     fn into_response(self) -> Response {
-        let unavailable = StatusCode::SERVICE_UNAVAILABLE;
-        let (status, title, words) = match self {
-            Self::NotFound => (StatusCode::NOT_FOUND, "Not found", "Nothing is here (any more).".to_owned()),
-            Self::Settings(error) => (unavailable, "Unavailable", error.to_string()),
-            Self::Store(error) => (unavailable, "Unavailable", error.to_string()),
+        let (status, title) = match self {
+            Self::NotFound => (StatusCode::NOT_FOUND, "Not found"),
+            Self::Settings(_) | Self::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "Unavailable"),
         };
-        let markup = layout::page(title, None, &maud::html! { p.empty { (words) } });
-        (status, Html(markup.into_string())).into_response()
+        let markup = layout::page(title, None, &maud::html! { p.empty { (self) } });
+        (status, page(markup)).into_response()
     }
 }

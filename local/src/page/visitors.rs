@@ -143,27 +143,19 @@ pub async fn delete(State(gateway): State<Gateway>, Path(id): Path<i64>) -> Page
 
 /// Visitors, a row each.
 pub fn table(visitors: &[Visitor]) -> Markup {
-    html! {
-        div.card {
-            @if visitors.is_empty() {
-                p.empty { "Nobody." }
-            } @else {
-                table {
-                    thead { tr { th { "Visitor" } th.wide { "Company" } th.number { "Events" } th { "Last seen" } } }
-                    tbody {
-                        @for visitor in visitors {
-                            tr {
-                                td { a href={ "/visitors/" (visitor.id) } { (name(visitor)) } }
-                                td.wide { (visitor.account.as_deref().unwrap_or_default()) }
-                                td.number { (visitor.events) }
-                                td { (layout::time(&visitor.last_seen)) }
-                            }
-                        }
-                    }
-                }
-            }
+    let row = |visitor: &Visitor| {
+        html! {
+            td { a href={ "/visitors/" (visitor.id) } { (name(visitor)) } }
+            td.wide { (visitor.account.as_deref().unwrap_or_default()) }
+            td.number { (visitor.events) }
+            td { (layout::time(&visitor.last_seen)) }
         }
-    }
+    };
+    layout::table(
+        &html! { th { "Visitor" } th.wide { "Company" } th.number { "Events" } th { "Last seen" } },
+        &visitors.iter().map(row).collect::<Vec<_>>(),
+        &html! { "Nobody." },
+    )
 }
 
 /// What a visitor is called.

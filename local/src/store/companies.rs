@@ -5,10 +5,11 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::intent::{IntentRules, MILLISECONDS_OF_A_DAY};
+use super::intent::IntentRules;
 use super::ranking::{Ranked, Ranking, Reason};
 use super::visitors::{self, Visitor};
 use super::{Store, StoreError};
+use crate::MILLISECONDS_OF_A_DAY;
 use crate::accounts::Account;
 use crate::collector::ReceivedAccount;
 

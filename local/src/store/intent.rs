@@ -3,19 +3,17 @@
 //! An entry is looked at when it comes in. A rule that is new is looked for in what was there before, from the newest entry
 //! down, a piece at a time, so that no request waits for it.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use koala_destination::json::Object;
 use koala_destination::settings::IntentRule;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 use serde_json::{Map, Value, json};
 
 use super::{Store, StoreError};
+use crate::MILLISECONDS_OF_A_DAY;
 use crate::collector::EntryKind;
-
-pub(super) const MILLISECONDS_OF_A_DAY: i64 = 24 * 60 * 60 * 1000;
 
 /// Entries that are looked at in one piece, while other writing waits: some tens of milliseconds.
 const ENTRIES_OF_A_PIECE: u32 = 2000;
@@ -83,14 +81,13 @@ fn put(connection: &Connection, rules: Vec<IntentRule>) -> rusqlite::Result<Vec<
         }
     }
     let mut upsert = connection.prepare(
-        "INSERT INTO intent_rule (name, looked_for, score, half_life_days, unseen_below)
-         VALUES (?1, ?2, ?3, ?4, (SELECT coalesce(max(id), -1) + 1 FROM entry))
-         ON CONFLICT (name) DO UPDATE SET score = excluded.score, half_life_days = excluded.half_life_days
-         RETURNING id",
+        "INSERT INTO intent_rule (name, looked_for, unseen_below)
+         VALUES (?1, ?2, (SELECT coalesce(max(id), -1) + 1 FROM entry))
+         ON CONFLICT (name) DO UPDATE SET looked_for = excluded.looked_for RETURNING id",
     )?;
     let mut put = |rule: IntentRule| {
-        let values = params![rule.name, rule.trigger.as_str(), rule.score, rule.half_life_days];
-        Ok(StoredRule { id: upsert.query_row(values, |row| row.get(0))?, rule })
+        let id = upsert.query_row([rule.name.as_str(), rule.trigger.as_str()], |row| row.get(0))?;
+        Ok(StoredRule { id, rule })
     };
     rules.into_iter().map(&mut put).collect()
 }
@@ -111,34 +108,44 @@ pub(super) fn note<'r>(
     rules: impl IntoIterator<Item = &'r StoredRule>,
     entry: Kept<'_>,
 ) -> rusqlite::Result<()> {
-    let Some(json) = as_event_of_segment(entry.kind, entry.json) else { return Ok(()) };
-    let Some(event) = Object::from_json(&json) else { return Ok(()) };
+    let Some(event) = Object::from_json(entry.json) else { return Ok(()) };
+    if entry.kind != EntryKind::PageView && event.get("type").is_some() {
+        return note_event(connection, rules, entry, &event);
+    }
+    let json = as_event_of_segment(entry.kind, entry.json);
+    let Some(event) = json.as_deref().and_then(Object::from_json) else { return Ok(()) };
+    note_event(connection, rules, entry, &event)
+}
+
+fn note_event<'r>(
+    connection: &Connection,
+    rules: impl IntoIterator<Item = &'r StoredRule>,
+    entry: Kept<'_>,
+    event: &Object<'_>,
+) -> rusqlite::Result<()> {
     let day = entry.at.div_euclid(MILLISECONDS_OF_A_DAY);
     let mut insert = connection
         .prepare_cached("INSERT INTO intent (visitor_id, rule_id, day) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?;
-    for stored in rules.into_iter().filter(|stored| stored.rule.trigger.matches(&event)) {
+    for stored in rules.into_iter().filter(|stored| stored.rule.trigger.matches(event)) {
         insert.execute([entry.visitor_id, stored.id, day])?;
     }
     Ok(())
 }
 
-/// An entry as a trigger reads it. Events and identifies of Koala's protocol are as Segment writes them; what a page view says
-/// of its page are its properties here.
-fn as_event_of_segment(kind: EntryKind, json: &str) -> Option<Cow<'_, str>> {
+/// An entry that is not as Segment writes it: its type is that of its array, and what a page view says of its page are its
+/// properties.
+fn as_event_of_segment(kind: EntryKind, json: &str) -> Option<String> {
     let segment_type = match kind {
         EntryKind::Identify => "identify",
         EntryKind::Event => "track",
         EntryKind::PageView => "page",
     };
-    if kind != EntryKind::PageView && Object::from_json(json)?.get("type").is_some() {
-        return Some(Cow::Borrowed(json));
-    }
     let mut entry: Map<String, Value> = serde_json::from_str(json).ok()?;
     entry.insert("type".to_owned(), segment_type.into());
     if kind == EntryKind::PageView && !entry.contains_key("properties") {
-        entry = Map::from_iter([("type".to_owned(), segment_type.into()), ("properties".to_owned(), json!(entry))]);
+        return Some(json!({"type": segment_type, "properties": entry}).to_string());
     }
-    Some(Cow::Owned(Value::Object(entry).to_string()))
+    Some(Value::Object(entry).to_string())
 }
 
 fn look_at_a_piece(connection: &Connection, rules: &[StoredRule]) -> rusqlite::Result<bool> {
@@ -188,5 +195,5 @@ pub(super) fn progress(connection: &Connection) -> rusqlite::Result<f64> {
     let mut select = connection.prepare_cached(
         "SELECT 1.0 - max(unseen_below) / (SELECT max(id) + 1.0 FROM entry) FROM intent_rule WHERE unseen_below > 0",
     )?;
-    Ok(select.query_row([], |row| row.get::<_, Option<f64>>(0)).optional()?.flatten().unwrap_or(1.0))
+    Ok(select.query_row([], |row| row.get::<_, Option<f64>>(0))?.unwrap_or(1.0))
 }

@@ -13,9 +13,9 @@ use rusqlite::Connection;
 use serde::Serialize;
 use tokio::sync::Mutex;
 
-use super::intent::{IntentRules, MILLISECONDS_OF_A_DAY, StoredRule, progress};
+use super::intent::{IntentRules, StoredRule, progress};
 use super::{Store, StoreError};
-use crate::now_milliseconds;
+use crate::{MILLISECONDS_OF_A_DAY, now_milliseconds};
 
 /// A ranking that took longer to make serves on while the next one is made.
 const QUICK: Duration = Duration::from_millis(20);

@@ -1,13 +1,11 @@
 -- What the companies' rank is made of: the UTC days on which a visitor did what an intent rule looks for.
 CREATE TABLE intent_rule (
-    id             INTEGER PRIMARY KEY,
-    name           TEXT    NOT NULL UNIQUE,
+    id           INTEGER PRIMARY KEY,
+    name         TEXT    NOT NULL UNIQUE,
     -- What was looked for; another trigger of the same name is another rule.
-    looked_for     TEXT    NOT NULL,
-    score          REAL    NOT NULL,
-    half_life_days REAL    NOT NULL,
+    looked_for   TEXT    NOT NULL,
     -- Entries that were there before the rule are looked at from the newest down: those below this one are yet to be.
-    unseen_below   INTEGER NOT NULL
+    unseen_below INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE intent (
     visitor_id INTEGER NOT NULL REFERENCES visitor (id),
