@@ -5,9 +5,12 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use koala_collector::settings::CollectorSettings;
 use koala_destination::environment::{self, DEFAULT_KOALA_URL};
 use koala_destination::koala::{KoalaClient, KoalaUrl};
-use koala_destination::settings::{self, Parameter, ParameterDirectory, ParameterSource, Problem, Settings};
+use koala_destination::settings::{
+    self, Parameter, ParameterDirectory, ParameterSource, ParameterTree, Problem, Settings,
+};
 use serde_json::json;
 
 #[derive(Args)]
@@ -43,6 +46,9 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         Ok(_) => Vec::new(),
         Err(invalid) => invalid.problems.clone(),
     };
+    if let Err(invalid) = CollectorSettings::from_parameters(&parameters) {
+        problems.extend(invalid.problems);
+    }
     let problem =
         |parameter: &str, message: &str| Problem { parameter: parameter.to_owned(), message: message.to_owned() };
     problems.extend(

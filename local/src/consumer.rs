@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use koala_collector::store::sqlite::file::FileError;
 use koala_destination::delivery::{Delivery, Received, consume};
 use koala_destination::koala::KoalaClient;
 use koala_destination::settings::ParameterDirectory;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-use crate::store::StoreError;
-use crate::store::queues::{Queues, StoredMessage};
+use crate::queue::{Queues, StoredMessage};
 
 /// The most messages of a batch. Larger batches bring more of a visitor's events together, and cost fewer requests.
 const BATCH_SIZE: usize = 500;
@@ -60,7 +60,7 @@ async fn deliver(
     queues: &Queues,
     delivery: &Delivery<ParameterDirectory, KoalaClient>,
     messages: &[StoredMessage],
-) -> Result<(), StoreError> {
+) -> Result<(), FileError> {
     let received: Vec<Received<'_>> = messages
         .iter()
         .map(|message| Received {

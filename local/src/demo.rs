@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use clap::Args;
+use koala_collector::store::filter::Filter;
+use koala_collector::store::visitor::Visitor;
 use tokio::time::sleep;
 
 use crate::fixtures;
 use crate::send::{Posted, Sender, bodies, secret};
 use crate::set::{LocalSet, Options as SetOptions};
-use crate::store::search::Filter;
-use crate::store::visitors::Visitor;
 
 /// The longest that deliveries may take on one machine.
 const LONGEST_DELIVERY: Duration = Duration::from_secs(30);
@@ -52,7 +52,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     summary.print();
 
     wait_until_delivered(&set).await?;
-    let (visitors, total) = set.visitors.list(Filter::default(), 0, 50).await?;
+    let (visitors, total) = set.store.list_visitors(Filter::default(), 0, 50).await?;
     println!("\n{total} visitors arrived at the collector:\n");
     print_visitors(&visitors);
     let counts = set.queues.counts().await?;

@@ -1,81 +1,45 @@
-//! HTTP: the intake routes, the collector's, the API's and the page's, on one port.
+//! HTTP: the intake routes beside the collector's, on one port.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{ConnectInfo, Path, Request, State};
-use axum::http::header::{CONTENT_TYPE, USER_AGENT};
+use axum::body::to_bytes;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use http_body_util::LengthLimitError;
 use koala_destination::intake::{self, Answer, IntakeOptions};
-use koala_destination::koala::EntryOptions;
-use koala_destination::settings::{ParameterDirectory, Settings, SettingsCache};
-use serde_json::json;
+use koala_destination::settings::{ParameterDirectory, SettingsCache};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::access::{self, Access};
-use crate::collector::{self, Refusal};
-use crate::preview::outcome::Previewer;
-use crate::store::StoreError;
-use crate::store::companies::Companies;
-use crate::store::queues::Queues;
-use crate::store::visitors::Visitors;
-use crate::{api, page};
+use crate::queue::Queues;
 
-/// The most bytes of a batch request: 30 entries of the largest events, three times.
-const LARGEST_BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// How long a body may take. Segment waits no longer than five seconds for the answer to one.
 const LONGEST_BODY: Duration = Duration::from_secs(10);
 
-/// What the routes work with.
+/// What intake works with.
 #[derive(Clone)]
-pub struct Gateway {
+pub struct Intake {
     /// The parameters.
     pub settings: Arc<SettingsCache<ParameterDirectory>>,
-    /// Where intake puts its messages.
+    /// Where the messages go.
     pub queues: Queues,
-    /// What the collector has.
-    pub visitors: Visitors,
-    /// What the collector knows of their companies.
-    pub companies: Companies,
-    /// Who may see it.
-    pub access: Access,
-    /// What intake is told.
+    /// What it is told.
     pub options: IntakeOptions,
-    /// What delivery is told of entries, for the preview.
-    pub entry_options: Arc<EntryOptions>,
 }
 
-impl Gateway {
-    /// What tells what would happen to an event.
-    pub fn previewer<'s>(&'s self, settings: &'s Settings) -> Previewer<'s> {
-        Previewer { settings, intake: self.options, entry: &self.entry_options }
-    }
-}
-
-/// The routes.
-pub fn router(gateway: Gateway) -> Router {
-    let seen = middleware::from_fn_with_state(gateway.access.clone(), access::check);
-    let people = api::router().merge(page::router()).layer(seen);
-    Router::new()
-        .route("/web/projects/{key}/batch", post(collect))
-        .route("/web/projects/{key}/accounts/batch", post(collect_accounts))
-        .route("/web/projects/{key}/auth", get(check_key))
-        .merge(people)
-        .fallback(take_in)
-        .with_state(gateway)
+/// The collector's routes, and intake under every other path.
+pub fn router(intake: Intake, collector: Router) -> Router {
+    Router::new().fallback(take_in).with_state(intake).merge(collector)
 }
 
 /// Every other path is intake's, as in the AWS deployment.
 async fn take_in(
-    State(gateway): State<Gateway>,
+    State(gateway): State<Intake>,
     ConnectInfo(source): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response {
@@ -123,84 +87,4 @@ fn answer(answer: Answer) -> Response {
         response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
     response
-}
-
-async fn collect(
-    State(gateway): State<Gateway>,
-    Path(key): Path<String>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, CollectorError> {
-    let body = body_from_client(&gateway, &key, &headers, body).await?;
-    gateway.visitors.keep(collector::read(&body)?).await?;
-    Ok(axum::Json(json!({"ok": true})).into_response())
-}
-
-async fn collect_accounts(
-    State(gateway): State<Gateway>,
-    Path(key): Path<String>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, CollectorError> {
-    let body = body_from_client(&gateway, &key, &headers, body).await?;
-    gateway.companies.keep(collector::read_accounts(&body)?).await?;
-    Ok(axum::Json(json!({"ok": true})).into_response())
-}
-
-/// The body of a request of Koala's protocol, from a client that says what it is and has our key.
-async fn body_from_client(
-    gateway: &Gateway,
-    key: &str,
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<Bytes, CollectorError> {
-    if headers.get(USER_AGENT).is_none_or(HeaderValue::is_empty) {
-        return Err(Refusal::NoUserAgent.into());
-    }
-    is_our_key(gateway, key).await?;
-    Ok(to_bytes(body, LARGEST_BATCH_BYTES).await.map_err(|error| Refusal::Form(error.to_string()))?)
-}
-
-async fn check_key(State(gateway): State<Gateway>, Path(key): Path<String>) -> Result<Response, CollectorError> {
-    is_our_key(&gateway, &key).await?;
-    Ok(axum::Json(json!({"ok": true})).into_response())
-}
-
-async fn is_our_key(gateway: &Gateway, key: &str) -> Result<(), CollectorError> {
-    let settings = gateway.settings.current().await.map_err(|error| CollectorError::Unavailable(error.to_string()))?;
-    if settings.public_api_key().as_str() == key { Ok(()) } else { Err(Refusal::UnknownKey.into()) }
-}
-
-/// What the collector answers to a request that it does not take: `{"error","code"}`.
-enum CollectorError {
-    Refused(Refusal),
-    Unavailable(String),
-}
-
-impl From<Refusal> for CollectorError {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-impl From<StoreError> for CollectorError {
-    fn from(error: StoreError) -> Self {
-        Self::Unavailable(error.to_string())
-    }
-}
-
-impl IntoResponse for CollectorError {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Refused(refusal) => {
-                let body = json!({"error": refusal.to_string(), "code": refusal.code()});
-                (StatusCode::BAD_REQUEST, axum::Json(body)).into_response()
-            }
-            Self::Unavailable(reason) => {
-                tracing::error!(reason, "the collector cannot keep a request");
-                let body = json!({"error": "the collector cannot keep this now", "code": "unavailable"});
-                (StatusCode::SERVICE_UNAVAILABLE, axum::Json(body)).into_response()
-            }
-        }
-    }
 }

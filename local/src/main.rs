@@ -4,43 +4,32 @@
 //! |---|---|
 //! | [`up`], [`demo`], [`send`], [`preview`], [`check`], [`redrive`], [`bench`], [`bench_collector`], [`cost`] | the commands |
 //! | [`set`] | the parts of `koala up`, started and ended together |
-//! | [`gateway`], [`api`], [`export`] | HTTP: the intake routes, the collector's, the API |
-//! | [`visitor_query`] | which visitors an address asks for |
-//! | [`page`] | the page for people |
+//! | [`gateway`] | HTTP: intake, and the routes of the collector beside it |
+//! | [`queue`] | the queues, as SQS would keep them |
+//! | [`pipeline`] | what the collector's page sees of mappings and queues |
 //! | [`consumer`] | takes batches from the queues and delivers them, as Lambda's event source mapping would |
-//! | [`collector`] | Koala's collection API, its rules held strictly |
 //! | [`server`] | the HTTP server under the gateway |
-//! | [`access`] | who may see what was collected |
-//! | [`accounts`] | which company a visitor is of |
-//! | [`store`] | the queues and what the collector has, in one SQLite file |
 //! | [`fixtures`] | events from files |
 
-mod access;
-mod accounts;
-mod api;
 mod bench;
 mod bench_collector;
 mod check;
-mod collector;
 mod consumer;
 mod cost;
 mod demo;
-mod export;
 mod fixtures;
 mod gateway;
-mod page;
+mod pipeline;
 mod preview;
+mod queue;
 mod redrive;
 mod send;
 mod server;
 mod set;
-mod store;
 mod up;
-mod visitor_query;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Parser, Subcommand};
 use koala_destination::telemetry;
@@ -95,13 +84,4 @@ async fn main() -> ExitCode {
         eprintln!("koala: {error:#}");
         ExitCode::from(2)
     })
-}
-
-/// A day in UTC.
-const MILLISECONDS_OF_A_DAY: i64 = 24 * 60 * 60 * 1000;
-
-/// Milliseconds since 1970.
-fn now_milliseconds() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use koala_collector::store::sqlite::MIGRATIONS;
+use koala_collector::store::sqlite::file::{FileError, SqliteFile};
 use koala_destination::http_client;
 use koala_destination::segment::Action;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::store::queues::Queues;
-use crate::store::{Store, StoreError};
+use crate::queue::Queues;
 
 /// What a running set may take to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -44,9 +45,9 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         bail!("{} is not there: name the file of the set with --data", options.data.display());
     }
     let queue = options.queue;
-    let redriven = match Store::open(&options.data) {
-        Ok(store) => Queues::new(store).redrive(queue).await?,
-        Err(StoreError::InUse(_)) => ask(&options, queue).await?,
+    let redriven = match SqliteFile::open(&options.data, &MIGRATIONS) {
+        Ok(file) => Queues::open(file).await?.redrive(queue).await?,
+        Err(FileError::InUse(_)) => ask(&options, queue).await?,
         Err(error) => return Err(error.into()),
     };
     println!("{redriven} dead letters are back in their queues.");

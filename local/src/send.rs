@@ -9,12 +9,12 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use futures_util::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
+use koala_destination::clock::now_milliseconds;
 use koala_destination::http_client;
 use koala_destination::segment::SharedSecret;
 use serde::{Deserialize, Serialize};
 
 use crate::fixtures::{self, Fixture};
-use crate::now_milliseconds;
 
 /// From this many requests on, a terminal shows a progress bar in place of a line for each.
 const MANY: usize = 40;

@@ -6,6 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use koala_collector::settings::CollectorSettingsCache;
+use koala_collector::store::Store;
+use koala_collector::store::sqlite::file::SqliteFile;
+use koala_collector::store::sqlite::{MIGRATIONS, SqliteStore};
+use koala_collector::web::Access;
 use koala_destination::delivery::Delivery;
 use koala_destination::environment;
 use koala_destination::koala::{KoalaClient, KoalaUrl};
@@ -16,15 +21,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::access::Access;
 use crate::consumer;
-use crate::gateway::{self, Gateway};
+use crate::gateway::{self, Intake};
+use crate::pipeline::LocalPipeline;
+use crate::queue::Queues;
 use crate::server::Server;
-use crate::store::Store;
-use crate::store::companies::Companies;
-use crate::store::intent::IntentRules;
-use crate::store::queues::Queues;
-use crate::store::visitors::Visitors;
 
 /// The first delay of a message that failed. Looking into the queue costs nothing here, so it is shorter than on AWS.
 const FIRST_DELAY_SECONDS: u64 = 2;
@@ -63,7 +64,7 @@ pub struct LocalSet {
     /// The queues.
     pub queues: Queues,
     /// What the collector has.
-    pub visitors: Visitors,
+    pub store: Arc<dyn Store>,
     stop_consumers: watch::Sender<bool>,
     consumers: JoinSet<()>,
     gateway: Server,
@@ -82,12 +83,13 @@ impl LocalSet {
 
         let settings = Arc::new(SettingsCache::new(ParameterDirectory::new(parameters), settings_ttl));
         settings.current().await?;
-        let store = Store::open(data)?;
-        let rules = IntentRules::default();
-        rules.follow(&store, settings.current().await?.intent_rules()).await?;
-        let queues = Queues::new(store.clone());
-        let visitors = Visitors::new(store.clone(), rules.clone());
-        let companies = Companies::new(store.clone(), rules.clone());
+        let collector_settings =
+            Arc::new(CollectorSettingsCache::of(ParameterDirectory::new(parameters), settings_ttl));
+        collector_settings.current().await?;
+        let file = SqliteFile::open(data, &MIGRATIONS)?;
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::new(file.clone()));
+        store.follow_intent_rules(collector_settings.current().await?.intent_rules()).await?;
+        let queues = Queues::open(file).await?;
 
         let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         let address = listener.local_addr()?;
@@ -95,15 +97,17 @@ impl LocalSet {
         let koala_url = koala_url.map_or_else(|| KoalaUrl::parse(&format!("http://{}", reachable(address))), Ok)?;
         let client = KoalaClient::new(koala_url.clone())?;
 
-        let router = gateway::router(Gateway {
+        let pipeline = LocalPipeline {
             settings: Arc::clone(&settings),
             queues: queues.clone(),
-            visitors: visitors.clone(),
-            companies,
-            access: Access::new(token, address.ip()),
-            options: intake_options,
-            entry_options: Arc::new(delivery_options.entry.clone()),
-        });
+            intake: intake_options,
+            entry: delivery_options.entry.clone(),
+        };
+        let access = Access::new(token, address.ip());
+        let collector =
+            koala_collector::router(Arc::clone(&store), Arc::new(pipeline), Arc::clone(&settings) as _, access);
+        let intake = Intake { settings: Arc::clone(&settings), queues: queues.clone(), options: intake_options };
+        let router = gateway::router(intake, collector);
         let gateway = Server::start(listener.into_std()?, router)?;
 
         let (stop_consumers, stopping) = watch::channel(false);
@@ -115,8 +119,8 @@ impl LocalSet {
                 consumers.spawn(consumer::run(queues.clone(), Arc::clone(&delivery), stopping.clone()));
             }
         }
-        consumers.spawn(follow_intent_rules(Arc::clone(&settings), store, rules, stopping));
-        Ok(Self { address, koala_url, settings, queues, visitors, stop_consumers, consumers, gateway })
+        consumers.spawn(follow_intent_rules(collector_settings, Arc::clone(&store), stopping));
+        Ok(Self { address, koala_url, settings, queues, store, stop_consumers, consumers, gateway })
     }
 
     /// The gateway's URL, as a client on this machine reaches it.
@@ -143,18 +147,17 @@ impl LocalSet {
 
 /// Keeps to the intent rules of the settings, and looks for new ones in what was there before.
 async fn follow_intent_rules(
-    settings: Arc<SettingsCache<ParameterDirectory>>,
-    store: Store,
-    rules: IntentRules,
+    settings: Arc<CollectorSettingsCache<ParameterDirectory>>,
+    store: Arc<dyn Store>,
     mut stopping: watch::Receiver<bool>,
 ) {
     while !*stopping.borrow() {
         let followed = async {
             // Settings that cannot be read now change nothing.
             if let Ok(settings) = settings.current().await {
-                rules.follow(&store, settings.intent_rules()).await?;
+                store.follow_intent_rules(settings.intent_rules()).await?;
             }
-            rules.look_back(&store).await
+            store.look_back().await
         };
         let more = followed.await.unwrap_or_else(|error| {
             tracing::error!(%error, "the intent rules cannot be followed; trying again");

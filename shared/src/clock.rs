@@ -1,5 +1,7 @@
 //! Points in time as Segment and Koala write them: RFC 3339 in UTC, with milliseconds.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
@@ -8,6 +10,16 @@ use time::macros::format_description;
 #[must_use]
 pub fn now() -> String {
     format(OffsetDateTime::now_utc())
+}
+
+/// A day in UTC.
+pub const MILLISECONDS_OF_A_DAY: i64 = 24 * 60 * 60 * 1000;
+
+/// Milliseconds since 1970.
+#[must_use]
+pub fn now_milliseconds() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// A point in time as `2026-03-04T05:06:07.891Z`.

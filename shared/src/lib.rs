@@ -9,6 +9,7 @@
 //! | [`message`] | what stands in the queue between intake and delivery |
 //! | [`koala`] | Koala's side: the visitor's identity, the entry, the batch request, the client and what an answer means |
 //! | [`delivery`] | a batch of messages → mapped, grouped by visitor, sent → one outcome for each message |
+//! | [`preview`] | what would happen to an event, without sending it |
 //! | [`settings`] | the parameter tree: read, validated whole, cached |
 //! | [`environment`] | the environment variables: every setting of a function, read in one place |
 //! | [`http_client`] | what every HTTP client of ours has in common: TLS, the resolver |
@@ -30,6 +31,7 @@ pub mod json;
 pub mod koala;
 pub mod message;
 pub mod metrics;
+pub mod preview;
 pub mod segment;
 pub mod settings;
 pub mod telemetry;

@@ -150,7 +150,7 @@ async fn a_file_of_an_earlier_version_is_brought_up_to_date_with_what_it_has() {
     std::fs::create_dir_all(old.parent().unwrap()).unwrap();
     {
         let file = rusqlite::Connection::open(&old).unwrap();
-        file.execute_batch(include_str!("../../local/src/store/migrations/1.sql")).unwrap();
+        file.execute_batch(include_str!("../../collector/src/store/sqlite/migrations/1.sql")).unwrap();
         file.execute_batch(
             "INSERT INTO visitor (id, traits, traits_at, first_seen, last_seen)
                  VALUES (1, '{\"plan\":\"team\",\"paid\":true,\"tags\":[1,{\"a\":null}]}', 1763632800000, 1763632800000, 1763632800000);

@@ -1,8 +1,7 @@
 //! `koala preview`: what would happen to an event, without sending it.
 //!
-//! [`outcome`] decides, also for the page and the API; [`questions`] answers programs.
+//! [`koala_destination::preview`] decides, also for the page and the API; [`questions`] answers programs.
 
-pub mod outcome;
 mod questions;
 
 use std::io::{self, IsTerminal};
@@ -12,10 +11,10 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 use koala_destination::environment;
+use koala_destination::preview::{MappingPreview, Preview, Previewer, Verdict};
 use koala_destination::settings::{ParameterDirectory, ParameterSource, Settings};
 use serde_json::{Value as Json, json};
 
-use self::outcome::{MappingPreview, Preview, Previewer, Verdict};
 use crate::fixtures;
 
 #[derive(Args)]

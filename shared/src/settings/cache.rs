@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 use tokio::sync::Mutex;
 
-use super::{InvalidSettings, ParameterSource, Settings, SourceError};
+use super::{InvalidSettings, ParameterSource, ParameterTree, Settings, SourceError};
 
 /// How long after a failed refresh the next is tried, so that an outage of the source is not met with a call an event.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
@@ -18,19 +18,19 @@ const LONGEST_REFRESH: Duration = Duration::from_millis(500);
 /// How often the runtime turns until the request for the first event is on its way: connect, hand over, write.
 const STEPS_OF_ASKING: usize = 8;
 
-/// The settings, cached for a time to live.
+/// The settings that `T` reads from a tree of parameters, cached for a time to live.
 #[derive(Debug)]
-pub struct SettingsCache<S> {
+pub struct SettingsCache<S, T = Settings> {
     source: S,
     time_to_live: Duration,
-    cached: RwLock<Cached>,
+    cached: RwLock<Cached<T>>,
     /// Held while the source is read: those who wait for it find the fresh settings when they get it.
     refreshing: Mutex<()>,
 }
 
-#[derive(Debug, Default)]
-struct Cached {
-    settings: Option<Arc<Settings>>,
+#[derive(Debug)]
+struct Cached<T> {
+    settings: Option<Arc<T>>,
     fresh_until: Option<Instant>,
     read_at: Option<Instant>,
 }
@@ -50,9 +50,21 @@ pub enum SettingsUnavailable {
 }
 
 impl<S: ParameterSource> SettingsCache<S> {
-    /// A cache over `source`; nothing is read yet.
+    /// A cache of the destination's settings over `source`; nothing is read yet.
     pub fn new(source: S, time_to_live: Duration) -> Self {
-        Self { source, time_to_live, cached: RwLock::default(), refreshing: Mutex::new(()) }
+        Self::of(source, time_to_live)
+    }
+}
+
+impl<S: ParameterSource, T: ParameterTree> SettingsCache<S, T> {
+    /// A cache of other settings over `source`; nothing is read yet.
+    pub fn of(source: S, time_to_live: Duration) -> Self {
+        Self {
+            source,
+            time_to_live,
+            cached: RwLock::new(Cached { settings: None, fresh_until: None, read_at: None }),
+            refreshing: Mutex::new(()),
+        }
     }
 
     /// The settings: from memory while they are fresh, else read anew. When that fails, or takes half a second, the last good
@@ -60,7 +72,7 @@ impl<S: ParameterSource> SettingsCache<S> {
     ///
     /// # Errors
     /// Only when no good settings were ever read.
-    pub async fn current(&self) -> Result<Arc<Settings>, SettingsUnavailable> {
+    pub async fn current(&self) -> Result<Arc<T>, SettingsUnavailable> {
         if let Some(fresh) = self.fresh() {
             return Ok(fresh);
         }
@@ -94,7 +106,7 @@ impl<S: ParameterSource> SettingsCache<S> {
     ///
     /// # Errors
     /// When they cannot be read; `stale` is then the best there is.
-    pub async fn read_anew(&self, stale: &Arc<Settings>) -> Result<Arc<Settings>, SettingsUnavailable> {
+    pub async fn read_anew(&self, stale: &Arc<T>) -> Result<Arc<T>, SettingsUnavailable> {
         let _one_at_a_time = self.refreshing.lock().await;
         match self.last_good() {
             Some(newer) if !Arc::ptr_eq(&newer, stale) => Ok(newer),
@@ -103,7 +115,7 @@ impl<S: ParameterSource> SettingsCache<S> {
     }
 
     /// Fresher settings than `last_good`, or those while somebody else reads or the source does not answer.
-    async fn refresh(&self, last_good: Arc<Settings>) -> Arc<Settings> {
+    async fn refresh(&self, last_good: Arc<T>) -> Arc<T> {
         let Ok(_one_at_a_time) = self.refreshing.try_lock() else { return last_good };
         if let Some(fresh) = self.fresh() {
             return fresh;
@@ -120,9 +132,9 @@ impl<S: ParameterSource> SettingsCache<S> {
         last_good
     }
 
-    async fn read(&self) -> Result<Arc<Settings>, SettingsUnavailable> {
+    async fn read(&self) -> Result<Arc<T>, SettingsUnavailable> {
         let read = match self.source.read().await {
-            Ok(parameters) => Settings::from_parameters(&parameters).map(Arc::new).map_err(SettingsUnavailable::from),
+            Ok(parameters) => T::from_parameters(&parameters).map(Arc::new).map_err(SettingsUnavailable::from),
             Err(error) => Err(error.into()),
         };
         let mut cached = self.cached.write().unwrap_or_else(PoisonError::into_inner);
@@ -139,7 +151,7 @@ impl<S: ParameterSource> SettingsCache<S> {
         cached.fresh_until = Some(Instant::now() + PAUSE_AFTER_FAILURE);
     }
 
-    fn fresh(&self) -> Option<Arc<Settings>> {
+    fn fresh(&self) -> Option<Arc<T>> {
         let cached = self.cached.read().unwrap_or_else(PoisonError::into_inner);
         cached.settings.clone().filter(|_| cached.fresh_until.is_some_and(|until| Instant::now() < until))
     }
@@ -155,7 +167,7 @@ impl<S: ParameterSource> SettingsCache<S> {
         cached.settings.is_none() && cached.fresh_until.is_some_and(|until| Instant::now() < until)
     }
 
-    fn last_good(&self) -> Option<Arc<Settings>> {
+    fn last_good(&self) -> Option<Arc<T>> {
         self.cached.read().unwrap_or_else(PoisonError::into_inner).settings.clone()
     }
 }

@@ -7,20 +7,19 @@
 //! | `bearer-token` | proves requests by `Authorization: Bearer …`; one a line |
 //! | `write-keys` | proves requests of Segment's SDKs; one a line |
 //! | `mappings/<name>` | a mapping as JSON; none at all means the two presets |
-//! | `intent/<name>` | an intent rule as JSON, for the collector of the local set; none at all means the presets |
+//!
+//! The collector's own parameters (`intent/<name>`) are read and validated by the collector.
 
 mod cache;
 mod directory;
-mod intent_rule;
 mod public_api_key;
 mod source;
 mod token;
 
 pub use cache::{SettingsCache, SettingsUnavailable};
 pub use directory::ParameterDirectory;
-pub use intent_rule::{IntentRule, MOST_INTENT_RULES};
 pub use public_api_key::{ParsePublicApiKeyError, PublicApiKey};
-pub use source::{Parameter, ParameterSource, SourceError};
+pub use source::{Parameter, ParameterSource, ParameterTree, SourceError};
 pub use token::Token;
 
 use std::fmt;
@@ -40,7 +39,6 @@ pub struct Settings {
     proofs: Proofs,
     mappings: Vec<Mapping>,
     presets: [Mapping; 2],
-    intent_rules: Vec<IntentRule>,
 }
 
 /// What a request can prove itself with.
@@ -104,6 +102,12 @@ impl fmt::Display for InvalidSettings {
     }
 }
 
+impl ParameterTree for Settings {
+    fn from_parameters(parameters: &[Parameter]) -> Result<Self, InvalidSettings> {
+        Self::from_parameters(parameters)
+    }
+}
+
 impl Settings {
     /// Validates a whole tree.
     ///
@@ -115,8 +119,6 @@ impl Settings {
         let mut proofs = Proofs::default();
         let mut mappings = Vec::new();
         let mut mapping_count = 0;
-        let mut intent_rules = Vec::new();
-        let mut intent_rule_count = 0;
 
         for Parameter { name, value } in parameters {
             let mut problem = |message: String| problems.push(Problem { parameter: name.clone(), message });
@@ -149,24 +151,15 @@ impl Settings {
                             Ok(mapping) => mappings.push(mapping),
                             Err(found) => found.iter().for_each(|found| problem(found.to_string())),
                         }
-                    } else if let Some(rule) = name.strip_prefix("intent/") {
-                        intent_rule_count += 1;
-                        match IntentRule::parse(rule, value) {
-                            Ok(rule) => intent_rules.push(rule),
-                            Err(found) => problem(found.to_string()),
-                        }
                     }
                 }
             }
         }
 
-        for (parameter, count, most) in
-            [("mappings", mapping_count, MOST_MAPPINGS), ("intent", intent_rule_count, MOST_INTENT_RULES)]
-        {
-            if count > most {
-                let message = format!("there are {count}, and a destination has at most {most}: remove some");
-                problems.push(Problem { parameter: parameter.to_owned(), message });
-            }
+        if mapping_count > MOST_MAPPINGS {
+            let message =
+                format!("there are {mapping_count}, and a destination has at most {MOST_MAPPINGS}: remove some");
+            problems.push(Problem { parameter: "mappings".to_owned(), message });
         }
         if public_api_key.is_none() && !problems.iter().any(|problem| problem.parameter == "public-api-key") {
             problems.push(Problem {
@@ -181,11 +174,7 @@ impl Settings {
                 if mapping_count == 0 {
                     mappings = presets.to_vec();
                 }
-                intent_rules.sort_by(|a, b| a.name.cmp(&b.name));
-                if intent_rule_count == 0 {
-                    intent_rules = IntentRule::presets();
-                }
-                Ok(Self { public_api_key, proofs, mappings, presets, intent_rules })
+                Ok(Self { public_api_key, proofs, mappings, presets })
             }
             _ => Err(InvalidSettings { problems }),
         }
@@ -207,12 +196,6 @@ impl Settings {
     #[must_use]
     pub fn mappings(&self) -> &[Mapping] {
         &self.mappings
-    }
-
-    /// The intent rules by name, the presets when none is configured.
-    #[must_use]
-    pub fn intent_rules(&self) -> &[IntentRule] {
-        &self.intent_rules
     }
 
     /// The mapping with that name; also a preset that a mapping of one's own has replaced since, for messages that were

@@ -4,6 +4,8 @@ use std::future::Future;
 
 use thiserror::Error;
 
+use super::InvalidSettings;
+
 /// One parameter of the tree.
 #[derive(Clone)]
 pub struct Parameter {
@@ -20,6 +22,15 @@ pub trait ParameterSource: Send + Sync {
     /// # Errors
     /// When the tree cannot be read now; the caller goes on with the last good settings if it has some.
     fn read(&self) -> impl Future<Output = Result<Vec<Parameter>, SourceError>> + Send;
+}
+
+/// What a tree of parameters says once it was validated: the destination's part, or the collector's.
+pub trait ParameterTree: Sized + Send + Sync {
+    /// Validates the whole tree.
+    ///
+    /// # Errors
+    /// With every problem in it, each under the name of its parameter. Values of secrets are never repeated.
+    fn from_parameters(parameters: &[Parameter]) -> Result<Self, InvalidSettings>;
 }
 
 /// The tree could not be read.

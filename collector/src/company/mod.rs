@@ -1,0 +1,111 @@
+//! Which company a visitor is of: what the traits say, else the domain of the email address, unless everyone may have one there.
+
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use serde_json::{Map, Value};
+
+/// Domains where people, and not companies, have their mail.
+static FREE_MAIL: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| include_str!("free_mail.txt").lines().filter(|line| !line.starts_with('#')).collect());
+
+/// A company.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Its domain, in lower case.
+    pub domain: Option<String>,
+    /// Its name, as it was written.
+    pub name: Option<String>,
+}
+
+impl Account {
+    /// The company of a visitor with these traits and addresses: by `$account` or `domain`, else by `company`, else by the
+    /// first address that is a company's.
+    #[must_use]
+    pub fn of(traits: &Map<String, Value>, emails: &[String]) -> Option<Self> {
+        let named = ["$account", "company"].into_iter().filter_map(|name| traits.get(name)).map(Self::written);
+        let mut found = Self { domain: traits.get("domain").and_then(domain_of), name: None };
+        for account in named {
+            found = Self { domain: found.domain.or(account.domain), name: found.name.or(account.name) };
+        }
+        if found.domain.is_none() && found.name.is_none() {
+            found.domain = emails.iter().find_map(|email| company_domain(email));
+        }
+        (found.domain.is_some() || found.name.is_some()).then_some(found)
+    }
+
+    /// What the store knows it by: the domain, or the name in lower case where no domain is known.
+    #[must_use]
+    pub fn key(&self) -> String {
+        let name = || self.name.as_deref().unwrap_or_default().trim().to_lowercase();
+        self.domain.clone().unwrap_or_else(name)
+    }
+
+    /// A company as a trait writes it: its domain or name, or an object that has them.
+    fn written(value: &Value) -> Self {
+        let Some(object) = value.as_object() else {
+            let domain = domain_of(value);
+            let name = value.as_str().map(str::trim).filter(|name| !name.is_empty() && domain.is_none());
+            return Self { name: name.map(str::to_owned), domain };
+        };
+        let name = object.get("name").and_then(Value::as_str).map(str::trim).filter(|name| !name.is_empty());
+        let domain = ["domain", "website", "url"].into_iter().find_map(|key| domain_of(object.get(key)?));
+        Self { domain, name: name.map(str::to_owned) }
+    }
+}
+
+/// The domain that a text is, or that a URL leads to.
+#[must_use]
+pub fn domain_of(value: &Value) -> Option<String> {
+    let text = value.as_str()?.trim().to_lowercase();
+    let host = text.split_once("://").map_or(text.as_str(), |(_, rest)| rest);
+    let host = host.split(['/', '?', '#', ':']).next()?.trim_start_matches("www.");
+    let is_host = host.contains('.')
+        && !host.starts_with('.')
+        && !host.ends_with('.')
+        && host.chars().all(|character| character.is_alphanumeric() || matches!(character, '.' | '-'));
+    is_host.then(|| host.to_owned())
+}
+
+/// The domain of an address, where it is a company's: no free mail, none to throw away.
+fn company_domain(email: &str) -> Option<String> {
+    let domain = email.rsplit_once('@')?.1.to_lowercase();
+    let is_free = FREE_MAIL.contains(domain.as_str());
+    (!is_free && mailchecker::is_valid(&format!("someone@{domain}"))).then_some(domain)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn key(traits: &Value, emails: &[&str]) -> Option<String> {
+        let emails: Vec<String> = emails.iter().map(|email| (*email).to_owned()).collect();
+        Account::of(traits.as_object().expect("traits"), &emails).map(|account| account.key())
+    }
+
+    #[test]
+    fn what_the_traits_say_goes_before_the_address() {
+        let emails = &["ada@analytical.example.com"];
+        assert_eq!(
+            key(&json!({"$account": {"domain": "Acme.com"}, "company": "Other"}), emails).as_deref(),
+            Some("acme.com")
+        );
+        assert_eq!(key(&json!({"domain": "https://www.acme.com/about"}), emails).as_deref(), Some("acme.com"));
+        assert_eq!(
+            key(&json!({"company": {"name": "Acme", "website": "acme.io"}}), emails).as_deref(),
+            Some("acme.io")
+        );
+        assert_eq!(key(&json!({"company": "Acme & Söhne"}), emails).as_deref(), Some("acme & söhne"));
+        assert_eq!(key(&json!({"company": {}}), emails).as_deref(), Some("analytical.example.com"));
+    }
+
+    #[test]
+    fn an_address_of_free_mail_or_to_throw_away_is_of_no_company() {
+        assert_eq!(key(&json!({}), &["ada@gmail.com"]), None);
+        assert_eq!(key(&json!({}), &["ada@GMX.de", "ada@mailinator.com"]), None);
+        assert_eq!(key(&json!({}), &["ada@gmail.com", "ada@acme.com"]).as_deref(), Some("acme.com"));
+        assert_eq!(key(&json!({}), &[]), None);
+    }
+}

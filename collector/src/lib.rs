@@ -1,0 +1,36 @@
+//! The collector of the Koala destination for Segment: it takes entries by Koala's protocol, knows visitors and their
+//! companies, and shows them.
+//!
+//! Modules in the order of an entry's way:
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`protocol`] | Koala's collection API: a request read by the rules, and its routes |
+//! | [`company`] | which company a visitor is of |
+//! | [`intent`] | which entries say that somebody means to buy, and how much |
+//! | [`store`] | the port of what is kept, and its engines |
+//! | [`web`] | the page for people, the API for programs, and who may see them |
+//! | [`settings`] | the collector's own parameters |
+//!
+//! [`company`] and [`intent`] are pure. What is kept stands behind [`store::Store`], and the pipeline before the collector
+//! (queues, dead letters, mappings) behind [`web::Pipeline`]: the routes know no engine and no queue.
+
+pub mod company;
+pub mod intent;
+pub mod protocol;
+pub mod settings;
+pub mod store;
+pub mod web;
+
+use std::sync::Arc;
+
+use axum::Router;
+
+use self::protocol::Keys;
+use self::store::Store;
+use self::web::{Access, Pipeline};
+
+/// All routes of the collector: Koala's protocol, the API and the page.
+pub fn router(store: Arc<dyn Store>, pipeline: Arc<dyn Pipeline>, keys: Arc<dyn Keys>, access: Access) -> Router {
+    protocol::router(Arc::clone(&store), keys).merge(web::router(store, pipeline, access))
+}

@@ -1,0 +1,46 @@
+//! A request about companies.
+
+use koala_destination::koala::MOST_ENTRIES;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::refusal::Refusal;
+use crate::company::{self, Account};
+
+#[derive(Deserialize)]
+struct WrittenAccount {
+    domain: Option<Value>,
+    name: Option<String>,
+    #[serde(default)]
+    traits: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WrittenAccounts {
+    Several { accounts: Vec<WrittenAccount> },
+    One(WrittenAccount),
+}
+
+/// A company, with what is said of it.
+pub type ReceivedAccount = (Account, Map<String, Value>);
+
+/// Reads a request of `accounts/batch`: one account, or `{"accounts":[…]}`, each with its `domain`.
+///
+/// # Errors
+/// With the rule that it does not hold.
+pub fn read_accounts(body: &[u8]) -> Result<Vec<ReceivedAccount>, Refusal> {
+    let written = match serde_json::from_slice(body).map_err(|error| Refusal::Form(error.to_string()))? {
+        WrittenAccounts::Several { accounts } => accounts,
+        WrittenAccounts::One(account) => vec![account],
+    };
+    if written.len() > MOST_ENTRIES {
+        return Err(Refusal::TooMany("accounts", written.len()));
+    }
+    let account = |(at, WrittenAccount { domain, name, traits }): (usize, WrittenAccount)| {
+        let domain = domain.as_ref().and_then(company::domain_of).ok_or(Refusal::NoDomain(at))?;
+        let name = name.or_else(|| traits.get("name")?.as_str().map(str::to_owned));
+        Ok((Account { domain: Some(domain), name }, traits))
+    };
+    written.into_iter().enumerate().map(account).collect()
+}

@@ -1,0 +1,186 @@
+//! A batch request: one visitor's entries.
+
+use koala_destination::clock;
+use koala_destination::koala::{Email, MOST_ENTRIES, ProfileId};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use super::refusal::Refusal;
+
+/// A request that holds the rules.
+#[derive(Debug)]
+pub struct Batch {
+    /// The visitor's id.
+    pub profile_id: Option<ProfileId>,
+    /// The visitor's address.
+    pub email: Option<Email>,
+    /// The visitor's traits, at the top of the request.
+    pub traits: Option<Map<String, Value>>,
+    /// Its entries of every kind.
+    pub entries: Vec<ReceivedEntry>,
+}
+
+/// One entry of a request.
+#[derive(Debug)]
+pub struct ReceivedEntry {
+    /// The array it stood in.
+    pub kind: EntryKind,
+    /// The event's name.
+    pub name: Option<String>,
+    /// Its idempotency key.
+    pub message_id: Option<String>,
+    /// Its `sent_at`, in milliseconds since 1970.
+    pub at: Option<i64>,
+    /// Its `traits`.
+    pub traits: Option<Map<String, Value>>,
+    /// The entry as it came.
+    pub json: String,
+}
+
+/// The three arrays of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryKind {
+    /// `identifies`
+    Identify,
+    /// `events`
+    Event,
+    /// `page_views`
+    PageView,
+}
+
+impl EntryKind {
+    /// The name in the store and in the API.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Identify => "identify",
+            Self::Event => "event",
+            Self::PageView => "page_view",
+        }
+    }
+
+    /// The kind that has a name in the store.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        [Self::Identify, Self::Event, Self::PageView].into_iter().find(|kind| kind.name() == name)
+    }
+
+    fn array(self) -> &'static str {
+        match self {
+            Self::Identify => "identifies",
+            Self::Event => "events",
+            Self::PageView => "page_views",
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Written<'a> {
+    profile_id: Option<Value>,
+    email: Option<Value>,
+    traits: Option<Map<String, Value>>,
+    #[serde(borrow, default)]
+    identifies: Vec<&'a RawValue>,
+    #[serde(borrow, default)]
+    events: Vec<&'a RawValue>,
+    #[serde(borrow, default)]
+    page_views: Vec<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct WrittenEntry {
+    event: Option<Value>,
+    message_id: Option<Value>,
+    sent_at: Option<Value>,
+    traits: Option<Value>,
+}
+
+/// Reads a batch request, by the rules.
+///
+/// # Errors
+/// With the rule that it does not hold.
+pub fn read(body: &[u8]) -> Result<Batch, Refusal> {
+    let written: Written<'_> = serde_json::from_slice(body).map_err(|error| Refusal::Form(error.to_string()))?;
+    let profile_id = match &written.profile_id {
+        None | Some(Value::Null) => None,
+        Some(value) => Some(value.as_str().and_then(ProfileId::parse).ok_or(Refusal::ProfileId)?),
+    };
+    let email = match &written.email {
+        None | Some(Value::Null) => None,
+        Some(value) => Some(value.as_str().and_then(Email::parse).ok_or(Refusal::Email)?),
+    };
+    if profile_id.is_none() && email.is_none() {
+        return Err(Refusal::NoIdentity);
+    }
+    let mut entries = Vec::new();
+    let arrays = [
+        (EntryKind::Identify, &written.identifies),
+        (EntryKind::Event, &written.events),
+        (EntryKind::PageView, &written.page_views),
+    ];
+    for (kind, array) in arrays {
+        if array.len() > MOST_ENTRIES {
+            return Err(Refusal::TooMany(kind.array(), array.len()));
+        }
+        for (at, raw) in array.iter().enumerate() {
+            entries.push(entry(kind, raw).map_err(|reason| Refusal::Entry(kind.array(), at, reason))?);
+        }
+    }
+    Ok(Batch { profile_id, email, traits: written.traits, entries })
+}
+
+fn entry(kind: EntryKind, raw: &RawValue) -> Result<ReceivedEntry, &'static str> {
+    let written: WrittenEntry = serde_json::from_str(raw.get()).map_err(|_| "must be an object")?;
+    let text = |value: Option<Value>, reason| match value {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(reason),
+    };
+    let name = text(written.event, "event must be a string")?;
+    if kind == EntryKind::Event && name.as_deref().is_none_or(|name| name.trim().is_empty()) {
+        return Err("event, the event's name, is missing");
+    }
+    let traits = match written.traits {
+        None | Some(Value::Null) => None,
+        Some(Value::Object(traits)) => Some(traits),
+        Some(_) => return Err("traits must be an object"),
+    };
+    Ok(ReceivedEntry {
+        kind,
+        name,
+        message_id: text(written.message_id, "message_id must be a string")?,
+        at: text(written.sent_at, "sent_at must be a string")?.as_deref().and_then(clock::milliseconds),
+        traits,
+        json: raw.get().to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn why(body: &str) -> String {
+        read(body.as_bytes()).expect_err("a refusal").to_string()
+    }
+
+    #[test]
+    fn the_example_of_koalas_guide_is_taken() {
+        let body = r#"{"profile_id":"3e6a2c18-3b02-40c4-b8d2-1842c193d3ba","email":"netto@getkoala.com","events":[
+            {"message_id":"abc123-unique-id","type":"track","event":"Created Account","properties":{},"sent_at":"2022-11-09T23:57:14.776Z"}]}"#;
+        let batch = read(body.as_bytes()).expect("a batch");
+        assert_eq!(batch.entries[0].name.as_deref(), Some("Created Account"));
+        assert_eq!(batch.entries[0].at, Some(1_668_038_234_776));
+    }
+
+    #[test]
+    fn each_rule_has_its_reason() {
+        assert!(why("{").contains("not a batch request"));
+        assert!(why("{}").contains("profile_id or email is required"));
+        assert!(why(r#"{"profile_id":"7"}"#).contains("must be a UUID"));
+        assert!(why(r#"{"email":"nobody"}"#).contains("must be an email address"));
+        assert!(why(r#"{"email":"a@b","events":[{}]}"#).contains("events[0]"));
+        let many = vec![r#"{"event":"A"}"#; 31].join(",");
+        assert!(why(&format!(r#"{{"email":"a@b","events":[{many}]}}"#)).contains("31 entries, and 30 is the most"));
+    }
+}

@@ -1,0 +1,121 @@
+//! The routes of Koala's protocol.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Path, State};
+use axum::http::header::USER_AGENT;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde_json::json;
+
+use super::keys::{Keys, KeysUnavailable};
+use super::refusal::Refusal;
+use super::{accounts, batch};
+use crate::store::{Store, StoreError};
+
+/// The most bytes of a batch request: 30 entries of the largest events, three times.
+const LARGEST_BATCH_BYTES: usize = 4 * 1024 * 1024;
+
+/// What the routes work with.
+#[derive(Clone)]
+struct Collector {
+    store: Arc<dyn Store>,
+    keys: Arc<dyn Keys>,
+}
+
+/// The routes: entries, companies, and whether a key is good.
+pub fn router(store: Arc<dyn Store>, keys: Arc<dyn Keys>) -> Router {
+    Router::new()
+        .route("/web/projects/{key}/batch", post(collect))
+        .route("/web/projects/{key}/accounts/batch", post(collect_accounts))
+        .route("/web/projects/{key}/auth", get(check_key))
+        .with_state(Collector { store, keys })
+}
+
+async fn collect(
+    State(collector): State<Collector>,
+    Path(key): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, CollectorError> {
+    let body = body_from_client(&*collector.keys, &key, &headers, body).await?;
+    collector.store.ingest(batch::read(&body)?).await?;
+    Ok(axum::Json(json!({"ok": true})).into_response())
+}
+
+async fn collect_accounts(
+    State(collector): State<Collector>,
+    Path(key): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, CollectorError> {
+    let body = body_from_client(&*collector.keys, &key, &headers, body).await?;
+    collector.store.ingest_accounts(accounts::read_accounts(&body)?).await?;
+    Ok(axum::Json(json!({"ok": true})).into_response())
+}
+
+/// The body of a request of Koala's protocol, from a client that says what it is and has our key.
+async fn body_from_client(
+    keys: &dyn Keys,
+    key: &str,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Bytes, CollectorError> {
+    if headers.get(USER_AGENT).is_none_or(HeaderValue::is_empty) {
+        return Err(Refusal::NoUserAgent.into());
+    }
+    is_our_key(keys, key).await?;
+    Ok(to_bytes(body, LARGEST_BATCH_BYTES).await.map_err(|error| Refusal::Form(error.to_string()))?)
+}
+
+async fn check_key(State(collector): State<Collector>, Path(key): Path<String>) -> Result<Response, CollectorError> {
+    is_our_key(&*collector.keys, &key).await?;
+    Ok(axum::Json(json!({"ok": true})).into_response())
+}
+
+async fn is_our_key(keys: &dyn Keys, key: &str) -> Result<(), CollectorError> {
+    if keys.knows(key).await? { Ok(()) } else { Err(Refusal::UnknownKey.into()) }
+}
+
+/// What the collector answers to a request that it does not take: `{"error","code"}`.
+enum CollectorError {
+    Refused(Refusal),
+    Unavailable(String),
+}
+
+impl From<Refusal> for CollectorError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<KeysUnavailable> for CollectorError {
+    fn from(error: KeysUnavailable) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+impl From<StoreError> for CollectorError {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+impl IntoResponse for CollectorError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Refused(refusal) => {
+                let body = json!({"error": refusal.to_string(), "code": refusal.code()});
+                (StatusCode::BAD_REQUEST, axum::Json(body)).into_response()
+            }
+            Self::Unavailable(reason) => {
+                tracing::error!(reason, "the collector cannot keep a request");
+                let body = json!({"error": "the collector cannot keep this now", "code": "unavailable"});
+                (StatusCode::SERVICE_UNAVAILABLE, axum::Json(body)).into_response()
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Companies as they are shown: a page of the ranking, and one with its people.
+
+use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY, now_milliseconds};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::ranking::Ranked;
+use super::visitors;
+use crate::store::company::{Activity, Company, CompanyPage, DAYS, DaysOfActivity, Reason};
+use crate::store::visitor::VisitorId;
+
+/// How many of a company's newest entries are shown.
+const LATEST: u32 = 20;
+
+/// The companies of a page of the ranking.
+pub(super) fn list(connection: &Connection, ranked: &[Ranked]) -> rusqlite::Result<Vec<Company>> {
+    // One that is gone since it was ranked is left out.
+    let found = ranked.iter().filter_map(|Ranked { key, points }| company(connection, key, *points).transpose());
+    found.collect()
+}
+
+/// How many events each company had on each of the last days, today last.
+pub(super) fn activity(connection: &Connection, keys: &[String]) -> rusqlite::Result<Vec<DaysOfActivity>> {
+    let today = now_milliseconds() / MILLISECONDS_OF_A_DAY;
+    let mut days = connection.prepare_cached(
+        "SELECT entry.at / ?2, count(*) FROM visitor CROSS JOIN entry ON entry.visitor_id = visitor.id
+         WHERE visitor.account = ?1 AND entry.at >= ?3 GROUP BY 1",
+    )?;
+    let first = today - i64::try_from(DAYS).unwrap_or_default() + 1;
+    let of = |key: &String| {
+        let mut counts = [0; DAYS];
+        let read = days.query_map(params![key, MILLISECONDS_OF_A_DAY, first * MILLISECONDS_OF_A_DAY], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+        })?;
+        for day in read {
+            let (day, count) = day?;
+            if let Some(counted) = usize::try_from(day - first).ok().and_then(|at| counts.get_mut(at)) {
+                *counted = count;
+            }
+        }
+        Ok(counts)
+    };
+    keys.iter().map(of).collect()
+}
+
+/// One company with at most `limit` of its visitors, and what they did.
+pub(super) fn show(
+    connection: &Connection,
+    key: &str,
+    reasons: Vec<Reason>,
+    limit: u32,
+) -> rusqlite::Result<Option<CompanyPage>> {
+    let points = reasons.iter().map(|reason| reason.points).sum();
+    let Some(company) = company(connection, key, points)? else { return Ok(None) };
+    let mut ids =
+        connection.prepare_cached("SELECT id FROM visitor WHERE account = ?1 ORDER BY last_seen DESC LIMIT ?2")?;
+    let ids = ids.query_map(params![key, limit], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+    let people = ids.into_iter().filter_map(|id| visitors::visitor(connection, id).transpose());
+    let people = people.collect::<rusqlite::Result<_>>()?;
+    let activity = latest_activity(connection, key)?;
+    Ok(Some(CompanyPage { company, reasons, people, activity }))
+}
+
+/// The newest entries of a company's visitors: they are of those that were seen last.
+fn latest_activity(connection: &Connection, key: &str) -> rusqlite::Result<Vec<Activity>> {
+    let mut select = connection.prepare_cached(
+        "SELECT visitor_id, kind, name, at FROM (SELECT id FROM visitor WHERE account = ?1 ORDER BY last_seen DESC LIMIT ?2) AS one
+         CROSS JOIN entry ON entry.visitor_id = one.id ORDER BY at DESC, entry.id DESC LIMIT ?2",
+    )?;
+    let activity = select.query_map(params![key, LATEST], |row| {
+        let at = clock::from_milliseconds(row.get(3)?);
+        let visitor_id = VisitorId::new(row.get::<_, i64>(0)?.to_string());
+        Ok(Activity { visitor_id, kind: row.get(1)?, name: row.get(2)?, at })
+    })?;
+    activity.collect()
+}
+
+fn company(connection: &Connection, key: &str, points: f64) -> rusqlite::Result<Option<Company>> {
+    // From the company to its visitors to their entries: the plus keeps SQLite from going through all entries of a kind.
+    let mut select = connection.prepare_cached(
+        "SELECT domain, name, traits,
+                (SELECT count(*) FROM visitor WHERE account = key),
+                (SELECT count(*) FROM visitor CROSS JOIN entry ON entry.visitor_id = visitor.id
+                 WHERE visitor.account = key AND +entry.kind = 'event'),
+                (SELECT max(last_seen) FROM visitor WHERE account = key)
+         FROM account WHERE key = ?1",
+    )?;
+    let company = select.query_row([key], |row| {
+        let traits: String = row.get(2)?;
+        Ok(Company {
+            key: key.to_owned(),
+            domain: row.get(0)?,
+            name: row.get(1)?,
+            intent: (points * 100.0).round() / 100.0,
+            traits: serde_json::from_str(&traits).unwrap_or_default(),
+            visitors: row.get(3)?,
+            events: row.get(4)?,
+            last_seen: row.get::<_, Option<i64>>(5)?.map(clock::from_milliseconds),
+        })
+    });
+    company.optional()
+}

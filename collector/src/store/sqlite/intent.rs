@@ -1,0 +1,169 @@
+//! Intent: on which days each visitor did what the intent rules look for.
+//!
+//! An entry is looked at when it comes in. A rule that is new is looked for in what was there before, from the newest entry
+//! down, a piece at a time, so that no request waits for it.
+
+use std::collections::HashSet;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use koala_destination::clock::MILLISECONDS_OF_A_DAY;
+use rusqlite::{Connection, params};
+
+use super::file::{FileError, SqliteFile};
+use crate::intent::{self, IntentRule};
+use crate::protocol::EntryKind;
+
+/// Entries that are looked at in one piece, while other writing waits: some tens of milliseconds.
+const ENTRIES_OF_A_PIECE: u32 = 2000;
+
+/// A rule, with its number in the store.
+#[derive(Debug)]
+pub(super) struct StoredRule {
+    pub(super) id: i64,
+    pub(super) rule: IntentRule,
+}
+
+/// The rules that count now; clones share them.
+#[derive(Clone, Default)]
+pub struct IntentRules(Arc<RwLock<Arc<[StoredRule]>>>);
+
+impl IntentRules {
+    pub(super) fn now(&self) -> Arc<[StoredRule]> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Makes these the rules that count.
+    ///
+    /// # Errors
+    /// When SQLite refuses it; then the rules are as before.
+    pub async fn follow(&self, file: &SqliteFile, rules: &[IntentRule]) -> Result<(), FileError> {
+        if self.now().iter().map(|stored| &stored.rule).eq(rules) {
+            return Ok(());
+        }
+        let (current, rules) = (self.clone(), rules.to_vec());
+        let follow = move |connection: &Connection| {
+            let stored = put(connection, rules)?;
+            // Here, where nothing else writes: each entry is looked at with the rules of before or with these.
+            *current.0.write().unwrap_or_else(PoisonError::into_inner) = stored.into();
+            Ok(())
+        };
+        file.write(follow).await
+    }
+
+    /// Looks at a piece of the entries that were there before a rule. Gives back whether there is more.
+    ///
+    /// # Errors
+    /// When SQLite refuses it.
+    pub async fn look_back(&self, file: &SqliteFile) -> Result<bool, FileError> {
+        let any_left = file.read(|connection| {
+            connection
+                .query_row("SELECT EXISTS (SELECT 1 FROM intent_rule WHERE unseen_below > 0)", [], |row| row.get(0))
+        });
+        if !any_left.await? {
+            return Ok(false);
+        }
+        let current = self.clone();
+        file.write(move |connection| look_at_a_piece(connection, &current.now())).await
+    }
+}
+
+/// Keeps the rules in the store, and forgets those that are none any more with what they found.
+fn put(connection: &Connection, rules: Vec<IntentRule>) -> rusqlite::Result<Vec<StoredRule>> {
+    let wanted: HashSet<(&str, &str)> = rules.iter().map(|rule| (rule.name.as_str(), rule.trigger.as_str())).collect();
+    let mut select = connection.prepare("SELECT id, name, looked_for FROM intent_rule")?;
+    let there = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    for (id, name, looked_for) in there.collect::<rusqlite::Result<Vec<(i64, String, String)>>>()? {
+        if !wanted.contains(&(name.as_str(), looked_for.as_str())) {
+            connection.execute("DELETE FROM intent WHERE rule_id = ?1", [id])?;
+            connection.execute("DELETE FROM intent_rule WHERE id = ?1", [id])?;
+        }
+    }
+    let mut upsert = connection.prepare(
+        "INSERT INTO intent_rule (name, looked_for, unseen_below)
+         VALUES (?1, ?2, (SELECT coalesce(max(id), -1) + 1 FROM entry))
+         ON CONFLICT (name) DO UPDATE SET looked_for = excluded.looked_for RETURNING id",
+    )?;
+    let mut put = |rule: IntentRule| {
+        let id = upsert.query_row([rule.name.as_str(), rule.trigger.as_str()], |row| row.get(0))?;
+        Ok(StoredRule { id, rule })
+    };
+    rules.into_iter().map(&mut put).collect()
+}
+
+/// An entry that was kept.
+#[derive(Clone, Copy)]
+pub(super) struct Kept<'a> {
+    pub(super) visitor_id: i64,
+    pub(super) kind: EntryKind,
+    /// Milliseconds since 1970.
+    pub(super) at: i64,
+    pub(super) json: &'a str,
+}
+
+/// Notes the day of an entry under each rule that takes it.
+pub(super) fn note<'r>(
+    connection: &Connection,
+    rules: impl IntoIterator<Item = &'r StoredRule>,
+    entry: Kept<'_>,
+) -> rusqlite::Result<()> {
+    let matching: Option<Vec<i64>> = intent::with_event(entry.kind, entry.json, |event| {
+        rules.into_iter().filter(|stored| stored.rule.trigger.matches(event)).map(|stored| stored.id).collect()
+    });
+    let day = entry.at.div_euclid(MILLISECONDS_OF_A_DAY);
+    let mut insert = connection
+        .prepare_cached("INSERT INTO intent (visitor_id, rule_id, day) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?;
+    for rule_id in matching.into_iter().flatten() {
+        insert.execute([entry.visitor_id, rule_id, day])?;
+    }
+    Ok(())
+}
+
+fn look_at_a_piece(connection: &Connection, rules: &[StoredRule]) -> rusqlite::Result<bool> {
+    let mut select = connection.prepare_cached("SELECT id, unseen_below FROM intent_rule WHERE unseen_below > 0")?;
+    let unseen = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let unseen = unseen.collect::<rusqlite::Result<Vec<(i64, i64)>>>()?;
+    let Some(top) = unseen.iter().map(|(_, below)| *below).max() else { return Ok(false) };
+    let behind: Vec<(&StoredRule, i64)> =
+        unseen.iter().filter_map(|(id, below)| Some((rules.iter().find(|stored| stored.id == *id)?, *below))).collect();
+
+    let mut entries = connection
+        .prepare_cached("SELECT id, visitor_id, kind, at, json FROM entry WHERE id < ?1 ORDER BY id DESC LIMIT ?2")?;
+    let mut rows = entries.query(params![top, ENTRIES_OF_A_PIECE])?;
+    let (mut looked_at, mut lowest) = (0, 0);
+    while let Some(row) = rows.next()? {
+        let id: i64 = row.get(0)?;
+        (looked_at, lowest) = (looked_at + 1, id);
+        let Some(kind) = EntryKind::of(row.get_ref(2)?.as_str()?) else { continue };
+        let entry = Kept { visitor_id: row.get(1)?, kind, at: row.get(3)?, json: row.get_ref(4)?.as_str()? };
+        note(connection, behind.iter().filter(|(_, below)| id < *below).map(|(stored, _)| *stored), entry)?;
+    }
+    let is_done = looked_at < ENTRIES_OF_A_PIECE;
+    let seen_to = if is_done { 0 } else { lowest };
+    connection
+        .prepare_cached("UPDATE intent_rule SET unseen_below = ?1 WHERE unseen_below > ?1")?
+        .execute([seen_to])?;
+    Ok(!is_done)
+}
+
+/// What was noted of one visitor is another's from now on.
+pub(super) fn move_to(connection: &Connection, into: i64, from: i64) -> rusqlite::Result<()> {
+    connection.execute(
+        "INSERT INTO intent (visitor_id, rule_id, day) SELECT ?1, rule_id, day FROM intent WHERE visitor_id = ?2
+         ON CONFLICT DO NOTHING",
+        [into, from],
+    )?;
+    forget(connection, from)
+}
+
+/// Nothing was noted of a visitor.
+pub(super) fn forget(connection: &Connection, visitor_id: i64) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM intent WHERE visitor_id = ?1", [visitor_id]).map(drop)
+}
+
+/// How far a new rule has come through what was there before it, from 0 to 1; 1 where nothing is left.
+pub(super) fn progress(connection: &Connection) -> rusqlite::Result<f64> {
+    let mut select = connection.prepare_cached(
+        "SELECT 1.0 - max(unseen_below) / (SELECT max(id) + 1.0 FROM entry) FROM intent_rule WHERE unseen_below > 0",
+    )?;
+    Ok(select.query_row([], |row| row.get::<_, Option<f64>>(0))?.unwrap_or(1.0))
+}

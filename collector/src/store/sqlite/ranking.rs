@@ -1,0 +1,182 @@
+//! The companies in the order of their intent.
+//!
+//! A visitor's day under an intent rule is worth the rule's points, of which half are left after each half-life; a company has
+//! the points of its visitors. However often a visitor does the same on one day, it counts once: many people weigh more
+//! than one busy one.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY, now_milliseconds};
+use rusqlite::Connection;
+use tokio::sync::Mutex;
+
+use super::file::{FileError, SqliteFile};
+use super::intent::{IntentRules, StoredRule, progress};
+use crate::store::company::Reason;
+
+/// A ranking that took longer to make serves on while the next one is made.
+const QUICK: Duration = Duration::from_millis(20);
+/// The next ranking is made after as many times what the last one took, so that ranking costs a tenth of a core at most.
+const PAUSE_TIMES: u32 = 10;
+
+/// A company's place.
+#[derive(Debug, Clone)]
+pub struct Ranked {
+    /// What the company is known by.
+    pub key: String,
+    /// Its points now.
+    pub points: f64,
+}
+
+/// The ranking; clones share what was made last.
+#[derive(Clone)]
+pub struct Ranking {
+    file: SqliteFile,
+    rules: IntentRules,
+    made: Arc<Mutex<Option<Made>>>,
+}
+
+struct Made {
+    companies: Arc<Vec<Ranked>>,
+    of_version: u64,
+    of_day: i64,
+    at: Instant,
+    took: Duration,
+    is_under_way: bool,
+}
+
+impl Ranking {
+    /// The ranking of the companies of a file.
+    pub fn new(file: SqliteFile, rules: IntentRules) -> Self {
+        Self { file, rules, made: Arc::default() }
+    }
+
+    /// All companies, the one with the most intent first. Of a large store they may be a few seconds old.
+    pub async fn companies(&self) -> Result<Arc<Vec<Ranked>>, FileError> {
+        let mut made = self.made.lock().await;
+        let version = self.file.version();
+        if let Some(made) = made.as_mut() {
+            if made.of_version == version && made.of_day == today() {
+                return Ok(Arc::clone(&made.companies));
+            }
+            if made.took > QUICK {
+                if !made.is_under_way && made.at.elapsed() > made.took * PAUSE_TIMES {
+                    made.is_under_way = true;
+                    tokio::spawn(self.clone().renew());
+                }
+                return Ok(Arc::clone(&made.companies));
+            }
+        }
+        let newer = self.make().await?;
+        let companies = Arc::clone(&newer.companies);
+        *made = Some(newer);
+        Ok(companies)
+    }
+
+    /// Makes the next ranking, and has the pages look again.
+    async fn renew(self) {
+        let newer = self.make().await;
+        let mut made = self.made.lock().await;
+        match newer {
+            Ok(newer) => *made = Some(newer),
+            Err(error) => {
+                tracing::error!(%error, "the companies cannot be ranked anew");
+                if let Some(made) = made.as_mut() {
+                    made.is_under_way = false;
+                }
+            }
+        }
+        self.file.have_pages_look_again();
+    }
+
+    async fn make(&self) -> Result<Made, FileError> {
+        let at = Instant::now();
+        let (of_version, of_day) = (self.file.version(), today());
+        let rules = self.rules.now();
+        let companies = self.file.read_long(move |connection| rank(connection, &rules)).await?;
+        Ok(Made { companies: Arc::new(companies), of_version, of_day, at, took: at.elapsed(), is_under_way: false })
+    }
+
+    /// What a company's points come from, the most first.
+    pub async fn reasons(&self, key: String) -> Result<Vec<Reason>, FileError> {
+        let rules = self.rules.now();
+        self.file.read(move |connection| reasons(connection, &rules, &key)).await
+    }
+
+    /// How far new rules have come through what was there before them, from 0 to 1.
+    pub async fn progress(&self) -> Result<f64, FileError> {
+        self.file.read(progress).await
+    }
+}
+
+fn today() -> i64 {
+    now_milliseconds().div_euclid(MILLISECONDS_OF_A_DAY)
+}
+
+fn rank(connection: &Connection, rules: &[StoredRule]) -> rusqlite::Result<Vec<Ranked>> {
+    let mut accounts = connection
+        .prepare_cached("SELECT key, (SELECT max(last_seen) FROM visitor WHERE account = key) FROM account")?;
+    let accounts = accounts.query_map([], |row| {
+        let (points, last_seen) = (0.0, row.get::<_, Option<i64>>(1)?);
+        Ok((Ranked { key: row.get(0)?, points }, last_seen))
+    })?;
+    let mut companies = accounts.collect::<rusqlite::Result<Vec<_>>>()?;
+    let place: HashMap<&str, usize> =
+        companies.iter().enumerate().map(|(at, (company, _))| (company.key.as_str(), at)).collect();
+
+    let mut visitors = connection.prepare_cached("SELECT id, account FROM visitor WHERE account IS NOT NULL")?;
+    let mut company_of = HashMap::new();
+    let mut rows = visitors.query([])?;
+    while let Some(row) = rows.next()? {
+        if let Some(at) = place.get(row.get_ref(1)?.as_str()?) {
+            company_of.insert(row.get::<_, i64>(0)?, *at);
+        }
+    }
+
+    let today = today();
+    let rules: HashMap<i64, &StoredRule> = rules.iter().map(|stored| (stored.id, stored)).collect();
+    let mut worth: HashMap<(i64, i64), f64> = HashMap::new();
+    let mut noted = connection.prepare_cached("SELECT visitor_id, rule_id, day FROM intent")?;
+    let mut rows = noted.query([])?;
+    while let Some(row) = rows.next()? {
+        let Some(at) = company_of.get(&row.get(0)?) else { continue };
+        let (rule_id, day): (i64, i64) = (row.get(1)?, row.get(2)?);
+        let Some(stored) = rules.get(&rule_id) else { continue };
+        let points = *worth.entry((rule_id, day)).or_insert_with(|| stored.rule.points_after(today - day));
+        if let Some((company, _)) = companies.get_mut(*at) {
+            company.points += points;
+        }
+    }
+    companies.sort_by(|(a, a_seen), (b, b_seen)| {
+        b.points.total_cmp(&a.points).then_with(|| b_seen.cmp(a_seen)).then_with(|| a.key.cmp(&b.key))
+    });
+    Ok(companies.into_iter().map(|(company, _)| company).collect())
+}
+
+fn reasons(connection: &Connection, rules: &[StoredRule], key: &str) -> rusqlite::Result<Vec<Reason>> {
+    let today = today();
+    let mut select = connection.prepare_cached(
+        "SELECT intent.visitor_id, intent.day FROM visitor CROSS JOIN intent ON intent.visitor_id = visitor.id
+         WHERE visitor.account = ?1 AND intent.rule_id = ?2",
+    )?;
+    let mut reasons = Vec::new();
+    for stored in rules {
+        let mut visitors = BTreeSet::new();
+        let (mut points, mut last_day) = (0.0, i64::MIN);
+        let mut rows = select.query(rusqlite::params![key, stored.id])?;
+        while let Some(row) = rows.next()? {
+            let day: i64 = row.get(1)?;
+            visitors.insert(row.get::<_, i64>(0)?);
+            points += stored.rule.points_after(today - day);
+            last_day = last_day.max(day);
+        }
+        if !visitors.is_empty() {
+            let last_day = clock::from_milliseconds(last_day.saturating_mul(MILLISECONDS_OF_A_DAY));
+            reasons.push(Reason { rule: stored.rule.name.clone(), points, visitors: visitors.len(), last_day });
+        }
+    }
+    reasons.sort_by(|a, b| b.points.total_cmp(&a.points));
+    Ok(reasons)
+}

@@ -1,0 +1,80 @@
+//! Visitors as the store gives them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+/// A visitor's id, which means something to the engine alone.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+pub struct VisitorId(String);
+
+impl VisitorId {
+    /// The id that an engine gave, or that an address names.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self(id.into())
+    }
+
+    /// As the engine wrote it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for VisitorId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// The API has always written an id that is a number as one, and programs hold to it.
+impl Serialize for VisitorId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.parse::<i64>() {
+            Ok(number) if number.to_string() == self.0 => serializer.serialize_i64(number),
+            _ => serializer.serialize_str(&self.0),
+        }
+    }
+}
+
+/// A visitor as the API lists it.
+#[derive(Debug, Serialize)]
+pub struct Visitor {
+    /// What the store knows it by.
+    pub id: VisitorId,
+    /// Every profile id that led here.
+    pub profile_ids: Vec<String>,
+    /// Every email address that led here.
+    pub emails: Vec<String>,
+    /// The company, by its domain or name.
+    pub account: Option<String>,
+    /// The latest traits.
+    pub traits: Map<String, Value>,
+    /// The time of the oldest entry.
+    pub first_seen: String,
+    /// The time of the newest entry.
+    pub last_seen: String,
+    /// How many events there are.
+    pub events: i64,
+    /// How many identifies there are.
+    pub identifies: i64,
+    /// How many page views there are.
+    pub page_views: i64,
+}
+
+/// One entry of a visitor's timeline.
+#[derive(Debug, Serialize)]
+pub struct TimelineEntry {
+    /// `event`, `identify` or `page_view`.
+    pub kind: String,
+    /// The event's name.
+    pub name: Option<String>,
+    /// Its idempotency key.
+    pub message_id: Option<String>,
+    /// When it happened.
+    pub at: String,
+    /// The entry as Koala's protocol writes it.
+    pub entry: Box<RawValue>,
+}

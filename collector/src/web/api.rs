@@ -1,0 +1,212 @@
+//! The JSON API for people's programs: what the page shows, and what it can do.
+
+use axum::Router;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use koala_destination::koala::Email;
+use koala_destination::segment::{Action, Mapping};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use thiserror::Error;
+
+use super::erasure::erase;
+use super::export;
+use super::pipeline::PipelineError;
+use super::state::Web;
+use super::visitor_query::VisitorQuery;
+use crate::intent::IntentRule;
+use crate::store::StoreError;
+use crate::store::deletion::Person;
+use crate::store::visitor::{TimelineEntry, Visitor, VisitorId};
+
+/// The most visitors or timeline entries in one answer.
+const LONGEST_PAGE: u32 = 1000;
+
+/// The routes of the API.
+pub fn router() -> Router<Web> {
+    Router::new()
+        .route("/api/visitors", get(list_visitors))
+        .route("/api/visitors/{id}", get(show_visitor))
+        .route("/api/companies", get(list_companies))
+        .route("/api/companies/{key}", get(show_company))
+        .route("/api/companies.csv", get(export::companies))
+        .route("/api/visitors.csv", get(export::visitors))
+        .route("/api/intent-rules", get(list_intent_rules))
+        .route("/api/mappings", get(list_mappings))
+        .route("/api/preview", post(preview))
+        .route("/api/deliveries", get(show_deliveries))
+        .route("/api/queues", get(count_queues))
+        .route("/api/dead-letters", get(list_dead_letters))
+        .route("/api/redrive", post(redrive))
+        .route("/api/v1/deletion-requests", post(delete_person))
+}
+
+#[derive(Deserialize)]
+struct Page {
+    #[serde(default)]
+    offset: u32,
+    #[serde(default = "default_limit")]
+    limit: u32,
+}
+
+fn default_limit() -> u32 {
+    100
+}
+
+#[derive(Serialize)]
+struct VisitorList {
+    total: u64,
+    visitors: Vec<Visitor>,
+}
+
+#[derive(Serialize)]
+struct VisitorPage {
+    #[serde(flatten)]
+    visitor: Visitor,
+    timeline: Vec<TimelineEntry>,
+}
+
+async fn list_visitors(
+    State(web): State<Web>,
+    Query(query): Query<VisitorQuery>,
+    Query(page): Query<Page>,
+) -> Result<Response, ApiError> {
+    let filter = query.filter().map_err(ApiError::BadRequest)?;
+    let (visitors, total) = web.store.list_visitors(filter, page.offset, page.limit.min(LONGEST_PAGE)).await?;
+    Ok(axum::Json(VisitorList { total, visitors }).into_response())
+}
+
+async fn show_visitor(
+    State(web): State<Web>,
+    Path(id): Path<VisitorId>,
+    Query(page): Query<Page>,
+) -> Result<Response, ApiError> {
+    match web.store.show_visitor(&id, page.limit.min(LONGEST_PAGE)).await? {
+        Some((visitor, timeline)) => Ok(axum::Json(VisitorPage { visitor, timeline }).into_response()),
+        None => Err(ApiError::NoSuchVisitor(id)),
+    }
+}
+
+async fn list_companies(State(web): State<Web>, Query(page): Query<Page>) -> Result<Response, ApiError> {
+    let (companies, total) = web.store.list_companies(page.offset, page.limit.min(LONGEST_PAGE)).await?;
+    Ok(axum::Json(json!({"total": total, "companies": companies})).into_response())
+}
+
+async fn show_company(
+    State(web): State<Web>,
+    Path(key): Path<String>,
+    Query(page): Query<Page>,
+) -> Result<Response, ApiError> {
+    match web.store.show_company(&key.to_lowercase(), page.limit.min(LONGEST_PAGE)).await? {
+        Some(company) => Ok(axum::Json(company).into_response()),
+        None => Err(ApiError::NoSuchCompany(key)),
+    }
+}
+
+async fn count_queues(State(web): State<Web>) -> Result<Response, ApiError> {
+    Ok(axum::Json(web.pipeline.counts().await?).into_response())
+}
+
+async fn list_dead_letters(State(web): State<Web>, Query(page): Query<Page>) -> Result<Response, ApiError> {
+    let letters = web.pipeline.dead_letters(page.limit.min(LONGEST_PAGE)).await?;
+    Ok(axum::Json(json!({"dead_letters": letters})).into_response())
+}
+
+async fn show_deliveries(State(web): State<Web>) -> Result<Response, ApiError> {
+    let (received, mappings) = web.pipeline.tallies().await?;
+    Ok(axum::Json(json!({"received": received, "mappings": mappings})).into_response())
+}
+
+async fn list_mappings(State(web): State<Web>) -> Result<Response, ApiError> {
+    let mappings = web.pipeline.mappings().await?;
+    let (_, mut tallies) = web.pipeline.tallies().await?;
+    let mapping = |mapping: &Mapping| {
+        json!({
+            "mapping": mapping.name(), "action": mapping.action().name(), "enabled": mapping.is_enabled(),
+            "trigger": mapping.trigger().as_str(), "counts": tallies.remove(mapping.name()).unwrap_or_default(),
+        })
+    };
+    let mappings: Vec<_> = mappings.iter().map(mapping).collect();
+    Ok(axum::Json(json!({"mappings": mappings})).into_response())
+}
+
+async fn list_intent_rules(State(web): State<Web>) -> Result<Response, ApiError> {
+    let rule = |rule: &IntentRule| {
+        json!({
+            "rule": rule.name, "trigger": rule.trigger.as_str(), "score": rule.score,
+            "half_life_days": rule.half_life_days,
+        })
+    };
+    let rules: Vec<_> = web.store.intent_rules().await?.iter().map(rule).collect();
+    let looked_back = web.store.looked_back().await?;
+    Ok(axum::Json(json!({"intent_rules": rules, "looked_back": looked_back})).into_response())
+}
+
+/// What would happen to the event that is the body, without sending it.
+async fn preview(State(web): State<Web>, event: String) -> Result<Response, ApiError> {
+    Ok(axum::Json(web.pipeline.preview(&event).await?).into_response())
+}
+
+#[derive(Deserialize)]
+struct Redrive {
+    queue: Option<Action>,
+}
+
+/// Only as JSON, which a page of another origin cannot send without being asked about first.
+async fn redrive(
+    State(web): State<Web>,
+    body: Result<axum::Json<Redrive>, JsonRejection>,
+) -> Result<Response, ApiError> {
+    let axum::Json(Redrive { queue }) = body.map_err(|error| ApiError::BadRequest(error.body_text()))?;
+    let redriven = web.pipeline.redrive(queue).await?;
+    Ok(axum::Json(json!({"redriven": redriven})).into_response())
+}
+
+#[derive(Deserialize)]
+struct DeletionRequest {
+    email: String,
+}
+
+/// Koala's route for it (`POST /api/v1/deletion-requests`). Only as JSON, as a redrive is.
+async fn delete_person(
+    State(web): State<Web>,
+    body: Result<axum::Json<DeletionRequest>, JsonRejection>,
+) -> Result<Response, ApiError> {
+    let axum::Json(DeletionRequest { email }) = body.map_err(|error| ApiError::BadRequest(error.body_text()))?;
+    let email =
+        Email::parse(&email).ok_or_else(|| ApiError::BadRequest("email must be an email address".to_owned()))?;
+    let receipt = erase::<ApiError>(&web, Person::Email(email)).await?;
+    Ok(axum::Json(receipt).into_response())
+}
+
+/// What the API answers when it cannot: `{"error":{"code","message"}}`, as intake does.
+#[derive(Debug, Error)]
+pub enum ApiError {
+    #[error("no visitor has the id {0}")]
+    NoSuchVisitor(VisitorId),
+    #[error("no company has the key {0}")]
+    NoSuchCompany(String),
+    #[error("{0}")]
+    BadRequest(String),
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, code) = match &self {
+            Self::NoSuchVisitor(_) | Self::NoSuchCompany(_) => (StatusCode::NOT_FOUND, "not_found"),
+            Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad_request"),
+            Self::Pipeline(PipelineError::Settings(_)) => (StatusCode::SERVICE_UNAVAILABLE, "settings_unavailable"),
+            Self::Pipeline(PipelineError::Queues(_)) | Self::Store(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable")
+            }
+        };
+        (status, axum::Json(json!({"error": {"code": code, "message": self.to_string()}}))).into_response()
+    }
+}

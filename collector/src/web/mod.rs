@@ -1,0 +1,36 @@
+//! What people and their programs see: the page, the API, and who may see them.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`access`] | who may see what was collected |
+//! | [`api`], [`export`] | JSON and CSV for programs and spreadsheets |
+//! | [`page`] | the page for people |
+//! | [`visitor_query`] | which visitors an address asks for |
+//! | [`erasure`] | a person deleted, here and in the queues |
+//! | [`pipeline`] | the port of what stands before the collector |
+//! | [`state`] | what the routes work with |
+
+mod access;
+mod api;
+mod erasure;
+mod export;
+mod page;
+mod pipeline;
+mod state;
+mod visitor_query;
+
+pub use access::Access;
+pub use pipeline::{MappingTally, Pipeline, PipelineError, QueueCounts, RequestTally, StoredDeadLetter, Tallies};
+
+use std::sync::Arc;
+
+use axum::{Router, middleware};
+
+use self::state::Web;
+use crate::store::Store;
+
+/// The API and the page, for those who may see them.
+pub fn router(store: Arc<dyn Store>, pipeline: Arc<dyn Pipeline>, access: Access) -> Router {
+    let seen = middleware::from_fn_with_state(access, access::check);
+    api::router().merge(page::router()).layer(seen).with_state(Web { store, pipeline })
+}

@@ -1,0 +1,143 @@
+//! Companies, and one of them.
+
+use axum::extract::{Path, Query, State};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::layout::{self, Place};
+use super::{Page, PageError, page, visitors};
+use crate::store::company::{Activity, Company, CompanyPage, Reason};
+use crate::store::visitor::Visitor;
+use crate::web::state::Web;
+
+/// Companies on a page.
+const ON_A_PAGE: u32 = 50;
+/// The most people of a company that its page shows.
+const MOST_PEOPLE: u32 = 200;
+
+#[derive(Deserialize)]
+pub struct Which {
+    #[serde(default)]
+    offset: u32,
+}
+
+/// `GET /`
+pub async fn list(State(web): State<Web>, Query(which): Query<Which>) -> Page {
+    let (companies, total) = web.store.list_companies(which.offset, ON_A_PAGE).await?;
+    let keys = companies.iter().map(|company| company.key.clone()).collect();
+    let activity = web.store.activity(keys).await?;
+    let looked_back = web.store.looked_back().await?;
+    let most = companies.iter().map(|company| company.intent).fold(0.0, f64::max);
+    Ok(page(layout::page(
+        "Companies",
+        Some(Place::Companies),
+        &html! {
+            @if looked_back < 1.0 {
+                p.soft { (format!("New intent rules have come through {:.0} % of what was there before.", looked_back * 100.0)) }
+            }
+            (layout::table(
+                &html! {
+                    th { "Company" } th { "Intent" } th.number { "Visitors" } th.number.wide { "Events" }
+                    th.wide { "Two weeks" } th.wide { "Last seen" }
+                },
+                &companies.iter().zip(&activity).map(|(company, days)| row(company, days, most)).collect::<Vec<_>>(),
+                &html! { "No company yet. Send events with " code { "cargo koala send tests/events" } "; they appear here." },
+            ))
+            p.soft {
+                @if total > 0 { a href="/api/companies.csv" { "As CSV" } " · " }
+                "Ranked by " a href="/mappings#intent" { "intent" } ": what their visitors did, and how lately."
+            }
+            (layout::pager(&|offset| format!("/?offset={offset}"), which.offset, ON_A_PAGE, total))
+        },
+    )))
+}
+
+fn row(company: &Company, days: &[i64], most: f64) -> Markup {
+    html! {
+        td {
+            a href={ "/companies/" (encoded(&company.key)) } { (company.name.as_deref().unwrap_or(&company.key)) }
+            @if let (Some(domain), Some(_)) = (&company.domain, &company.name) { " " span.soft { (domain) } }
+        }
+        td { (layout::points(company.intent, most)) }
+        td.number { (company.visitors) }
+        td.number.wide { (company.events) }
+        td.wide { (layout::sparkline(days)) }
+        td.wide { @if let Some(at) = &company.last_seen { (layout::time(at)) } }
+    }
+}
+
+/// `GET /companies/{key}`
+pub async fn show(State(web): State<Web>, Path(key): Path<String>) -> Page {
+    let found = web.store.show_company(&key.to_lowercase(), MOST_PEOPLE).await?;
+    let CompanyPage { company, reasons, people, activity } = found.ok_or(PageError::NotFound)?;
+    let days = web.store.activity(vec![company.key.clone()]).await?;
+    let title = company.name.clone().unwrap_or_else(|| company.key.clone());
+    Ok(page(layout::page(
+        &title,
+        Some(Place::Companies),
+        &html! {
+            div.card { dl {
+                @if let Some(domain) = &company.domain { dt { "Domain" } dd { (domain) } }
+                dt { "Visitors" } dd { (company.visitors) }
+                dt { "Events" } dd { (company.events) }
+                dt { "Two weeks" } dd { @for days in &days { (layout::sparkline(days)) } }
+                @for (name, value) in &company.traits { dt { (name) } dd { (layout::value(value)) } }
+            } }
+            h2 { "Intent: " (format!("{:.1}", company.intent)) " points" }
+            (reasons_table(&reasons))
+            h2 { "People" }
+            (visitors::table(&people))
+            h2 { "Latest" }
+            (activity_table(&activity, &people))
+        },
+    )))
+}
+
+fn reasons_table(reasons: &[Reason]) -> Markup {
+    let most = reasons.iter().map(|reason| reason.points).fold(0.0, f64::max);
+    let row = |reason: &Reason| {
+        html! {
+            td { (reason.rule) }
+            td { (layout::points(reason.points, most)) }
+            td.number { (reason.visitors) }
+            td { (reason.last_day.get(..10).unwrap_or_default()) }
+        }
+    };
+    layout::table(
+        &html! { th { "Rule" } th { "Points" } th.number { "Visitors" } th { "Last day" } },
+        &reasons.iter().map(row).collect::<Vec<_>>(),
+        &html! { "Nobody has done what the intent rules look for." },
+    )
+}
+
+fn activity_table(activity: &[Activity], people: &[Visitor]) -> Markup {
+    html! {
+        div.card { table.timeline { tbody {
+            @for entry in activity {
+                tr {
+                    td { (layout::time(&entry.at)) }
+                    td { (visitors::entry_name(&entry.kind, entry.name.as_deref())) }
+                    td {
+                        @if let Some(visitor) = people.iter().find(|visitor| visitor.id == entry.visitor_id) {
+                            a href={ "/visitors/" (visitor.id) } { (visitors::name(visitor)) }
+                        }
+                    }
+                }
+            }
+        } } }
+    }
+}
+
+/// A key as a piece of a path.
+pub(super) fn encoded(key: &str) -> String {
+    let mut path = String::with_capacity(key.len());
+    for byte in key.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            path.push(char::from(byte));
+        } else {
+            path.push('%');
+            path.extend([byte >> 4, byte & 0xf].into_iter().filter_map(|digit| char::from_digit(digit.into(), 16)));
+        }
+    }
+    path
+}

@@ -1,0 +1,126 @@
+//! What all pages have in common.
+
+use maud::{DOCTYPE, Markup, html};
+use serde_json::Value;
+
+/// The pages that the navigation leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    Companies,
+    Visitors,
+    Deliveries,
+    Mappings,
+}
+
+/// A page with its navigation. It shows what changes.
+pub fn page(title: &str, place: Option<Place>, content: &Markup) -> Markup {
+    with_navigation(title, place, false, content)
+}
+
+/// A page that stays as it is: the answer to something that was sent.
+pub fn still_page(title: &str, place: Option<Place>, content: &Markup) -> Markup {
+    with_navigation(title, place, true, content)
+}
+
+fn with_navigation(title: &str, place: Option<Place>, is_still: bool, content: &Markup) -> Markup {
+    let places = [
+        (Place::Companies, "/", "Companies"),
+        (Place::Visitors, "/visitors", "Visitors"),
+        (Place::Deliveries, "/deliveries", "Deliveries"),
+        (Place::Mappings, "/mappings", "Mappings"),
+    ];
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) " · Koala" }
+                link rel="stylesheet" href="/assets/style.css";
+                script src="/assets/live.js" defer {}
+            }
+            body {
+                header {
+                    strong { "Koala" }
+                    nav aria-label="Pages" {
+                        @for (at, href, name) in places {
+                            a href=(href) aria-current=[(place == Some(at)).then_some("page")] { (name) }
+                        }
+                    }
+                }
+                main data-still[is_still] {
+                    h1 { (title) }
+                    (content)
+                }
+            }
+        }
+    }
+}
+
+/// A point in time as people read it, in UTC.
+pub fn time(at: &str) -> Markup {
+    let shown = at.get(..16).unwrap_or(at).replace('T', " ");
+    html! { time datetime=(at) { (shown) } }
+}
+
+/// A value of an event: text as it is, the rest as JSON.
+pub fn value(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// Events a day as bars, the newest last.
+pub fn sparkline(days: &[i64]) -> Markup {
+    let most = days.iter().copied().max().unwrap_or_default().max(1);
+    let label = format!(
+        "events a day, the last {} days: {}",
+        days.len(),
+        days.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    );
+    html! {
+        svg.sparkline viewBox={ "0 0 " (days.len() * 10) " 30" } preserveAspectRatio="none" role="img" aria-label=(label) {
+            @for (at, count) in days.iter().enumerate() {
+                @let height = if *count > 0 { (count * 28 / most).max(2) } else { 0 };
+                rect x=(at * 10 + 1) y=(30 - height) width="8" height=(height) {}
+            }
+        }
+    }
+}
+
+/// A table with its head, or the words in its place when it has no row.
+pub fn table(head: &Markup, rows: &[Markup], empty: &Markup) -> Markup {
+    html! {
+        div.card {
+            @if rows.is_empty() {
+                p.empty { (empty) }
+            } @else {
+                table { thead { tr { (head) } } tbody { @for row in rows { tr { (row) } } } }
+            }
+        }
+    }
+}
+
+/// Points of intent, and a bar beside them that is full where `most` is reached.
+pub fn points(points: f64, most: f64) -> Markup {
+    let share = if most > 0.0 { (points / most).clamp(0.0, 1.0) * 100.0 } else { 0.0 };
+    html! {
+        span.points {
+            (format!("{points:.1}"))
+            svg.bar viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true" {
+                rect.rest width="100" height="6" {}
+                rect width=(format!("{share:.1}")) height="6" {}
+            }
+        }
+    }
+}
+
+/// Back and on, where there is more than a page.
+pub fn pager(href: &dyn Fn(u32) -> String, offset: u32, limit: u32, total: u64) -> Markup {
+    // The offset stands in the address, so that it may be any.
+    let next = offset.saturating_add(limit);
+    html! {
+        p.soft {
+            @if offset > 0 { a rel="prev" href=(href(offset.saturating_sub(limit))) { "← previous" } " " }
+            @if u64::from(next) < total { a rel="next" href=(href(next)) { "next →" } }
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Server-sent events: something has changed, look again.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures_util::{Stream, stream};
+
+use crate::web::state::Web;
+
+/// However much comes in, a page is asked to look again no more often than this.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// `GET /live`
+pub async fn changes(State(web): State<Web>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let changes = stream::unfold(web.store.changes(), async |mut changes| {
+        changes.changed().await.ok()?;
+        tokio::time::sleep(PAUSE).await;
+        changes.mark_unchanged();
+        Some((Ok(Event::default().event("changed").data("look again")), changes))
+    });
+    Sse::new(changes).keep_alive(KeepAlive::default())
+}

@@ -1,0 +1,114 @@
+//! Mappings: what each takes, what came of it, and what it would make of an event.
+
+use axum::Form;
+use axum::extract::State;
+use koala_destination::preview::{MappingPreview, Preview, Verdict};
+use koala_destination::segment::Mapping;
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::layout::{self, Place};
+use super::{Page, PageError, page};
+use crate::intent::IntentRule;
+use crate::web::pipeline::MappingTally;
+use crate::web::state::Web;
+
+/// What stands in the box at first.
+const EXAMPLE: &str = r#"{
+  "type": "track",
+  "messageId": "try-1",
+  "event": "Viewed Pricing",
+  "userId": "u-1",
+  "properties": { "path": "/pricing", "email": "ada@acme.com" }
+}"#;
+
+/// `GET /mappings`
+pub async fn list(State(web): State<Web>) -> Page {
+    let content = content(&web, EXAMPLE, None).await?;
+    Ok(page(layout::page("Mappings", Some(Place::Mappings), &content)))
+}
+
+#[derive(Deserialize)]
+pub struct Tried {
+    event: String,
+}
+
+/// `POST /mappings`: nothing is sent.
+pub async fn try_event(State(web): State<Web>, Form(Tried { event }): Form<Tried>) -> Page {
+    let preview = web.pipeline.preview(&event).await?;
+    let content = content(&web, &event, Some(&preview)).await?;
+    Ok(page(layout::still_page("Mappings", Some(Place::Mappings), &content)))
+}
+
+async fn content(web: &Web, event: &str, preview: Option<&Preview>) -> Result<Markup, PageError> {
+    let mappings = web.pipeline.mappings().await?;
+    let (_, tallies) = web.pipeline.tallies().await?;
+    let rules = web.store.intent_rules().await?;
+    let none = MappingTally::default();
+    let of = |mapping: &Mapping| match preview {
+        Some(Preview::Mapped { mappings, .. }) => mappings.iter().find(|one| one.mapping == mapping.name()),
+        _ => None,
+    };
+    Ok(html! {
+        form.try method="post" action="/mappings" {
+            label for="event" { "Try an event: what each mapping would make of it, without sending it" }
+            textarea #event name="event" rows="8" spellcheck="false" { (event) }
+            p { button { "Try it" } " " @if preview.is_some() { a href="/mappings" { "Clear" } } }
+        }
+        @match preview {
+            Some(Preview::Rejected { reason }) => p.bad role="status" { "Rejected at intake: " (reason) }
+            Some(Preview::Skipped { reason, .. }) => p role="status" { "Skipped at intake: " (reason) }
+            _ => {}
+        }
+        @for mapping in &mappings {
+            (card(mapping, tallies.get(mapping.name()).unwrap_or(&none), of(mapping)))
+        }
+        h2 #intent { "Intent rules" }
+        (intent_rules(&rules))
+    })
+}
+
+fn card(mapping: &Mapping, tally: &MappingTally, preview: Option<&MappingPreview>) -> Markup {
+    html! {
+        section.card.mapping {
+            h2 { (mapping.name()) " → " (mapping.action().name()) @if !mapping.is_enabled() { " " span.soft { "off" } } }
+            p { code { (mapping.trigger().as_str()) } }
+            p.soft {
+                (tally.queued) " queued · " (tally.waiting) " waiting · " (tally.delivered) " delivered · "
+                (tally.retried) " retried · " span class=[(tally.dead > 0).then_some("bad")] { (tally.dead) " dead" }
+            }
+            @if let Some(preview) = preview { div.verdict role="status" { (verdict(&preview.verdict)) } }
+        }
+    }
+}
+
+fn verdict(verdict: &Verdict) -> Markup {
+    html! {
+        @match verdict {
+            Verdict::Disabled => p.soft { "It is off." }
+            Verdict::NoMatch => p.soft { "Does not take this event." }
+            Verdict::Skipped { reason } => p { "Sends nothing: " (reason) }
+            Verdict::Rejected { reason } => p.bad { "A dead letter: " (reason) }
+            Verdict::Delivers { request } => {
+                p { "Koala would get:" }
+                pre { code { (serde_json::to_string_pretty(request).unwrap_or_default()) } }
+            }
+        }
+    }
+}
+
+fn intent_rules(rules: &[IntentRule]) -> Markup {
+    let row = |rule: &IntentRule| {
+        html! {
+            td { (rule.name) }
+            td { code { (rule.trigger.as_str()) } }
+            td.number { (rule.score) }
+            td.number { (rule.half_life_days) " d" }
+        }
+    };
+    layout::table(
+        &html! { th { "Rule" } th { "Trigger" } th.number { "Points" } th.number { "Half-life" } },
+        &rules.iter().map(row).collect::<Vec<_>>(),
+        &html! { "None." },
+    )
+}

@@ -1,0 +1,102 @@
+//! The port of what stands before the collector: mappings, queues, dead letters.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use koala_destination::preview::Preview;
+use koala_destination::segment::{Action, Mapping};
+use serde::Serialize;
+use thiserror::Error;
+
+/// The way of events to the collector, as people look at it.
+#[async_trait]
+pub trait Pipeline: Send + Sync {
+    /// How many messages stand where.
+    async fn counts(&self) -> Result<QueueCounts, PipelineError>;
+
+    /// What events of requests and messages of mappings came to.
+    async fn tallies(&self) -> Result<(RequestTally, Tallies), PipelineError>;
+
+    /// The dead letters, the newest first.
+    async fn dead_letters(&self, most: u32) -> Result<Vec<StoredDeadLetter>, PipelineError>;
+
+    /// Puts dead letters back into their queues, those of one action or all. Gives back how many.
+    async fn redrive(&self, action: Option<Action>) -> Result<u64, PipelineError>;
+
+    /// Deletes the messages and dead letters in which one of these names stands. Gives back how many.
+    async fn forget(&self, names: Vec<String>) -> Result<usize, PipelineError>;
+
+    /// The mappings by name.
+    async fn mappings(&self) -> Result<Vec<Mapping>, PipelineError>;
+
+    /// What would happen to an event, as JSON, without sending it.
+    async fn preview(&self, event: &str) -> Result<Preview, PipelineError>;
+}
+
+/// The pipeline cannot do what was asked, for now.
+#[derive(Debug, Error)]
+pub enum PipelineError {
+    /// Its settings cannot be read.
+    #[error("{0}")]
+    Settings(Box<dyn std::error::Error + Send + Sync>),
+    /// Its queues cannot be read or written.
+    #[error("{0}")]
+    Queues(Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// How many messages stand where.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct QueueCounts {
+    /// Waiting for their turn, or for the end of their delay.
+    pub waiting: i64,
+    /// In a consumer's hands.
+    pub in_flight: i64,
+    /// In the dead letters of the two actions.
+    pub dead: i64,
+    /// Rejected at intake, kept to be looked at.
+    pub rejected: i64,
+}
+
+/// How many events of requests came to what.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct RequestTally {
+    /// A mapping took it.
+    pub accepted: i64,
+    /// None did.
+    pub skipped: i64,
+    /// It can never be delivered.
+    pub rejected: i64,
+}
+
+/// How many messages of a mapping are where, and came to what.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
+pub struct MappingTally {
+    /// How many were put into the queue.
+    pub queued: i64,
+    /// How many are in it now.
+    pub waiting: i64,
+    /// How many the collector has.
+    pub delivered: i64,
+    /// Of how many nothing was to be sent.
+    pub skipped: i64,
+    /// How often one went back to the queue.
+    pub retried: i64,
+    /// How many are dead now.
+    pub dead: i64,
+}
+
+/// The counts of each mapping, those of messages that name none under the empty name.
+pub type Tallies = BTreeMap<String, MappingTally>;
+
+/// A dead letter as it is shown.
+#[derive(Debug, Serialize)]
+pub struct StoredDeadLetter {
+    /// The queue that it came from.
+    pub queue: String,
+    /// Its mapping, where the message could be read.
+    pub mapping: String,
+    /// Why it is dead.
+    pub reason: String,
+    /// What the collector said, when it was asked.
+    pub koala_answer: Option<String>,
+}

@@ -1,0 +1,143 @@
+//! What would happen to an event, without sending it.
+
+use crate::clock;
+use crate::intake::IntakeOptions;
+use crate::koala::{Delivered, EntryOptions, EntryProblem, entry, request_body};
+use crate::segment::{Action, Event, Mapping};
+use crate::settings::Settings;
+use serde::Serialize;
+use serde_json::Value as Json;
+
+/// What a preview goes by.
+#[derive(Debug, Clone, Copy)]
+pub struct Previewer<'s> {
+    /// The mappings.
+    pub settings: &'s Settings,
+    /// What intake is told.
+    pub intake: IntakeOptions,
+    /// What delivery is told.
+    pub entry: &'s EntryOptions,
+}
+
+/// What would happen to an event.
+#[derive(Debug, Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Preview {
+    /// Intake would reject it.
+    Rejected {
+        /// Why.
+        reason: String,
+    },
+    /// Intake would skip it before any mapping is asked.
+    Skipped {
+        /// The event.
+        event: PreviewedEvent,
+        /// Why.
+        reason: &'static str,
+    },
+    /// Each mapping is asked.
+    Mapped {
+        /// The event.
+        event: PreviewedEvent,
+        /// What each mapping makes of it.
+        mappings: Vec<MappingPreview>,
+    },
+}
+
+/// The event, in short.
+#[derive(Debug, Serialize)]
+pub struct PreviewedEvent {
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Its id.
+    pub message_id: String,
+}
+
+/// What one mapping makes of an event.
+#[derive(Debug, Serialize)]
+pub struct MappingPreview {
+    /// The mapping's name.
+    pub mapping: String,
+    /// Its action.
+    pub action: Action,
+    /// What comes of it.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+}
+
+/// What comes of an event under a mapping.
+#[derive(Debug, Serialize)]
+#[serde(tag = "verdict", rename_all = "snake_case")]
+pub enum Verdict {
+    /// The mapping is off.
+    Disabled,
+    /// Its trigger does not take the event.
+    NoMatch,
+    /// Koala would get this.
+    Delivers {
+        /// The body of the batch request.
+        request: Json,
+    },
+    /// Nothing is to be sent, by the settings.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
+    /// It would be a dead letter.
+    Rejected {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Preview {
+    /// Whether intake, or any mapping that takes it, can make nothing of the event.
+    #[must_use]
+    pub fn is_rejected(&self) -> bool {
+        match self {
+            Self::Rejected { .. } => true,
+            Self::Skipped { .. } => false,
+            Self::Mapped { mappings, .. } => mappings.iter().any(|one| matches!(one.verdict, Verdict::Rejected { .. })),
+        }
+    }
+}
+
+impl Previewer<'_> {
+    /// What would happen to one event, as JSON.
+    #[must_use]
+    pub fn preview(&self, json: &str) -> Preview {
+        let event = match Event::parse(json) {
+            Ok(event) => event,
+            Err(error) => return Preview::Rejected { reason: error.to_string() },
+        };
+        let short = PreviewedEvent { kind: event.kind().to_string(), message_id: event.message_id().to_string() };
+        if self.intake.koala_pixel_installed && event.is_from_analytics_js() {
+            return Preview::Skipped { event: short, reason: "Koala's pixel has sent this event of analytics.js" };
+        }
+        let takes: Vec<(&Mapping, bool)> = self.settings.mappings_that_take(&event).collect();
+        let received_at = clock::now();
+        let one = |mapping: &Mapping| {
+            let verdict = match takes.iter().find(|(taking, _)| taking.name() == mapping.name()) {
+                None if mapping.is_enabled() => Verdict::NoMatch,
+                None => Verdict::Disabled,
+                Some((_, another)) => {
+                    self.of_mapping(&event, mapping, Delivered { received_at: &received_at, another: *another })
+                }
+            };
+            MappingPreview { mapping: mapping.name().to_owned(), action: mapping.action(), verdict }
+        };
+        Preview::Mapped { event: short, mappings: self.settings.mappings().iter().map(one).collect() }
+    }
+
+    fn of_mapping(&self, event: &Event<'_>, mapping: &Mapping, delivered: Delivered<'_>) -> Verdict {
+        match entry(event, mapping, delivered, self.entry) {
+            Ok(entry) => {
+                let body = request_body(mapping.action(), &entry.visitor, &[&entry]);
+                Verdict::Delivers { request: serde_json::from_str(&body).unwrap_or_default() }
+            }
+            Err(error @ EntryProblem::AnonymousLeftOut) => Verdict::Skipped { reason: error.to_string() },
+            Err(error) => Verdict::Rejected { reason: error.to_string() },
+        }
+    }
+}
