@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio::time::sleep;
 
 use crate::fixtures::Fixture;
+use crate::output::outln;
 use crate::send::{Sender, bodies};
 use crate::set::{LocalSet, Options as SetOptions};
 
@@ -64,7 +65,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     let _ = std::fs::remove_dir_all(&folder);
     let measured = measured?;
     if options.json {
-        println!("{}", measured.json());
+        outln!("{}", measured.json());
     } else {
         measured.print();
     }
@@ -221,20 +222,20 @@ impl Measured {
     #[allow(clippy::cast_precision_loss)] // small counts
     fn print(&self) {
         let per_second = |seconds: f64| self.events as f64 / seconds.max(f64::EPSILON);
-        println!("{:>10} events, {} lost, {} doubled", self.events, self.lost, self.doubled);
-        println!(
+        outln!("{:>10} events, {} lost, {} doubled", self.events, self.lost, self.doubled);
+        outln!(
             "{:>10.1} s until every post was answered, {:.0} events/s",
             self.posted_seconds,
             per_second(self.posted_seconds)
         );
-        println!(
+        outln!(
             "{:>10.1} s until every event had arrived, {:.0} events/s",
             self.delivered_seconds,
             per_second(self.delivered_seconds)
         );
-        println!("{:>10.3} requests to the collector an event ({})", self.requests_per_event(), self.requests);
+        outln!("{:>10.3} requests to the collector an event ({})", self.requests_per_event(), self.requests);
         if let Some(memory) = self.memory_megabytes {
-            println!("{memory:>10.0} MB of memory at most, events and collector included");
+            outln!("{memory:>10.0} MB of memory at most, events and collector included");
         }
     }
 }

@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use koala_destination::http_client;
 use serde_json::json;
 
+use crate::output::outln;
 use crate::set::{LocalSet, Options as SetOptions};
 
 /// Koala takes at most as many in a request.
@@ -75,8 +76,8 @@ async fn measure(options: &Options, folder: &std::path::Path) -> Result<()> {
     let took = begun.elapsed().as_secs_f64();
     bar.finish_and_clear();
     let events = f64::from(batches * IN_A_REQUEST);
-    println!("{events:>10} events of {} visitors", options.visitors.min(batches));
-    println!("{:>10.0} events/s taken, {IN_A_REQUEST} in a request", events / took);
+    outln!("{events:>10} events of {} visitors", options.visitors.min(batches));
+    outln!("{:>10.0} events/s taken, {IN_A_REQUEST} in a request", events / took);
     for place in [
         "/",
         "/visitors",
@@ -89,12 +90,12 @@ async fn measure(options: &Options, folder: &std::path::Path) -> Result<()> {
         "/visitors?event=viewed+pricing&since=2026-11-12&until=2026-11-14",
         "/mappings",
     ] {
-        println!("{:>10.1} ms p95 for {place}", p95(&client, &format!("{}{place}", set.url())).await?);
+        outln!("{:>10.1} ms p95 for {place}", p95(&client, &format!("{}{place}", set.url())).await?);
     }
     set.stop().await;
     #[allow(clippy::cast_precision_loss)]
     let bytes = std::fs::metadata(&data)?.len() as f64;
-    println!("{:>10.0} bytes of the file an event", bytes / events);
+    outln!("{:>10.0} bytes of the file an event", bytes / events);
     Ok(())
 }
 

@@ -13,6 +13,8 @@ use koala_destination::settings::{
 };
 use serde_json::json;
 
+use crate::output::outln;
+
 #[derive(Args)]
 #[command(after_help = "Examples:
   koala check                                         local/parameters
@@ -75,20 +77,20 @@ fn print(options: &Options, settings: Option<&Settings>, problems: &[Problem]) {
     if options.json {
         let problems: Vec<_> =
             problems.iter().map(|p| json!({"parameter": p.parameter, "message": p.message})).collect();
-        println!("{}", json!({"problems": problems}));
+        outln!("{}", json!({"problems": problems}));
         return;
     }
     for problem in problems {
-        println!("{problem}");
+        outln!("{problem}");
     }
     match (problems.len(), settings) {
         (0, Some(settings)) => {
             let mappings = settings.mappings();
             let enabled = mappings.iter().filter(|mapping| mapping.is_enabled()).count();
-            println!("No problem: {} mappings, {enabled} of them enabled.", mappings.len());
+            outln!("No problem: {} mappings, {enabled} of them enabled.", mappings.len());
         }
-        (1, _) => println!("1 problem."),
-        (many, _) => println!("{many} problems."),
+        (1, _) => outln!("1 problem."),
+        (many, _) => outln!("{many} problems."),
     }
 }
 

@@ -11,6 +11,8 @@ use serde::Serialize;
 
 use self::prices::{Bill, bill};
 
+use crate::output::outln;
+
 #[derive(Args)]
 #[command(after_help = "Examples:
   koala cost                             1 M, 100 M and 10 B events a month, a hundred in a request
@@ -102,11 +104,11 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     let counted = run::usage(&options).await?;
     let bills = [1e6, 1e8, 1e10].map(|events| bill(&arithmetic, events));
     if options.json {
-        println!("{}", serde_json::json!({"arithmetic": arithmetic, "counted": counted, "bills": bills}));
+        outln!("{}", serde_json::json!({"arithmetic": arithmetic, "counted": counted, "bills": bills}));
         return Ok(ExitCode::SUCCESS);
     }
-    println!("An event takes, with {} in a request:", options.events_per_request);
-    println!("  {:<28} {:>12} {:>12} {:>8}", "", "arithmetic", "counted", "ratio");
+    outln!("An event takes, with {} in a request:", options.events_per_request);
+    outln!("  {:<28} {:>12} {:>12} {:>8}", "", "arithmetic", "counted", "ratio");
     for (name, by_arithmetic, by_count) in [
         ("API requests", arithmetic.api_requests, counted.api_requests),
         ("SQS calls", arithmetic.sqs_calls, counted.sqs_calls),
@@ -116,13 +118,13 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         ("logs, bytes", arithmetic.log_bytes, counted.log_bytes),
         ("sent to Koala, bytes", arithmetic.sent_bytes, counted.sent_bytes),
     ] {
-        println!("  {name:<28} {by_arithmetic:>12.5} {by_count:>12.5} {:>8.2}", by_count / by_arithmetic);
+        outln!("  {name:<28} {by_arithmetic:>12.5} {by_count:>12.5} {:>8.2}", by_count / by_arithmetic);
     }
-    println!("\nUS dollars a month ({}):", prices::OF);
-    println!("  {:<28} {:>12} {:>12} {:>12}", "", "1 M", "100 M", "10 B");
+    outln!("\nUS dollars a month ({}):", prices::OF);
+    outln!("  {:<28} {:>12} {:>12} {:>12}", "", "1 M", "100 M", "10 B");
     for (at, (name, _)) in bills[0].lines().iter().enumerate() {
         let of = |bill: &Bill| bill.lines()[at].1;
-        println!("  {name:<28} {:>12.2} {:>12.2} {:>12.0}", of(&bills[0]), of(&bills[1]), of(&bills[2]));
+        outln!("  {name:<28} {:>12.2} {:>12.2} {:>12.0}", of(&bills[0]), of(&bills[1]), of(&bills[2]));
     }
     Ok(ExitCode::SUCCESS)
 }

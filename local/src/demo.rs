@@ -11,6 +11,7 @@ use koala_collector::store::visitor::Visitor;
 use tokio::time::sleep;
 
 use crate::fixtures;
+use crate::output::outln;
 use crate::send::{Posted, Sender, bodies, secret};
 use crate::set::{LocalSet, Options as SetOptions};
 
@@ -45,7 +46,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         koala_url: None,
     })
     .await?;
-    println!("A set is up at {}. Sending {} events as Segment's webhook does:\n", set.url(), fixtures.len());
+    outln!("A set is up at {}. Sending {} events as Segment's webhook does:\n", set.url(), fixtures.len());
 
     let sender = Sender::new(&format!("{}/v1/segment", set.url()), secret(None, &options.parameters)?)?;
     let summary = sender.send_all(bodies(&fixtures, None), 4, Posted::print).await;
@@ -53,14 +54,14 @@ pub async fn run(options: Options) -> Result<ExitCode> {
 
     wait_until_delivered(&set).await?;
     let (visitors, total) = set.store.list_visitors(Filter::default(), 0, 50).await?;
-    println!("\n{total} visitors arrived at the collector:\n");
+    outln!("\n{total} visitors arrived at the collector:\n");
     print_visitors(&visitors);
     let counts = set.queues.counts().await?;
-    println!("\nKept aside: {} rejected at intake, and {} dead letters:", counts.rejected, counts.dead);
+    outln!("\nKept aside: {} rejected at intake, and {} dead letters:", counts.rejected, counts.dead);
     for letter in set.queues.dead_letters(50).await? {
-        println!("  {:<18}{}", letter.queue, letter.reason);
+        outln!("  {:<18}{}", letter.queue, letter.reason);
     }
-    println!("\nRun it for yourself with `cargo koala up`.");
+    outln!("\nRun it for yourself with `cargo koala up`.");
     set.stop().await;
     Ok(if total == 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -99,11 +100,11 @@ async fn wait_until_delivered(set: &LocalSet) -> Result<()> {
 }
 
 fn print_visitors(visitors: &[Visitor]) {
-    println!("{:<40}{:>7}{:>11}  {:<26}traits", "visitor", "events", "identifies", "last seen");
+    outln!("{:<40}{:>7}{:>11}  {:<26}traits", "visitor", "events", "identifies", "last seen");
     for visitor in visitors {
         let name = visitor.emails.first().or(visitor.profile_ids.first()).map_or("", String::as_str);
         let traits: Vec<&str> = visitor.traits.keys().map(String::as_str).collect();
-        println!(
+        outln!(
             "{name:<40}{:>7}{:>11}  {:<26}{}",
             visitor.events,
             visitor.identifies,

@@ -10,6 +10,10 @@
 //! | [`consumer`] | takes batches from the queues and delivers them, as Lambda's event source mapping would |
 //! | [`server`] | the HTTP server under the gateway |
 //! | [`fixtures`] | events from files |
+//! | [`output`] | what the commands print |
+
+// Printing with the macros of `output` alone: those of the standard library panic when nobody reads any more.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod bench;
 mod bench_collector;
@@ -19,6 +23,7 @@ mod cost;
 mod demo;
 mod fixtures;
 mod gateway;
+mod output;
 mod pipeline;
 mod preview;
 mod queue;
@@ -81,7 +86,7 @@ async fn main() -> ExitCode {
         Subcommands::Demo(options) => demo::run(options).await,
     };
     ended.unwrap_or_else(|error| {
-        eprintln!("koala: {error:#}");
+        output::notice!("koala: {error:#}");
         ExitCode::from(2)
     })
 }

@@ -13,6 +13,7 @@ use koala_destination::segment::Action;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
+use crate::output::outln;
 use crate::queue::Queues;
 
 /// What a running set may take to answer.
@@ -50,7 +51,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         Err(FileError::InUse(_)) => ask(&options, queue).await?,
         Err(error) => return Err(error.into()),
     };
-    println!("{redriven} dead letters are back in their queues.");
+    outln!("{redriven} dead letters are back in their queues.");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -15,6 +15,7 @@ use koala_destination::segment::SharedSecret;
 use serde::{Deserialize, Serialize};
 
 use crate::fixtures::{self, Fixture};
+use crate::output::outln;
 
 /// From this many requests on, a terminal shows a progress bar in place of a line for each.
 const MANY: usize = 40;
@@ -119,7 +120,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         (!options.json && bodies.len() >= MANY && std::io::stderr().is_terminal()).then(|| progress(bodies.len()));
     let print = |posted: &Posted| match &bar {
         Some(bar) => bar.inc(1),
-        None if options.json => println!("{}", serde_json::to_string(posted).unwrap_or_default()),
+        None if options.json => outln!("{}", serde_json::to_string(posted).unwrap_or_default()),
         None => posted.print(),
     };
     let summary = sender.send_all(bodies, usize::from(options.concurrency), print).await;
@@ -127,7 +128,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         bar.finish_and_clear();
     }
     if options.json {
-        println!("{}", serde_json::to_string(&summary)?);
+        outln!("{}", serde_json::to_string(&summary)?);
     } else {
         summary.print();
     }
@@ -238,9 +239,9 @@ impl Posted {
     pub fn print(&self) {
         let status = self.status.map_or_else(|| "---".to_owned(), |status| status.to_string());
         let Self { accepted, skipped, rejected, .. } = self;
-        println!("{status}  accepted {accepted}  skipped {skipped}  rejected {rejected}  {}", self.file.display());
+        outln!("{status}  accepted {accepted}  skipped {skipped}  rejected {rejected}  {}", self.file.display());
         for problem in &self.problems {
-            println!("     {problem}");
+            outln!("     {problem}");
         }
     }
 }
@@ -258,7 +259,7 @@ impl Summary {
     /// A line for people.
     pub fn print(&self) {
         let Self { events, requests, accepted, skipped, rejected, refused, seconds } = self;
-        println!(
+        outln!(
             "{events} events in {requests} requests, {seconds:.1} s: \
              {accepted} accepted, {skipped} skipped, {rejected} rejected, {refused} refused"
         );

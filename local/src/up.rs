@@ -9,6 +9,7 @@ use koala_destination::settings::{Settings, Token};
 use tokio::signal;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::output::{notice, say};
 use crate::set::{LocalSet, Options as SetOptions};
 
 #[derive(Args)]
@@ -49,7 +50,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         ended = signal::ctrl_c() => ended?,
         _ = terminate.recv() => {}
     }
-    eprintln!("ending; what was accepted and is not delivered waits in {}", options.data.display());
+    notice!("ending; what was accepted and is not delivered waits in {}", options.data.display());
     set.stop().await;
     Ok(ExitCode::SUCCESS)
 }
@@ -57,19 +58,19 @@ pub async fn run(options: Options) -> Result<ExitCode> {
 async fn introduce(set: &LocalSet, options: &Options) -> Result<()> {
     let url = set.url();
     let settings = set.settings.current().await?;
-    println!("The Koala destination for Segment is up.");
-    println!("  events to     {url}/v1/segment");
-    println!("  page          {url}/");
-    println!("  API           {url}/api/visitors");
+    say!("The Koala destination for Segment is up.");
+    say!("  events to     {url}/v1/segment");
+    say!("  page          {url}/");
+    say!("  API           {url}/api/visitors");
     if set.delivers_to_itself() {
-        println!("  delivers to   the collector in here (KOALA_URL sends elsewhere)");
+        say!("  delivers to   the collector in here (KOALA_URL sends elsewhere)");
     } else {
-        println!("  delivers to   {}", set.koala_url);
+        say!("  delivers to   {}", set.koala_url);
     }
-    println!("  parameters    {}", options.parameters.display());
-    println!("  data          {}", options.data.display());
-    println!("Send one:");
-    println!("  {}", curl(&url, &settings, &options.parameters));
+    say!("  parameters    {}", options.parameters.display());
+    say!("  data          {}", options.data.display());
+    say!("Send one:");
+    say!("  {}", curl(&url, &settings, &options.parameters));
     Ok(())
 }
 

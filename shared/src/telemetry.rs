@@ -1,5 +1,6 @@
 //! The logs: JSON lines for functions, plain lines for people. Never a secret, an email, an IP or event data in them.
 
+use std::io::{self, Write};
 use std::panic;
 
 use tracing_subscriber::EnvFilter;
@@ -18,6 +19,8 @@ pub fn init_json() {
         .with_span_list(false)
         .with_env_filter(filter(DEFAULT_FILTER))
         .with_span_events(FmtSpan::NONE)
+        .log_internal_errors(false)
+        .with_writer(|| Unfailing(io::stdout()))
         .init();
     log_panics();
 }
@@ -29,9 +32,26 @@ pub fn init_plain(coloured: bool, quiet: bool) {
         .with_env_filter(filter(if quiet { "off" } else { DEFAULT_FILTER }))
         .with_ansi(coloured)
         .with_target(false)
-        .with_writer(std::io::stderr)
+        .log_internal_errors(false)
+        .with_writer(|| Unfailing(io::stderr()))
         .init();
     log_panics();
+}
+
+/// A writer that never fails: a log that cannot be written (its reader is gone, the disk is full) loses its lines and ends nothing.
+struct Unfailing<W>(W);
+
+impl<W: Write> Write for Unfailing<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // Whole or not at all: where it failed nothing better can be done with the rest.
+        let _ = self.0.write_all(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let _ = self.0.flush();
+        Ok(())
+    }
 }
 
 fn filter(default: &str) -> EnvFilter {

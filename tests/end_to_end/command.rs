@@ -45,6 +45,37 @@ async fn koala_demo_shows_the_visitors_of_the_fixtures() {
     }
 }
 
+/// `… | head -1` where `head` is done before the command says anything.
+#[tokio::test]
+async fn a_command_whose_output_nobody_reads_ends_quietly() {
+    let home = Home::new();
+    let up = home.up(&[]);
+    let folder = tempfile::tempdir().unwrap();
+    let demo = folder.path().join("demo.db").display().to_string();
+    let url = format!("{}/v1/segment", up.url);
+    let commands: [&[&str]; 9] = [
+        &["--help"],
+        &["up", "--help"],
+        &["--version"],
+        &["check", "--parameters", "local/parameters"],
+        &["preview", "tests/events/track-server.json"],
+        &["preview", "--json", "tests/events"],
+        &["send", "--json", "--url", &url, "--secret", SECRET, "tests/events"],
+        &["demo", "--data", &demo],
+        &["send", "no-such-file.json"],
+    ];
+    for arguments in commands {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = koala(arguments).stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let status = output.status.code();
+        let expected: &[i32] = if arguments.contains(&"no-such-file.json") { &[2] } else { &[0, 141] };
+        assert!(status.is_some_and(|status| expected.contains(&status)), "{arguments:?}: {status:?} {said}");
+        assert!(!said.contains("panicked") && !said.contains("Broken pipe"), "{arguments:?}: {said}");
+    }
+}
+
 #[tokio::test]
 async fn the_curl_line_that_koala_up_prints_is_taken_and_its_visitor_listed() {
     let home = Home::new();

@@ -48,6 +48,47 @@ async fn ten_thousand_idle_connections_leave_it_serving_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn silent_connections_up_to_the_limit_of_files_leave_it_serving_others() {
+    let collector = Collector::start();
+    let home = Home::new();
+    let koala = home.up_with_files(256, &collector.url());
+    let mut silent = Vec::new();
+    for _ in 0..400 {
+        silent.push(connect(&koala).await);
+    }
+    serves_others(&koala, &collector, "during").await;
+    home.set_parameter("public-api-key", "pk_rotated");
+    let begun = Instant::now();
+    while !collector.requests().iter().any(|request| request.path.contains("pk_rotated")) {
+        assert!(begun.elapsed() < Duration::from_secs(20), "the settings are not read any more");
+        serves_others(&koala, &collector, &format!("key-{:?}", begun.elapsed())).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_say_nothing_or_stop_in_the_middle_are_closed_on_every_route() {
+    let home = Home::new();
+    let koala = home.up(&[]);
+    let mut beginnings = vec![String::new(), "GET / HTTP/1.1\r\nhost: 127.0.0.1\r\nx-a: ".to_owned()];
+    for route in
+        ["/v1/segment", "/web/projects/pk_vector/batch", "/api/redrive", "/api/preview", "/api/v1/deletion-requests"]
+    {
+        let head = format!("POST {route} HTTP/1.1\r\nhost: 127.0.0.1\r\nuser-agent: test\r\n");
+        beginnings.push(format!("{head}content-type: application/json\r\ncontent-length: 1000\r\n\r\n{{"));
+    }
+    let closed = beginnings.into_iter().map(|beginning| {
+        let koala = &koala;
+        async move {
+            let mut connection = connect(koala).await;
+            connection.write_all(beginning.as_bytes()).await.unwrap();
+            let closed = tokio::time::timeout(Duration::from_secs(40), connection.read_to_end(&mut Vec::new())).await;
+            assert!(closed.is_ok(), "still open after {beginning:?}");
+        }
+    });
+    futures_util::future::join_all(closed).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn heads_and_bodies_that_trickle_in_leave_it_serving_others() {
     let collector = Collector::start();
     let home = Home::new();

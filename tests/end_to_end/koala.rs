@@ -93,9 +93,35 @@ impl Home {
 
     /// Starts `koala up` on a free port.
     pub fn up(&self, environment: &[(&str, &str)]) -> Koala {
-        let log = fs::File::options().create(true).append(true).open(self.log()).unwrap();
-        let mut process =
-            self.command(environment).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        self.start(self.command(environment), self.log_file())
+    }
+
+    /// Starts `koala up` with its log at another place.
+    pub fn up_with_log(&self, environment: &[(&str, &str)], log: impl Into<Stdio>) -> Koala {
+        self.start(self.command(environment), log)
+    }
+
+    /// Starts `koala up` that may have so many files open.
+    pub fn up_with_files(&self, files: u64, koala_url: &str) -> Koala {
+        let command = self.command(&[("KOALA_URL", koala_url)]);
+        let mut limited = Command::new("sh");
+        limited.args(["-c", &format!("ulimit -n {files} && exec \"$0\" \"$@\"")]);
+        limited.arg(command.get_program()).args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => limited.env(name, value),
+                None => limited.env_remove(name),
+            };
+        }
+        self.start(limited, self.log_file())
+    }
+
+    fn log_file(&self) -> fs::File {
+        fs::File::options().create(true).append(true).open(self.log()).unwrap()
+    }
+
+    fn start(&self, mut command: Command, log: impl Into<Stdio>) -> Koala {
+        let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut said = Vec::new();
         for line in BufReader::new(process.stdout.take().unwrap()).lines() {
             let line = line.unwrap();

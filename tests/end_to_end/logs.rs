@@ -1,5 +1,8 @@
 //! Logs hold no event data.
 
+use std::fs::File;
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::collector::Collector;
@@ -28,4 +31,30 @@ async fn no_secret_email_or_ip_is_in_any_log_line() {
         let line = logged.lines().find(|line| line.contains(secret));
         assert_eq!(line, None, "{secret} is logged");
     }
+}
+
+/// Each line of the log fails to be written; events come in and are delivered all the same.
+async fn serves_without_a_log(log: impl Into<std::process::Stdio>) {
+    let collector = Collector::start();
+    let home = Home::new();
+    let koala = home.up_with_log(&[("KOALA_URL", &collector.url())], log);
+    for n in 0..5 {
+        let (status, answer) = koala.post(&track(&format!("m-{n}"), "ada@example.com")).await;
+        assert_eq!(status, 200, "{answer}");
+        assert_eq!(koala.post("{").await.0, 400);
+    }
+    collector.until_taken(5, Duration::from_secs(20)).await;
+    assert_eq!(koala.interrupt(), 0);
+}
+
+#[tokio::test]
+async fn a_log_whose_reader_is_gone_ends_nothing() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    serves_without_a_log(writer).await;
+}
+
+#[tokio::test]
+async fn a_log_on_a_full_disk_ends_nothing() {
+    serves_without_a_log(File::options().write(true).open("/dev/full").unwrap()).await;
 }

@@ -16,6 +16,7 @@ use koala_destination::settings::{ParameterDirectory, ParameterSource, Settings}
 use serde_json::{Value as Json, json};
 
 use crate::fixtures;
+use crate::output::outln;
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -64,12 +65,12 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         let preview = previewer.preview(fixture.event.get());
         rejected |= preview.is_rejected();
         if options.json {
-            println!("{}", json!({"file": fixture.file.display().to_string(), "preview": preview}));
+            outln!("{}", json!({"file": fixture.file.display().to_string(), "preview": preview}));
             continue;
         }
-        println!("{}", paint.bold(&fixture.file.display().to_string()));
+        outln!("{}", paint.bold(&fixture.file.display().to_string()));
         paint.show(&preview);
-        println!();
+        outln!("");
     }
     Ok(ExitCode::from(u8::from(rejected)))
 }
@@ -82,13 +83,13 @@ struct Paint {
 impl Paint {
     fn show(&self, preview: &Preview) {
         let event = match preview {
-            Preview::Rejected { reason } => return println!("  {}  {reason}", self.red("rejected")),
+            Preview::Rejected { reason } => return outln!("  {}  {reason}", self.red("rejected")),
             Preview::Skipped { event, .. } | Preview::Mapped { event, .. } => event,
         };
-        println!("  {:<10}{}  {}", "event", event.kind, event.message_id);
+        outln!("  {:<10}{}  {}", "event", event.kind, event.message_id);
         match preview {
             Preview::Rejected { .. } => {}
-            Preview::Skipped { reason, .. } => println!("  {}   {reason}", self.yellow("skipped")),
+            Preview::Skipped { reason, .. } => outln!("  {}   {reason}", self.yellow("skipped")),
             Preview::Mapped { mappings, .. } => self.show_mappings(mappings),
         }
     }
@@ -100,25 +101,25 @@ impl Paint {
                 Verdict::NoMatch => "does not match".to_owned(),
                 _ => self.green("matches"),
             };
-            println!("  {:<10}{mapping} → {action}: {matches}", "mapping");
+            outln!("  {:<10}{mapping} → {action}: {matches}", "mapping");
         }
         if mappings.iter().all(|one| matches!(one.verdict, Verdict::Disabled | Verdict::NoMatch)) {
-            println!("  {}   no enabled mapping takes it", self.yellow("skipped"));
+            outln!("  {}   no enabled mapping takes it", self.yellow("skipped"));
         }
         for MappingPreview { mapping, verdict, .. } in mappings {
             match verdict {
                 Verdict::Disabled | Verdict::NoMatch => {}
-                Verdict::Skipped { reason } => println!("  {}   by {mapping}: {reason}", self.yellow("skipped")),
-                Verdict::Rejected { reason } => println!("  {}  by {mapping}: {reason}", self.red("rejected")),
+                Verdict::Skipped { reason } => outln!("  {}   by {mapping}: {reason}", self.yellow("skipped")),
+                Verdict::Rejected { reason } => outln!("  {}  by {mapping}: {reason}", self.red("rejected")),
                 Verdict::Delivers { request } => self.show_request(mapping, request),
             }
         }
     }
 
     fn show_request(&self, mapping: &str, request: &Json) {
-        println!("  {}  by {mapping}: POST …/web/projects/<public-api-key>/batch", self.green("delivers"));
+        outln!("  {}  by {mapping}: POST …/web/projects/<public-api-key>/batch", self.green("delivers"));
         for line in serde_json::to_string_pretty(request).unwrap_or_default().lines() {
-            println!("    {line}");
+            outln!("    {line}");
         }
     }
 
