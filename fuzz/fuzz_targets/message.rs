@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use koala_destination::delivery::{Delivery, DeliveryOptions, Outcome, Received, RetryPolicy};
-use koala_destination::koala::{Collector, EntryOptions, SendError};
-use koala_destination::segment::Action;
+use koala_destination::koala::{Collector, EntryOptions, Route, SendError};
+use koala_destination::segment::Function;
 use koala_destination::settings::PublicApiKey;
 use koala_fuzz::{Tree, block_on, settings};
 use libfuzzer_sys::fuzz_target;
@@ -20,7 +20,7 @@ static SENT: Mutex<usize> = Mutex::new(0);
 struct Strict;
 
 impl Collector for Strict {
-    async fn send(&self, _: &PublicApiKey, body: Bytes) -> Result<(), SendError> {
+    async fn send(&self, _: &PublicApiKey, _: Route, body: Bytes) -> Result<(), SendError> {
         serde_json::from_slice::<&RawValue>(&body).expect("a request's body is JSON");
         *SENT.lock().expect("a lock") += 1;
         Ok(())
@@ -31,7 +31,7 @@ static DELIVERIES: LazyLock<[Delivery<Tree, Strict>; 2]> = LazyLock::new(|| {
     let retry = RetryPolicy { first_delay: Duration::from_secs(30), longest_delay: Duration::from_secs(900) };
     let options = DeliveryOptions { entry: EntryOptions::default(), retry, concurrent_requests: 8 };
     let settings = Arc::new(settings());
-    Action::ALL.map(|action| Delivery::new(action, Arc::clone(&settings), Strict, options.clone()))
+    Function::ALL.map(|function| Delivery::new(function, Arc::clone(&settings), Strict, options.clone()))
 });
 
 fuzz_target!(|data: &[u8]| {

@@ -21,6 +21,7 @@ const OPTIONS: IntakeOptions = IntakeOptions {
     max_body_bytes: 64 * 1024,
     koala_pixel_installed: false,
     forward_ip: true,
+    consent_categories: &[],
 };
 const PATHS: [&str; 6] = ["/v1/segment", "/v1/batch", "/v1/track", "/v1/i", "/v1/page", "/v1/x"];
 
@@ -35,7 +36,7 @@ impl Outbox for Checked {
         for message in messages {
             assert!(message.body.len() < 1024 * 1024);
             match message.queue {
-                Queue::Action(_) => drop(Message::parse(&message.body).expect("a message")),
+                Queue::Function(_) => drop(Message::parse(&message.body).expect("a message")),
                 Queue::Rejected => drop(serde_json::from_str::<&serde_json::value::RawValue>(&message.body).expect("JSON")),
             }
         }

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Args;
 use koala_collector::settings::CollectorSettings;
 use koala_destination::environment::{self, DEFAULT_KOALA_URL};
-use koala_destination::koala::{KoalaClient, KoalaUrl};
+use koala_destination::koala::{CollectorKind, KoalaClient, KoalaUrl};
 use koala_destination::settings::{
     self, Parameter, ParameterDirectory, ParameterSource, ParameterTree, Problem, Settings,
 };
@@ -43,7 +43,9 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         Some(prefix) => in_parameter_store(prefix).await?,
         None => ParameterDirectory::new(&options.parameters).read().await?,
     };
-    let settings = Settings::from_parameters(&parameters);
+    let without_url = if options.prefix.is_some() { CollectorKind::Koala } else { CollectorKind::Own };
+    let collector = environment::collector_kind(&environment::process, without_url)?;
+    let settings = Settings::from_parameters(&parameters, collector);
     let mut problems = match &settings {
         Ok(_) => Vec::new(),
         Err(invalid) => invalid.problems.clone(),

@@ -23,21 +23,21 @@ const VISIBILITY_TIMEOUT: Duration = Duration::from_mins(3);
 /// How often an idle consumer looks of itself.
 const LONGEST_IDLE: Duration = Duration::from_secs(1);
 
-/// Serves the queue of one action until `stopping` is true; a batch that was begun is ended.
+/// Serves the queue of one function until `stopping` is true; a batch that was begun is ended.
 pub async fn run(
     queues: Queues,
     delivery: Arc<Delivery<ParameterDirectory, KoalaClient>>,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let action = delivery.action();
+    let function = delivery.function();
     while !*stopping.borrow() {
         let worked = async {
-            let idle = queues.next_in(action).await?.unwrap_or(LONGEST_IDLE).min(LONGEST_IDLE);
+            let idle = queues.next_in(function).await?.unwrap_or(LONGEST_IDLE).min(LONGEST_IDLE);
             if !idle.is_zero() {
-                queues.arrival(action, idle).await;
+                queues.arrival(function, idle).await;
             }
             sleep(BATCH_WINDOW).await;
-            queues.receive(action, BATCH_SIZE, VISIBILITY_TIMEOUT).await
+            queues.receive(function, BATCH_SIZE, VISIBILITY_TIMEOUT).await
         };
         // Nothing is received when the wait is given up: receiving is the last step, and one transaction.
         let received = tokio::select! {
@@ -50,7 +50,7 @@ pub async fn run(
             Err(error) => Err(error),
         };
         if let Err(error) = done {
-            tracing::error!(function = action.name(), %error, "the queue cannot be read or told; trying again");
+            tracing::error!(function = function.name(), %error, "the queue cannot be read or told; trying again");
             sleep(LONGEST_IDLE).await;
         }
     }

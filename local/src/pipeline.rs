@@ -8,7 +8,7 @@ use koala_collector::web::{Pipeline, PipelineError, QueueCounts, RequestTally, S
 use koala_destination::intake::IntakeOptions;
 use koala_destination::koala::EntryOptions;
 use koala_destination::preview::{Preview, Previewer};
-use koala_destination::segment::{Action, Mapping};
+use koala_destination::segment::{Function, Mapping};
 use koala_destination::settings::{ParameterDirectory, Settings, SettingsCache};
 
 use crate::queue::Queues;
@@ -49,8 +49,8 @@ impl Pipeline for LocalPipeline {
         self.queues.dead_letters(most).await.map_err(queues)
     }
 
-    async fn redrive(&self, action: Option<Action>) -> Result<u64, PipelineError> {
-        self.queues.redrive(action).await.map_err(queues)
+    async fn redrive(&self, function: Option<Function>) -> Result<u64, PipelineError> {
+        self.queues.redrive(function).await.map_err(queues)
     }
 
     async fn forget(&self, names: Vec<String>) -> Result<usize, PipelineError> {

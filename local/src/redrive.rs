@@ -9,7 +9,7 @@ use clap::Args;
 use koala_collector::store::sqlite::MIGRATIONS;
 use koala_collector::store::sqlite::file::{FileError, SqliteFile};
 use koala_destination::http_client;
-use koala_destination::segment::Action;
+use koala_destination::segment::Function;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ Run it after what made them dead is mended: they are mapped again, with the mapp
 pub struct Options {
     /// Only the dead letters of this queue.
     #[arg(long, value_name = "identify-visitor|track-event")]
-    queue: Option<Action>,
+    queue: Option<Function>,
     /// The file that keeps queues and visitors, for when no set runs on it.
     #[arg(long, default_value = ".koala/koala.db", value_name = "FILE")]
     data: PathBuf,
@@ -56,13 +56,13 @@ pub async fn run(options: Options) -> Result<ExitCode> {
 }
 
 /// Has the running set do it.
-async fn ask(options: &Options, queue: Option<Action>) -> Result<u64> {
+async fn ask(options: &Options, queue: Option<Function>) -> Result<u64> {
     let url = format!("{}/api/redrive", options.url.trim_end_matches('/'));
     let mut request = http_client::builder()?.timeout(ANSWER_TIMEOUT).build()?.post(&url);
     if let Some(token) = &options.token {
         request = request.bearer_auth(token);
     }
-    let body = json!({"queue": queue.map(Action::name)}).to_string();
+    let body = json!({"queue": queue.map(Function::name)}).to_string();
     let answer = request.header("content-type", "application/json").body(body).send().await;
     let answer = answer.with_context(|| format!("a set runs on the file, and is not at {url}: name it with --url"))?;
     if answer.status() == StatusCode::UNAUTHORIZED {

@@ -13,8 +13,8 @@ use koala_collector::store::sqlite::{MIGRATIONS, SqliteStore};
 use koala_collector::web::Access;
 use koala_destination::delivery::Delivery;
 use koala_destination::environment;
-use koala_destination::koala::{KoalaClient, KoalaUrl};
-use koala_destination::segment::Action;
+use koala_destination::koala::{CollectorKind, KoalaClient, KoalaUrl};
+use koala_destination::segment::Function;
 use koala_destination::settings::{ParameterDirectory, SettingsCache, Token};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -33,8 +33,8 @@ const FIRST_DELAY_SECONDS: u64 = 2;
 const SETTINGS_TTL_SECONDS: u64 = 2;
 /// How often it is looked whether the intent rules are others.
 const INTENT_RULES_EVERY: Duration = Duration::from_secs(1);
-/// How many batches of an action are under way at once: one that waits for Koala does not hold up the others.
-const CONSUMERS_PER_ACTION: usize = 4;
+/// How many batches of a function are under way at once: one that waits for Koala does not hold up the others.
+const CONSUMERS_PER_FUNCTION: usize = 4;
 /// How long an end waits for what is under way. What is not done by then is delivered after the next start.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -71,17 +71,20 @@ pub struct LocalSet {
 }
 
 impl LocalSet {
-    /// Starts the gateway and the consumers of both actions.
+    /// Starts the gateway and the consumers of both functions.
     ///
     /// `KOALA_URL` and the other environment variables hold here as they do for the functions.
     pub async fn start(options: Options<'_>) -> Result<Self> {
         let Options { listen, parameters, data, koala_url, token } = options;
         let variables = environment::process;
         let intake_options = environment::intake_options(&variables)?;
-        let delivery_options = environment::delivery_options(&variables, FIRST_DELAY_SECONDS)?;
+        let without_url = if koala_url.is_none() { CollectorKind::Own } else { CollectorKind::Koala };
+        let collector = environment::collector_kind(&variables, without_url)?;
+        let delivery_options = environment::delivery_options(&variables, FIRST_DELAY_SECONDS, collector)?;
         let settings_ttl = environment::settings_ttl(&variables, SETTINGS_TTL_SECONDS)?;
 
-        let settings = Arc::new(SettingsCache::new(ParameterDirectory::new(parameters), settings_ttl));
+        let settings = SettingsCache::new(ParameterDirectory::new(parameters), settings_ttl);
+        let settings = Arc::new(settings.with_collector(collector));
         settings.current().await?;
         let collector_settings =
             Arc::new(CollectorSettingsCache::of(ParameterDirectory::new(parameters), settings_ttl));
@@ -112,10 +115,10 @@ impl LocalSet {
 
         let (stop_consumers, stopping) = watch::channel(false);
         let mut consumers = JoinSet::new();
-        for action in Action::ALL {
-            let delivery = Delivery::new(action, Arc::clone(&settings), client.clone(), delivery_options.clone());
+        for function in Function::ALL {
+            let delivery = Delivery::new(function, Arc::clone(&settings), client.clone(), delivery_options.clone());
             let delivery = Arc::new(delivery);
-            for _ in 0..CONSUMERS_PER_ACTION {
+            for _ in 0..CONSUMERS_PER_FUNCTION {
                 consumers.spawn(consumer::run(queues.clone(), Arc::clone(&delivery), stopping.clone()));
             }
         }

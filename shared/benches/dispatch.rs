@@ -24,6 +24,7 @@ const OPTIONS: IntakeOptions = IntakeOptions {
     max_body_bytes: 1024 * 1024,
     koala_pixel_installed: false,
     forward_ip: true,
+    consent_categories: &[],
 };
 
 struct Tree;

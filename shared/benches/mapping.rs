@@ -5,8 +5,8 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use koala_destination::json::Object;
-use koala_destination::koala::{Delivered, EntryOptions, entry};
-use koala_destination::segment::{Action, Event, Mapping, Trigger};
+use koala_destination::koala::{CollectorKind, Delivered, EntryOptions, entry};
+use koala_destination::segment::{Event, Mapping, Trigger};
 
 /// An event of 1.5 KB, as analytics.js sends them.
 const TRACK: &str = include_str!("../../benches/peer/track.json");
@@ -28,7 +28,7 @@ fn triggers(criterion: &mut Criterion) {
 }
 
 fn presets(criterion: &mut Criterion) {
-    let presets = Action::ALL.map(Mapping::preset);
+    let presets = Mapping::presets(CollectorKind::Koala);
     let options = EntryOptions::default();
     for (name, event) in [("track", TRACK), ("identify", IDENTIFY)] {
         let mut group = criterion.benchmark_group(format!("{name}, event bytes to entry bytes"));

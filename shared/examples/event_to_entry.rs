@@ -3,8 +3,8 @@
 
 use std::time::Instant;
 
-use koala_destination::koala::{Delivered, EntryOptions, entry, request_body};
-use koala_destination::segment::{Action, Event, Mapping};
+use koala_destination::koala::{CollectorKind, Delivered, EntryOptions, entry, request};
+use koala_destination::segment::{Event, Mapping};
 
 const ROUNDS: usize = 200_000;
 
@@ -13,12 +13,12 @@ fn body(event: &str, presets: &[Mapping], options: &EntryOptions) -> Option<Stri
     let mapping = presets.iter().find(|mapping| mapping.takes(&event))?;
     let delivered = Delivered { received_at: "2026-11-20T09:15:01.150Z", another: false };
     let entry = entry(&event, mapping, delivered, options).ok()?;
-    Some(request_body(mapping.action(), &entry.visitor, &[&entry]))
+    Some(request(&entry.visitor, &[&entry]).1)
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let events = std::env::args().skip(1).map(std::fs::read_to_string).collect::<Result<Vec<_>, _>>()?;
-    let presets = Action::ALL.map(Mapping::preset);
+    let presets = Mapping::presets(CollectorKind::Koala);
     let options = EntryOptions::default();
     let run = |rounds: usize| -> usize {
         (0..rounds)

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::delivery::{DeliveryOptions, RetryPolicy};
 use crate::intake::IntakeOptions;
-use crate::koala::{EntryOptions, KoalaUrl};
+use crate::koala::{CollectorKind, EntryOptions, KoalaUrl, UnknownCollectorKind};
 
 /// Koala's own collection host. It answers `ingest suspended` since the service was shut down.
 pub const DEFAULT_KOALA_URL: &str = "https://api2.getkoala.com";
@@ -63,7 +63,8 @@ pub fn settings_ttl(variables: &impl Variables, default_seconds: u64) -> Result<
     Ok(Duration::from_secs(number(variables, "SETTINGS_TTL_SECONDS", default_seconds)?))
 }
 
-/// `ANSWER_WITHIN_MILLISECONDS`, 1000, `MAX_BODY_BYTES`, 1 MiB, `KOALA_PIXEL_INSTALLED`, false, and `FORWARD_IP`, true.
+/// `ANSWER_WITHIN_MILLISECONDS`, 1000, `MAX_BODY_BYTES`, 1 MiB, `KOALA_PIXEL_INSTALLED`, false, `FORWARD_IP`, true, and
+/// `CONSENT_CATEGORIES`, none.
 ///
 /// # Errors
 /// With the variable's name.
@@ -74,6 +75,7 @@ pub fn intake_options(variables: &impl Variables) -> Result<IntakeOptions, Envir
         max_body_bytes: usize::try_from(max_body_bytes).unwrap_or(usize::MAX),
         koala_pixel_installed: flag(variables, "KOALA_PIXEL_INSTALLED", false)?,
         forward_ip: flag(variables, "FORWARD_IP", true)?,
+        consent_categories: list(variables, "CONSENT_CATEGORIES").leak(),
     })
 }
 
@@ -86,6 +88,7 @@ pub fn intake_options(variables: &impl Variables) -> Result<IntakeOptions, Envir
 pub fn delivery_options(
     variables: &impl Variables,
     first_delay_seconds: u64,
+    collector: CollectorKind,
 ) -> Result<DeliveryOptions, EnvironmentError> {
     let defaults = EntryOptions::default();
     let concurrent_requests = number(variables, "CONCURRENT_REQUESTS", 8)?;
@@ -99,6 +102,7 @@ pub fn delivery_options(
             forward_ip: flag(variables, "FORWARD_IP", defaults.forward_ip)?,
             repeat_identify_traits: flag(variables, "REPEAT_IDENTIFY_TRAITS", defaults.repeat_identify_traits)?,
             context_source: variables("CONTEXT_SOURCE").unwrap_or(defaults.context_source),
+            collector,
         },
         retry: RetryPolicy {
             first_delay: Duration::from_secs(number(variables, "RETRY_FIRST_DELAY_SECONDS", first_delay_seconds)?),
@@ -106,6 +110,25 @@ pub fn delivery_options(
         },
         concurrent_requests: usize::try_from(concurrent_requests).unwrap_or(1),
     })
+}
+
+/// `COLLECTOR_KIND`: which of the two the collector at `KOALA_URL` is, `own` or `koala`. Where it is not set it is `koala`,
+/// and `without_url` where `KOALA_URL` is not set either: a set that brings its own collector delivers to that one.
+///
+/// # Errors
+/// When it is neither.
+pub fn collector_kind(
+    variables: &impl Variables,
+    without_url: CollectorKind,
+) -> Result<CollectorKind, EnvironmentError> {
+    match variables("COLLECTOR_KIND") {
+        Some(text) => text.parse().map_err(|error: UnknownCollectorKind| EnvironmentError {
+            name: "COLLECTOR_KIND",
+            problem: error.to_string(),
+        }),
+        None if variables("KOALA_URL").is_some() => Ok(CollectorKind::Koala),
+        None => Ok(without_url),
+    }
 }
 
 /// `KOALA_URL`, where it is set.
@@ -134,6 +157,12 @@ fn number(variables: &impl Variables, name: &'static str, default: u64) -> Resul
     text.trim().parse().map_err(problem)
 }
 
+/// Values with commas between them.
+fn list(variables: &impl Variables, name: &'static str) -> Vec<String> {
+    let text = variables(name).unwrap_or_default();
+    text.split(',').map(str::trim).filter(|value| !value.is_empty()).map(str::to_owned).collect()
+}
+
 fn flag(variables: &impl Variables, name: &'static str, default: bool) -> Result<bool, EnvironmentError> {
     match variables(name).as_deref().map(str::trim) {
         None => Ok(default),
@@ -152,15 +181,34 @@ mod tests {
         let nothing = |_: &str| None;
         assert_eq!(settings_ttl(&nothing, 300), Ok(Duration::from_mins(5)));
         assert_eq!(intake_options(&nothing).expect("options").max_body_bytes, 1_048_576);
-        let delivery = delivery_options(&nothing, 30).expect("options");
+        let delivery = delivery_options(&nothing, 30, CollectorKind::Koala).expect("options");
         assert_eq!((delivery.retry.first_delay.as_secs(), delivery.retry.longest_delay.as_secs()), (30, 900));
         assert_eq!(delivery.entry.context_source, "segment-webhook");
     }
 
     #[test]
+    fn which_collector_it_is_is_said_or_follows_from_its_url() {
+        let kind = |kind: Option<&'static str>, url: Option<&'static str>| {
+            let variables = move |name: &str| match name {
+                "COLLECTOR_KIND" => kind.map(str::to_owned),
+                "KOALA_URL" => url.map(str::to_owned),
+                _ => None,
+            };
+            collector_kind(&variables, CollectorKind::Own)
+        };
+        let url = Some("https://collector.example");
+        assert_eq!(kind(None, None), Ok(CollectorKind::Own));
+        assert_eq!(kind(None, url), Ok(CollectorKind::Koala));
+        assert_eq!(kind(Some("own"), url), Ok(CollectorKind::Own));
+        assert_eq!(kind(Some("koala"), None), Ok(CollectorKind::Koala));
+        let error = kind(Some("mine"), url).expect_err("a bad value");
+        assert!(error.to_string().starts_with("the environment variable COLLECTOR_KIND is \"mine\"; own"), "{error}");
+    }
+
+    #[test]
     fn a_bad_value_is_named_with_what_is_expected() {
         let ten = |name: &str| (name == "FORWARD_IP").then(|| "no".to_owned());
-        let error = delivery_options(&ten, 30).expect_err("a bad value");
+        let error = delivery_options(&ten, 30, CollectorKind::Koala).expect_err("a bad value");
         assert_eq!(error.to_string(), "the environment variable FORWARD_IP is \"no\"; true or false is expected");
         let error = SettingsEnvironment::read(&|_: &str| None).expect_err("a missing value");
         assert!(error.to_string().contains("PARAMETER_PREFIX is not set"));

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 
 use crate::json::ObjectWriter;
-use crate::segment::{Action, Event, Mapping};
+use crate::segment::{Event, Function, Mapping};
 
 /// A message for a queue, ready to send.
 #[derive(Debug, Clone)]
@@ -24,8 +24,8 @@ pub struct OutgoingMessage {
 /// The queues that intake writes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Queue {
-    /// The queue of an action's function.
-    Action(Action),
+    /// A function's queue.
+    Function(Function),
     /// Events that were rejected, kept to be looked at.
     Rejected,
 }
@@ -93,7 +93,7 @@ impl Origin<'_> {
     }
 }
 
-/// The message that takes `event` to the function of `action` under a mapping; `another` as in [`Message`].
+/// The message that takes `event` to the function of a mapping's action; `another` as in [`Message`].
 #[must_use]
 pub fn accepted(event: &Event<'_>, mapping: &Mapping, another: bool, origin: Origin<'_>) -> OutgoingMessage {
     let mut body = String::with_capacity(event.json().len() + 256);
@@ -105,7 +105,7 @@ pub fn accepted(event: &Event<'_>, mapping: &Mapping, another: bool, origin: Ori
     }
     object.raw("event", event.json());
     object.end();
-    OutgoingMessage { queue: Queue::Action(mapping.action()), body: in_characters_of_sqs(body) }
+    OutgoingMessage { queue: Queue::Function(mapping.action().function()), body: in_characters_of_sqs(body) }
 }
 
 /// The most bytes of a rejected event that are kept; with its reason it stays far below what SQS takes for a message
@@ -143,6 +143,7 @@ fn in_characters_of_sqs(json: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::segment::Action;
 
     #[test]
     fn an_event_comes_out_of_the_queue_byte_for_byte() {

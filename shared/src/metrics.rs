@@ -5,7 +5,8 @@
 //! | metric | unit | of | what it counts |
 //! |---|---|---|---|
 //! | `Received`, `Accepted`, `Skipped`, `Rejected` | Count | dispatch | events |
-//! | `QueuedIdentifyVisitor`, `QueuedTrackEvent` | Count | dispatch | messages, by action |
+//! | `SkippedNoMapping`, `SkippedIntegrations`, `SkippedConsent`, `SkippedBot`, `SkippedPixelInstalled` | Count | dispatch | events skipped, by reason, where there are some |
+//! | `QueuedIdentifyVisitor`, `QueuedTrackEvent` | Count | dispatch | messages, by function |
 //! | `Refused`, `PutOff` | Count | dispatch | requests answered with 4xx, with 503 |
 //! | `Delivered`, `Skipped`, `Retried`, `Dead` | Count | delivery | messages |
 //! | `KoalaRequests`, `KoalaFailed` | Count | delivery | requests to Koala, and those that it did not take |
@@ -22,7 +23,7 @@ use crate::delivery::BatchCounts;
 use crate::environment::Variables;
 use crate::intake::Answer;
 use crate::json::ObjectWriter;
-use crate::segment::Action;
+use crate::segment::Function;
 
 /// An array of values in the embedded format has at most 100.
 const MOST_VALUES: usize = 100;
@@ -68,17 +69,18 @@ impl Metrics {
 
     fn request_line(&self, answer: &Answer, request_id: &str, settings_age: Option<Duration>) -> String {
         let counts = answer.counts();
-        let queued = |action: Action| counts.queued.iter().filter(|queued| **queued == action).count();
+        let queued = |function: Function| counts.queued.iter().filter(|queued| **queued == function).count();
         let mut metrics = vec![
-            Metric::Count("Received", counts.accepted + counts.skipped + counts.rejected),
+            Metric::Count("Received", counts.accepted + counts.skipped.total() + counts.rejected),
             Metric::Count("Accepted", counts.accepted),
-            Metric::Count("Skipped", counts.skipped),
+            Metric::Count("Skipped", counts.skipped.total()),
             Metric::Count("Rejected", counts.rejected),
-            Metric::Count("QueuedIdentifyVisitor", queued(Action::IdentifyVisitor)),
-            Metric::Count("QueuedTrackEvent", queued(Action::TrackEvent)),
+            Metric::Count("QueuedIdentifyVisitor", queued(Function::IdentifyVisitor)),
+            Metric::Count("QueuedTrackEvent", queued(Function::TrackEvent)),
             Metric::Count("Refused", usize::from((400..500).contains(&answer.status))),
             Metric::Count("PutOff", usize::from(answer.status >= 500)),
         ];
+        metrics.extend(counts.skipped.iter().map(|(reason, count)| Metric::Count(reason.metric(), count)));
         metrics.extend(settings_age.map(|age| Metric::Seconds("SettingsAge", age)));
         self.line(request_id, &metrics)
     }

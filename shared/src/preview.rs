@@ -1,8 +1,8 @@
 //! What would happen to an event, without sending it.
 
 use crate::clock;
-use crate::intake::IntakeOptions;
-use crate::koala::{Delivered, EntryOptions, EntryProblem, entry, request_body};
+use crate::intake::{IntakeOptions, SkipReason};
+use crate::koala::{Delivered, EntryOptions, EntryProblem, entry, request};
 use crate::segment::{Action, Event, Mapping};
 use crate::settings::Settings;
 use serde::Serialize;
@@ -61,6 +61,8 @@ pub struct MappingPreview {
     pub mapping: String,
     /// Its action.
     pub action: Action,
+    /// Whether it is a preset.
+    pub preset: bool,
     /// What comes of it.
     #[serde(flatten)]
     pub verdict: Verdict,
@@ -74,9 +76,16 @@ pub enum Verdict {
     Disabled,
     /// Its trigger does not take the event.
     NoMatch,
-    /// Koala would get this.
+    /// A preset that passes over the event: a mapping of one's own takes it with the same action.
+    TakenByOwn {
+        /// That mapping.
+        by: String,
+    },
+    /// The collector would get this.
     Delivers {
-        /// The body of the batch request.
+        /// The route that it goes to, below the key: `batch` or `accounts/batch`.
+        route: &'static str,
+        /// The body of the request.
         request: Json,
     },
     /// Nothing is to be sent, by the settings.
@@ -112,20 +121,29 @@ impl Previewer<'_> {
             Err(error) => return Preview::Rejected { reason: error.to_string() },
         };
         let short = PreviewedEvent { kind: event.kind().to_string(), message_id: event.message_id().to_string() };
-        if self.intake.koala_pixel_installed && event.is_from_analytics_js() {
-            return Preview::Skipped { event: short, reason: "Koala's pixel has sent this event of analytics.js" };
+        // As one that an SDK sends here: by way of Segment consent is enforced before.
+        if let Some(reason) = SkipReason::of(&event, &self.intake, true) {
+            return Preview::Skipped { event: short, reason: reason.explanation() };
         }
         let takes: Vec<(&Mapping, bool)> = self.settings.mappings_that_take(&event).collect();
         let received_at = clock::now();
         let one = |mapping: &Mapping| {
             let verdict = match takes.iter().find(|(taking, _)| taking.name() == mapping.name()) {
-                None if mapping.is_enabled() => Verdict::NoMatch,
-                None => Verdict::Disabled,
+                None => match self.settings.own_in_place_of(mapping, &event) {
+                    Some(own) => Verdict::TakenByOwn { by: own.name().to_owned() },
+                    None if mapping.is_enabled() => Verdict::NoMatch,
+                    None => Verdict::Disabled,
+                },
                 Some((_, another)) => {
                     self.of_mapping(&event, mapping, Delivered { received_at: &received_at, another: *another })
                 }
             };
-            MappingPreview { mapping: mapping.name().to_owned(), action: mapping.action(), verdict }
+            MappingPreview {
+                mapping: mapping.name().to_owned(),
+                action: mapping.action(),
+                preset: mapping.is_preset(),
+                verdict,
+            }
         };
         Preview::Mapped { event: short, mappings: self.settings.mappings().iter().map(one).collect() }
     }
@@ -133,8 +151,8 @@ impl Previewer<'_> {
     fn of_mapping(&self, event: &Event<'_>, mapping: &Mapping, delivered: Delivered<'_>) -> Verdict {
         match entry(event, mapping, delivered, self.entry) {
             Ok(entry) => {
-                let body = request_body(mapping.action(), &entry.visitor, &[&entry]);
-                Verdict::Delivers { request: serde_json::from_str(&body).unwrap_or_default() }
+                let (route, body) = request(&entry.visitor, &[&entry]);
+                Verdict::Delivers { route: route.path(), request: serde_json::from_str(&body).unwrap_or_default() }
             }
             Err(error @ EntryProblem::AnonymousLeftOut) => Verdict::Skipped { reason: error.to_string() },
             Err(error) => Verdict::Rejected { reason: error.to_string() },

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use koala_destination::delivery::{Delivery, DeliveryOptions, Outcome, Received, RetryPolicy};
-use koala_destination::koala::{Collector, EntryOptions, SendError};
+use koala_destination::koala::{Collector, EntryOptions, Route, SendError};
 use koala_destination::message::{self, Origin};
-use koala_destination::segment::{Action, Event, Mapping};
+use koala_destination::segment::{Action, Event, Function, Mapping};
 use koala_destination::settings::{Parameter, ParameterSource, PublicApiKey, SettingsCache, SourceError};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -36,7 +36,7 @@ struct Flaky {
 }
 
 impl Collector for &Flaky {
-    async fn send(&self, _: &PublicApiKey, body: Bytes) -> Result<(), SendError> {
+    async fn send(&self, _: &PublicApiKey, _: Route, body: Bytes) -> Result<(), SendError> {
         let fault = self.plan.lock().unwrap().pop_front().unwrap_or(Fault::None);
         let reason = "planned".to_owned();
         match fault {
@@ -78,7 +78,7 @@ fn body(id: usize, visitor: usize) -> String {
     if id % 11 == 10 {
         return "no message".to_owned();
     }
-    let name = if id % 7 == 6 { json!(5) } else { json!("Signed Up") };
+    let name = if id % 7 == 6 { json!({}) } else { json!("Signed Up") };
     let event =
         json!({"type": "track", "messageId": format!("m-{id}"), "event": name, "userId": format!("u-{visitor}")});
     message::accepted(
@@ -98,7 +98,7 @@ async fn drain(collector: &Flaky, bodies: &[String], batch: usize) -> BTreeMap<u
         retry: RetryPolicy { first_delay: Duration::from_secs(30), longest_delay: Duration::from_mins(15) },
         concurrent_requests: 8,
     };
-    let delivery = Delivery::new(Action::TrackEvent, settings, collector, options);
+    let delivery = Delivery::new(Function::TrackEvent, settings, collector, options);
     let ids: Vec<String> = (0..bodies.len()).map(|id| id.to_string()).collect();
     // The queue: when a message is visible, its place, how often it was received.
     let now = Instant::now();

@@ -22,6 +22,7 @@ const OPTIONS: IntakeOptions = IntakeOptions {
     max_body_bytes: 1024 * 1024,
     koala_pixel_installed: false,
     forward_ip: true,
+    consent_categories: &[],
 };
 
 struct Tree(&'static [(&'static str, &'static str)]);

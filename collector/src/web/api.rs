@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use koala_destination::koala::Email;
-use koala_destination::segment::{Action, Mapping};
+use koala_destination::segment::{Function, Mapping};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use thiserror::Error;
@@ -126,6 +126,7 @@ async fn list_mappings(State(web): State<Web>) -> Result<Response, ApiError> {
     let mapping = |mapping: &Mapping| {
         json!({
             "mapping": mapping.name(), "action": mapping.action().name(), "enabled": mapping.is_enabled(),
+            "preset": mapping.is_preset(),
             "trigger": mapping.trigger().as_str(), "counts": tallies.remove(mapping.name()).unwrap_or_default(),
         })
     };
@@ -152,7 +153,7 @@ async fn preview(State(web): State<Web>, event: String) -> Result<Response, ApiE
 
 #[derive(Deserialize)]
 struct Redrive {
-    queue: Option<Action>,
+    queue: Option<Function>,
 }
 
 /// Only as JSON, which a page of another origin cannot send without being asked about first.

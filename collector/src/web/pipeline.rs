@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use koala_destination::preview::Preview;
-use koala_destination::segment::{Action, Mapping};
+use koala_destination::segment::{Function, Mapping};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -20,8 +20,8 @@ pub trait Pipeline: Send + Sync {
     /// The dead letters, the newest first.
     async fn dead_letters(&self, most: u32) -> Result<Vec<StoredDeadLetter>, PipelineError>;
 
-    /// Puts dead letters back into their queues, those of one action or all. Gives back how many.
-    async fn redrive(&self, action: Option<Action>) -> Result<u64, PipelineError>;
+    /// Puts dead letters back into their queues, those of one function or all. Gives back how many.
+    async fn redrive(&self, function: Option<Function>) -> Result<u64, PipelineError>;
 
     /// Deletes the messages and dead letters in which one of these names stands. Gives back how many.
     async fn forget(&self, names: Vec<String>) -> Result<usize, PipelineError>;

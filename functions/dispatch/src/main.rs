@@ -7,6 +7,7 @@ use koala_destination::aws::parameter_store::ParameterStore;
 use koala_destination::aws::sdk::AwsEnvironment;
 use koala_destination::aws::sqs::SqsOutbox;
 use koala_destination::environment::{self, SettingsEnvironment};
+use koala_destination::koala::CollectorKind;
 use koala_destination::metrics::Metrics;
 use koala_destination::settings::SettingsCache;
 use koala_destination::telemetry;
@@ -21,7 +22,8 @@ async fn main() -> Result<(), Error> {
     let aws = AwsEnvironment::read(&variables)?;
 
     let source = ParameterStore::new(aws.ssm(), &settings_environment.parameter_prefix);
-    let settings = &SettingsCache::new(source, settings_environment.settings_ttl);
+    let settings = SettingsCache::new(source, settings_environment.settings_ttl);
+    let settings = &settings.with_collector(environment::collector_kind(&variables, CollectorKind::Koala)?);
     let metrics = &Metrics::new("dispatch", &variables);
     let outbox = &SqsOutbox::new(aws.sqs(), &variables)?;
 

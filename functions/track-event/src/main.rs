@@ -1,12 +1,12 @@
-//! The function `track-event`: track events to visitor events. Batches of its queue in, batch requests to Koala out.
+//! The function `track-event`: what somebody did (Track Event, Page View). Batches of its queue in, batch requests to Koala out.
 
 use koala_destination::aws::consumer;
-use koala_destination::segment::Action;
+use koala_destination::segment::Function;
 use koala_destination::telemetry;
 use lambda_runtime::Error;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init_json();
-    consumer::serve(Action::TrackEvent).await
+    consumer::serve(Function::TrackEvent).await
 }

@@ -10,10 +10,10 @@ use bytes::Bytes;
 use koala_destination::delivery::{DeadLetter, Delivery, Postponed, Received, SourceQueue, consume};
 use koala_destination::environment;
 use koala_destination::intake::{self, Outbox, OutboxError, Request};
-use koala_destination::koala::{Collector, SendError};
+use koala_destination::koala::{Collector, CollectorKind, Route, SendError};
 use koala_destination::message::{OutgoingMessage, Queue};
 use koala_destination::metrics::Metrics;
-use koala_destination::segment::Action;
+use koala_destination::segment::Function;
 use koala_destination::settings::{Parameter, ParameterSource, PublicApiKey, SettingsCache, SourceError};
 use serde_json::json;
 use tokio::time::Instant;
@@ -46,10 +46,10 @@ struct Queues {
 impl Outbox for Queues {
     async fn send(&self, messages: &[OutgoingMessage]) -> Result<(), OutboxError> {
         let mut queues = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
-        for (queue, action) in queues.iter_mut().zip(Action::ALL) {
-            let of_action = messages.iter().filter(|message| message.queue == Queue::Action(action));
+        for (queue, function) in queues.iter_mut().zip(Function::ALL) {
+            let of_function = messages.iter().filter(|message| message.queue == Queue::Function(function));
             let before = queue.len();
-            queue.extend(of_action.map(|message| message.body.clone()));
+            queue.extend(of_function.map(|message| message.body.clone()));
             self.calls.fetch_add((queue.len() - before).div_ceil(10), Ordering::Relaxed);
         }
         Ok(())
@@ -71,7 +71,7 @@ struct Counting {
 }
 
 impl Collector for &Counting {
-    async fn send(&self, _: &PublicApiKey, body: Bytes) -> Result<(), SendError> {
+    async fn send(&self, _: &PublicApiKey, _: Route, body: Bytes) -> Result<(), SendError> {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(body.len(), Ordering::Relaxed);
         Ok(())
@@ -153,10 +153,10 @@ pub async fn usage(options: &Options) -> Result<Usage> {
     let collector = Counting::default();
     let (mut batches, mut seconds) = (0_usize, 0.0);
     let messages = std::mem::take(&mut *queues.messages.lock().unwrap_or_else(PoisonError::into_inner));
-    for (messages, action) in messages.iter().zip(Action::ALL) {
-        let delivery_options = environment::delivery_options(&nothing, 30)?;
-        let delivery = Delivery::new(action, Arc::clone(&settings), &collector, delivery_options);
-        let metrics = Metrics::new(action.name(), &nothing).to(count_metrics);
+    for (messages, function) in messages.iter().zip(Function::ALL) {
+        let delivery_options = environment::delivery_options(&nothing, 30, CollectorKind::Koala)?;
+        let delivery = Delivery::new(function, Arc::clone(&settings), &collector, delivery_options);
+        let metrics = Metrics::new(function.name(), &nothing).to(count_metrics);
         for messages in messages.chunks(100) {
             let received: Vec<Received<'_>> =
                 messages.iter().map(|body| Received { id: "1", receipt: "1", body, receive_count: 1 }).collect();

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 use koala_destination::environment;
+use koala_destination::koala::CollectorKind;
 use koala_destination::preview::{MappingPreview, Preview, Previewer, Verdict};
 use koala_destination::settings::{ParameterDirectory, ParameterSource, Settings};
 use serde_json::{Value as Json, json};
@@ -52,12 +53,13 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let parameters = ParameterDirectory::new(&options.parameters).read().await?;
-    let settings = Settings::from_parameters(&parameters)?;
     let variables = environment::process;
+    let collector = environment::collector_kind(&variables, CollectorKind::Own)?;
+    let settings = Settings::from_parameters(&parameters, collector)?;
     let previewer = Previewer {
         settings: &settings,
         intake: environment::intake_options(&variables)?,
-        entry: &environment::delivery_options(&variables, 0)?.entry,
+        entry: &environment::delivery_options(&variables, 0, collector)?.entry,
     };
     let paint = Paint { on: io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() };
     let mut rejected = false;
@@ -95,29 +97,34 @@ impl Paint {
     }
 
     fn show_mappings(&self, mappings: &[MappingPreview]) {
-        for MappingPreview { mapping, action, verdict } in mappings {
+        for MappingPreview { mapping, action, preset, verdict } in mappings {
             let matches = match verdict {
                 Verdict::Disabled => self.yellow("disabled"),
                 Verdict::NoMatch => "does not match".to_owned(),
+                Verdict::TakenByOwn { by } => format!("passes it over, since {by} takes it"),
                 _ => self.green("matches"),
             };
-            outln!("  {:<10}{mapping} → {action}: {matches}", "mapping");
+            let kind = if *preset { "preset" } else { "mapping" };
+            outln!("  {kind:<10}{mapping} → {action}: {matches}");
         }
-        if mappings.iter().all(|one| matches!(one.verdict, Verdict::Disabled | Verdict::NoMatch)) {
+        let takes = |one: &MappingPreview| {
+            !matches!(one.verdict, Verdict::Disabled | Verdict::NoMatch | Verdict::TakenByOwn { .. })
+        };
+        if !mappings.iter().any(takes) {
             outln!("  {}   no enabled mapping takes it", self.yellow("skipped"));
         }
         for MappingPreview { mapping, verdict, .. } in mappings {
             match verdict {
-                Verdict::Disabled | Verdict::NoMatch => {}
+                Verdict::Disabled | Verdict::NoMatch | Verdict::TakenByOwn { .. } => {}
                 Verdict::Skipped { reason } => outln!("  {}   by {mapping}: {reason}", self.yellow("skipped")),
                 Verdict::Rejected { reason } => outln!("  {}  by {mapping}: {reason}", self.red("rejected")),
-                Verdict::Delivers { request } => self.show_request(mapping, request),
+                Verdict::Delivers { route, request } => self.show_request(mapping, route, request),
             }
         }
     }
 
-    fn show_request(&self, mapping: &str, request: &Json) {
-        outln!("  {}  by {mapping}: POST …/web/projects/<public-api-key>/batch", self.green("delivers"));
+    fn show_request(&self, mapping: &str, route: &str, request: &Json) {
+        outln!("  {}  by {mapping}: POST …/web/projects/<public-api-key>/{route}", self.green("delivers"));
         for line in serde_json::to_string_pretty(request).unwrap_or_default().lines() {
             outln!("    {line}");
         }

@@ -13,7 +13,7 @@ use koala_destination::clock::now_milliseconds;
 use koala_destination::delivery::{DeadLetter, Postponed, SourceQueue};
 use koala_destination::intake::{AnswerCounts, Outbox, OutboxError};
 use koala_destination::message::{OutgoingMessage, Queue};
-use koala_destination::segment::Action;
+use koala_destination::segment::Function;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Deserialize;
 use tokio::sync::Notify;
@@ -34,11 +34,11 @@ pub struct StoredMessage {
     pub receive_count: u32,
 }
 
-/// The queues in a file, and for each action a bell that rings when a message comes in.
+/// The queues in a file, and for each function a bell that rings when a message comes in.
 #[derive(Clone)]
 pub struct Queues {
     file: SqliteFile,
-    bells: Arc<[(Action, Notify); 2]>,
+    bells: Arc<[(Function, Notify); 2]>,
 }
 
 impl Queues {
@@ -51,12 +51,12 @@ impl Queues {
             connection.execute("UPDATE message SET in_flight = 0, visible_at = 0 WHERE in_flight = 1", [])
         };
         file.write(free).await?;
-        Ok(Self { file, bells: Arc::new(Action::ALL.map(|action| (action, Notify::new()))) })
+        Ok(Self { file, bells: Arc::new(Function::ALL.map(|function| (function, Notify::new()))) })
     }
 
-    /// Waits for a new message of an action, at most for `longest`.
-    pub async fn arrival(&self, action: Action, longest: Duration) {
-        if let Some((_, bell)) = self.bells.iter().find(|(bells, _)| *bells == action) {
+    /// Waits for a new message of a function, at most for `longest`.
+    pub async fn arrival(&self, function: Function, longest: Duration) {
+        if let Some((_, bell)) = self.bells.iter().find(|(bells, _)| *bells == function) {
             // Whether it rang or time ran out: the caller looks.
             let _ = tokio::time::timeout(longest, bell.notified()).await;
         }
@@ -65,12 +65,12 @@ impl Queues {
     /// Takes up to `most` messages in the order of their turn, out of sight for `visibility_timeout`.
     pub async fn receive(
         &self,
-        action: Action,
+        function: Function,
         most: usize,
         visibility_timeout: Duration,
     ) -> Result<Vec<StoredMessage>, FileError> {
         let visible_again = now_milliseconds() + milliseconds(visibility_timeout);
-        self.file.write(move |connection| receive(connection, action, most, visible_again)).await
+        self.file.write(move |connection| receive(connection, function, most, visible_again)).await
     }
 
     /// Removes messages that are done with: those that Koala has, and those of which nothing was to be sent. One that is dead
@@ -92,7 +92,7 @@ impl Queues {
 
     /// Counts the events of a request that was answered; one of which none was read costs no writing.
     pub fn count_request(&self, counts: AnswerCounts) {
-        if counts.accepted + counts.skipped + counts.rejected == 0 {
+        if counts.accepted + counts.skipped.total() + counts.rejected == 0 {
             return;
         }
         self.file.write_later(move |connection| tally::count_request(connection, &counts));
@@ -103,11 +103,11 @@ impl Queues {
         self.file.read(tally::read).await
     }
 
-    /// How long until the next waiting message of an action may be received; nothing when none waits.
-    pub async fn next_in(&self, action: Action) -> Result<Option<Duration>, FileError> {
+    /// How long until the next waiting message of a function may be received; nothing when none waits.
+    pub async fn next_in(&self, function: Function) -> Result<Option<Duration>, FileError> {
         let next = move |connection: &Connection| {
             let mut next = connection.prepare_cached("SELECT min(visible_at) FROM message WHERE queue = ?1")?;
-            next.query_row([action.name()], |row| row.get::<_, Option<i64>>(0))
+            next.query_row([function.name()], |row| row.get::<_, Option<i64>>(0))
         };
         let next = self.file.read(next).await?;
         Ok(next.map(|at| Duration::from_millis(u64::try_from(at - now_milliseconds()).unwrap_or(0))))
@@ -132,11 +132,11 @@ impl Queues {
         self.file.read(letters).await
     }
 
-    /// Puts dead letters back into their queues, those of one action or all, as if they had just come in. Gives back how
+    /// Puts dead letters back into their queues, those of one function or all, as if they had just come in. Gives back how
     /// many.
-    pub async fn redrive(&self, action: Option<Action>) -> Result<u64, FileError> {
+    pub async fn redrive(&self, function: Option<Function>) -> Result<u64, FileError> {
         let now = now_milliseconds();
-        let queue = action.map(Action::name);
+        let queue = function.map(Function::name);
         let redrive = move |connection: &Connection| {
             let redriven = connection.execute(
                 "INSERT INTO message (queue, body, visible_at, mapping)
@@ -176,7 +176,7 @@ impl Queues {
 
 fn receive(
     connection: &Connection,
-    action: Action,
+    function: Function,
     most: usize,
     visible_again: i64,
 ) -> rusqlite::Result<Vec<StoredMessage>> {
@@ -186,16 +186,16 @@ fn receive(
          SELECT queue, body, 'received ' || receive_count || ' times and never delivered', coalesce(mapping, ''), ?3 FROM message
          WHERE queue = ?1 AND visible_at <= ?3 AND receive_count >= ?2",
     )?;
-    if worn_out.execute(params![action.name(), MOST_RECEIPTS, now])? > 0 {
+    if worn_out.execute(params![function.name(), MOST_RECEIPTS, now])? > 0 {
         let mut delete = connection
             .prepare_cached("DELETE FROM message WHERE queue = ?1 AND visible_at <= ?3 AND receive_count >= ?2")?;
-        delete.execute(params![action.name(), MOST_RECEIPTS, now])?;
+        delete.execute(params![function.name(), MOST_RECEIPTS, now])?;
     }
     let mut select = connection.prepare_cached(
         "SELECT id, body, receive_count + 1 FROM message WHERE queue = ?1 AND visible_at <= ?2 ORDER BY visible_at, id LIMIT ?3",
     )?;
     let most = i64::try_from(most).unwrap_or(i64::MAX);
-    let received = select.query_map(params![action.name(), now, most], |row| {
+    let received = select.query_map(params![function.name(), now, most], |row| {
         let id: i64 = row.get(0)?;
         Ok(StoredMessage { id: id.to_string(), body: row.get(1)?, receive_count: row.get(2)? })
     })?;
@@ -239,8 +239,8 @@ impl Outbox for Queues {
         };
         let all = messages.len();
         self.file.write(insert).await.map_err(|error| OutboxError { failed: all, all, reason: error.to_string() })?;
-        for (action, bell) in self.bells.iter() {
-            if messages.iter().any(|message| message.queue == Queue::Action(*action)) {
+        for (function, bell) in self.bells.iter() {
+            if messages.iter().any(|message| message.queue == Queue::Function(*function)) {
                 bell.notify_one();
             }
         }
@@ -256,7 +256,7 @@ impl SourceQueue for Queues {
             .map(|letter| {
                 (
                     letter.message.id.to_owned(),
-                    letter.action.name(),
+                    letter.function.name(),
                     letter.message.body.to_owned(),
                     letter.reason.clone(),
                 )
@@ -305,7 +305,7 @@ impl SourceQueue for Queues {
 
 fn queue_name(queue: Queue) -> &'static str {
     match queue {
-        Queue::Action(action) => action.name(),
+        Queue::Function(function) => function.name(),
         Queue::Rejected => "rejected",
     }
 }

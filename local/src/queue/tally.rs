@@ -48,7 +48,7 @@ pub(super) fn count<'a>(
 
 /// Counts the events of a request.
 pub(super) fn count_request(connection: &Connection, counts: &AnswerCounts) -> rusqlite::Result<()> {
-    let named = [("accepted", counts.accepted), ("skipped", counts.skipped), ("rejected", counts.rejected)];
+    let named = [("accepted", counts.accepted), ("skipped", counts.skipped.total()), ("rejected", counts.rejected)];
     let some = named.into_iter().filter(|(_, count)| *count > 0);
     some.into_iter().try_for_each(|(outcome, count)| {
         add(connection, OF_REQUESTS, outcome, i64::try_from(count).unwrap_or(i64::MAX))

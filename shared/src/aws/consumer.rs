@@ -12,9 +12,9 @@ use super::sdk::AwsEnvironment;
 use super::sqs::SqsSource;
 use crate::delivery::{Delivery, Received, SourceQueue, consume};
 use crate::environment::{self, DEFAULT_KOALA_URL, SettingsEnvironment};
-use crate::koala::{Collector, KoalaClient, KoalaUrl};
+use crate::koala::{Collector, CollectorKind, KoalaClient, KoalaUrl};
 use crate::metrics::Metrics;
-use crate::segment::Action;
+use crate::segment::Function;
 use crate::settings::{ParameterSource, SettingsCache};
 
 /// The first delay of a message that failed; it doubles with each failure.
@@ -23,30 +23,32 @@ const FIRST_DELAY_SECONDS: u64 = 30;
 /// As in `infra/template.yaml`.
 const FUNCTION_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Runs the function of an action: reads the environment, builds the adapters, then serves batches for ever.
+/// Runs a function: reads the environment, builds the adapters, then serves batches for ever.
 ///
 /// # Errors
 /// When the environment lacks something, which ends the function's init with the variable's name.
-pub async fn serve(action: Action) -> Result<(), Error> {
+pub async fn serve(function: Function) -> Result<(), Error> {
     let variables = environment::process;
     let settings_environment = SettingsEnvironment::read(&variables)?;
-    let options = environment::delivery_options(&variables, FIRST_DELAY_SECONDS)?;
+    let collector = environment::collector_kind(&variables, CollectorKind::Koala)?;
+    let options = environment::delivery_options(&variables, FIRST_DELAY_SECONDS, collector)?;
     let url = environment::koala_url(&variables)?.map_or_else(|| KoalaUrl::parse(DEFAULT_KOALA_URL), Ok)?;
     let aws = AwsEnvironment::read(&variables)?;
 
     let source = ParameterStore::new(aws.ssm(), &settings_environment.parameter_prefix);
-    let settings = Arc::new(SettingsCache::new(source, settings_environment.settings_ttl));
+    let settings = SettingsCache::new(source, settings_environment.settings_ttl).with_collector(collector);
+    let settings = Arc::new(settings);
     let queue = SqsSource::new(aws.sqs(), &variables)?;
-    let delivery = Delivery::new(action, Arc::clone(&settings), KoalaClient::new(url)?, options);
+    let delivery = Delivery::new(function, Arc::clone(&settings), KoalaClient::new(url)?, options);
 
-    let metrics = Metrics::new(action.name(), &variables);
+    let metrics = Metrics::new(function.name(), &variables);
     let consumer = Consumer { delivery, queue, settings: Arc::clone(&settings), metrics };
     // The settings are read while Lambda is asked for the first batch; a failure is not fatal, the batch tries again.
     let serve = run(service_fn(|event: LambdaEvent<SqsEvent>| consumer.handle(event)));
     tokio::join!(serve, settings.load_at_init()).0
 }
 
-/// The function of an action, warm.
+/// A function, warm.
 struct Consumer<S, C, Q> {
     delivery: Delivery<S, C>,
     queue: Q,

@@ -15,7 +15,7 @@ use crate::delivery::{DeadLetter, Postponed, SourceQueue};
 use crate::environment::{EnvironmentError, Variables, required};
 use crate::intake::{Outbox, OutboxError};
 use crate::message::{OutgoingMessage, Queue};
-use crate::segment::Action;
+use crate::segment::Function;
 
 /// SQS takes at most ten messages in a batch
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>).
@@ -39,8 +39,8 @@ impl SqsOutbox {
     /// When one is not set.
     pub fn new(client: Lazy<Client>, variables: &impl Variables) -> Result<Self, EnvironmentError> {
         let queue_urls = HashMap::from([
-            (Queue::Action(Action::IdentifyVisitor), required(variables, "IDENTIFY_QUEUE_URL")?),
-            (Queue::Action(Action::TrackEvent), required(variables, "TRACK_QUEUE_URL")?),
+            (Queue::Function(Function::IdentifyVisitor), required(variables, "IDENTIFY_QUEUE_URL")?),
+            (Queue::Function(Function::TrackEvent), required(variables, "TRACK_QUEUE_URL")?),
             (Queue::Rejected, required(variables, "REJECTED_QUEUE_URL")?),
         ]);
         Ok(Self { client, queue_urls })
@@ -199,7 +199,7 @@ fn attributes(letter: &DeadLetter<'_>) -> HashMap<String, MessageAttributeValue>
         ("reason", letter.reason.reason.as_str()),
         ("mapping", letter.reason.mapping.as_str()),
         ("koala_answer", letter.reason.koala_answer.as_deref().unwrap_or_default()),
-        ("function", letter.action.name()),
+        ("function", letter.function.name()),
     ];
     let said = said.into_iter().filter(|(_, value)| !value.is_empty()).filter_map(|(name, value)| {
         let value: String =

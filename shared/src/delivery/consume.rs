@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{BatchCounts, DeadReason, Delivery, Outcome, Received};
 use crate::koala::Collector;
-use crate::segment::Action;
+use crate::segment::Function;
 use crate::settings::ParameterSource;
 
 /// A message for the dead-letter queue.
@@ -20,7 +20,7 @@ pub struct DeadLetter<'a> {
     /// Why it is dead.
     pub reason: &'a DeadReason,
     /// The function that says so.
-    pub action: Action,
+    pub function: Function,
 }
 
 /// A message that goes back to its queue.
@@ -64,7 +64,7 @@ pub async fn consume<'m, S: ParameterSource, C: Collector, Q: SourceQueue>(
 ) -> Consumed<'m> {
     let requests = Mutex::default();
     let outcomes = delivery.deliver(messages, deadline, &requests).await;
-    let action = delivery.action();
+    let function = delivery.function();
     let (mut letters, mut postponed) = (Vec::new(), Vec::new());
     let mut delivered = 0;
     let mut skipped_ids = Vec::new();
@@ -72,7 +72,7 @@ pub async fn consume<'m, S: ParameterSource, C: Collector, Q: SourceQueue>(
         match outcome {
             Outcome::Delivered => delivered += 1,
             Outcome::Skipped => skipped_ids.push(message.id),
-            Outcome::Dead(reason) => letters.push(DeadLetter { message: *message, reason, action }),
+            Outcome::Dead(reason) => letters.push(DeadLetter { message: *message, reason, function }),
             Outcome::Retry { reason, after } => postponed.push(Postponed { message: *message, after: *after, reason }),
         }
     }
@@ -83,7 +83,7 @@ pub async fn consume<'m, S: ParameterSource, C: Collector, Q: SourceQueue>(
     for letter in &letters {
         // Reasons of mapping name fields and types only; what Koala said may repeat the event, and stays in the letter.
         tracing::error!(
-            function = action.name(),
+            function = function.name(),
             queue_message_id = letter.message.id,
             mapping = letter.reason.mapping,
             reason = letter.reason.reason,
@@ -93,7 +93,7 @@ pub async fn consume<'m, S: ParameterSource, C: Collector, Q: SourceQueue>(
     let skipped = skipped_ids.len();
     let (dead, retried) = (letters.len() - unburied.len(), postponed.len() + unburied.len());
     tracing::info!(
-        function = action.name(),
+        function = function.name(),
         messages = messages.len(),
         delivered,
         skipped,

@@ -1,4 +1,4 @@
-//! Delivery: a batch of messages in, one outcome for each out; the same for both actions.
+//! Delivery: a batch of messages in, one outcome for each out; the same for both functions.
 //!
 //! [`consume`] is what a function does with a batch of its queue. In it [`Delivery::deliver`] reads and maps each message
 //! ([`prepare`]), groups the entries by visitor ([`group`]), sends them ([`send`]) and tells each message's [`Outcome`];
@@ -24,7 +24,7 @@ use tokio::time::Instant;
 
 use crate::koala::{Collector, EntryOptions};
 use crate::message::Message;
-use crate::segment::Action;
+use crate::segment::Function;
 use crate::settings::{ParameterSource, Settings, SettingsCache};
 use breaker::Breaker;
 use prepare::Unprepared;
@@ -53,10 +53,10 @@ pub struct DeliveryOptions {
     pub concurrent_requests: usize,
 }
 
-/// The delivery of one action.
+/// The delivery of one function.
 #[derive(Debug)]
 pub struct Delivery<S, C> {
-    action: Action,
+    function: Function,
     settings: Arc<SettingsCache<S>>,
     collector: C,
     options: DeliveryOptions,
@@ -64,16 +64,16 @@ pub struct Delivery<S, C> {
 }
 
 impl<S: ParameterSource, C: Collector> Delivery<S, C> {
-    /// Delivery of `action` to `collector`.
-    pub fn new(action: Action, settings: Arc<SettingsCache<S>>, collector: C, options: DeliveryOptions) -> Self {
+    /// Delivery of what comes to `function` to `collector`.
+    pub fn new(function: Function, settings: Arc<SettingsCache<S>>, collector: C, options: DeliveryOptions) -> Self {
         let breaker = Breaker::new(options.retry.first_delay);
-        Self { action, settings, collector, options, breaker }
+        Self { function, settings, collector, options, breaker }
     }
 
-    /// The action that it serves.
+    /// The function whose queue it serves.
     #[must_use]
-    pub fn action(&self) -> Action {
-        self.action
+    pub fn function(&self) -> Function {
+        self.function
     }
 
     /// Delivers a batch and tells each message's outcome, in the order of `messages`. Nothing is begun that cannot end
@@ -88,7 +88,7 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
         let settings = match self.settings.current().await {
             Ok(settings) => settings,
             Err(error) => {
-                tracing::error!(function = self.action.name(), %error, "no settings; the batch goes back to the queue");
+                tracing::error!(function = self.function.name(), %error, "no settings; the batch goes back to the queue");
                 return messages.iter().map(|message| self.put_off(message, "no settings", None)).collect();
             }
         };
@@ -137,7 +137,7 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
         let mut ready = Vec::with_capacity(messages.len());
         let mut read_anew = false;
         for (index, message) in messages.iter().enumerate() {
-            let mut made = prepare::prepare(message.body, self.action, &settings, &self.options.entry);
+            let mut made = prepare::prepare(message.body, self.function, &settings, &self.options.entry);
             if let Err(Unprepared::UnknownMapping(name)) = &made
                 && !read_anew
             {
@@ -145,7 +145,7 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
                 match self.settings.read_anew(&settings).await {
                     Ok(newer) => {
                         settings = newer;
-                        made = prepare::prepare(message.body, self.action, &settings, &self.options.entry);
+                        made = prepare::prepare(message.body, self.function, &settings, &self.options.entry);
                     }
                     Err(error) => {
                         tracing::warn!(mapping = name, %error, "unknown mapping, and the settings cannot be read anew");
@@ -179,9 +179,9 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::koala::SendError;
+    use crate::koala::{Route, SendError};
     use crate::message::{self, Origin};
-    use crate::segment::{Event, Mapping};
+    use crate::segment::{Action, Event, Mapping};
     use crate::settings::{Parameter, PublicApiKey, SourceError};
 
     struct OneKey;
@@ -195,7 +195,7 @@ mod tests {
     struct TakesAll;
 
     impl Collector for TakesAll {
-        async fn send(&self, _: &PublicApiKey, _: Bytes) -> Result<(), SendError> {
+        async fn send(&self, _: &PublicApiKey, _: Route, _: Bytes) -> Result<(), SendError> {
             Ok(())
         }
     }
@@ -209,7 +209,7 @@ mod tests {
             retry: RetryPolicy { first_delay: Duration::from_secs(30), longest_delay: Duration::from_mins(15) },
             concurrent_requests: 8,
         };
-        let delivery = Delivery::new(Action::TrackEvent, settings, TakesAll, options);
+        let delivery = Delivery::new(Function::TrackEvent, settings, TakesAll, options);
         let event = r#"{"type":"track","messageId":"m-1","event":"Signed Up","userId":"u-1"}"#;
         let event = Event::parse(event).expect("an event");
         let good = message::accepted(&event, &Mapping::preset(Action::TrackEvent), false, Origin::default());

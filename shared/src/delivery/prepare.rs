@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::DeadReason;
 use crate::koala::{Delivered, Entry, EntryOptions, EntryProblem, entry};
 use crate::message::Message;
-use crate::segment::{Action, Event};
+use crate::segment::{Event, Function};
 use crate::settings::Settings;
 
 /// The messages of a batch that have something to send.
@@ -70,18 +70,18 @@ pub enum Unprepared {
 /// Reads and maps one message. A panic in that is this message's alone.
 pub fn prepare<'m>(
     body: &'m str,
-    action: Action,
+    function: Function,
     settings: &Settings,
     options: &EntryOptions,
 ) -> Result<Prepared<'m>, Unprepared> {
-    catch_unwind(AssertUnwindSafe(|| prepare_or_panic(body, action, settings, options))).unwrap_or_else(|_| {
+    catch_unwind(AssertUnwindSafe(|| prepare_or_panic(body, function, settings, options))).unwrap_or_else(|_| {
         Err(never("a fault of this software: mapping the event panicked; the log has the place".to_owned(), ""))
     })
 }
 
 fn prepare_or_panic<'m>(
     body: &'m str,
-    action: Action,
+    function: Function,
     settings: &Settings,
     options: &EntryOptions,
 ) -> Result<Prepared<'m>, Unprepared> {
@@ -91,9 +91,9 @@ fn prepare_or_panic<'m>(
     let name = message.mapping.as_ref();
     let event = Event::from_json(message.event.get()).map_err(|error| never(error.to_string(), name))?;
     let mapping = settings.mapping(name).ok_or_else(|| Unprepared::UnknownMapping(name.to_owned()))?;
-    if mapping.action() != action {
+    if mapping.action().function() != function {
         let reason =
-            format!("the mapping {name} has the action {} now, and this queue is for {action}", mapping.action());
+            format!("the mapping {name} has the action {} now, and this queue is for {function}", mapping.action());
         return Err(never(reason, name));
     }
     let delivered = Delivered { received_at: &message.received_at, another: message.another };

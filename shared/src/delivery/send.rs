@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::group::VisitorEntries;
 use super::{DeadReason, Delivery, KoalaRequests, retry};
-use crate::koala::{Collector, Entry, MOST_ENTRIES, SendError, request_body};
+use crate::koala::{Collector, Entry, MOST_ENTRIES, SendError, request};
 use crate::settings::{ParameterSource, Settings};
 
 /// What is left of the invocation when the last try must have ended: time to tell the queue.
@@ -87,7 +87,8 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
             return Err(SendError::Unreachable { reason: "Koala did not answer lately; not tried".to_owned() });
         }
         let entries: Vec<&Entry> = part.iter().map(|(_, entry)| entry).collect();
-        let body = Bytes::from(request_body(self.action, &visitor.visitor, &entries));
+        let (route, body) = request(&visitor.visitor, &entries);
+        let body = Bytes::from(body);
         let last_moment = batch.deadline.checked_sub(TIME_TO_TELL_THE_QUEUE).unwrap_or(batch.deadline);
         let traces = traces(part, batch.traces);
         let mut settings = Arc::clone(batch.settings);
@@ -101,7 +102,7 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
                 });
             }
             attempt += 1;
-            let request = self.collector.send(settings.public_api_key(), body.clone());
+            let request = self.collector.send(settings.public_api_key(), route, body.clone());
             let begun = Instant::now();
             let sent = timeout_at(last_moment, request).await.unwrap_or_else(|_| {
                 Err(SendError::Unreachable { reason: "no answer before the invocation's end".to_owned() })
@@ -111,14 +112,14 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
             let milliseconds = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
             let Err(error) = sent else {
                 tracing::info!(
-                    function = self.action.name(), entries = part.len(), attempt, milliseconds, trace_ids = %traces,
+                    function = self.function.name(), entries = part.len(), attempt, milliseconds, trace_ids = %traces,
                     "Koala took a request"
                 );
                 self.breaker.answered();
                 return Ok(());
             };
             tracing::warn!(
-                function = self.action.name(), entries = part.len(), attempt, milliseconds, trace_ids = %traces, %error,
+                function = self.function.name(), entries = part.len(), attempt, milliseconds, trace_ids = %traces, %error,
                 "Koala did not take a request"
             );
             self.tell_breaker(&error);
@@ -150,7 +151,7 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
             SendError::Unreachable { .. } | SendError::Unavailable { .. } => {
                 if self.breaker.unanswered(Instant::now()) {
                     tracing::warn!(
-                        function = self.action.name(),
+                        function = self.function.name(),
                         "Koala does not answer; batches fail fast until it does"
                     );
                 }

@@ -1,10 +1,11 @@
 //! The answers of intake, each as Segment reads it: it sends again on 503 and drops on 4xx.
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 
-use super::{Intake, OutboxError, Request};
+use super::{Intake, OutboxError, Request, SkipCounts};
 use crate::message::Queue;
-use crate::segment::{Action, message_id_of};
+use crate::segment::{Function, message_id_of};
 use crate::settings::SettingsUnavailable;
 
 /// What every answer has. Any page may send here, as to Segment: a write key stands in pages for everyone to read, and
@@ -48,12 +49,12 @@ enum Summary {
 pub struct AnswerCounts {
     /// Taken by at least one mapping.
     pub accepted: usize,
-    /// Taken by none.
-    pub skipped: usize,
+    /// Skipped, by the reason.
+    pub skipped: SkipCounts,
     /// Never to be delivered.
     pub rejected: usize,
-    /// The action of each message that was queued.
-    pub queued: Vec<Action>,
+    /// The function of each message that was queued.
+    pub queued: Vec<Function>,
 }
 
 /// An event that can never be delivered.
@@ -69,12 +70,12 @@ pub struct RejectedEvent {
 
 impl Intake {
     fn counts(&self) -> AnswerCounts {
-        let action = |queue: Queue| if let Queue::Action(action) = queue { Some(action) } else { None };
+        let function = |queue: Queue| if let Queue::Function(function) = queue { Some(function) } else { None };
         AnswerCounts {
             accepted: self.accepted,
             skipped: self.skipped,
             rejected: self.rejected.len(),
-            queued: self.messages.iter().filter_map(|message| action(message.queue)).collect(),
+            queued: self.messages.iter().filter_map(|message| function(message.queue)).collect(),
         }
     }
 }
@@ -89,6 +90,8 @@ impl RejectedEvent {
 struct TakenBody<'a> {
     accepted: usize,
     skipped: usize,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    skipped_reasons: Map<String, Value>,
     rejected: &'a [RejectedEvent],
 }
 
@@ -137,7 +140,7 @@ impl Answer {
     /// Every message is durable. When not one event could be read the request as a whole is bad.
     pub(super) fn taken(intake: &Intake) -> Self {
         let Intake { accepted, skipped, ref rejected, .. } = *intake;
-        if accepted + skipped == 0 {
+        if accepted + skipped.total() == 0 {
             let message =
                 "no event in the body can be taken; each is named below, and kept in the queue of rejected events";
             let refusal = Self::refusal(400, "no_event", message, rejected);
@@ -146,7 +149,12 @@ impl Answer {
         Self {
             status: 200,
             headers: HEADERS,
-            body: to_json(&TakenBody { accepted, skipped, rejected }),
+            body: to_json(&TakenBody {
+                accepted,
+                skipped: skipped.total(),
+                skipped_reasons: skipped.iter().map(|(why, count)| (why.name().to_owned(), count.into())).collect(),
+                rejected,
+            }),
             summary: Summary::Taken(intake.counts()),
         }
     }
@@ -277,7 +285,8 @@ impl Answer {
         let (request_id, trace_id) = (request.id, request.trace_id);
         match &self.summary {
             Summary::Taken(AnswerCounts { accepted, skipped, rejected, .. }) => {
-                tracing::info!(request_id, trace_id, status, accepted, skipped, rejected, "request taken");
+                let (skipped, reasons) = (skipped.total(), skipped.to_text());
+                tracing::info!(request_id, trace_id, status, accepted, skipped, rejected, reasons, "request taken");
             }
             Summary::NothingTaken(AnswerCounts { rejected, .. }) => {
                 tracing::warn!(request_id, trace_id, status, rejected, code = "no_event", "request refused");

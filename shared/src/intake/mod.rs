@@ -5,10 +5,12 @@
 
 mod answer;
 mod body;
+mod bots;
 mod outbox;
 mod proof;
 mod request;
 mod route;
+mod skip;
 mod tracking;
 
 use std::time::Duration;
@@ -18,6 +20,7 @@ pub use body::MOST_EVENTS;
 pub use outbox::{Outbox, OutboxError};
 pub use request::Request;
 pub use route::Route;
+pub use skip::{SkipCounts, SkipReason};
 
 use self::body::Events;
 use self::tracking::TrackingBody;
@@ -38,6 +41,8 @@ pub struct IntakeOptions {
     pub koala_pixel_installed: bool,
     /// Events of a visitor's browser or app get the address that they came from.
     pub forward_ip: bool,
+    /// The consent categories that this destination is in; read once in a process's life.
+    pub consent_categories: &'static [String],
 }
 
 /// What a proven request brought.
@@ -47,8 +52,8 @@ pub struct Intake {
     pub messages: Vec<OutgoingMessage>,
     /// How many events at least one mapping took.
     pub accepted: usize,
-    /// How many events no enabled mapping took.
-    pub skipped: usize,
+    /// How many events were skipped, by the reason.
+    pub skipped: SkipCounts,
     /// The events that can never be delivered, with their reasons.
     pub rejected: Vec<RejectedEvent>,
 }
@@ -119,7 +124,7 @@ pub fn read(
             proof::of_webhook(request, &text, first, settings.proofs())?;
             let events = events.map_err(|error| Answer::not_json(&error.to_string()))?;
             for event in events.within_limit()? {
-                sorting.take(event, Event::parse(event))?;
+                sorting.take(event, Event::parse(event), false)?;
             }
         }
         Route::Event(_) | Route::Batch => {
@@ -131,12 +136,18 @@ pub fn read(
             for event in body.events()? {
                 let added = segment::fits(event).ok().and_then(|()| additions.to(event));
                 let Some(added) = added else {
-                    sorting.take(event, Event::parse(event))?;
+                    sorting.take(event, Event::parse(event), true)?;
                     continue;
                 };
                 match Event::from_json(&added) {
-                    Ok(event) if additions.is_for_others(event.fields()) => sorting.intake.skipped += 1,
-                    event => sorting.take(&added, event)?,
+                    // As Segment does: what the person allows is looked at first, then where the sender wants it to go.
+                    Ok(event)
+                        if additions.is_for_others(event.fields())
+                            && SkipReason::of(&event, &options, true) != Some(SkipReason::Consent) =>
+                    {
+                        sorting.intake.skipped.add(SkipReason::Integrations);
+                    }
+                    event => sorting.take(&added, event, true)?,
                 }
             }
         }
@@ -154,7 +165,7 @@ struct Sorting<'s> {
 
 impl Sorting<'_> {
     /// Makes the messages of one event, or of its rejection.
-    fn take(&mut self, json: &str, event: Result<Event<'_>, EventError>) -> Result<(), Answer> {
+    fn take(&mut self, json: &str, event: Result<Event<'_>, EventError>, from_sdk: bool) -> Result<(), Answer> {
         let Self { settings, options, origin, intake } = self;
         let event = match event {
             Ok(event) => event,
@@ -163,13 +174,13 @@ impl Sorting<'_> {
             Err(error) => {
                 let reason = error.to_string();
                 intake.messages.push(message::rejected(json, &reason, *origin));
-                let index = intake.accepted + intake.skipped + intake.rejected.len();
+                let index = intake.accepted + intake.skipped.total() + intake.rejected.len();
                 intake.rejected.push(RejectedEvent::new(index, json, reason));
                 return Ok(());
             }
         };
-        if options.koala_pixel_installed && event.is_from_analytics_js() {
-            intake.skipped += 1;
+        if let Some(reason) = SkipReason::of(&event, options, from_sdk) {
+            intake.skipped.add(reason);
             return Ok(());
         }
         let before = intake.messages.len();
@@ -179,7 +190,7 @@ impl Sorting<'_> {
         if intake.messages.len() > before {
             intake.accepted += 1;
         } else {
-            intake.skipped += 1;
+            intake.skipped.add(SkipReason::NoMapping);
         }
         Ok(())
     }

@@ -1,18 +1,54 @@
 //! The request that tells Koala several entries of one visitor.
 
-use super::{Entry, Visitor};
+use super::{Entry, Route, Visitor};
 use crate::json::ObjectWriter;
-use crate::segment::Action;
 
 /// The most entries of a kind in one request.
 pub const MOST_ENTRIES: usize = 30;
+
+/// What an entry is, by the array of a request that it stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EntryKind {
+    /// `identifies`
+    Identify,
+    /// `events`
+    Event,
+    /// `page_views`
+    PageView,
+    /// `groups`, which our own collector alone knows: the company of the request's person.
+    Group,
+    /// `identifies` of `POST …/accounts/batch`: a company, without a person.
+    Account,
+}
+
+impl EntryKind {
+    /// The kinds of a batch request, in the order in which it has them.
+    const OF_A_BATCH: [Self; 4] = [Self::Identify, Self::Event, Self::PageView, Self::Group];
+
+    fn array(self) -> &'static str {
+        match self {
+            Self::Identify | Self::Account => "identifies",
+            Self::Event => "events",
+            Self::PageView => "page_views",
+            Self::Group => "groups",
+        }
+    }
+}
+
+/// The request for entries of one visitor, or of one company: a group is all of the one or all of the other.
+#[must_use]
+pub fn request(visitor: &Visitor, entries: &[&Entry]) -> (Route, String) {
+    match entries.first().and_then(|entry| entry.account.as_deref()) {
+        Some(domain) => (Route::AccountsBatch, accounts_body(domain, entries)),
+        None => (Route::Batch, request_body(visitor, entries)),
+    }
+}
 
 /// The body of `POST …/batch` for entries of one visitor, in the order of their time.
 ///
 /// Each entry says all it knows itself; at the top stand the visitor's identity, the newest address, and the newest
 /// traits that say anything.
-#[must_use]
-pub fn request_body(action: Action, visitor: &Visitor, entries: &[&Entry]) -> String {
+fn request_body(visitor: &Visitor, entries: &[&Entry]) -> String {
     let mut body = String::with_capacity(entries.iter().map(|entry| entry.json.len() + 1).sum::<usize>() + 512);
     let mut object = ObjectWriter::start(&mut body);
     if let Some(profile_id) = visitor.profile_id() {
@@ -28,18 +64,35 @@ pub fn request_body(action: Action, visitor: &Visitor, entries: &[&Entry]) -> St
     if let Some(ip) = entries.iter().rev().find_map(|entry| entry.ip.as_deref()) {
         object.string("ip", ip);
     }
-    let list = object.key(match action {
-        Action::IdentifyVisitor => "identifies",
-        Action::TrackEvent => "events",
-    });
-    list.push('[');
-    for (at, entry) in entries.iter().enumerate() {
-        if at > 0 {
-            list.push(',');
+    for kind in EntryKind::OF_A_BATCH {
+        let of_kind: Vec<&str> =
+            entries.iter().filter(|entry| entry.kind == kind).map(|entry| entry.json.as_str()).collect();
+        if !of_kind.is_empty() {
+            write_list(object.key(kind.array()), &of_kind);
         }
-        list.push_str(&entry.json);
     }
-    list.push(']');
     object.end();
     body
+}
+
+/// The body of `POST …/accounts/batch` for entries of one company.
+fn accounts_body(domain: &str, entries: &[&Entry]) -> String {
+    let mut body = String::with_capacity(entries.iter().map(|entry| entry.json.len() + 1).sum::<usize>() + 64);
+    let mut object = ObjectWriter::start(&mut body);
+    object.string("domain", domain);
+    let entries: Vec<&str> = entries.iter().map(|entry| entry.json.as_str()).collect();
+    write_list(object.key(EntryKind::Account.array()), &entries);
+    object.end();
+    body
+}
+
+fn write_list(out: &mut String, entries: &[&str]) {
+    out.push('[');
+    for (at, entry) in entries.iter().enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        out.push_str(entry);
+    }
+    out.push(']');
 }

@@ -10,7 +10,7 @@ use reqwest::Url;
 use reqwest::redirect;
 use thiserror::Error;
 
-use super::collector::{Collector, SendError, classify};
+use super::collector::{Collector, Route, SendError, classify};
 use crate::http_client::{self, BuildClientError, HostNotFound};
 use crate::settings::PublicApiKey;
 
@@ -53,8 +53,8 @@ impl KoalaUrl {
         Ok(Self(url))
     }
 
-    fn batch(&self, key: &PublicApiKey) -> String {
-        format!("{}/web/projects/{}/batch", self.0.as_str().trim_end_matches('/'), key.as_str())
+    fn of(&self, route: Route, key: &PublicApiKey) -> String {
+        format!("{}/web/projects/{}/{}", self.0.as_str().trim_end_matches('/'), key.as_str(), route.path())
     }
 }
 
@@ -104,8 +104,9 @@ impl KoalaClient {
 }
 
 impl Collector for KoalaClient {
-    async fn send(&self, key: &PublicApiKey, body: Bytes) -> Result<(), SendError> {
-        Self::answered(self.http.post(self.url.batch(key)).header(CONTENT_TYPE, "application/json").body(body)).await
+    async fn send(&self, key: &PublicApiKey, route: Route, body: Bytes) -> Result<(), SendError> {
+        Self::answered(self.http.post(self.url.of(route, key)).header(CONTENT_TYPE, "application/json").body(body))
+            .await
     }
 }
 
@@ -164,7 +165,9 @@ mod tests {
         let key = PublicApiKey::parse("pk_1").expect("a key");
         for text in ["https://koala.example", "https://koala.example/"] {
             let url = KoalaUrl::parse(text).expect("a URL");
-            assert_eq!(url.batch(&key), "https://koala.example/web/projects/pk_1/batch");
+            assert_eq!(url.of(Route::Batch, &key), "https://koala.example/web/projects/pk_1/batch");
+            let accounts = "https://koala.example/web/projects/pk_1/accounts/batch";
+            assert_eq!(url.of(Route::AccountsBatch, &key), accounts);
         }
         assert_eq!(KoalaUrl::parse("ftp://koala.example"), Err(ParseKoalaUrlError::Scheme));
         assert!(KoalaUrl::parse("koala").is_err());
@@ -174,7 +177,7 @@ mod tests {
     async fn a_host_name_that_is_gone_is_unavailable() {
         let client = KoalaClient::new(KoalaUrl::parse("http://koala.invalid").expect("a URL")).expect("a client");
         let key = PublicApiKey::parse("pk_1").expect("a key");
-        let error = client.send(&key, Bytes::from_static(b"{}")).await.expect_err("no such host");
+        let error = client.send(&key, Route::Batch, Bytes::from_static(b"{}")).await.expect_err("no such host");
         assert!(matches!(error, SendError::Unavailable { .. }), "{error}");
     }
 
@@ -184,7 +187,7 @@ mod tests {
         let client =
             KoalaClient::new(KoalaUrl::parse(&format!("http://127.0.0.1:{port}")).expect("a URL")).expect("a client");
         let key = PublicApiKey::parse("pk_hidden").expect("a key");
-        let error = client.send(&key, Bytes::from_static(b"{}")).await.expect_err("nobody listens");
+        let error = client.send(&key, Route::Batch, Bytes::from_static(b"{}")).await.expect_err("nobody listens");
         assert!(matches!(error, SendError::Unreachable { .. }), "{error}");
         assert!(!error.to_string().contains("pk_hidden"), "{error}");
     }

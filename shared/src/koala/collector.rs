@@ -17,13 +17,34 @@ pub const UNKNOWN_KEY: &str = "unknown_key";
 /// The longest part of an answer that is kept as a reason.
 const LONGEST_REASON: usize = 300;
 
+/// The two routes of the collection API that entries go to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// `POST …/batch`: one person.
+    Batch,
+    /// `POST …/accounts/batch`: one company.
+    AccountsBatch,
+}
+
+impl Route {
+    /// Its path below the key.
+    #[must_use]
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Batch => "batch",
+            Self::AccountsBatch => "accounts/batch",
+        }
+    }
+}
+
 /// Koala's collection API.
 pub trait Collector: Send + Sync {
-    /// Sends one batch request; `body` is JSON, shared among the tries.
+    /// Sends one request to a route; `body` is JSON, shared among the tries.
     ///
     /// # Errors
     /// Each says what to do about it.
-    fn send(&self, key: &PublicApiKey, body: Bytes) -> impl Future<Output = Result<(), SendError>> + Send;
+    fn send(&self, key: &PublicApiKey, route: Route, body: Bytes)
+    -> impl Future<Output = Result<(), SendError>> + Send;
 }
 
 /// A request that did not succeed, by what is to be done. Its message holds nothing that Koala said, so that it may be

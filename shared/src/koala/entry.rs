@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use thiserror::Error;
 
-use super::Visitor;
+use super::{CollectorKind, EntryKind, ProfileId, Visitor, account, page_view};
 use crate::clock;
 use crate::json::{self, Object, ObjectWriter};
 use crate::segment::{Action, Event, Given, MappedAction, Mapping, MappingProblem, Value};
@@ -21,6 +21,8 @@ pub struct EntryOptions {
     pub repeat_identify_traits: bool,
     /// What `context.source` says.
     pub context_source: String,
+    /// Which collector gets them.
+    pub collector: CollectorKind,
 }
 
 impl Default for EntryOptions {
@@ -30,6 +32,7 @@ impl Default for EntryOptions {
             forward_ip: true,
             repeat_identify_traits: false,
             context_source: "segment-webhook".to_owned(),
+            collector: CollectorKind::Koala,
         }
     }
 }
@@ -39,6 +42,10 @@ impl Default for EntryOptions {
 pub struct Entry {
     /// Whose it is.
     pub visitor: Visitor,
+    /// What it is.
+    pub kind: EntryKind,
+    /// The company that it is about, where the request is about a company alone.
+    pub account: Option<String>,
     /// Its idempotency key.
     pub message_id: String,
     /// When it happened, in milliseconds since 1970; what orders a visitor's entries.
@@ -60,6 +67,9 @@ pub enum EntryProblem {
     /// Nobody to tell Koala about.
     #[error("the event names no visitor: it has no profile_id, email, anonymousId or userId")]
     NoVisitor,
+    /// A company without a domain, for a collector that knows companies by nothing else.
+    #[error("Domain (`domain`) is missing, and the collector knows companies by their domain")]
+    NoDomain,
     /// Only an anonymous visitor, and those are left out by the settings: nothing is wrong.
     #[error("the visitor is anonymous, and anonymous visitors are left out")]
     AnonymousLeftOut,
@@ -86,9 +96,21 @@ pub fn entry(
 ) -> Result<Entry, EntryProblem> {
     let action = mapping.action();
     let mapped = mapping.map(event)?;
-    let visitor = {
-        let mapped = Visitor::mapped(mapped.profile_id.mapped().as_deref(), mapped.email.mapped().as_deref());
-        visitor(event, action, &mapped, options)?
+    let account = match &mapped.action {
+        MappedAction::Account(own) if options.collector == CollectorKind::Koala => {
+            Some(account::domain(own).ok_or(EntryProblem::NoDomain)?)
+        }
+        _ => None,
+    };
+    let visitor = match &account {
+        // The request is about the company: whoever said so is no part of it.
+        Some(domain) => {
+            Visitor::new(Some(ProfileId::derived("account", domain)), None).ok_or(EntryProblem::NoVisitor)?
+        }
+        None => {
+            let mapped = Visitor::mapped(mapped.profile_id.mapped().as_deref(), mapped.email.mapped().as_deref());
+            visitor(event, action, &mapped, options)?
+        }
     };
     let fields = event.fields();
     let context = match mapped.context {
@@ -99,7 +121,12 @@ pub fn entry(
     let ip = match mapped.ip {
         // The event's own word first: a server that sends for a visitor has an address of its own in the context.
         Given::Default => {
-            let own = fields.get_object(if action == Action::TrackEvent { "properties" } else { "traits" });
+            let own = match action {
+                Action::TrackEvent | Action::PageView => fields.get_object("properties"),
+                Action::IdentifyVisitor => fields.get_object("traits"),
+                // What a company's traits say of an address is not the visitor's.
+                Action::IdentifyAccount => None,
+            };
             own.and_then(ip_address).or_else(|| device_ip.clone())
         }
         Given::Mapped(ip) => ip.as_deref().and_then(parse_ip),
@@ -116,28 +143,49 @@ pub fn entry(
     let mut json = String::with_capacity(event.json().len() + 160);
     let mut object = ObjectWriter::start(&mut json);
     let mut traits = None;
-    match mapped.action {
+    let context_traits = || context.as_ref().map(|context| context.get("traits")).filter(Value::is_object);
+    let kind = match mapped.action {
         MappedAction::Identify { traits: own } => {
             object.string("type", "identify");
             if let Some(email) = visitor.email() {
                 object.string("email", email.as_str());
             }
-            write_object(object.key("traits"), Some(&own), options, None);
+            write_object(object.key("traits"), Some(&own), options, &[]);
             if options.repeat_identify_traits {
                 traits = Some(written_object(&own, options));
             }
+            EntryKind::Identify
         }
         MappedAction::Track { name, properties } => {
             object.string("type", "track");
             object.string("event", &name);
-            write_object(object.key("properties"), properties.as_ref(), options, None);
-            let context_traits = context.as_ref().map(|context| context.get("traits")).filter(Value::is_object);
+            write_object(object.key("properties"), properties.as_ref(), options, &[]);
+            let context_traits = context_traits();
             if let Some(context_traits) = &context_traits {
-                write_object(object.key("traits"), Some(context_traits), options, None);
+                write_object(object.key("traits"), Some(context_traits), options, &[]);
             }
             traits = Some(context_traits.map_or_else(|| "{}".to_owned(), |traits| written_object(&traits, options)));
+            EntryKind::Event
         }
-    }
+        MappedAction::Page(page) => {
+            object.string("type", "page");
+            page_view::write(&mut object, &page, fields.get_object("context"));
+            write_object(object.key("properties"), page.properties.as_ref(), options, &[]);
+            object.string("visit_start", sent_at);
+            traits = context_traits().map(|traits| written_object(&traits, options));
+            EntryKind::PageView
+        }
+        MappedAction::Account(own) if account.is_some() => {
+            write_object(object.key("traits"), own.traits.as_ref(), options, &account::additions(&own));
+            EntryKind::Account
+        }
+        MappedAction::Account(own) => {
+            object.string("type", "group");
+            account::write(&mut object, &own);
+            write_object(object.key("traits"), own.traits.as_ref(), options, &[]);
+            EntryKind::Group
+        }
+    };
     object.string("sent_at", sent_at);
     write_context(object.key("context"), context.as_ref(), fields, options);
     if let Some(device_ip) = &device_ip {
@@ -147,7 +195,8 @@ pub fn entry(
     object.end();
 
     let at = clock::milliseconds(sent_at).or_else(|| clock::milliseconds(delivered.received_at)).unwrap_or_default();
-    Ok(Entry { visitor, message_id: message_id.into_owned(), at, json, traits, ip: ip.filter(|_| options.forward_ip) })
+    let (message_id, ip) = (message_id.into_owned(), ip.filter(|_| options.forward_ip));
+    Ok(Entry { visitor, kind, account, message_id, at, json, traits, ip })
 }
 
 fn visitor(
@@ -174,7 +223,7 @@ fn parse_ip(text: &str) -> Option<String> {
 
 fn written_object(value: &Value<'_>, options: &EntryOptions) -> String {
     let mut out = String::new();
-    write_object(&mut out, Some(value), options, None);
+    write_object(&mut out, Some(value), options, &[]);
     out
 }
 
@@ -196,15 +245,15 @@ fn write_context(out: &mut String, context: Option<&Value<'_>>, event: &Object<'
             json::write_string(out, source);
             out.push('}');
         }
-        _ => write_object(out, context, options, Some(source)),
+        _ => write_object(out, context, options, &[("source", source)]),
     }
 }
 
-/// Writes an object: without its `ip` when addresses stay here, and with `source` where one is given. When neither changes
-/// anything, bytes of the event are copied as they came.
-fn write_object(out: &mut String, value: Option<&Value<'_>>, options: &EntryOptions, source: Option<&str>) {
+/// Writes an object: without its `ip` when addresses stay here, and with `additions` in place of its own fields of their
+/// names. When neither changes anything, bytes of the event are copied as they came.
+fn write_object(out: &mut String, value: Option<&Value<'_>>, options: &EntryOptions, additions: &[(&str, &str)]) {
     if options.forward_ip
-        && source.is_none()
+        && additions.is_empty()
         && let Some(value) = value
     {
         // Undefined is no object, so that something is written.
@@ -217,19 +266,19 @@ fn write_object(out: &mut String, value: Option<&Value<'_>>, options: &EntryOpti
     };
     let mut object = ObjectWriter::start(out);
     for (key, value) in &fields {
-        let dropped = (key == "ip" && !options.forward_ip) || (key == "source" && source.is_some());
+        let dropped = (key == "ip" && !options.forward_ip) || additions.iter().any(|(added, _)| key == added);
         if dropped || matches!(value, Value::Undefined) {
             continue;
         }
         if key == "traits" && !options.forward_ip && value.is_object() {
             // A context holds traits, and they may hold an address of their own.
-            write_object(object.key(key), Some(value), options, None);
+            write_object(object.key(key), Some(value), options, &[]);
         } else {
             value.write_json(object.key(key));
         }
     }
-    if let Some(source) = source {
-        object.string("source", source);
+    for (key, text) in additions {
+        object.string(key, text);
     }
     object.end();
 }
@@ -262,8 +311,8 @@ mod tests {
     fn the_event_name_must_be_a_string_and_traits_an_object() {
         let why = |text| made(text, &EntryOptions::default()).expect_err("no entry").to_string();
         assert_eq!(
-            why(r#"{"type":"track","event":5,"userId":"u"}"#),
-            "Event Name (`event`) must be a string, and is a number"
+            why(r#"{"type":"track","event":["A","B"],"userId":"u"}"#),
+            "Event Name (`event`) must be a string, and is an array"
         );
         assert_eq!(
             why(r#"{"type":"track","userId":"u"}"#),

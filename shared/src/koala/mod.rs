@@ -3,14 +3,18 @@
 //! The source of every fact about the collection API is Koala's public guide
 //! (<https://getkoala.com/docs/developer-guides/server-side>).
 
+mod account;
 mod batch;
 mod client;
 mod collector;
 mod entry;
+mod kind;
+mod page_view;
 mod visitor;
 
-pub use batch::{MOST_ENTRIES, request_body};
+pub use batch::{EntryKind, MOST_ENTRIES, request};
 pub use client::{KoalaClient, KoalaUrl, ParseKoalaUrlError, USER_AGENT};
-pub use collector::{Collector, SendError, UNKNOWN_KEY, classify};
+pub use collector::{Collector, Route, SendError, UNKNOWN_KEY, classify};
 pub use entry::{Delivered, Entry, EntryOptions, EntryProblem, entry};
+pub use kind::{CollectorKind, UnknownCollectorKind};
 pub use visitor::{Email, ProfileId, Visitor};

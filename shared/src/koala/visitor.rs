@@ -96,8 +96,8 @@ impl Visitor {
         let properties = fields.get_object("properties");
         let traits = fields.get_object("traits");
         let own = match action {
-            Action::TrackEvent => properties,
-            Action::IdentifyVisitor => traits,
+            Action::TrackEvent | Action::PageView => properties,
+            Action::IdentifyVisitor | Action::IdentifyAccount => traits,
         };
         let profile_id = mapped.profile_id.or_else(|| {
             let own = own?;

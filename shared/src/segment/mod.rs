@@ -8,10 +8,10 @@ mod signature;
 mod trigger;
 mod value;
 
-pub use action::{Action, UnknownAction};
+pub use action::{Action, Function, UnknownFunction};
 pub use event::{Event, EventError, LARGEST_EVENT_BYTES, derived_message_id, fits, message_id_of, usable_message_id};
 pub use field_mapping::{FieldMapping, FieldProblem, RenderError};
-pub use mapping::{Given, MappedAction, MappedEvent, Mapping, MappingProblem};
+pub use mapping::{Given, MappedAccount, MappedAction, MappedEvent, MappedPage, Mapping, MappingProblem};
 pub use signature::{ParseSecretError, SharedSecret, Signature};
 pub use trigger::{Trigger, TriggerError};
 pub use value::Value;

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 use tokio::sync::Mutex;
 
-use super::{InvalidSettings, ParameterSource, ParameterTree, Settings, SourceError};
+use super::{InvalidSettings, Parameter, ParameterSource, ParameterTree, Settings, SourceError};
+use crate::koala::CollectorKind;
 
 /// How long after a failed refresh the next is tried, so that an outage of the source is not met with a call an event.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
@@ -23,6 +24,8 @@ const STEPS_OF_ASKING: usize = 8;
 pub struct SettingsCache<S, T = Settings> {
     source: S,
     time_to_live: Duration,
+    /// What makes settings of a tree.
+    read_tree: fn(&[Parameter]) -> Result<T, InvalidSettings>,
     cached: RwLock<Cached<T>>,
     /// Held while the source is read: those who wait for it find the fresh settings when they get it.
     refreshing: Mutex<()>,
@@ -50,9 +53,19 @@ pub enum SettingsUnavailable {
 }
 
 impl<S: ParameterSource> SettingsCache<S> {
-    /// A cache of the destination's settings over `source`; nothing is read yet.
+    /// A cache over `source` of the destination's settings, as they are with any collector; nothing is read yet.
     pub fn new(source: S, time_to_live: Duration) -> Self {
         Self::of(source, time_to_live)
+    }
+
+    /// The same, of the settings as they are with that kind of collector: its presets are others.
+    #[must_use]
+    pub fn with_collector(self, collector: CollectorKind) -> Self {
+        let read_tree: fn(&[Parameter]) -> _ = match collector {
+            CollectorKind::Own => |parameters| Settings::from_parameters(parameters, CollectorKind::Own),
+            CollectorKind::Koala => |parameters| Settings::from_parameters(parameters, CollectorKind::Koala),
+        };
+        Self { read_tree, ..self }
     }
 }
 
@@ -62,6 +75,7 @@ impl<S: ParameterSource, T: ParameterTree> SettingsCache<S, T> {
         Self {
             source,
             time_to_live,
+            read_tree: T::from_parameters,
             cached: RwLock::new(Cached { settings: None, fresh_until: None, read_at: None }),
             refreshing: Mutex::new(()),
         }
@@ -134,7 +148,7 @@ impl<S: ParameterSource, T: ParameterTree> SettingsCache<S, T> {
 
     async fn read(&self) -> Result<Arc<T>, SettingsUnavailable> {
         let read = match self.source.read().await {
-            Ok(parameters) => T::from_parameters(&parameters).map(Arc::new).map_err(SettingsUnavailable::from),
+            Ok(parameters) => (self.read_tree)(&parameters).map(Arc::new).map_err(SettingsUnavailable::from),
             Err(error) => Err(error.into()),
         };
         let mut cached = self.cached.write().unwrap_or_else(PoisonError::into_inner);

@@ -6,7 +6,7 @@
 //! | `webhook-secret` | proves requests by `X-Signature`; one a line, any of them serves |
 //! | `bearer-token` | proves requests by `Authorization: Bearer …`; one a line |
 //! | `write-keys` | proves requests of Segment's SDKs; one a line |
-//! | `mappings/<name>` | a mapping as JSON; none at all means the two presets |
+//! | `mappings/<name>` | a mapping as JSON; one of a preset's name replaces the preset |
 //!
 //! The collector's own parameters (`intent/<name>`) are read and validated by the collector.
 
@@ -26,9 +26,10 @@ use std::fmt;
 
 use thiserror::Error;
 
+use crate::koala::CollectorKind;
 use crate::segment::{Action, Event, Mapping, SharedSecret};
 
-/// The most mappings that a destination may have, as in Segment
+/// The most mappings that may be in force, presets counted, as in Segment
 /// (<https://segment.com/docs/connections/destinations/actions/#faq-and-troubleshooting>).
 pub const MOST_MAPPINGS: usize = 50;
 
@@ -37,8 +38,10 @@ pub const MOST_MAPPINGS: usize = 50;
 pub struct Settings {
     public_api_key: PublicApiKey,
     proofs: Proofs,
+    /// Own ones and the presets that none of them replaces, by name.
     mappings: Vec<Mapping>,
-    presets: [Mapping; 2],
+    /// All presets, for messages that were queued before one was replaced.
+    presets: [Mapping; 5],
 }
 
 /// What a request can prove itself with.
@@ -104,21 +107,20 @@ impl fmt::Display for InvalidSettings {
 
 impl ParameterTree for Settings {
     fn from_parameters(parameters: &[Parameter]) -> Result<Self, InvalidSettings> {
-        Self::from_parameters(parameters)
+        Self::from_parameters(parameters, CollectorKind::Koala)
     }
 }
 
 impl Settings {
-    /// Validates a whole tree.
+    /// Validates the whole tree, for this kind of collector at the other end.
     ///
     /// # Errors
     /// With every problem in it, each under the name of its parameter. Values of secrets are never repeated.
-    pub fn from_parameters(parameters: &[Parameter]) -> Result<Self, InvalidSettings> {
+    pub fn from_parameters(parameters: &[Parameter], collector: CollectorKind) -> Result<Self, InvalidSettings> {
         let mut problems = Vec::new();
         let mut public_api_key = None;
         let mut proofs = Proofs::default();
         let mut mappings = Vec::new();
-        let mut mapping_count = 0;
 
         for Parameter { name, value } in parameters {
             let mut problem = |message: String| problems.push(Problem { parameter: name.clone(), message });
@@ -146,7 +148,6 @@ impl Settings {
                 }
                 _ => {
                     if let Some(mapping) = name.strip_prefix("mappings/") {
-                        mapping_count += 1;
                         match Mapping::parse(mapping, value) {
                             Ok(mapping) => mappings.push(mapping),
                             Err(found) => found.iter().for_each(|found| problem(found.to_string())),
@@ -156,9 +157,14 @@ impl Settings {
             }
         }
 
-        if mapping_count > MOST_MAPPINGS {
+        let presets = Mapping::presets(collector);
+        let is_replaced =
+            |preset: &Mapping| parameters.iter().any(|it| it.name.strip_prefix("mappings/") == Some(preset.name()));
+        mappings.extend(presets.iter().filter(|preset| preset.is_enabled() && !is_replaced(preset)).cloned());
+        let in_force = mappings.iter().filter(|mapping| mapping.is_enabled()).count();
+        if in_force > MOST_MAPPINGS {
             let message =
-                format!("there are {mapping_count}, and a destination has at most {MOST_MAPPINGS}: remove some");
+                format!("{in_force} are in force, presets counted, and at most {MOST_MAPPINGS} may be: remove some");
             problems.push(Problem { parameter: "mappings".to_owned(), message });
         }
         if public_api_key.is_none() && !problems.iter().any(|problem| problem.parameter == "public-api-key") {
@@ -170,10 +176,6 @@ impl Settings {
         match public_api_key {
             Some(public_api_key) if problems.is_empty() => {
                 mappings.sort_by(|a, b| a.name().cmp(b.name()));
-                let presets = Action::ALL.map(Mapping::preset);
-                if mapping_count == 0 {
-                    mappings = presets.to_vec();
-                }
                 Ok(Self { public_api_key, proofs, mappings, presets })
             }
             _ => Err(InvalidSettings { problems }),
@@ -192,27 +194,42 @@ impl Settings {
         &self.proofs
     }
 
-    /// The mappings by name, the presets when none is configured.
+    /// The mappings by name: those of one's own, on or off, and the presets that are in force.
     #[must_use]
     pub fn mappings(&self) -> &[Mapping] {
         &self.mappings
     }
 
-    /// The mapping with that name; also a preset that a mapping of one's own has replaced since, for messages that were
-    /// queued before.
+    /// The mapping with that name; also a preset that is not in force, for messages that were queued while it was.
     #[must_use]
     pub fn mapping(&self, name: &str) -> Option<&Mapping> {
         self.mappings.iter().chain(&self.presets).find(|mapping| mapping.name() == name)
     }
 
-    /// The enabled mappings whose trigger takes the event, each with whether it is *another* one of its action: Koala keeps
-    /// one entry of a message id, so the second and third of an action deliver under one of their own.
+    /// The enabled mappings that take the event, each with whether it is *another* one of its action: Koala keeps one entry
+    /// of a message id, so the second and third of an action deliver under one of their own. A preset passes over an event
+    /// that a mapping of one's own takes with its action.
     pub fn mappings_that_take<'s>(&'s self, event: &'s Event<'_>) -> impl Iterator<Item = (&'s Mapping, bool)> {
         let mut actions_taken = [false; Action::ALL.len()];
-        self.mappings.iter().filter(|mapping| mapping.takes(event)).map(move |mapping| {
-            let another = std::mem::replace(&mut actions_taken[mapping.action() as usize], true);
-            (mapping, another)
-        })
+        let mut taking = Vec::new();
+        for own in self.mappings.iter().filter(|mapping| !mapping.is_preset() && mapping.takes(event)) {
+            let another = std::mem::replace(&mut actions_taken[own.action() as usize], true);
+            taking.push((own, another));
+        }
+        for preset in self.mappings.iter().filter(|mapping| mapping.is_preset()) {
+            if !actions_taken[preset.action() as usize] && preset.takes(event) {
+                taking.push((preset, false));
+            }
+        }
+        taking.into_iter()
+    }
+
+    /// The mapping of one's own, of a preset's action, that takes an event which the preset would take else.
+    #[must_use]
+    pub fn own_in_place_of(&self, preset: &Mapping, event: &Event<'_>) -> Option<&Mapping> {
+        let own = |mapping: &&Mapping| !mapping.is_preset() && mapping.action() == preset.action();
+        let own = || self.mappings.iter().filter(own).find(|mapping| mapping.takes(event));
+        (preset.is_preset() && preset.takes(event)).then(own).flatten()
     }
 }
 
@@ -230,18 +247,92 @@ mod tests {
 
     const TRACK: &str = r#"{"trigger":"type = \"track\"","action":"track-event"}"#;
 
-    #[test]
-    fn the_presets_serve_when_no_mapping_is_configured() {
-        let settings = Settings::from_parameters(&[parameter("public-api-key", "pk_1")]).expect("settings");
-        let names: Vec<_> = settings.mappings().iter().map(Mapping::name).collect();
-        assert_eq!(names, ["identify-visitor", "track-event"]);
+    fn settings(collector: CollectorKind, mappings: &[(&str, &str)]) -> Settings {
+        let mut tree = vec![parameter("public-api-key", "pk_1")];
+        tree.extend(mappings.iter().map(|(name, value)| parameter(&format!("mappings/{name}"), value)));
+        Settings::from_parameters(&tree, collector).expect("settings")
+    }
+
+    /// The names of the mappings that are in force, with a star where it is a preset.
+    fn in_force(settings: &Settings) -> Vec<String> {
+        let enabled = settings.mappings().iter().filter(|mapping| mapping.is_enabled());
+        enabled.map(|it| format!("{}{}", it.name(), if it.is_preset() { "*" } else { "" })).collect()
+    }
+
+    /// The mappings that take an event, each with whether it needs a message id of its own.
+    fn taken(settings: &Settings, event: &str) -> Vec<(String, bool)> {
+        let event = Event::parse(event).expect("an event");
+        settings.mappings_that_take(&event).map(|(mapping, another)| (mapping.name().to_owned(), another)).collect()
     }
 
     #[test]
-    fn one_mapping_of_ones_own_replaces_both_presets() {
-        let tree = [parameter("public-api-key", "pk_1"), parameter("mappings/mine", TRACK)];
-        let settings = Settings::from_parameters(&tree).expect("settings");
-        assert_eq!(settings.mappings().iter().map(Mapping::name).collect::<Vec<_>>(), ["mine"]);
+    fn the_presets_are_in_force_without_being_written_and_a_collector_of_ours_has_three_more() {
+        let own = settings(CollectorKind::Own, &[]);
+        assert_eq!(in_force(&own), ["alias*", "identify-account*", "identify-visitor*", "page-view*", "track-event*"]);
+        let koala = settings(CollectorKind::Koala, &[]);
+        assert_eq!(in_force(&koala), ["identify-visitor*", "track-event*"]);
+    }
+
+    #[test]
+    fn a_mapping_of_ones_own_is_added_to_the_presets_and_never_switches_them_off() {
+        let settings =
+            settings(CollectorKind::Koala, &[("mine", r#"{"trigger":"type = \"page\"","action":"track-event"}"#)]);
+        assert_eq!(in_force(&settings), ["identify-visitor*", "mine", "track-event*"]);
+        assert_eq!(taken(&settings, r#"{"type":"identify"}"#), [("identify-visitor".to_owned(), false)]);
+    }
+
+    #[test]
+    fn a_parameter_of_a_preset_s_name_replaces_it_and_what_it_leaves_out_is_the_preset_s() {
+        let checkout = r#"{"trigger":"event = \"Checkout\"","action":"track-event"}"#;
+        let replaced = settings(CollectorKind::Koala, &[("track-event", checkout)]);
+        assert_eq!(in_force(&replaced), ["identify-visitor*", "track-event"]);
+        assert!(taken(&replaced, r#"{"type":"track","event":"A"}"#).is_empty());
+        let fields = settings(CollectorKind::Koala, &[("track-event", r#"{"fields":{"event":{"@path":"$.name"}}}"#)]);
+        assert_eq!(in_force(&fields), ["identify-visitor*", "track-event"]);
+        assert_eq!(taken(&fields, r#"{"type":"track","event":"A"}"#), [("track-event".to_owned(), false)]);
+    }
+
+    #[test]
+    fn enabled_alone_turns_a_preset_off_or_on() {
+        let off =
+            settings(CollectorKind::Own, &[("track-event", r#"{"enabled":false}"#), ("alias", r#"{"enabled":false}"#)]);
+        assert_eq!(in_force(&off), ["identify-account*", "identify-visitor*", "page-view*"]);
+        let on = settings(CollectorKind::Koala, &[("page-view", r#"{"enabled":true}"#)]);
+        assert_eq!(in_force(&on), ["identify-visitor*", "page-view*", "track-event*"]);
+    }
+
+    #[test]
+    fn a_preset_passes_over_an_event_that_a_mapping_of_ones_own_takes_with_its_action() {
+        let checkout = r#"{"trigger":"event = \"Checkout\"","action":"track-event"}"#;
+        let off = r#"{"trigger":"event = \"Refund\"","action":"track-event","enabled":false}"#;
+        let other_action = r#"{"trigger":"event = \"Login\"","action":"identify-visitor"}"#;
+        let settings = settings(
+            CollectorKind::Koala,
+            &[("checkout", checkout), ("also", checkout), ("off", off), ("login", other_action)],
+        );
+        let one = |name: &str| (name.to_owned(), false);
+        let taken = |name: &str| taken(&settings, &format!(r#"{{"type":"track","event":"{name}"}}"#));
+        assert_eq!(taken("Checkout"), [one("also"), ("checkout".to_owned(), true)]);
+        assert_eq!(taken("Refund"), [one("track-event")]);
+        assert_eq!(taken("Login"), [one("login"), one("track-event")]);
+        assert_eq!(taken("Signed Up"), [one("track-event")]);
+    }
+
+    #[test]
+    fn at_most_fifty_are_in_force_and_presets_count() {
+        let tree = |own: usize, more: &[(&str, &str)]| -> Vec<Parameter> {
+            let own = (0..own).map(|n| parameter(&format!("mappings/m{n}"), TRACK));
+            let more = more.iter().map(|(name, value)| parameter(name, value));
+            own.chain(more).chain([parameter("public-api-key", "pk_1")]).collect()
+        };
+        let in_force = |tree: &[Parameter], kind| Settings::from_parameters(tree, kind).map(drop);
+        assert!(in_force(&tree(48, &[]), CollectorKind::Koala).is_ok());
+        assert!(in_force(&tree(45, &[]), CollectorKind::Own).is_ok());
+        let error = in_force(&tree(49, &[]), CollectorKind::Koala).expect_err("51");
+        assert!(error.to_string().starts_with("mappings: 51 are in force, presets counted"), "{error}");
+        assert!(in_force(&tree(46, &[]), CollectorKind::Own).is_err());
+        let one_off = tree(49, &[("mappings/track-event", r#"{"enabled":false}"#)]);
+        assert!(in_force(&one_off, CollectorKind::Koala).is_ok(), "one that is off is not in force");
     }
 
     #[test]
@@ -252,7 +343,7 @@ mod tests {
             parameter("mappings/bad", "{"),
         ];
         tree.extend((0..MOST_MAPPINGS).map(|n| parameter(&format!("mappings/m{n}"), TRACK)));
-        let error = Settings::from_parameters(&tree).expect_err("problems");
+        let error = Settings::from_parameters(&tree, CollectorKind::Koala).expect_err("problems");
         let named: Vec<_> = error.problems.iter().map(|problem| problem.parameter.as_str()).collect();
         assert_eq!(named, ["public-api-key", "webhook-secret", "mappings/bad", "mappings"]);
         assert!(!error.to_string().contains("hunter2"));
@@ -260,7 +351,7 @@ mod tests {
 
     #[test]
     fn a_missing_key_is_a_problem() {
-        let error = Settings::from_parameters(&[]).expect_err("problems");
+        let error = Settings::from_parameters(&[], CollectorKind::Koala).expect_err("problems");
         assert!(error.to_string().starts_with("public-api-key: is missing"));
     }
 }

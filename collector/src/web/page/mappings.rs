@@ -71,7 +71,10 @@ async fn content(web: &Web, event: &str, preview: Option<&Preview>) -> Result<Ma
 fn card(mapping: &Mapping, tally: &MappingTally, preview: Option<&MappingPreview>) -> Markup {
     html! {
         section.card.mapping {
-            h2 { (mapping.name()) " → " (mapping.action().name()) @if !mapping.is_enabled() { " " span.soft { "off" } } }
+            h2 {
+                (mapping.name()) " → " (mapping.action().name()) @if mapping.is_preset() { " " span.soft { "preset" } }
+                @if !mapping.is_enabled() { " " span.soft { "off" } }
+            }
             p { code { (mapping.trigger().as_str()) } }
             p.soft {
                 (tally.queued) " queued · " (tally.waiting) " waiting · " (tally.delivered) " delivered · "
@@ -87,10 +90,11 @@ fn verdict(verdict: &Verdict) -> Markup {
         @match verdict {
             Verdict::Disabled => p.soft { "It is off." }
             Verdict::NoMatch => p.soft { "Does not take this event." }
+            Verdict::TakenByOwn { by } => p.soft { "Passes this event over: " (by) " takes it." }
             Verdict::Skipped { reason } => p { "Sends nothing: " (reason) }
             Verdict::Rejected { reason } => p.bad { "A dead letter: " (reason) }
-            Verdict::Delivers { request } => {
-                p { "Koala would get:" }
+            Verdict::Delivers { request, .. } => {
+                p { "The collector would get:" }
                 pre { code { (serde_json::to_string_pretty(request).unwrap_or_default()) } }
             }
         }

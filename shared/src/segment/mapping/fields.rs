@@ -1,107 +1,69 @@
-//! The fields of the actions: their names, types and defaults.
+//! The fields of the actions: their names and types; and the fields of a mapping, compiled.
 
-use std::borrow::Cow;
+use crate::json::Kind;
+use crate::segment::{Action, FieldMapping, FieldProblem};
 
-use thiserror::Error;
-
-use crate::json::{Kind, Object};
-use crate::segment::value::Value;
-use crate::segment::{Action, FieldMapping, FieldProblem, RenderError};
-
-/// The fields that both actions have beyond Segment's.
-const SHARED_FIELDS: [&str; 6] = ["email", "profile_id", "ip", "message_id", "sent_at", "context"];
 /// Where Segment puts a directive that is applied to all fields.
 const ROOT_DIRECTIVE: &str = "__segment_internal_directive";
 
-/// What a mapping got for one event. A field that the mapping leaves out has the action's default.
-#[derive(Debug, Clone)]
-pub struct MappedEvent<'a> {
-    /// The action's own fields.
-    pub action: MappedAction<'a>,
-    /// The visitor's email address.
-    pub email: Given<Cow<'a, str>>,
-    /// Koala's id of the visitor.
-    pub profile_id: Given<Cow<'a, str>>,
-    /// The visitor's IP address.
-    pub ip: Given<Cow<'a, str>>,
-    /// The idempotency key.
-    pub message_id: Given<Cow<'a, str>>,
-    /// When it happened.
-    pub sent_at: Given<Cow<'a, str>>,
-    /// An object.
-    pub context: Given<Value<'a>>,
+/// A field of an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Field {
+    /// Its key in the mapping.
+    pub key: &'static str,
+    /// The field as Segment shows it.
+    pub label: &'static str,
+    /// Its type: a string or an object.
+    pub kind: Kind,
 }
 
-/// The fields of Segment's two actions.
-#[derive(Debug, Clone)]
-pub enum MappedAction<'a> {
-    /// *Identify Visitor*.
-    Identify {
-        /// Traits, an object.
-        traits: Value<'a>,
-    },
-    /// *Track Event*.
-    Track {
-        /// Event Name, not empty.
-        name: Cow<'a, str>,
-        /// Event Properties, an object.
-        properties: Option<Value<'a>>,
-    },
+const fn string(key: &'static str, label: &'static str) -> Field {
+    Field { key, label, kind: Kind::String }
 }
 
-/// A field that a mapping may leave out.
-#[derive(Debug, Clone)]
-pub enum Given<T> {
-    /// Left out.
-    Default,
-    /// Mapped; to nothing where the event has nothing there.
-    Mapped(Option<T>),
+const fn object(key: &'static str, label: &'static str) -> Field {
+    Field { key, label, kind: Kind::Object }
 }
 
-impl<T> Given<T> {
-    /// What was mapped, if something was.
-    pub fn mapped(self) -> Option<T> {
-        match self {
-            Self::Default => None,
-            Self::Mapped(value) => value,
-        }
+pub const TRAITS: Field = object("traits", "Traits");
+pub const EVENT: Field = string("event", "Event Name");
+pub const PROPERTIES: Field = object("properties", "Event Properties");
+pub const PAGE_NAME: Field = string("name", "Page Name");
+pub const URL: Field = string("url", "URL");
+pub const PATH: Field = string("path", "Path");
+pub const TITLE: Field = string("title", "Title");
+pub const REFERRER: Field = string("referrer", "Referrer");
+pub const SEARCH: Field = string("search", "Search");
+pub const PAGE_PROPERTIES: Field = object("properties", "Page Properties");
+pub const GROUP_ID: Field = string("group_id", "Group ID");
+pub const DOMAIN: Field = string("domain", "Domain");
+pub const ACCOUNT_NAME: Field = string("name", "Account Name");
+pub const EMAIL: Field = string("email", "Email");
+pub const PROFILE_ID: Field = string("profile_id", "Profile ID");
+pub const IP: Field = string("ip", "IP Address");
+pub const MESSAGE_ID: Field = string("message_id", "Message ID");
+pub const SENT_AT: Field = string("sent_at", "Sent At");
+pub const CONTEXT: Field = object("context", "Context");
+
+/// The fields that every action has beyond its own.
+const SHARED: &[Field] = &[EMAIL, PROFILE_ID, IP, MESSAGE_ID, SENT_AT, CONTEXT];
+
+/// The fields that are an action's alone.
+fn own(action: Action) -> &'static [Field] {
+    match action {
+        Action::IdentifyVisitor => &[TRAITS],
+        Action::TrackEvent => &[EVENT, PROPERTIES],
+        Action::PageView => &[PAGE_NAME, URL, PATH, TITLE, REFERRER, SEARCH, PAGE_PROPERTIES],
+        Action::IdentifyAccount => &[GROUP_ID, DOMAIN, ACCOUNT_NAME, TRAITS],
     }
-}
-
-/// Why an event does not fit its action. Each is final for this event under this mapping.
-#[derive(Debug, Error, PartialEq, Eq)]
-pub enum MappingProblem {
-    /// A directive cannot be followed for this event.
-    #[error("the mapping cannot be followed: {0}")]
-    Render(#[from] RenderError),
-    /// A required field is missing, null or empty.
-    #[error("{field} (`{key}`) is missing, and the action requires it")]
-    Missing {
-        /// The field as Segment shows it.
-        field: &'static str,
-        /// Its key in the mapping.
-        key: &'static str,
-    },
-    /// A field has another type than the action's.
-    #[error("{field} (`{key}`) must be {expected}, and is {found}")]
-    WrongType {
-        /// The field as Segment shows it.
-        field: &'static str,
-        /// Its key in the mapping.
-        key: &'static str,
-        /// What it should be.
-        expected: Kind,
-        /// What it is.
-        found: Kind,
-    },
 }
 
 /// The fields of a mapping, compiled.
 #[derive(Debug, Clone)]
 pub struct Fields {
-    mapping: FieldMapping,
+    pub(super) mapping: FieldMapping,
     /// The fields that it says something of; all others take their defaults.
-    mapped: Vec<String>,
+    pub(super) mapped: Vec<String>,
 }
 
 /// Compiles the fields of a mapping; none where all take their defaults.
@@ -113,21 +75,13 @@ pub fn compile(
         return Ok(None);
     }
     let mapped = written.keys().cloned().collect();
-    let own: &[&str] = match action {
-        Action::IdentifyVisitor => &["traits"],
-        Action::TrackEvent => &["event", "properties"],
-    };
-    let known = |field: &str| field == ROOT_DIRECTIVE || own.contains(&field) || SHARED_FIELDS.contains(&field);
+    let all = || own(action).iter().chain(SHARED).map(|field| field.key);
     let mut problems: Vec<FieldProblem> = written
         .keys()
-        .filter(|field| !known(field))
-        .map(|field| FieldProblem {
-            path: format!("fields.{field}"),
-            message: format!(
-                "is no field of {action}; its fields are {}, {}",
-                own.join(", "),
-                SHARED_FIELDS.join(", ")
-            ),
+        .filter(|written| *written != ROOT_DIRECTIVE && !all().any(|key| key == *written))
+        .map(|unknown| FieldProblem {
+            path: format!("fields.{unknown}"),
+            message: format!("is no field of {action}; its fields are {}", all().collect::<Vec<_>>().join(", ")),
         })
         .collect();
     let compiled = FieldMapping::compile(&serde_json::Value::Object(written));
@@ -144,77 +98,5 @@ pub fn compile(
             problems.extend(found.into_iter().map(below_fields));
             Err(problems)
         }
-    }
-}
-
-/// The fields of an action for an event: what the mapping gives, or the action's default where it says nothing.
-pub fn map<'a>(
-    action: Action,
-    fields: Option<&'a Fields>,
-    event: &'a Object<'_>,
-) -> Result<MappedEvent<'a>, MappingProblem> {
-    let mut rendered = match fields {
-        Some(fields) => match fields.mapping.render(&Value::Event(event))?.opened() {
-            Value::Object(rendered) => rendered,
-            _ => Vec::new(),
-        },
-        None => Vec::new(),
-    };
-    // A field that is mapped to nothing is not there, and does not fall back to its default.
-    let mut take = |key: &str| {
-        let at = rendered.iter().position(|(name, _)| name == key);
-        let is_mapped = fields.is_some_and(|fields| fields.mapped.iter().any(|mapped| mapped == key));
-        match at {
-            Some(at) => Some(rendered.swap_remove(at).1),
-            None => is_mapped.then_some(Value::Undefined),
-        }
-    };
-    let mut own = |key: &str| take(key).unwrap_or_else(|| event.get(key).map_or(Value::Undefined, Value::Raw));
-    let action = match action {
-        Action::IdentifyVisitor => {
-            let traits = typed("Traits", "traits", Kind::Object, own("traits"))?;
-            MappedAction::Identify { traits: traits.ok_or(MappingProblem::Missing { field: "Traits", key: "traits" })? }
-        }
-        Action::TrackEvent => {
-            let missing = MappingProblem::Missing { field: "Event Name", key: "event" };
-            let name = typed("Event Name", "event", Kind::String, own("event"))?.and_then(|name| name.as_text());
-            let name = name.filter(|name| !name.trim().is_empty()).ok_or(missing)?;
-            MappedAction::Track {
-                name,
-                properties: typed("Event Properties", "properties", Kind::Object, own("properties"))?,
-            }
-        }
-    };
-    let mut text = |field, key| -> Result<_, MappingProblem> {
-        Ok(match take(key) {
-            None => Given::Default,
-            Some(value) => Given::Mapped(typed(field, key, Kind::String, value)?.and_then(|value| value.as_text())),
-        })
-    };
-    Ok(MappedEvent {
-        action,
-        email: text("Email", "email")?,
-        profile_id: text("Profile ID", "profile_id")?,
-        ip: text("IP Address", "ip")?,
-        message_id: text("Message ID", "message_id")?,
-        sent_at: text("Sent At", "sent_at")?,
-        context: match take("context") {
-            None => Given::Default,
-            Some(value) => Given::Mapped(typed("Context", "context", Kind::Object, value)?),
-        },
-    })
-}
-
-/// A value of a type; undefined and null are none.
-fn typed<'a>(
-    field: &'static str,
-    key: &'static str,
-    expected: Kind,
-    value: Value<'a>,
-) -> Result<Option<Value<'a>>, MappingProblem> {
-    match value.kind() {
-        None | Some(Kind::Null) => Ok(None),
-        Some(kind) if kind == expected => Ok(Some(value)),
-        Some(found) => Err(MappingProblem::WrongType { field, key, expected, found }),
     }
 }

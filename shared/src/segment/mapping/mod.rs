@@ -1,10 +1,13 @@
 //! Mappings: a trigger, an action, and where each field of the action comes from.
 
+mod coerce;
 mod fields;
+mod mapped;
+mod preset;
 
 use serde::Deserialize;
 
-pub use fields::{Given, MappedAction, MappedEvent, MappingProblem};
+pub use mapped::{Given, MappedAccount, MappedAction, MappedEvent, MappedPage, MappingProblem};
 
 use super::{Action, Event, FieldProblem, Trigger};
 
@@ -17,13 +20,15 @@ pub struct Mapping {
     enabled: bool,
     /// None where every field takes the action's default.
     fields: Option<fields::Fields>,
+    is_preset: bool,
 }
 
+/// A parameter `mappings/<name>`. What one of a preset's name leaves out is the preset's.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
-    trigger: String,
-    action: Action,
+    trigger: Option<String>,
+    action: Option<Action>,
     #[serde(default = "enabled_by_default")]
     enabled: bool,
     #[serde(default)]
@@ -34,39 +39,33 @@ fn enabled_by_default() -> bool {
     true
 }
 
+/// What a mapping looks like, for who wrote one that does not.
+const FORM: &str = "a mapping is {\"trigger\":…,\"action\":\"track-event\"|\"identify-visitor\"|\"page-view\"|\
+                    \"identify-account\",\"enabled\"?,\"fields\"?}";
+
 impl Mapping {
-    /// Compiles the JSON of a parameter `mappings/<name>`.
+    /// Compiles the JSON of a parameter `mappings/<name>`. One that has a preset's name and says neither trigger nor action
+    /// nor fields is the preset, switched on or off.
     ///
     /// # Errors
     /// With every problem, each with the path inside the mapping: `fields.properties.@if: …`.
     pub fn parse(name: &str, json: &str) -> Result<Self, Vec<FieldProblem>> {
         let problem = |path: &str, message: String| FieldProblem { path: path.to_owned(), message };
-        let written: Written = serde_json::from_str(json).map_err(|error| {
-            let form =
-                "a mapping is {\"trigger\":…,\"action\":\"track-event\"|\"identify-visitor\",\"enabled\"?,\"fields\"?}";
-            vec![problem("", format!("{error}: {form}"))]
-        })?;
-        let trigger = Trigger::parse(&written.trigger).map_err(|error| problem("trigger", error.to_string()));
-        let fields = fields::compile(written.action, written.fields);
-        match (trigger, fields) {
+        let bad_form = |message: String| vec![problem("", format!("{message}: {FORM}"))];
+        let written: Written = serde_json::from_str(json).map_err(|error| bad_form(error.to_string()))?;
+        let preset = preset::written(name);
+        let is_preset =
+            preset.is_some() && written.trigger.is_none() && written.action.is_none() && written.fields.is_empty();
+        let action = written.action.or(preset.map(|(_, action)| action));
+        let action = action.ok_or_else(|| bad_form("missing field `action`".to_owned()))?;
+        let trigger = written.trigger.as_deref().or(preset.map(|(trigger, _)| trigger));
+        let trigger = trigger.ok_or_else(|| bad_form("missing field `trigger`".to_owned()))?;
+        let trigger = Trigger::parse(trigger).map_err(|error| problem("trigger", error.to_string()));
+        match (trigger, fields::compile(action, written.fields)) {
             (Ok(trigger), Ok(fields)) => {
-                Ok(Self { name: name.to_owned(), trigger, action: written.action, enabled: written.enabled, fields })
+                Ok(Self { name: name.to_owned(), trigger, action, enabled: written.enabled, fields, is_preset })
             }
             (trigger, fields) => Err(trigger.err().into_iter().chain(fields.err().into_iter().flatten()).collect()),
-        }
-    }
-
-    /// Segment's preset for an action; what serves when no mapping is configured. Its name is the action's.
-    #[must_use]
-    pub fn preset(action: Action) -> Self {
-        let trigger = Trigger::parse(action.preset_trigger());
-        Self {
-            name: action.name().to_owned(),
-            // A preset's trigger parses: `every_preset_is_what_its_parameter_would_give` holds it.
-            trigger: trigger.unwrap_or_else(|error| unreachable!("preset {action}: {error}")),
-            action,
-            enabled: true,
-            fields: None,
         }
     }
 
@@ -88,6 +87,12 @@ impl Mapping {
         self.action
     }
 
+    /// Whether it is a preset, and no mapping of one's own.
+    #[must_use]
+    pub fn is_preset(&self) -> bool {
+        self.is_preset
+    }
+
     /// Whether it is on.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
@@ -106,7 +111,7 @@ impl Mapping {
     /// When a field cannot be mapped, is not of its type, or is required and missing. The same event fails the same way
     /// until the mapping is changed.
     pub fn map<'a>(&'a self, event: &'a Event<'_>) -> Result<MappedEvent<'a>, MappingProblem> {
-        fields::map(self.action, self.fields.as_ref(), event.fields())
+        mapped::map(self.action, self.fields.as_ref(), event.fields())
     }
 }
 
@@ -115,25 +120,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_preset_is_what_its_parameter_would_give() {
-        for action in Action::ALL {
-            let preset = Mapping::preset(action);
-            let json = format!(r#"{{"trigger":{:?},"action":"{action}"}}"#, action.preset_trigger());
-            let parsed = Mapping::parse(action.name(), &json).expect("a mapping");
-            assert_eq!(
-                (preset.trigger, preset.action, preset.enabled),
-                (parsed.trigger, parsed.action, parsed.enabled)
-            );
-        }
-    }
-
-    #[test]
     fn every_problem_of_a_mapping_names_its_place() {
         let why = |json: &str| -> Vec<String> {
             let problems = Mapping::parse("m", json).expect_err("a bad mapping");
             problems.iter().map(ToString::to_string).collect()
         };
-        assert!(why(r#"{"trigger":"type = \"track\"","action":"page-view"}"#)[0].contains("page-view"));
+        assert!(why(r#"{"trigger":"type = \"track\"","action":"page-seen"}"#)[0].contains("page-seen"));
+        assert!(why(r#"{"action":"track-event"}"#)[0].contains("missing field `trigger`"));
+        assert!(why(r#"{"enabled":false}"#)[0].contains("missing field `action`"));
         let problems = why(r#"{"trigger":"kind = 1","action":"track-event","fields":{"traits":{"@path":"$.traits"},
                 "properties":{"a":{"@if":{"then":1}},"b":{"@path":5}},"event":{"@liquid":"{{ a | sort }}"}}}"#);
         let begins = [

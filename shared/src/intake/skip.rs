@@ -1,0 +1,132 @@
+//! Why an event is skipped: accepted as a request, and for nobody here.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::{IntakeOptions, bots};
+use crate::json::{Object, RawJson};
+use crate::segment::Event;
+
+/// Why an event is skipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SkipReason {
+    /// No enabled mapping takes it.
+    NoMapping,
+    /// Its `integrations` keep it from Koala.
+    Integrations,
+    /// Its `context.consent` forbids it.
+    Consent,
+    /// Its user agent is that of a bot or a monitor.
+    Bot,
+    /// Koala's script runs in the browser and has sent it.
+    PixelInstalled,
+}
+
+impl SkipReason {
+    /// Every reason.
+    pub const ALL: [Self; 5] = [Self::NoMapping, Self::Integrations, Self::Consent, Self::Bot, Self::PixelInstalled];
+
+    /// Its name in answers, logs and counts.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoMapping => "no_mapping",
+            Self::Integrations => "integrations",
+            Self::Consent => "consent",
+            Self::Bot => "bot",
+            Self::PixelInstalled => "pixel_installed",
+        }
+    }
+
+    /// Its metric.
+    #[must_use]
+    pub fn metric(self) -> &'static str {
+        match self {
+            Self::NoMapping => "SkippedNoMapping",
+            Self::Integrations => "SkippedIntegrations",
+            Self::Consent => "SkippedConsent",
+            Self::Bot => "SkippedBot",
+            Self::PixelInstalled => "SkippedPixelInstalled",
+        }
+    }
+
+    /// What a person is told.
+    #[must_use]
+    pub fn explanation(self) -> &'static str {
+        match self {
+            Self::NoMapping => "no enabled mapping takes it",
+            Self::Integrations => "its integrations keep it from Koala",
+            Self::Consent => "its context.consent forbids it",
+            Self::Bot => "its user agent is that of a bot, a monitor or a headless browser",
+            Self::PixelInstalled => "Koala's pixel has sent this event of analytics.js",
+        }
+    }
+
+    /// Why an event is skipped whatever the mappings say; `from_sdk` where it did not come by way of Segment, which has
+    /// enforced consent before it posts to a webhook.
+    #[must_use]
+    pub fn of(event: &Event<'_>, options: &IntakeOptions, from_sdk: bool) -> Option<Self> {
+        let context = event.fields().get_object("context");
+        if from_sdk && context.is_some_and(|context| consent_forbids(context, options.consent_categories)) {
+            return Some(Self::Consent);
+        }
+        if options.koala_pixel_installed && event.is_from_analytics_js() {
+            return Some(Self::PixelInstalled);
+        }
+        let user_agent = context.and_then(|context| context.get_str("userAgent"));
+        user_agent.is_some_and(|user_agent| bots::is_bot(&user_agent)).then_some(Self::Bot)
+    }
+}
+
+/// Whether the person's preferences forbid it, by Segment's rules
+/// (<https://segment.com/docs/privacy/consent-management/consent-in-segment-connections/>): a destination gets an event only
+/// where each category that it is in is true, and one that is not there is false. Where it is not said which categories this
+/// destination is in, it gets all but the events of those who allow nothing. Without preferences nothing is forbidden.
+fn consent_forbids(context: &Object<'_>, categories: &[String]) -> bool {
+    let Some(preferences) = context.get_object("consent").and_then(|consent| consent.get_object("categoryPreferences"))
+    else {
+        return false;
+    };
+    let is_true = |value: RawJson<'_>| value.get() == "true";
+    if categories.is_empty() {
+        return !preferences.iter().any(|(_, value)| is_true(value));
+    }
+    !categories.iter().all(|category| preferences.get(category).is_some_and(is_true))
+}
+
+/// How many events were skipped for which reason.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SkipCounts([usize; SkipReason::ALL.len()]);
+
+impl SkipCounts {
+    /// Counts one.
+    pub fn add(&mut self, reason: SkipReason) {
+        self.0[reason as usize] += 1;
+    }
+
+    /// How many in all.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.0.iter().sum()
+    }
+
+    /// The reasons that there were, each with its count.
+    pub fn iter(&self) -> impl Iterator<Item = (SkipReason, usize)> {
+        let counted = SkipReason::ALL.into_iter().zip(self.0);
+        counted.filter(|(_, count)| *count > 0)
+    }
+
+    /// The same for a line of the log: `bot=1 no_mapping=2`.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut text = String::new();
+        for (reason, count) in self.iter() {
+            let space = if text.is_empty() { "" } else { " " };
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{space}{}={count}", reason.name());
+        }
+        text
+    }
+}
