@@ -8,6 +8,7 @@ use clap::Args;
 use koala_collector::settings::CollectorSettings;
 use koala_destination::environment::{self, DEFAULT_KOALA_URL};
 use koala_destination::koala::{CollectorKind, KoalaClient, KoalaUrl};
+use koala_destination::segment::Mapping;
 use koala_destination::settings::{
     self, Parameter, ParameterDirectory, ParameterSource, ParameterTree, Problem, Settings,
 };
@@ -50,8 +51,9 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         Ok(_) => Vec::new(),
         Err(invalid) => invalid.problems.clone(),
     };
-    if let Err(invalid) = CollectorSettings::from_parameters(&parameters) {
-        problems.extend(invalid.problems);
+    let collector_settings = CollectorSettings::from_parameters(&parameters);
+    if let Err(invalid) = &collector_settings {
+        problems.extend(invalid.problems.clone());
     }
     let problem =
         |parameter: &str, message: &str| Problem { parameter: parameter.to_owned(), message: message.to_owned() };
@@ -71,25 +73,57 @@ pub async fn run(options: Options) -> Result<ExitCode> {
             problems.push(problem("public-api-key", &error));
         }
     }
-    print(&options, settings.as_ref().ok(), &problems);
+    let mut warnings = settings.as_ref().map(Settings::warnings).unwrap_or_default();
+    warnings.extend(intent_warnings(collector_settings.as_ref().ok()));
+    print(&options, settings.as_ref().ok(), &problems, &warnings);
     Ok(ExitCode::from(u8::from(!problems.is_empty())))
 }
 
-fn print(options: &Options, settings: Option<&Settings>, problems: &[Problem]) {
+/// What is valid in intent rules and cannot work.
+fn intent_warnings(settings: Option<&CollectorSettings>) -> Vec<Problem> {
+    let rules = settings.into_iter().flat_map(CollectorSettings::intent_rules);
+    let advice = rules.flat_map(|rule| rule.trigger.advice().into_iter().map(move |message| (&rule.name, message)));
+    let warning =
+        |(rule, message)| Problem { parameter: format!("intent/{rule}"), message: format!("trigger: {message}") };
+    advice.map(warning).collect()
+}
+
+fn print(options: &Options, settings: Option<&Settings>, problems: &[Problem], warnings: &[Problem]) {
+    let mappings = settings.map(Settings::mappings).unwrap_or_default();
     if options.json {
-        let problems: Vec<_> =
-            problems.iter().map(|p| json!({"parameter": p.parameter, "message": p.message})).collect();
-        outln!("{}", json!({"problems": problems}));
+        let named = |problems: &[Problem]| -> Vec<_> {
+            problems.iter().map(|p| json!({"parameter": p.parameter, "message": p.message})).collect()
+        };
+        let mapping = |it: &Mapping| {
+            json!({
+                "mapping": it.name(), "action": it.action().name(), "trigger": it.trigger().as_str(),
+                "enabled": it.is_enabled(), "preset": it.is_preset(),
+            })
+        };
+        let mappings: Vec<_> = mappings.iter().map(mapping).collect();
+        outln!("{}", json!({"problems": named(problems), "warnings": named(warnings), "mappings": mappings}));
         return;
     }
     for problem in problems {
         outln!("{problem}");
     }
+    for warning in warnings {
+        outln!("warning: {warning}");
+    }
+    for mapping in mappings {
+        let kind = match (mapping.is_preset(), mapping.is_enabled()) {
+            (_, false) => "off",
+            (true, _) => "preset",
+            (false, _) => "own",
+        };
+        outln!("{kind:<8}{:<18}{} → {}", mapping.name(), mapping.trigger().as_str(), mapping.action());
+    }
     match (problems.len(), settings) {
-        (0, Some(settings)) => {
-            let mappings = settings.mappings();
-            let enabled = mappings.iter().filter(|mapping| mapping.is_enabled()).count();
-            outln!("No problem: {} mappings, {enabled} of them enabled.", mappings.len());
+        (0, Some(_)) => {
+            let in_force: Vec<_> = mappings.iter().filter(|mapping| mapping.is_enabled()).collect();
+            let presets = in_force.iter().filter(|mapping| mapping.is_preset()).count();
+            let plural = if in_force.len() == 1 { "" } else { "s" };
+            outln!("No problem: {} mapping{plural} in force, {presets} of them presets.", in_force.len());
         }
         (1, _) => outln!("1 problem."),
         (many, _) => outln!("{many} problems."),

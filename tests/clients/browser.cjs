@@ -5,6 +5,7 @@ const http = require('node:http')
 const { chromium } = require('playwright-core')
 
 const [url, writeKey] = process.argv.slice(2)
+const PERSON = 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36'
 const umd = require.resolve('@segment/analytics-next/package.json').replace(/package\.json$/, 'dist/umd/')
 const page = (strategy) => `<!doctype html><title>A shop</title><script src="/index.js"></script><script type="module">
   const { AnalyticsBrowser } = window.AnalyticsNext
@@ -28,7 +29,8 @@ async function main() {
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] })
   const problems = []
   for (const kind of Object.keys(pages)) {
-    const tab = await browser.newPage()
+    // A headless browser is a bot, unless it says that it is another.
+    const tab = await browser.newPage({ userAgent: PERSON })
     tab.on('pageerror', (error) => problems.push(`${kind}: ${error}`))
     const answers = []
     tab.on('response', (response) => {

@@ -89,12 +89,12 @@ async function main() {
 
   // Each mapping with its trigger; an event can be tried, and nothing is sent.
   await tab.getByRole('link', { name: 'Mappings' }).click()
-  await tab.getByText('type = "track"', { exact: true }).waitFor()
+  await tab.locator('section', { hasText: 'track → track-event' }).getByText('type = "track"', { exact: true }).waitFor()
   await tab.getByRole('button', { name: 'Try it' }).click()
-  await tab.getByText('Koala would get:').waitFor()
+  await tab.getByText('The collector would get:').waitFor()
   await collect({ email: 'while@trying.example.org', events: [event('e-while', 'Came in Meanwhile', 0)] })
   await tab.waitForTimeout(1500)
-  assert.strictEqual(await tab.getByText('Koala would get:').count(), 1)
+  assert.strictEqual(await tab.getByText('The collector would get:').count(), 1)
   await picture('mappings')
   await tab.getByRole('textbox').fill(JSON.stringify({ type: 'track', messageId: 'try-2', event: hostile, userId: 'u-1', properties: { [hostile]: hostile } }))
   await tab.getByRole('button', { name: 'Try it' }).click()

@@ -39,7 +39,7 @@ async fn koala_demo_shows_the_visitors_of_the_fixtures() {
     let (status, said) = said(output);
     assert_eq!(status, 0, "{said}");
     for shown in
-        ["5 visitors arrived", "ada@analytical.example", "2b8f6f0e-6a4e-4a1b-8a2f-0d7c9b1e4f55", "3 dead letters"]
+        ["6 visitors arrived", "ada@analytical.example", "2b8f6f0e-6a4e-4a1b-8a2f-0d7c9b1e4f55", "3 dead letters"]
     {
         assert!(said.contains(shown), "{shown} in {said}");
     }

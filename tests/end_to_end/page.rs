@@ -14,8 +14,7 @@ async fn the_page_shows_what_comes_in_without_a_reload_and_never_runs_it() {
         "mappings/track",
         r#"{"trigger":"type = \"track\"","action":"track-event","fields":{"event":{"@path":"$.properties.n"}}}"#,
     );
-    let event =
-        json!({"type": "track", "messageId": "m-dead", "event": "Mended", "userId": "u-1", "properties": {"n": 5}});
+    let event = json!({"type": "track", "messageId": "m-dead", "event": "Mended", "userId": "u-1", "properties": {"n": [5, 6]}});
     let begun = std::time::Instant::now();
     loop {
         let (_, before) = koala.get("/api/queues").await;

@@ -61,7 +61,15 @@ fn a_person_sees_which_mappings_match_the_request_and_what_is_skipped_or_rejecte
         assert!(shown.contains(line), "{line} in {shown}");
     }
     assert!(!shown.contains('\u{1b}'), "no colour where there is no terminal");
-    assert!(preview("tests/events/page.json").1.contains("skipped"));
+    for (file, line) in [
+        ("page", "page-view → page-view: matches"),
+        ("group", "identify-account → identify-account: matches"),
+        ("alias", "alias → identify-visitor: matches"),
+        ("screen", "skipped   no enabled mapping takes it"),
+    ] {
+        let (_, shown) = preview(&format!("tests/events/{file}.json"));
+        assert!(shown.contains(line), "{line} in {shown}");
+    }
     let (status, shown) = preview("tests/events/bad/track-name-not-a-string.json");
     assert_eq!(status, 1);
     assert!(shown.contains("rejected") && shown.contains("Event Name (`event`) must be a string"), "{shown}");
@@ -73,8 +81,10 @@ fn a_program_reads_what_a_person_sees_a_line_for_each_event() {
     let (status, shown) = said(&koala(&["preview", "--json", files[0], files[1]]).output().unwrap());
     let lines: Vec<Value> = shown.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((status, lines.len(), &lines[0]["file"]), (1, 2, &json!(files[0])), "{shown}");
-    let verdicts = |line: &Value| -> Vec<Value> {
-        line["preview"]["mappings"].as_array().unwrap().iter().map(|mapping| mapping["verdict"].clone()).collect()
+    let verdicts = |line: &Value| {
+        let mappings = line["preview"]["mappings"].as_array().unwrap();
+        let verdict = |name: &str| mappings.iter().find(|it| it["mapping"] == name).unwrap()["verdict"].clone();
+        ["identify-visitor", "track-event"].map(verdict)
     };
     assert_eq!(verdicts(&lines[0]), ["no_match", "delivers"]);
     assert_eq!(verdicts(&lines[1]), ["no_match", "rejected"]);
@@ -129,7 +139,10 @@ fn check_names_every_problem_of_a_tree() {
     let check = |home: &Home, more: &[&str]| {
         said(&koala(&["check", "--parameters"]).arg(home.parameters()).args(more).output().unwrap())
     };
-    assert_eq!(check(&home, &[]), (0, "No problem: 2 mappings, 2 of them enabled.\n".to_owned()));
+    let (status, shown) = check(&home, &[]);
+    assert_eq!(status, 0);
+    assert!(shown.contains("preset  page-view         type = \"page\" → page-view\n"), "{shown}");
+    assert!(shown.ends_with("No problem: 5 mappings in force, 5 of them presets.\n"), "{shown}");
     home.set_parameter("public-api-key", "a key");
     home.set_parameter("public-api-kee", "a key");
     home.set_parameter(
@@ -152,6 +165,36 @@ fn check_names_every_problem_of_a_tree() {
     }
     let problems: Value = serde_json::from_str(&check(&home, &["--json"]).1).unwrap();
     assert_eq!(problems["problems"].as_array().unwrap().len(), 6);
+}
+
+#[test]
+fn check_warns_of_what_is_valid_and_may_not_be_meant_and_lists_what_is_in_force() {
+    let home = Home::new();
+    home.set_parameter(
+        "mappings/checkout.json",
+        r#"{"trigger":"type = \"track\" and match(event, \"*out*\")","action":"track-event",
+            "fields":{"event":{"@template":"{{event}} {{name"},"email":{"@path":"$.propertes.email"}}}"#,
+    );
+    home.set_parameter("mappings/page-view.json", r#"{"enabled":false}"#);
+    let output = koala(&["check", "--json", "--parameters"]).arg(home.parameters()).output().unwrap();
+    let (status, shown) = said(&output);
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!((status, &shown["problems"]), (0, &json!([])));
+    let warnings = shown["warnings"].to_string();
+    for part in
+        ["looks for a text with a `*`", "that no `}}` closes", "has `$.propertes.email`", "preset track-event still"]
+    {
+        assert!(warnings.contains(part), "{part} in {warnings}");
+    }
+    let listed: Vec<_> = shown["mappings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| (&it["mapping"], &it["preset"], &it["enabled"]))
+        .collect();
+    assert!(listed.contains(&(&json!("checkout"), &json!(false), &json!(true))), "{listed:?}");
+    assert!(listed.contains(&(&json!("track-event"), &json!(true), &json!(true))), "{listed:?}");
+    assert!(listed.contains(&(&json!("page-view"), &json!(true), &json!(false))), "{listed:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,9 @@
 //! What is counted of deliveries, and what a mapping would make of an event.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::collector::Collector;
 use crate::koala::{Home, Koala, track};
@@ -20,15 +21,14 @@ async fn what_came_in_and_what_came_of_it_is_counted_by_mapping_also_after_a_res
         r#"{"trigger":"event = \"Signed Up\"","action":"track-event","fields":{"event":{"@path":"$.properties.n"}}}"#;
     home.set_parameter("mappings/numbers", pricing);
     let koala = home.up(&[]);
-    let numbered =
-        json!({"type": "track", "messageId": "m-3", "event": "Signed Up", "userId": "u", "properties": {"n": 5}});
+    let numbered = json!({"type": "track", "messageId": "m-3", "event": "Signed Up", "userId": "u", "properties": {"n": {"not": "a name"}}});
     koala.post(&track("m-1", "ada@acme.com")).await;
-    koala.post(&json!([numbered, {"type": "page", "messageId": "m-4", "userId": "u"}, 5]).to_string()).await;
+    koala.post(&json!([numbered, {"type": "screen", "messageId": "m-4", "userId": "u"}, 5]).to_string()).await;
     until_delivered(&koala).await;
     let (_, counted) = koala.get("/api/deliveries").await;
     assert_eq!(counted["received"], json!({"accepted": 2, "skipped": 1, "rejected": 1}));
     let of = |queued: i64, delivered: i64, dead: i64| json!({"queued": queued, "waiting": 0, "delivered": delivered, "skipped": 0, "retried": 0, "dead": dead});
-    // `numbers` makes no name of either event: one has none, the other a number.
+    // `numbers` makes no name of either event: one has none, the other an object.
     assert_eq!(counted["mappings"], json!({"all": of(2, 2, 0), "numbers": of(2, 0, 2)}));
 
     drop(koala);
@@ -40,9 +40,15 @@ async fn what_came_in_and_what_came_of_it_is_counted_by_mapping_also_after_a_res
     assert_eq!(koala.request("POST", "/api/redrive", "{}", &headers).await.1, json!({"redriven": 2}));
     until_delivered(&koala).await;
     let (_, mappings) = koala.get("/api/mappings").await;
-    let numbers = &mappings["mappings"][1];
-    assert_eq!((&numbers["mapping"], &numbers["counts"]), (&json!("numbers"), &of(2, 2, 0)));
+    let mappings = mappings["mappings"].as_array().unwrap();
+    let numbers = mappings.iter().find(|one| one["mapping"] == "numbers").unwrap();
+    assert_eq!(numbers["counts"], of(2, 2, 0));
     assert_eq!((&numbers["trigger"], &numbers["enabled"]), (&json!("type = \"track\""), &json!(true)));
+    // What is in force is listed, the presets of our own collector too.
+    let listed: Vec<_> = mappings.iter().map(|one| (one["mapping"].as_str().unwrap(), one["preset"] == true)).collect();
+    let presets = ["alias", "identify-account", "identify-visitor", "page-view", "track-event"];
+    let expected = [("all", false), ("numbers", false)].into_iter().chain(presets.map(|preset| (preset, true)));
+    assert_eq!(listed.iter().collect::<BTreeSet<_>>(), expected.collect::<Vec<_>>().iter().collect());
 }
 
 #[tokio::test]
@@ -83,9 +89,16 @@ async fn the_preview_says_of_each_mapping_what_koala_would_get_and_sends_nothing
     let preview = async |event: &str| koala.request("POST", "/api/preview", event, &[]).await;
     let (status, shown) = preview(&track("m-1", "ada@acme.com")).await;
     assert_eq!((status, &shown["outcome"]), (200, &json!("mapped")), "{shown}");
-    let verdicts: Vec<&Value> = shown["mappings"].as_array().unwrap().iter().map(|it| &it["verdict"]).collect();
+    let of = |name: &str| shown["mappings"].as_array().unwrap().iter().find(|it| it["mapping"] == name).unwrap();
+    let verdicts = ["a", "b", "c", "d"].map(|name| &of(name)["verdict"]);
     assert_eq!(verdicts, ["delivers", "no_match", "disabled", "rejected"]);
-    let request = &shown["mappings"][0]["request"];
+    // The preset does not deliver what `a` delivers.
+    let preset = of("track-event");
+    assert_eq!(
+        (&preset["verdict"], &preset["by"], &preset["preset"]),
+        (&json!("taken_by_own"), &json!("a"), &json!(true))
+    );
+    let request = &of("a")["request"];
     assert_eq!((&request["email"], &request["events"][0]["event"]), (&json!("ada@acme.com"), &json!("Signed Up")));
     assert_eq!(preview("{}").await.1["outcome"], "rejected");
     let (_, counted) = koala.get("/api/deliveries").await;

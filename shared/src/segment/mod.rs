@@ -13,5 +13,5 @@ pub use event::{Event, EventError, LARGEST_EVENT_BYTES, derived_message_id, fits
 pub use field_mapping::{FieldMapping, FieldProblem, RenderError};
 pub use mapping::{Given, MappedAccount, MappedAction, MappedEvent, MappedPage, Mapping, MappingProblem};
 pub use signature::{ParseSecretError, SharedSecret, Signature};
-pub use trigger::{Trigger, TriggerError};
+pub use trigger::{Coverage, Trigger, TriggerError};
 pub use value::Value;

@@ -15,6 +15,7 @@ mod directory;
 mod public_api_key;
 mod source;
 mod token;
+mod warnings;
 
 pub use cache::{SettingsCache, SettingsUnavailable};
 pub use directory::ParameterDirectory;

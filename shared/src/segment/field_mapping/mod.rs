@@ -93,6 +93,16 @@ impl FieldMapping {
     }
 }
 
+/// The keys of a path as it is written in a mapping.
+pub fn path_keys(path: &str) -> Vec<String> {
+    path::keys_below_root(path)
+}
+
+/// The paths in a template's placeholders, and what is left of it without them.
+pub fn placeholders(template: &str) -> (Vec<String>, String) {
+    text_template::placeholders(template)
+}
+
 fn depth(written: &Json) -> usize {
     match written {
         Json::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),

@@ -14,6 +14,42 @@ pub fn fill(template: &str, event: &Value<'_>, budget: &mut Budget) -> Result<St
     fill_with(&filled, "{{", "}}", event, budget)
 }
 
+/// The paths in the placeholders, and what is left of the template without them.
+pub fn placeholders(template: &str) -> (Vec<String>, String) {
+    let mut paths = Vec::new();
+    let mut rest = template.to_owned();
+    for (open, close) in [("{{{", "}}}"), ("{{", "}}")] {
+        let (mut left, mut from) = (String::new(), 0);
+        while let Some((at, inside, end)) = next_placeholder(&rest, from, open, close) {
+            left.push_str(&rest[from..at]);
+            paths.push(rest[inside].trim().to_owned());
+            from = end;
+        }
+        left.push_str(&rest[from..]);
+        rest = left;
+    }
+    (paths, rest)
+}
+
+/// The next placeholder: where it begins, what is inside, where it ends.
+fn next_placeholder(
+    template: &str,
+    mut from: usize,
+    open: &str,
+    close: &str,
+) -> Option<(usize, std::ops::Range<usize>, usize)> {
+    while let Some(at) = template[from..].find(open).map(|at| from + at) {
+        let inside = at + open.len();
+        let end = template[inside..].find('}').map(|end| inside + end);
+        match end.filter(|end| *end > inside && template[*end..].starts_with(close)) {
+            Some(end) => return Some((at, inside..end, end + close.len())),
+            // No placeholder begins here; one may begin a character further on.
+            None => from = at + 1,
+        }
+    }
+    None
+}
+
 /// A placeholder has no `}` inside, and something between its braces.
 fn fill_with(
     template: &str,
@@ -23,26 +59,17 @@ fn fill_with(
     budget: &mut Budget,
 ) -> Result<String, RenderError> {
     let mut out = String::with_capacity(template.len());
-    let mut rest = template;
-    while let Some(at) = rest.find(open) {
-        let inside = &rest[at + open.len()..];
-        let end = inside.find('}').filter(|end| *end > 0 && inside[*end..].starts_with(close));
-        let Some(end) = end else {
-            // No placeholder begins here; one may begin a character further on.
-            let next = at + 1;
-            out.push_str(&rest[..next]);
-            rest = &rest[next..];
-            continue;
-        };
-        out.push_str(&rest[..at]);
-        let value = render::follow(event, &path::keys(inside[..end].trim()), budget)?;
+    let mut from = 0;
+    while let Some((at, inside, end)) = next_placeholder(template, from, open, close) {
+        out.push_str(&template[from..at]);
+        let value = render::follow(event, &path::keys(template[inside].trim()), budget)?;
         if value.exists() {
             let text = value.to_text();
             budget.spend_bytes(text.len())?;
             out.push_str(&text);
         }
-        rest = &inside[end + close.len()..];
+        from = end;
     }
-    out.push_str(rest);
+    out.push_str(&template[from..]);
     Ok(out)
 }

@@ -1,5 +1,6 @@
 //! Mappings: a trigger, an action, and where each field of the action comes from.
 
+mod advice;
 mod coerce;
 mod fields;
 mod mapped;
@@ -21,6 +22,8 @@ pub struct Mapping {
     /// None where every field takes the action's default.
     fields: Option<fields::Fields>,
     is_preset: bool,
+    /// What is valid in the fields and cannot work.
+    field_advice: Vec<FieldProblem>,
 }
 
 /// A parameter `mappings/<name>`. What one of a preset's name leaves out is the preset's.
@@ -61,10 +64,17 @@ impl Mapping {
         let trigger = written.trigger.as_deref().or(preset.map(|(trigger, _)| trigger));
         let trigger = trigger.ok_or_else(|| bad_form("missing field `trigger`".to_owned()))?;
         let trigger = Trigger::parse(trigger).map_err(|error| problem("trigger", error.to_string()));
+        let field_advice = advice::of_fields(&written.fields);
         match (trigger, fields::compile(action, written.fields)) {
-            (Ok(trigger), Ok(fields)) => {
-                Ok(Self { name: name.to_owned(), trigger, action, enabled: written.enabled, fields, is_preset })
-            }
+            (Ok(trigger), Ok(fields)) => Ok(Self {
+                name: name.to_owned(),
+                trigger,
+                action,
+                enabled: written.enabled,
+                fields,
+                is_preset,
+                field_advice,
+            }),
             (trigger, fields) => Err(trigger.err().into_iter().chain(fields.err().into_iter().flatten()).collect()),
         }
     }
@@ -87,10 +97,23 @@ impl Mapping {
         self.action
     }
 
+    /// The type of the events that the preset of its name takes, where there is one.
+    #[must_use]
+    pub fn preset_kind(&self) -> Option<&'static str> {
+        preset::kind(&self.name)
+    }
+
     /// Whether it is a preset, and no mapping of one's own.
     #[must_use]
     pub fn is_preset(&self) -> bool {
         self.is_preset
+    }
+
+    /// What is valid in it and cannot work, each with its place.
+    #[must_use]
+    pub fn advice(&self) -> Vec<FieldProblem> {
+        let of_trigger = |message| FieldProblem { path: "trigger".to_owned(), message };
+        self.trigger.advice().into_iter().map(of_trigger).chain(self.field_advice.iter().cloned()).collect()
     }
 
     /// Whether it is on.

@@ -61,8 +61,15 @@ impl Mapping {
             enabled: true,
             fields: None,
             is_preset: true,
+            field_advice: Vec::new(),
         }
     }
+}
+
+/// The type of the events that the preset of that name takes.
+pub fn kind(name: &str) -> Option<&'static str> {
+    let (trigger, _) = written(name)?;
+    trigger.strip_prefix("type = \"")?.strip_suffix('"')
 }
 
 /// The trigger and the action of the preset of that name: what its parameter need not repeat.

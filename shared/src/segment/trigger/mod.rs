@@ -5,12 +5,14 @@
 //! escape. It means what Segment's own implementation (npm `@segment/destination-subscriptions`) makes of it, also where
 //! that surprises: `properties.seats = "5"` is not true of the number 5, and `!contains(…)` not of what is no string.
 
+mod advice;
 mod condition;
 mod parser;
 
 use thiserror::Error;
 
 use crate::json::Object;
+pub use advice::Coverage;
 use condition::Condition;
 
 /// The longest trigger; Segment's own have a few hundred characters.
