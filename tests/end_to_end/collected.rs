@@ -281,3 +281,24 @@ async fn visitors_are_found_by_trait_event_and_time() {
     let csv = reqwest_text(&format!("{}/api/visitors.csv?trait=plan%3Dteam", koala.url)).await;
     assert_eq!(csv.lines().count(), 2, "{csv}");
 }
+
+/// What analytics.js sends of a page, a server of a company and of an alias, as Segment's webhook posts them.
+#[tokio::test]
+async fn page_views_and_companies_arrive_without_any_setting() {
+    let home = Home::new();
+    let koala = home.up(&[]);
+    let page = json!({"type": "page", "name": "Pricing", "messageId": "p-1", "anonymousId": ADA, "properties": {"path": "/pricing", "url": "https://shop.example/pricing"}});
+    let group = json!({"type": "group", "messageId": "g-1", "anonymousId": ADA, "groupId": "g-1", "traits": {"name": "Analytical Engines", "domain": "analytical.example"}});
+    let alias = json!({"type": "alias", "messageId": "a-1", "userId": "u-1", "previousId": ADA});
+    let answer = koala.post(&json!([page, group, alias]).to_string()).await.1;
+    assert_eq!((&answer["accepted"], &answer["skipped"]), (&json!(3), &json!(0)));
+    koala.until_queues(json!({"waiting": 0, "in_flight": 0, "dead": 0})).await;
+    let (_, company) = koala.get("/api/companies/analytical.example").await;
+    assert_eq!(
+        (&company["name"], &company["people"][0]["page_views"]),
+        (&json!("Analytical Engines"), &json!(1)),
+        "{company}"
+    );
+    // The preset rule `pricing` counts page views.
+    assert!(company.to_string().contains("pricing"), "{company}");
+}

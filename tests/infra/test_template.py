@@ -37,7 +37,7 @@ def variables_in_code():
     source = "".join(file.read_text() for file in sorted((ROOT / "shared/src").rglob("*.rs")))
     source = re.sub(r"#\[cfg\(test\)\]\s+mod tests \{.*?\n\}\n", "", source, flags=re.S)
     required = set(re.findall(r'\brequired\(\s*variables,\s*"([A-Z_]+)"', source))
-    optional = set(re.findall(r'\b(?:number|flag)\(\s*variables,\s*"([A-Z_]+)"', source))
+    optional = set(re.findall(r'\b(?:number|flag|list)\(\s*variables,\s*"([A-Z_]+)"', source))
     return required, required | optional | set(re.findall(r'\bvariables\("([A-Z_]+)"\)', source))
 
 

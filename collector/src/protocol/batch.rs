@@ -75,6 +75,9 @@ impl EntryKind {
     }
 }
 
+/// The array of companies.
+const GROUPS: &str = "groups";
+
 #[derive(Deserialize)]
 struct Written<'a> {
     profile_id: Option<Value>,
@@ -86,6 +89,9 @@ struct Written<'a> {
     events: Vec<&'a RawValue>,
     #[serde(borrow, default)]
     page_views: Vec<&'a RawValue>,
+    /// What Koala's protocol does not have: the company of the request's person.
+    #[serde(borrow, default)]
+    groups: Vec<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -94,6 +100,7 @@ struct WrittenEntry {
     message_id: Option<Value>,
     sent_at: Option<Value>,
     traits: Option<Value>,
+    name: Option<Value>,
 }
 
 /// Reads a batch request, by the rules.
@@ -127,7 +134,21 @@ pub fn read(body: &[u8]) -> Result<Batch, Refusal> {
             entries.push(entry(kind, raw).map_err(|reason| Refusal::Entry(kind.array(), at, reason))?);
         }
     }
+    if written.groups.len() > MOST_ENTRIES {
+        return Err(Refusal::TooMany(GROUPS, written.groups.len()));
+    }
+    for (at, raw) in written.groups.iter().enumerate() {
+        entries.push(group(raw).map_err(|reason| Refusal::Entry(GROUPS, at, reason))?);
+    }
     Ok(Batch { profile_id, email, traits: written.traits, entries })
+}
+
+/// The company of a person is a trait of theirs, which `$account` names as Koala's script does.
+fn group(raw: &RawValue) -> Result<ReceivedEntry, &'static str> {
+    let mut account: Map<String, Value> = serde_json::from_str(raw.get()).map_err(|_| "must be an object")?;
+    account.retain(|key, _| matches!(key.as_str(), "group_id" | "domain" | "name"));
+    let traits = Map::from_iter([("$account".to_owned(), Value::Object(account))]);
+    Ok(ReceivedEntry { traits: Some(traits), ..entry(EntryKind::Identify, raw)? })
 }
 
 fn entry(kind: EntryKind, raw: &RawValue) -> Result<ReceivedEntry, &'static str> {
@@ -138,6 +159,11 @@ fn entry(kind: EntryKind, raw: &RawValue) -> Result<ReceivedEntry, &'static str>
         Some(_) => Err(reason),
     };
     let name = text(written.event, "event must be a string")?;
+    let name = match kind {
+        // A page has a name, and a page view that was sent by hand may say it as an event does.
+        EntryKind::PageView => name.or(text(written.name, "name must be a string")?),
+        EntryKind::Identify | EntryKind::Event => name,
+    };
     if kind == EntryKind::Event && name.as_deref().is_none_or(|name| name.trim().is_empty()) {
         return Err("event, the event's name, is missing");
     }

@@ -62,7 +62,7 @@ pub struct QueueCounts {
 pub struct RequestTally {
     /// A mapping took it.
     pub accepted: i64,
-    /// None did.
+    /// It was skipped: no mapping took it, or it was not to be sent.
     pub skipped: i64,
     /// It can never be delivered.
     pub rejected: i64,

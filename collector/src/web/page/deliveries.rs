@@ -32,7 +32,7 @@ pub async fn show(State(web): State<Web>) -> Page {
                 (count("rejected at intake", counts.rejected, false))
             }
             p.soft {
-                "Of the events received " (received.accepted) " were taken by a mapping, " (received.skipped) " by none."
+                "Of the events received " (received.accepted) " were taken by a mapping, " (received.skipped) " were skipped."
             }
             h2 { "By mapping" }
             (by_mapping(&tallies))
