@@ -96,25 +96,26 @@ fn consent_forbids(context: &Object<'_>, categories: &[String]) -> bool {
     !categories.iter().all(|category| preferences.get(category).is_some_and(is_true))
 }
 
-/// How many events were skipped for which reason.
+/// How many events were skipped for which reason; a request has at most [`super::MOST_EVENTS`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct SkipCounts([usize; SkipReason::ALL.len()]);
+pub struct SkipCounts([u16; SkipReason::ALL.len()]);
 
 impl SkipCounts {
     /// Counts one.
     pub fn add(&mut self, reason: SkipReason) {
-        self.0[reason as usize] += 1;
+        let count = &mut self.0[reason as usize];
+        *count = count.saturating_add(1);
     }
 
     /// How many in all.
     #[must_use]
     pub fn total(&self) -> usize {
-        self.0.iter().sum()
+        self.0.iter().map(|count| usize::from(*count)).sum()
     }
 
     /// The reasons that there were, each with its count.
     pub fn iter(&self) -> impl Iterator<Item = (SkipReason, usize)> {
-        let counted = SkipReason::ALL.into_iter().zip(self.0);
+        let counted = SkipReason::ALL.into_iter().zip(self.0.map(usize::from));
         counted.filter(|(_, count)| *count > 0)
     }
 

@@ -22,7 +22,7 @@ pub fn domain(account: &MappedAccount<'_>) -> Option<String> {
 /// Writes what an entry of `groups` says of the company beside its traits.
 pub fn write(object: &mut ObjectWriter<'_>, account: &MappedAccount<'_>) {
     for (key, text) in [("group_id", &account.group_id), ("domain", &account.domain), ("name", &account.name)] {
-        if let Some(text) = says(text) {
+        if let Some(text) = says(text.as_ref()) {
             object.string(key, text);
         }
     }
@@ -30,10 +30,10 @@ pub fn write(object: &mut ObjectWriter<'_>, account: &MappedAccount<'_>) {
 
 /// What Koala's traits of a company have besides the event's own: `group_id` and the name.
 pub fn additions<'a>(account: &'a MappedAccount<'_>) -> Vec<(&'static str, &'a str)> {
-    let texts = [("group_id", says(&account.group_id)), ("name", says(&account.name))];
+    let texts = [("group_id", says(account.group_id.as_ref())), ("name", says(account.name.as_ref()))];
     texts.into_iter().filter_map(|(key, text)| Some((key, text?))).collect()
 }
 
-fn says<'t>(text: &'t Option<Cow<'_, str>>) -> Option<&'t str> {
-    text.as_deref().filter(|text| !text.trim().is_empty())
+fn says<'t>(text: Option<&'t Cow<'_, str>>) -> Option<&'t str> {
+    text.map(AsRef::as_ref).filter(|text| !text.trim().is_empty())
 }

@@ -102,15 +102,12 @@ pub fn entry(
         }
         _ => None,
     };
-    let visitor = match &account {
+    let visitor = if let Some(domain) = &account {
         // The request is about the company: whoever said so is no part of it.
-        Some(domain) => {
-            Visitor::new(Some(ProfileId::derived("account", domain)), None).ok_or(EntryProblem::NoVisitor)?
-        }
-        None => {
-            let mapped = Visitor::mapped(mapped.profile_id.mapped().as_deref(), mapped.email.mapped().as_deref());
-            visitor(event, action, &mapped, options)?
-        }
+        Visitor::new(Some(ProfileId::derived("account", domain)), None).ok_or(EntryProblem::NoVisitor)?
+    } else {
+        let mapped = Visitor::mapped(mapped.profile_id.mapped().as_deref(), mapped.email.mapped().as_deref());
+        visitor(event, action, &mapped, options)?
     };
     let fields = event.fields();
     let context = match mapped.context {

@@ -260,11 +260,11 @@ fn at<'a>(event: &'a Object<'_>, path: &[&str]) -> Option<Value<'a>> {
     object.get_present(last).map(Value::Raw)
 }
 
-fn as_text<'a>(field: Field, value: Value<'a>) -> Result<Option<Cow<'a, str>>, MappingProblem> {
+fn as_text(field: Field, value: Value<'_>) -> Result<Option<Cow<'_, str>>, MappingProblem> {
     coerce::text(value).map_err(|found| wrong_type(field, found))
 }
 
-fn as_object<'a>(field: Field, value: Value<'a>) -> Result<Option<Value<'a>>, MappingProblem> {
+fn as_object(field: Field, value: Value<'_>) -> Result<Option<Value<'_>>, MappingProblem> {
     coerce::object(value).map_err(|found| wrong_type(field, found))
 }
 

@@ -84,7 +84,9 @@ fn coverage(condition: &Condition, kind: &str) -> Coverage {
 fn each_test(condition: &Condition, look: &mut impl FnMut(&Field, &Test)) {
     match condition {
         Condition::All(conditions) | Condition::Any(conditions) => {
-            conditions.iter().for_each(|one| each_test(one, look))
+            for one in conditions {
+                each_test(one, look);
+            }
         }
         Condition::Field(field, test) => look(field, test),
     }
