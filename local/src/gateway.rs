@@ -16,6 +16,7 @@ use koala_destination::settings::{ParameterDirectory, SettingsCache};
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use crate::forwarded;
 use crate::queue::Queues;
 
 /// How long a body may take. Segment waits no longer than five seconds for the answer to one.
@@ -30,6 +31,8 @@ pub struct Intake {
     pub queues: Queues,
     /// What it is told.
     pub options: IntakeOptions,
+    /// Whether a proxy before the set is trusted to say whom a request comes from.
+    pub trust_forwarded_for: bool,
 }
 
 /// The collector's routes, and intake under every other path.
@@ -55,7 +58,8 @@ async fn take_in(
         Ok(Err(error)) if is_too_large(&error) => return answer(Answer::body_too_large(limit + 1, limit)),
         Ok(Err(_)) | Err(_) => return answer(Answer::body_not_whole()),
     };
-    let source_ip = source.ip().to_canonical().to_string();
+    let forwarded = gateway.trust_forwarded_for.then(|| forwarded::client(&head.headers)).flatten();
+    let source_ip = forwarded.unwrap_or(source.ip()).to_canonical().to_string();
     let id = Uuid::from_u128(fastrand::u128(..)).to_string();
     let request = intake::Request {
         id: &id,

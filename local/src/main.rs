@@ -5,6 +5,7 @@
 //! | [`up`], [`demo`], [`send`], [`preview`], [`check`], [`redrive`], [`bench`], [`bench_collector`], [`cost`] | the commands |
 //! | [`set`] | the parts of `koala up`, started and ended together |
 //! | [`gateway`] | HTTP: intake, and the routes of the collector beside it |
+//! | [`forwarded`] | whom a proxy says that a request comes from |
 //! | [`queue`] | the queues, as SQS would keep them |
 //! | [`pipeline`] | what the collector's page sees of mappings and queues |
 //! | [`consumer`] | takes batches from the queues and delivers them, as Lambda's event source mapping would |
@@ -22,6 +23,7 @@ mod consumer;
 mod cost;
 mod demo;
 mod fixtures;
+mod forwarded;
 mod gateway;
 mod output;
 mod pipeline;

@@ -10,12 +10,12 @@ use koala_collector::settings::CollectorSettingsCache;
 use koala_collector::store::Store;
 use koala_collector::store::sqlite::file::SqliteFile;
 use koala_collector::store::sqlite::{MIGRATIONS, SqliteStore};
-use koala_collector::web::Access;
+use koala_collector::web::{Access, PageToken};
 use koala_destination::delivery::Delivery;
 use koala_destination::environment;
 use koala_destination::koala::{KoalaClient, KoalaUrl};
 use koala_destination::segment::Action;
-use koala_destination::settings::{ParameterDirectory, SettingsCache, Token};
+use koala_destination::settings::{ParameterDirectory, SettingsCache};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -48,7 +48,9 @@ pub struct Options<'a> {
     /// The file that keeps queues and visitors.
     pub data: &'a Path,
     /// What opens the page and the API where others can reach them.
-    pub token: Option<Token>,
+    pub token: Option<PageToken>,
+    /// Whether a proxy before the set is trusted to say whom a request comes from.
+    pub trust_forwarded_for: bool,
     /// Where to deliver; none for `KOALA_URL`, or the collector in here.
     pub koala_url: Option<KoalaUrl>,
 }
@@ -61,6 +63,8 @@ pub struct LocalSet {
     pub koala_url: KoalaUrl,
     /// The parameters.
     pub settings: Arc<SettingsCache<ParameterDirectory>>,
+    /// Whether the page and the API are closed, since others could reach them.
+    pub is_page_closed: bool,
     /// The queues.
     pub queues: Queues,
     /// What the collector has.
@@ -75,7 +79,7 @@ impl LocalSet {
     ///
     /// `KOALA_URL` and the other environment variables hold here as they do for the functions.
     pub async fn start(options: Options<'_>) -> Result<Self> {
-        let Options { listen, parameters, data, koala_url, token } = options;
+        let Options { listen, parameters, data, koala_url, token, trust_forwarded_for } = options;
         let variables = environment::process;
         let intake_options = environment::intake_options(&variables)?;
         let delivery_options = environment::delivery_options(&variables, FIRST_DELAY_SECONDS)?;
@@ -104,9 +108,15 @@ impl LocalSet {
             entry: delivery_options.entry.clone(),
         };
         let access = Access::new(token, address.ip());
+        let is_page_closed = access.is_closed();
         let collector =
             koala_collector::router(Arc::clone(&store), Arc::new(pipeline), Arc::clone(&settings) as _, access);
-        let intake = Intake { settings: Arc::clone(&settings), queues: queues.clone(), options: intake_options };
+        let intake = Intake {
+            settings: Arc::clone(&settings),
+            queues: queues.clone(),
+            options: intake_options,
+            trust_forwarded_for,
+        };
         let router = gateway::router(intake, collector);
         let gateway = Server::start(listener.into_std()?, router)?;
 
@@ -120,7 +130,7 @@ impl LocalSet {
             }
         }
         consumers.spawn(follow_intent_rules(collector_settings, Arc::clone(&store), stopping));
-        Ok(Self { address, koala_url, settings, queues, store, stop_consumers, consumers, gateway })
+        Ok(Self { address, koala_url, settings, is_page_closed, queues, store, stop_consumers, consumers, gateway })
     }
 
     /// The gateway's URL, as a client on this machine reaches it.

@@ -220,9 +220,14 @@ impl Koala {
     }
 
     /// Ctrl-C, and its exit status.
-    pub fn interrupt(mut self) -> i32 {
-        let interrupted = Command::new("kill").args(["-INT", &self.process.id().to_string()]).status().unwrap();
-        assert!(interrupted.success());
+    pub fn interrupt(self) -> i32 {
+        self.end_by("INT")
+    }
+
+    /// A signal, and its exit status.
+    pub fn end_by(mut self, signal: &str) -> i32 {
+        let sent = Command::new("kill").args([&format!("-{signal}"), &self.process.id().to_string()]).status().unwrap();
+        assert!(sent.success());
         self.process.wait().unwrap().code().unwrap()
     }
 }

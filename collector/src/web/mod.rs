@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`access`] | who may see what was collected |
 //! | [`api`], [`export`] | JSON and CSV for programs and spreadsheets |
+//! | [`origin`], [`headers`] | what a request tells of where it comes from, and what an answer says to a browser |
 //! | [`page`] | the page for people |
 //! | [`visitor_query`] | which visitors an address asks for |
 //! | [`erasure`] | a person deleted, here and in the queues |
@@ -12,14 +13,17 @@
 
 mod access;
 mod api;
+mod api_error;
 mod erasure;
 mod export;
+mod headers;
+mod origin;
 mod page;
 mod pipeline;
 mod state;
 mod visitor_query;
 
-pub use access::Access;
+pub use access::{Access, PageToken, PageTokenError};
 pub use pipeline::{MappingTally, Pipeline, PipelineError, QueueCounts, RequestTally, StoredDeadLetter, Tallies};
 
 use std::sync::Arc;
@@ -32,5 +36,5 @@ use crate::store::Store;
 /// The API and the page, for those who may see them.
 pub fn router(store: Arc<dyn Store>, pipeline: Arc<dyn Pipeline>, access: Access) -> Router {
     let seen = middleware::from_fn_with_state(access, access::check);
-    api::router().merge(page::router()).layer(seen).with_state(Web { store, pipeline })
+    headers::with_headers(api::router().merge(page::router()).layer(seen).with_state(Web { store, pipeline }))
 }
