@@ -10,6 +10,7 @@
 //! | [`pipeline`] | what the collector's page sees of mappings and queues |
 //! | [`consumer`] | takes batches from the queues and delivers them, as Lambda's event source mapping would |
 //! | [`server`] | the HTTP server under the gateway |
+//! | [`unknown_parameters`] | parameters that nobody reads |
 //! | [`fixtures`] | events from files |
 //! | [`output`] | what the commands print |
 
@@ -33,6 +34,7 @@ mod redrive;
 mod send;
 mod server;
 mod set;
+mod unknown_parameters;
 mod up;
 
 use std::io::IsTerminal;

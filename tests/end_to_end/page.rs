@@ -232,3 +232,30 @@ fn on_an_address_that_others_can_reach_the_start_says_that_the_page_is_closed_an
     let said = home.up(&[("KOALA_TEST_LISTEN", "0.0.0.0:0"), ("KOALA_TOKEN", "a-token")]).said.join("\n");
     assert!(!said.contains("closed") && said.contains("/api/visitors"), "{said}");
 }
+
+#[tokio::test]
+async fn the_parameter_page_token_opens_the_page_and_one_that_is_replaced_no_longer() {
+    let home = Home::new();
+    home.set_parameter("collector/page-token", "a-token\n");
+    let koala = home.up(&[("KOALA_TEST_LISTEN", "0.0.0.0:0")]);
+    let status = async |token: &str| {
+        let header = format!("Bearer {token}");
+        koala.request("GET", "/api/visitors", "", &[("authorization", &header)]).await.0
+    };
+    assert_eq!((status("a-token").await, status("another").await), (200, 401));
+    home.set_parameter("collector/page-token", "another");
+    for _ in 0..100 {
+        if status("another").await == 200 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert_eq!((status("a-token").await, status("another").await), (401, 200));
+    // What cannot be used opens nothing, and closes nothing either.
+    home.set_parameter("collector/page-token", "not;usable");
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    assert_eq!((status("not;usable").await, status("another").await), (401, 200));
+    drop(koala);
+    let (exit, said) = home.cannot_start(&[]);
+    assert!(exit == 2 && said.contains("collector/page-token"), "{said}");
+}

@@ -1,8 +1,7 @@
 //! Who may see what was collected: on loopback everyone on this machine, elsewhere who has the token.
 
-use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, LOCATION};
@@ -11,57 +10,17 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum_extra::extract::CookieJar;
 use axum_extra::extract::cookie::{Cookie, SameSite};
-use koala_destination::settings::Token;
-use thiserror::Error;
 
 use super::origin::{self, Origin};
+use super::page_token::PageToken;
 
 /// The cookie that a browser keeps the token in.
 const COOKIE_NAME: &str = "koala_token";
 
-/// What opens the page and the API where others can reach them. It has no `Debug` that would show it.
-#[derive(Clone)]
-pub struct PageToken(Token);
-
-/// A token that cannot be used.
-#[derive(Debug, Error, PartialEq, Eq)]
-pub enum PageTokenError {
-    /// It is blank.
-    #[error("the token is empty: give it at least one character")]
-    Empty,
-    /// A browser would not send it back.
-    #[error(
-        "the token has a character that a cookie cannot carry (a space, a quote, a comma, a semicolon, a backslash, or one that is \
-         not ASCII): use letters, digits and signs as - _ . ~ + /"
-    )]
-    NotForCookies,
-}
-
-impl PageToken {
-    /// Takes a token that a cookie can carry (RFC 6265, 4.1.1: `cookie-octet`).
-    ///
-    /// # Errors
-    /// When it is blank, or has another character.
-    pub fn parse(text: &str) -> Result<Self, PageTokenError> {
-        let text = text.trim();
-        let is_for_cookies = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\');
-        if !text.bytes().all(is_for_cookies) {
-            return Err(PageTokenError::NotForCookies);
-        }
-        Token::parse(text).map(Self).ok_or(PageTokenError::Empty)
-    }
-}
-
-impl fmt::Debug for PageToken {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("PageToken(…)")
-    }
-}
-
-/// The rule for the page and the API. Intake and the collector have credentials of their own.
+/// The rule for the page and the API; clones share it. Intake and the collector have credentials of their own.
 #[derive(Debug, Clone)]
 pub struct Access {
-    token: Option<Arc<PageToken>>,
+    token: Arc<RwLock<Option<PageToken>>>,
     is_loopback: bool,
 }
 
@@ -69,13 +28,22 @@ impl Access {
     /// The rule of a set that listens on `address`.
     #[must_use]
     pub fn new(token: Option<PageToken>, address: IpAddr) -> Self {
-        Self { token: token.map(Arc::new), is_loopback: address.is_loopback() }
+        Self { token: Arc::new(RwLock::new(token)), is_loopback: address.is_loopback() }
+    }
+
+    /// Has another token open what it opens, or none.
+    pub fn set_token(&self, token: Option<PageToken>) {
+        *self.token.write().unwrap_or_else(PoisonError::into_inner) = token;
+    }
+
+    fn token(&self) -> Option<PageToken> {
+        self.token.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether nobody may see anything, since others can reach the address and no token is set.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.token.is_none() && !self.is_loopback
+        self.token().is_none() && !self.is_loopback
     }
 
     /// What is asked of a request where no token is set: that it comes from this machine, and from no other site's page.
@@ -100,7 +68,7 @@ impl Access {
 /// Lets a request pass, or answers in its place.
 pub async fn check(State(access): State<Access>, request: Request, next: Next) -> Response {
     let headers = request.headers();
-    let Some(PageToken(token)) = access.token.as_deref() else {
+    let Some(token) = access.token() else {
         return match access.refusal_without_token(headers) {
             Some(words) => (StatusCode::FORBIDDEN, words).into_response(),
             None => next.run(request).await,
@@ -140,20 +108,4 @@ fn with_cookie(token: String, path: &str) -> Response {
     let Ok(location) = HeaderValue::from_str(&path) else { return StatusCode::UNAUTHORIZED.into_response() };
     let cookie = Cookie::build((COOKIE_NAME, token)).http_only(true).same_site(SameSite::Strict).path("/");
     (StatusCode::SEE_OTHER, CookieJar::new().add(cookie), [(LOCATION, location)]).into_response()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_that_a_cookie_cannot_carry_is_refused() {
-        for token in ["a;b", "a,b", "a b", "a\"b", "a\\b", "grün", "a\tb", ";"] {
-            assert_eq!(PageToken::parse(token).err(), Some(PageTokenError::NotForCookies), "{token}");
-        }
-        assert_eq!(PageToken::parse(" ").err(), Some(PageTokenError::Empty));
-        for token in ["a-token", "x=y", "AZaz09-_.~+/!#$%&'()*:<>?@[]^`{|}"] {
-            PageToken::parse(token).expect("a token");
-        }
-    }
 }

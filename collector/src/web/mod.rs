@@ -2,7 +2,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`access`] | who may see what was collected |
+//! | [`access`], [`page_token`] | who may see what was collected |
 //! | [`api`], [`export`] | JSON and CSV for programs and spreadsheets |
 //! | [`origin`], [`headers`] | what a request tells of where it comes from, and what an answer says to a browser |
 //! | [`page`] | the page for people |
@@ -19,11 +19,13 @@ mod export;
 mod headers;
 mod origin;
 mod page;
+mod page_token;
 mod pipeline;
 mod state;
 mod visitor_query;
 
-pub use access::{Access, PageToken, PageTokenError};
+pub use access::Access;
+pub use page_token::{PageToken, PageTokenError};
 pub use pipeline::{MappingTally, Pipeline, PipelineError, QueueCounts, RequestTally, StoredDeadLetter, Tallies};
 
 use std::sync::Arc;
