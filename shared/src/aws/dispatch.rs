@@ -20,7 +20,7 @@ pub async fn answer<S: ParameterSource, O: Outbox>(
     options: IntakeOptions,
     metrics: &Metrics,
 ) -> ApiGatewayV2httpResponse {
-    let Some(body) = body(event) else { return response(Answer::not_base64()) };
+    let body = body(event);
     let http = &event.request_context.http;
     let id = event.request_context.request_id.as_deref().unwrap_or(request_id);
     let request = Request {
@@ -30,9 +30,15 @@ pub async fn answer<S: ParameterSource, O: Outbox>(
         path: path(event),
         headers: &event.headers,
         source_ip: http.source_ip.as_deref(),
-        body: &body,
+        body: body.as_deref().unwrap_or_default(),
     };
-    let answer = intake::handle(&request, settings, outbox, options).await;
+    let answer = if body.is_some() {
+        intake::handle(&request, settings, outbox, options).await
+    } else {
+        let answer = Answer::not_base64();
+        answer.log(&request);
+        answer
+    };
     metrics.request(&answer, id, settings.age());
     response(answer)
 }

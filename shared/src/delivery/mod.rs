@@ -161,6 +161,9 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
                     let reason = format!("the mapping {name} is not among the settings that could be read");
                     outcomes[index] = Some(self.put_off(message, &reason, None));
                 }
+                Err(Unprepared::Newer(error)) => {
+                    outcomes[index] = Some(self.put_off(message, &error.to_string(), None));
+                }
                 Err(Unprepared::Never(reason)) => outcomes[index] = Some(Outcome::Dead(reason)),
                 Err(Unprepared::UnknownMapping(name)) => {
                     let reason = format!("no mapping has the name {name}: it was removed after the event was accepted");
