@@ -17,6 +17,7 @@
 
 mod bench;
 mod bench_collector;
+mod bodies;
 mod check;
 mod consumer;
 mod cost;

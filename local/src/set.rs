@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::bodies::Bodies;
 use crate::consumer;
 use crate::gateway::{self, Intake};
 use crate::pipeline::LocalPipeline;
@@ -106,7 +107,12 @@ impl LocalSet {
         let access = Access::new(token, address.ip());
         let collector =
             koala_collector::router(Arc::clone(&store), Arc::new(pipeline), Arc::clone(&settings) as _, access);
-        let intake = Intake { settings: Arc::clone(&settings), queues: queues.clone(), options: intake_options };
+        let intake = Intake {
+            settings: Arc::clone(&settings),
+            queues: queues.clone(),
+            options: intake_options,
+            bodies: Bodies::default(),
+        };
         let router = gateway::router(intake, collector);
         let gateway = Server::start(listener.into_std()?, router)?;
 

@@ -81,3 +81,73 @@ fn response(answer: Answer) -> ApiGatewayV2httpResponse {
     response.body = Some(Body::Text(answer.body));
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex, PoisonError};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::intake::OutboxError;
+    use crate::message::OutgoingMessage;
+    use crate::settings::{Parameter, SourceError};
+
+    struct Nothing;
+
+    impl ParameterSource for Nothing {
+        async fn read(&self) -> Result<Vec<Parameter>, SourceError> {
+            Ok(Vec::new())
+        }
+    }
+
+    impl Outbox for Nothing {
+        async fn send(&self, _: &[OutgoingMessage]) -> Result<(), OutboxError> {
+            Ok(())
+        }
+    }
+
+    static METRICS: Mutex<String> = Mutex::new(String::new());
+
+    /// A log that is kept.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_not_base64_is_logged_and_counted_like_any_other_refusal() {
+        let mut event = ApiGatewayV2httpRequest::default();
+        event.body = Some("not base64".to_owned());
+        event.is_base64_encoded = true;
+        event.request_context.request_id = Some("the-request".to_owned());
+        let metrics = Metrics::new("dispatch", &|_: &str| None)
+            .to(|line| METRICS.lock().unwrap_or_else(PoisonError::into_inner).push_str(line));
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
+        let settings = SettingsCache::new(Nothing, Duration::from_secs(60));
+        let options = IntakeOptions {
+            answer_within: Duration::from_secs(1),
+            max_body_bytes: 1024,
+            koala_pixel_installed: false,
+            forward_ip: true,
+        };
+        let guard = tracing::subscriber::set_default(subscriber);
+        let response = answer(&event, "invocation", &settings, &Nothing, options, &metrics).await;
+        drop(guard);
+        assert_eq!(response.status_code, 400);
+        let metrics: serde_json::Value = serde_json::from_str(&METRICS.lock().expect("a lock")).expect("a line");
+        assert_eq!((&metrics["Refused"], &metrics["request_id"]), (&1.into(), &"the-request".into()));
+        let log = String::from_utf8(log.0.lock().expect("a lock").clone()).expect("text");
+        assert!(log.contains("not_base64") && log.contains("the-request"), "{log}");
+    }
+}

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::DeadReason;
-use crate::json::{number_out_of_range, without_lone_surrogates};
+use crate::json::without_lone_surrogates;
 use crate::koala::{Delivered, Entry, EntryOptions, EntryProblem, entry};
 use crate::message::{Message, ReadMessageError};
 use crate::segment::{Action, Event, hashed_message_id};
@@ -107,12 +107,7 @@ fn prepare_or_panic<'m>(
     }
     let delivered = Delivered { received_at: &message.received_at, another: message.another };
     match entry(&event, mapping, delivered, options) {
-        Ok(entry) => match number_out_of_range(&entry.json) {
-            Some(path) => {
-                Err(never(format!("`{path}` is a number too large for a double, and most readers refuse it"), name))
-            }
-            None => Ok(Prepared { mapping: message.mapping, trace_id: message.trace_id, entry }),
-        },
+        Ok(entry) => Ok(Prepared { mapping: message.mapping, trace_id: message.trace_id, entry }),
         Err(EntryProblem::AnonymousLeftOut) => Err(Unprepared::LeftOut),
         Err(error) => Err(never(error.to_string(), name)),
     }
