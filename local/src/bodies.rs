@@ -79,7 +79,7 @@ impl Bodies {
             }
             self.make_room(&mut whole.room, piece.len())?;
             if gathered.is_empty() {
-                // Room for all that is announced once some of it has come, and no more: growing would take twice as much.
+                // What is announced is believed as far as some of it has come.
                 gathered.reserve_exact(declared.unwrap_or_default().min(4 * piece.len()).max(piece.len()));
             }
             gathered.extend_from_slice(&piece);

@@ -18,6 +18,7 @@ mod intent;
 mod koala;
 mod lambda;
 mod logs;
+mod memory;
 mod page;
 mod preview;
 mod set;

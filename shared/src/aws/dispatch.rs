@@ -134,7 +134,7 @@ mod tests {
         let log = Log::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
-        let settings = SettingsCache::new(Nothing, Duration::from_secs(60));
+        let settings = SettingsCache::new(Nothing, Duration::from_mins(1));
         let options = IntakeOptions {
             answer_within: Duration::from_secs(1),
             max_body_bytes: 1024,

@@ -83,7 +83,7 @@ fn path(around: &[Inside<'_>]) -> String {
             break;
         }
         match inside {
-            Inside::Array(place) => path.push_str(&format!("[{place}]")),
+            Inside::Array(place) => path.extend(["[", &place.to_string(), "]"]),
             Inside::Object(key) => {
                 if !path.is_empty() {
                     path.push('.');
