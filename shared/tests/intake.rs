@@ -387,6 +387,13 @@ async fn a_small_body_does_not_come_to_many_large_messages() {
         assert!(accepted >= 30 && accepted + rejected.len() as u64 == 1000, "{accepted}");
         assert!(rejected.iter().all(|it| it["reason"].as_str().unwrap().contains("context")));
     }
+    // Keys that stand twice are copied twice, and count so.
+    let equal = vec![r#""a":1"#; 5_000].join(",");
+    let events = vec![r#"{"type":"track","event":"A"}"#; 1000].join(",");
+    let body = format!(r#"{{"writeKey":"wk-new","context":{{{equal}}},"batch":[{events}]}}"#);
+    let answered = send("POST", "/v1/batch", &[], &body).await;
+    let bytes: usize = answered.messages.iter().map(String::len).sum();
+    assert!(bytes < 5 * OPTIONS.max_body_bytes, "{bytes} of {}", body.len());
     // A thousand events with a context as SDKs send it are all taken.
     let context =
         json!({"library": {"name": "analytics-x", "version": "1.0"}, "locale": "de-DE", "x": "x".repeat(700)});

@@ -110,6 +110,7 @@ fn bodies(bytes: usize) -> Vec<(&'static str, &'static str, String)> {
             "/v1/batch",
             batch(&format!(r#"{{"a":"{}"}}"#, "x".repeat(30_000)), &vec![padded(950); bytes / 1050].join(",")),
         ),
+        ("a context of equal keys", "/v1/batch", batch(&format!("{{{}}}", times(r#""a":1"#, 32_000)), &many(event))),
         ("contexts that say the same again", "/v1/batch", {
             let fields = format!("{{{}}}", unique(15_000, "1"));
             batch(

@@ -17,11 +17,11 @@ async fn six_hundred_bodies_without_credentials_are_held_up_to_a_bound_and_the_o
     assert_eq!(koala.post(&track("m-1", "ada@example.com")).await.0, 200);
     let before = koala.peak_memory();
     let address = koala.url.trim_start_matches("http://").to_owned();
-    let head = format!("POST /v1/segment HTTP/1.1\r\nhost: x\r\ncontent-length: {MIB}\r\n\r\n");
+    let announced = format!("POST /v1/segment HTTP/1.1\r\nhost: x\r\ncontent-length: {MIB}\r\n\r\n");
     let mut held = Vec::new();
     for _ in 0..600 {
         let mut connection = TcpStream::connect(&address).await.unwrap();
-        connection.write_all(head.as_bytes()).await.unwrap();
+        connection.write_all(announced.as_bytes()).await.unwrap();
         // All but the last byte, so that it stays under way. Who is refused may find the connection closed.
         let _ = connection.write_all(&vec![b' '; MIB - 1]).await;
         held.push(connection);

@@ -1,7 +1,7 @@
 //! Intake: a request of Segment's or of one of its SDKs, from its bytes to the answer.
 //!
 //! [`handle`] has the I/O: the settings before, the queue after. Between them are decisions: is the request proven
-//! ([`proof`]), which events are in it ([`body`], [`tracking`]), which mappings take them ([`sorting`]).
+//! (`proof`), which events are in it (`body`, `tracking`), which mappings take them (`sorting`).
 //!
 //! Whatever is in a body, the work for it and the memory stay within a small multiple of it: nothing is kept of each field
 //! of a body, what a batch shares is counted before it is copied, and messages go to the queue part by part.

@@ -49,8 +49,8 @@ impl<'a> SharedContext<'a> {
         for (key, value) in object.entries() {
             let mut field = String::with_capacity(key.len() + 4);
             ObjectWriter::start(&mut field).key(&key);
-            // Where a key stands twice the last one counts.
-            bytes_of.insert(key, field.len() + value.get().len());
+            // A key that stands twice is written twice, as it came.
+            *bytes_of.entry(key).or_default() += field.len() + value.get().len();
         }
         let all = bytes_of.values().sum();
         Some(Self { bytes, fields: Some(SharedFields { object, bytes_of, bytes: all }) })
