@@ -19,6 +19,7 @@
 
 mod bench;
 mod bench_collector;
+mod bodies;
 mod check;
 mod consumer;
 mod cost;

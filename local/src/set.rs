@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::bodies::Bodies;
 use crate::consumer;
 use crate::gateway::{self, Intake};
 use crate::pipeline::LocalPipeline;
@@ -126,6 +127,7 @@ impl LocalSet {
             queues: queues.clone(),
             options: intake_options,
             trust_forwarded_for,
+            bodies: Bodies::default(),
         };
         let router = gateway::router(intake, collector);
         let gateway = Server::start(listener.into_std()?, router)?;

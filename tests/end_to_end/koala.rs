@@ -207,6 +207,13 @@ impl Koala {
         Some(request.send().await.ok()?.status().as_u16())
     }
 
+    /// The most memory that the process has had, in bytes.
+    pub fn peak_memory(&self) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+    }
+
     /// `kill -9` while others use it.
     pub fn kill_now(&self) {
         let killed = Command::new("kill").args(["-KILL", &self.process.id().to_string()]).status().unwrap();

@@ -20,6 +20,7 @@ mod koala;
 mod lambda;
 mod logs;
 mod machine;
+mod memory;
 mod page;
 mod preview;
 mod set;
