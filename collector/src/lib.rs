@@ -11,6 +11,7 @@
 //! | [`store`] | the port of what is kept, and its engines |
 //! | [`web`] | the page for people, the API for programs, and who may see them |
 //! | [`settings`] | the collector's own parameters |
+//! | [`upkeep`] | what is done beside the requests |
 //!
 //! [`company`] and [`intent`] are pure. What is kept stands behind [`store::Store`], and the pipeline before the collector
 //! (queues, dead letters, mappings) behind [`web::Pipeline`]: the routes know no engine and no queue.
@@ -20,6 +21,7 @@ pub mod intent;
 pub mod protocol;
 pub mod settings;
 pub mod store;
+pub mod upkeep;
 pub mod web;
 
 use std::sync::Arc;

@@ -1,55 +1,139 @@
-//! The collector's own parameters.
+//! The collector's own parameters: a tree beside the destination's, so that an error in one of them stops no intake.
 //!
 //! | parameter | meaning |
 //! |---|---|
 //! | `intent/<name>` | an intent rule as JSON; none at all means the presets |
+//! | `page-token` | what opens the page and the API where others can reach them |
 
 use koala_destination::settings::{InvalidSettings, Parameter, ParameterTree, Problem, SettingsCache};
 
 use crate::intent::{IntentRule, MOST_INTENT_RULES};
+use crate::web::{PageToken, PageTokenError};
 
 /// The collector's settings, cached.
 pub type CollectorSettingsCache<S> = SettingsCache<S, CollectorSettings>;
 
-/// A valid tree of the collector's parameters.
+/// What the collector's parameters say. What is wrong with one of them costs no other: it stands among the problems.
 #[derive(Debug, Clone)]
 pub struct CollectorSettings {
     intent_rules: Vec<IntentRule>,
+    bad_rules: Vec<String>,
+    page_token: Result<Option<PageToken>, PageTokenError>,
+    problems: Vec<Problem>,
 }
 
 impl CollectorSettings {
+    /// Reads the whole tree.
+    #[must_use]
+    pub fn read(parameters: &[Parameter]) -> Self {
+        let mut read =
+            Self { intent_rules: Vec::new(), bad_rules: Vec::new(), page_token: Ok(None), problems: Vec::new() };
+        for parameter in parameters {
+            if let Err(message) = read.add(parameter) {
+                read.problems.push(Problem { parameter: parameter.name.clone(), message });
+            }
+        }
+        read.intent_rules.sort_by(|a, b| a.name.cmp(&b.name));
+        let count = read.intent_rules.len() + read.bad_rules.len();
+        if count == 0 {
+            read.intent_rules = IntentRule::presets();
+        }
+        if count > MOST_INTENT_RULES {
+            let message = format!("there are {count}, and a collector has at most {MOST_INTENT_RULES}: remove some");
+            read.problems.push(Problem { parameter: "intent".to_owned(), message });
+            read.intent_rules.truncate(MOST_INTENT_RULES);
+        }
+        read
+    }
+
+    fn add(&mut self, Parameter { name, value }: &Parameter) -> Result<(), String> {
+        if let Some(rule) = name.strip_prefix("intent/") {
+            match IntentRule::parse(rule, value) {
+                Ok(rule) => self.intent_rules.push(rule),
+                Err(error) => {
+                    self.bad_rules.push(rule.to_owned());
+                    return Err(error.to_string());
+                }
+            }
+        } else if name == "page-token" {
+            self.page_token = PageToken::parse(value).map(Some);
+            if let Err(error) = &self.page_token {
+                return Err(error.to_string());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a parameter of this name means something here.
+    #[must_use]
+    pub fn knows(name: &str) -> bool {
+        name == "page-token" || name.starts_with("intent/")
+    }
+
     /// The intent rules by name, the presets when none is configured.
     #[must_use]
     pub fn intent_rules(&self) -> &[IntentRule] {
         &self.intent_rules
     }
+
+    /// The names of the intent rules that cannot be read.
+    #[must_use]
+    pub fn bad_rules(&self) -> &[String] {
+        &self.bad_rules
+    }
+
+    /// What opens the page and the API.
+    ///
+    /// # Errors
+    /// When there is a token that cannot be used: never is that the same as none, which opens the page on loopback.
+    pub fn page_token(&self) -> Result<Option<&PageToken>, PageTokenError> {
+        self.page_token.as_ref().map(Option::as_ref).map_err(|error| *error)
+    }
+
+    /// What is wrong, each under the name of its parameter.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
 }
 
 impl ParameterTree for CollectorSettings {
     fn from_parameters(parameters: &[Parameter]) -> Result<Self, InvalidSettings> {
-        let mut problems = Vec::new();
-        let mut intent_rules = Vec::new();
-        let mut intent_rule_count = 0;
-        for Parameter { name, value } in parameters {
-            let Some(rule) = name.strip_prefix("intent/") else { continue };
-            intent_rule_count += 1;
-            match IntentRule::parse(rule, value) {
-                Ok(rule) => intent_rules.push(rule),
-                Err(error) => problems.push(Problem { parameter: name.clone(), message: error.to_string() }),
-            }
-        }
-        if intent_rule_count > MOST_INTENT_RULES {
-            let message =
-                format!("there are {intent_rule_count}, and a collector has at most {MOST_INTENT_RULES}: remove some");
-            problems.push(Problem { parameter: "intent".to_owned(), message });
-        }
-        if !problems.is_empty() {
-            return Err(InvalidSettings { problems });
-        }
-        if intent_rule_count == 0 {
-            intent_rules = IntentRule::presets();
-        }
-        intent_rules.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(Self { intent_rules })
+        Ok(Self::read(parameters))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parameter(name: &str, value: &str) -> Parameter {
+        Parameter { name: name.to_owned(), value: value.to_owned() }
+    }
+
+    #[test]
+    fn the_presets_serve_when_no_rule_is_configured() {
+        let names: Vec<_> = CollectorSettings::read(&[]).intent_rules().iter().map(|rule| rule.name.clone()).collect();
+        assert_eq!(names, ["activity", "demo", "docs", "pricing"]);
+    }
+
+    #[test]
+    fn a_bad_parameter_is_named_and_costs_no_other() {
+        let read = CollectorSettings::read(&[
+            parameter("intent/prices", r#"{"trigger":"event >"}"#),
+            parameter("intent/any", r#"{"trigger":"type = \"track\""}"#),
+            parameter("page-token", "hunter 2"),
+        ]);
+        let named: Vec<_> = read.problems().iter().map(|problem| problem.parameter.as_str()).collect();
+        assert_eq!(named, ["intent/prices", "page-token"]);
+        assert_eq!((read.intent_rules().len(), read.bad_rules()), (1, &["prices".to_owned()][..]));
+        assert_eq!(read.page_token().err(), Some(PageTokenError::NotForCookies));
+        assert!(!format!("{:?}", read.problems()).contains("hunter"));
+    }
+
+    #[test]
+    fn one_bad_rule_alone_brings_back_no_preset() {
+        let read = CollectorSettings::read(&[parameter("intent/prices", "{")]);
+        assert!(read.intent_rules().is_empty());
     }
 }

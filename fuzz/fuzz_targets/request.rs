@@ -1,4 +1,5 @@
-//! An HTTP event of API Gateway → the answer: never a panic, always JSON with a status that Segment knows what to do with.
+//! An HTTP event of API Gateway → the answer: never a panic, always JSON with a status that Segment knows what to do with, and
+//! never more memory than a small multiple of the body. The limits are those of production.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -7,18 +8,26 @@ use std::time::Duration;
 use aws_lambda_events::encodings::Body;
 use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
 use koala_destination::aws::dispatch::answer;
+use koala_destination::json::without_lone_surrogates;
 use koala_destination::intake::{IntakeOptions, Outbox, OutboxError};
 use koala_destination::message::{Message, OutgoingMessage, Queue};
 use koala_destination::metrics::Metrics;
-use koala_destination::segment::SharedSecret;
+use koala_destination::segment::{Event, SharedSecret};
 use koala_destination::settings::SettingsCache;
 use koala_fuzz::{SECRET, Tree, WRITE_KEY, block_on, settings};
 use libfuzzer_sys::fuzz_target;
+use peak_alloc::PeakAlloc;
 use serde_json::{Value, json};
+
+#[global_allocator]
+static MEMORY: PeakAlloc = PeakAlloc;
+
+/// What a request may cost beside eight times its body, which gzip may unpack to the largest that is taken.
+const CONSTANT: usize = 4 * 1024 * 1024;
 
 const OPTIONS: IntakeOptions = IntakeOptions {
     answer_within: Duration::from_secs(60),
-    max_body_bytes: 64 * 1024,
+    max_body_bytes: 1024 * 1024,
     koala_pixel_installed: false,
     forward_ip: true,
     consent_categories: &[],
@@ -36,7 +45,11 @@ impl Outbox for Checked {
         for message in messages {
             assert!(message.body.len() < 1024 * 1024);
             match message.queue {
-                Queue::Function(_) => drop(Message::parse(&message.body).expect("a message")),
+                Queue::Function(_) => {
+                    let read = Message::parse(&message.body).expect("a message");
+                    assert_eq!(without_lone_surrogates(read.event.get()), read.event.get(), "all text is Unicode");
+                    assert!(!Event::from_json(read.event.get()).expect("an event").message_id().is_empty() || read.message_id.is_some());
+                }
                 Queue::Rejected => drop(serde_json::from_str::<&serde_json::value::RawValue>(&message.body).expect("JSON")),
             }
         }
@@ -65,7 +78,12 @@ fuzz_target!(|data: &[u8]| {
         .into_bytes()
     };
     let Ok(request) = serde_json::from_slice::<ApiGatewayV2httpRequest>(&invocation) else { return };
+    MEMORY.reset_peak_usage();
+    let before = MEMORY.current_usage();
     let response = block_on(answer(&request, "r", &SETTINGS, &Checked, OPTIONS, &METRICS));
+    let peak = MEMORY.peak_usage().saturating_sub(before);
+    let unpacked = if request.headers.contains_key("content-encoding") { OPTIONS.max_body_bytes } else { body.len() };
+    assert!(peak < 8 * unpacked + CONSTANT, "{peak} bytes for {unpacked}");
     assert!(matches!(response.status_code, 200 | 204 | 400 | 401 | 404 | 405 | 413 | 415), "{response:?}");
     let Some(Body::Text(body)) = response.body else { panic!("no text") };
     assert!(!body.contains(WRITE_KEY) || response.status_code != 401);

@@ -93,6 +93,7 @@ async fn measure(options: &Options, folder: &std::path::Path) -> Result<Measured
         parameters: &folder.join("parameters"),
         data: &folder.join("koala.db"),
         token: None,
+        trust_forwarded_for: false,
         koala_url: Some(koala_url),
     })
     .await?;

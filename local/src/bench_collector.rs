@@ -50,6 +50,7 @@ async fn measure(options: &Options, folder: &std::path::Path) -> Result<()> {
         parameters: &folder.join("parameters"),
         data: &data,
         token: None,
+        trust_forwarded_for: false,
         koala_url: None,
     })
     .await?;

@@ -1,6 +1,6 @@
 //! `koala check`: a whole parameter tree, every problem in it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -10,11 +10,12 @@ use koala_destination::environment::{self, DEFAULT_KOALA_URL};
 use koala_destination::koala::{CollectorKind, KoalaClient, KoalaUrl};
 use koala_destination::segment::Mapping;
 use koala_destination::settings::{
-    self, Parameter, ParameterDirectory, ParameterSource, ParameterTree, Problem, Settings,
+    COLLECTOR_FOLDER, Parameter, ParameterDirectory, ParameterSource, Problem, Settings,
 };
 use serde_json::json;
 
 use crate::output::outln;
+use crate::unknown_parameters;
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -40,28 +41,25 @@ pub struct Options {
 
 /// Runs the command.
 pub async fn run(options: Options) -> Result<ExitCode> {
-    let parameters = match &options.prefix {
+    let Trees { destination, collector, of_collector } = match &options.prefix {
         Some(prefix) => in_parameter_store(prefix).await?,
-        None => ParameterDirectory::new(&options.parameters).read().await?,
+        None => in_directory(&options.parameters).await?,
     };
     let without_url = if options.prefix.is_some() { CollectorKind::Koala } else { CollectorKind::Own };
-    let collector = environment::collector_kind(&environment::process, without_url)?;
-    let settings = Settings::from_parameters(&parameters, collector);
+    let kind = environment::collector_kind(&environment::process, without_url)?;
+    let settings = Settings::from_parameters(&destination, kind);
     let mut problems = match &settings {
         Ok(_) => Vec::new(),
         Err(invalid) => invalid.problems.clone(),
     };
-    let collector_settings = CollectorSettings::from_parameters(&parameters);
-    if let Err(invalid) = &collector_settings {
-        problems.extend(invalid.problems.clone());
-    }
     let problem =
         |parameter: &str, message: &str| Problem { parameter: parameter.to_owned(), message: message.to_owned() };
-    problems.extend(
-        settings::unknown_parameters(&parameters)
-            .into_iter()
-            .map(|name| problem(name, "is no parameter that is known here")),
-    );
+    problems.extend(unknown_parameters::of_destination(&destination, &of_collector));
+    let collector_settings = CollectorSettings::read(&collector);
+    for Problem { parameter, message } in collector_settings.problems() {
+        problems.push(problem(&format!("{of_collector}{parameter}"), message));
+    }
+    problems.extend(unknown_parameters::of_collector(&collector, &of_collector));
     if let Ok(settings) = &settings {
         if settings.proofs().is_empty() {
             let message = "is missing, and so are bearer-token and write-keys: every request is refused";
@@ -74,18 +72,34 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         }
     }
     let mut warnings = settings.as_ref().map(Settings::warnings).unwrap_or_default();
-    warnings.extend(intent_warnings(collector_settings.as_ref().ok()));
+    warnings.extend(intent_warnings(&collector_settings, &of_collector));
     print(&options, settings.as_ref().ok(), &problems, &warnings);
     Ok(ExitCode::from(u8::from(!problems.is_empty())))
 }
 
 /// What is valid in intent rules and cannot work.
-fn intent_warnings(settings: Option<&CollectorSettings>) -> Vec<Problem> {
-    let rules = settings.into_iter().flat_map(CollectorSettings::intent_rules);
-    let advice = rules.flat_map(|rule| rule.trigger.advice().into_iter().map(move |message| (&rule.name, message)));
-    let warning =
-        |(rule, message)| Problem { parameter: format!("intent/{rule}"), message: format!("trigger: {message}") };
-    advice.map(warning).collect()
+fn intent_warnings<'s>(settings: &'s CollectorSettings, tree: &'s str) -> impl Iterator<Item = Problem> + 's {
+    settings.intent_rules().iter().flat_map(move |rule| {
+        let parameter = format!("{tree}intent/{}", rule.name);
+        let advice = rule.trigger.advice().into_iter();
+        advice.map(move |it| Problem { parameter: parameter.clone(), message: format!("trigger: {it}") })
+    })
+}
+
+/// The destination's parameters and the collector's.
+struct Trees {
+    destination: Vec<Parameter>,
+    collector: Vec<Parameter>,
+    /// What stands before the name of a parameter of the collector's.
+    of_collector: String,
+}
+
+async fn in_directory(root: &Path) -> Result<Trees> {
+    Ok(Trees {
+        destination: ParameterDirectory::new(root).read().await?,
+        collector: ParameterDirectory::of_collector(root).read().await?,
+        of_collector: format!("{COLLECTOR_FOLDER}/"),
+    })
 }
 
 fn print(options: &Options, settings: Option<&Settings>, problems: &[Problem], warnings: &[Problem]) {
@@ -137,15 +151,23 @@ async fn ask_koala(settings: &Settings) -> Result<Result<(), String>> {
     Ok(checked.map_err(|error| format!("{url} does not say that the key is good: {error}")))
 }
 
+/// The collector's tree stands beside the destination's: `/koala-collector/<stage>` beside `/koala-destination/<stage>`.
 #[cfg(feature = "aws")]
-async fn in_parameter_store(prefix: &str) -> Result<Vec<Parameter>> {
+async fn in_parameter_store(prefix: &str) -> Result<Trees> {
     use koala_destination::aws::{parameter_store::ParameterStore, sdk::AwsEnvironment};
     let aws = AwsEnvironment::read(&environment::process)?;
-    Ok(ParameterStore::new(aws.ssm(), prefix).read().await?)
+    let destination = ParameterStore::new(aws.ssm(), prefix).read().await?;
+    let beside = prefix.strip_prefix("/koala-destination/").map(|stage| format!("/koala-collector/{stage}"));
+    let collector = match &beside {
+        Some(beside) => ParameterStore::new(aws.ssm(), beside).read().await?,
+        None => Vec::new(),
+    };
+    let of_collector = format!("{}/", beside.as_deref().unwrap_or("/koala-collector/<stage>").trim_end_matches('/'));
+    Ok(Trees { destination, collector, of_collector })
 }
 
 #[cfg(not(feature = "aws"))]
 #[allow(clippy::unused_async)] // as with the feature
-async fn in_parameter_store(_: &str) -> Result<Vec<Parameter>> {
+async fn in_parameter_store(_: &str) -> Result<Trees> {
     anyhow::bail!("this koala is built without AWS; cargo run -p koala-local --features aws -- check --prefix … has it")
 }

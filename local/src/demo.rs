@@ -43,6 +43,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         parameters: &options.parameters,
         data: &options.data,
         token: None,
+        trust_forwarded_for: false,
         koala_url: None,
     })
     .await?;

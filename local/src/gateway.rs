@@ -2,24 +2,21 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
-use axum::body::to_bytes;
+use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use http_body_util::LengthLimitError;
 use koala_destination::intake::{self, Answer, IntakeOptions};
 use koala_destination::settings::{ParameterDirectory, SettingsCache};
-use tokio::time::timeout;
 use uuid::Uuid;
 
+use crate::bodies::{self, Bodies, BodyError, WholeBody};
+use crate::forwarded;
 use crate::queue::Queues;
-
-/// How long a body may take. Segment waits no longer than five seconds for the answer to one.
-const LONGEST_BODY: Duration = Duration::from_secs(10);
 
 /// What intake works with.
 #[derive(Clone)]
@@ -30,10 +27,16 @@ pub struct Intake {
     pub queues: Queues,
     /// What it is told.
     pub options: IntakeOptions,
+    /// Whether a proxy before the set is trusted to say whom a request comes from.
+    pub trust_forwarded_for: bool,
+    /// Room for bodies.
+    pub bodies: Bodies,
 }
 
 /// The collector's routes, and intake under every other path.
 pub fn router(intake: Intake, collector: Router) -> Router {
+    // Room of its own, so that what is sent to intake never keeps delivery from the collector.
+    let collector = collector.layer(middleware::from_fn_with_state(Bodies::default(), bodies::within_room));
     Router::new().fallback(take_in).with_state(intake).merge(collector)
 }
 
@@ -45,17 +48,9 @@ async fn take_in(
 ) -> Response {
     let (head, body) = request.into_parts();
     let limit = gateway.options.max_body_bytes;
-    if let Some(declared) = declared_length(&head.headers)
-        && declared > limit
-    {
-        return answer(Answer::body_too_large(declared, limit));
-    }
-    let body = match timeout(LONGEST_BODY, to_bytes(body, limit)).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(error)) if is_too_large(&error) => return answer(Answer::body_too_large(limit + 1, limit)),
-        Ok(Err(_)) | Err(_) => return answer(Answer::body_not_whole()),
-    };
-    let source_ip = source.ip().to_canonical().to_string();
+    let read = read_body(&gateway.bodies, &head.headers, body, limit).await;
+    let forwarded = gateway.trust_forwarded_for.then(|| forwarded::client(&head.headers)).flatten();
+    let source_ip = forwarded.unwrap_or(source.ip()).to_canonical().to_string();
     let id = Uuid::from_u128(fastrand::u128(..)).to_string();
     let request = intake::Request {
         id: &id,
@@ -64,19 +59,25 @@ async fn take_in(
         path: head.uri.path(),
         headers: &head.headers,
         source_ip: Some(&source_ip),
-        body: &body,
+        body: read.as_ref().map(|body| &*body.bytes).unwrap_or_default(),
     };
+    if let Err(error) = read {
+        let refusal = error.answer(limit);
+        refusal.log(&request);
+        return answer(refusal);
+    }
     let taken = intake::handle(&request, &gateway.settings, &gateway.queues, gateway.options).await;
     gateway.queues.count_request(taken.counts());
     answer(taken)
 }
 
-fn is_too_large(error: &axum::Error) -> bool {
-    std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<LengthLimitError>)
-}
-
-fn declared_length(headers: &HeaderMap) -> Option<usize> {
-    headers.get("content-length")?.to_str().ok()?.parse().ok()
+/// A body, with room for what it comes to when it has to be unpacked.
+async fn read_body(bodies: &Bodies, headers: &HeaderMap, body: Body, limit: usize) -> Result<WholeBody, BodyError> {
+    let mut body = bodies.read(body, bodies::declared_length(headers), limit).await?;
+    if headers.contains_key(CONTENT_ENCODING) {
+        bodies.make_room_to_unpack(&mut body, limit)?;
+    }
+    Ok(body)
 }
 
 fn answer(answer: Answer) -> Response {

@@ -5,10 +5,12 @@
 //! | [`up`], [`demo`], [`send`], [`preview`], [`check`], [`redrive`], [`bench`], [`bench_collector`], [`cost`] | the commands |
 //! | [`set`] | the parts of `koala up`, started and ended together |
 //! | [`gateway`] | HTTP: intake, and the routes of the collector beside it |
+//! | [`forwarded`] | whom a proxy says that a request comes from |
 //! | [`queue`] | the queues, as SQS would keep them |
 //! | [`pipeline`] | what the collector's page sees of mappings and queues |
 //! | [`consumer`] | takes batches from the queues and delivers them, as Lambda's event source mapping would |
 //! | [`server`] | the HTTP server under the gateway |
+//! | [`unknown_parameters`] | parameters that nobody reads |
 //! | [`fixtures`] | events from files |
 //! | [`output`] | what the commands print |
 
@@ -17,11 +19,13 @@
 
 mod bench;
 mod bench_collector;
+mod bodies;
 mod check;
 mod consumer;
 mod cost;
 mod demo;
 mod fixtures;
+mod forwarded;
 mod gateway;
 mod output;
 mod pipeline;
@@ -31,6 +35,7 @@ mod redrive;
 mod send;
 mod server;
 mod set;
+mod unknown_parameters;
 mod up;
 
 use std::io::IsTerminal;

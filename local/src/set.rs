@@ -10,29 +10,32 @@ use koala_collector::settings::CollectorSettingsCache;
 use koala_collector::store::Store;
 use koala_collector::store::sqlite::file::SqliteFile;
 use koala_collector::store::sqlite::{MIGRATIONS, SqliteStore};
-use koala_collector::web::Access;
+use koala_collector::upkeep::Upkeep;
+use koala_collector::web::{Access, PageToken};
 use koala_destination::delivery::Delivery;
 use koala_destination::environment;
 use koala_destination::koala::{CollectorKind, KoalaClient, KoalaUrl};
 use koala_destination::segment::Function;
-use koala_destination::settings::{ParameterDirectory, SettingsCache, Token};
+use koala_destination::settings::{COLLECTOR_FOLDER, ParameterDirectory, ParameterSource, SettingsCache};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::bodies::Bodies;
 use crate::consumer;
 use crate::gateway::{self, Intake};
 use crate::pipeline::LocalPipeline;
 use crate::queue::Queues;
 use crate::server::Server;
+use crate::unknown_parameters;
 
 /// The first delay of a message that failed. Looking into the queue costs nothing here, so it is shorter than on AWS.
 const FIRST_DELAY_SECONDS: u64 = 2;
 /// Reading a few files costs little, and who edits one wants to see it work.
 const SETTINGS_TTL_SECONDS: u64 = 2;
-/// How often it is looked whether the intent rules are others.
-const INTENT_RULES_EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked whether the collector's settings are others.
+const UPKEEP_EVERY: Duration = Duration::from_secs(1);
 /// How many batches of a function are under way at once: one that waits for Koala does not hold up the others.
 const CONSUMERS_PER_FUNCTION: usize = 4;
 /// How long an end waits for what is under way. What is not done by then is delivered after the next start.
@@ -48,7 +51,9 @@ pub struct Options<'a> {
     /// The file that keeps queues and visitors.
     pub data: &'a Path,
     /// What opens the page and the API where others can reach them.
-    pub token: Option<Token>,
+    pub token: Option<PageToken>,
+    /// Whether a proxy before the set is trusted to say whom a request comes from.
+    pub trust_forwarded_for: bool,
     /// Where to deliver; none for `KOALA_URL`, or the collector in here.
     pub koala_url: Option<KoalaUrl>,
 }
@@ -61,6 +66,8 @@ pub struct LocalSet {
     pub koala_url: KoalaUrl,
     /// The parameters.
     pub settings: Arc<SettingsCache<ParameterDirectory>>,
+    /// Whether the page and the API are closed, since others could reach them.
+    pub is_page_closed: bool,
     /// The queues.
     pub queues: Queues,
     /// What the collector has.
@@ -75,7 +82,7 @@ impl LocalSet {
     ///
     /// `KOALA_URL` and the other environment variables hold here as they do for the functions.
     pub async fn start(options: Options<'_>) -> Result<Self> {
-        let Options { listen, parameters, data, koala_url, token } = options;
+        let Options { listen, parameters, data, koala_url, token, trust_forwarded_for } = options;
         let variables = environment::process;
         let intake_options = environment::intake_options(&variables)?;
         let without_url = if koala_url.is_none() { CollectorKind::Own } else { CollectorKind::Koala };
@@ -86,12 +93,17 @@ impl LocalSet {
         let settings = SettingsCache::new(ParameterDirectory::new(parameters), settings_ttl);
         let settings = Arc::new(settings.with_collector(collector));
         settings.current().await?;
+        warn_of_unknown(parameters).await?;
         let collector_settings =
-            Arc::new(CollectorSettingsCache::of(ParameterDirectory::new(parameters), settings_ttl));
-        collector_settings.current().await?;
+            Arc::new(CollectorSettingsCache::of(ParameterDirectory::of_collector(parameters), settings_ttl));
+        let of_page = collector_settings.current().await?;
+        let token_of_command = token.is_some();
+        let token = match token {
+            Some(token) => Some(token),
+            None => of_page.page_token().context("collector/page-token")?.cloned(),
+        };
         let file = SqliteFile::open(data, &MIGRATIONS)?;
         let store: Arc<dyn Store> = Arc::new(SqliteStore::new(file.clone()));
-        store.follow_intent_rules(collector_settings.current().await?.intent_rules()).await?;
         let queues = Queues::open(file).await?;
 
         let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
@@ -107,9 +119,19 @@ impl LocalSet {
             entry: delivery_options.entry.clone(),
         };
         let access = Access::new(token, address.ip());
+        let is_page_closed = access.is_closed();
+        let mut upkeep =
+            Upkeep::new(collector_settings, Arc::clone(&store), (!token_of_command).then(|| access.clone()));
+        upkeep.round().await?;
         let collector =
             koala_collector::router(Arc::clone(&store), Arc::new(pipeline), Arc::clone(&settings) as _, access);
-        let intake = Intake { settings: Arc::clone(&settings), queues: queues.clone(), options: intake_options };
+        let intake = Intake {
+            settings: Arc::clone(&settings),
+            queues: queues.clone(),
+            options: intake_options,
+            trust_forwarded_for,
+            bodies: Bodies::default(),
+        };
         let router = gateway::router(intake, collector);
         let gateway = Server::start(listener.into_std()?, router)?;
 
@@ -122,8 +144,8 @@ impl LocalSet {
                 consumers.spawn(consumer::run(queues.clone(), Arc::clone(&delivery), stopping.clone()));
             }
         }
-        consumers.spawn(follow_intent_rules(collector_settings, Arc::clone(&store), stopping));
-        Ok(Self { address, koala_url, settings, queues, store, stop_consumers, consumers, gateway })
+        consumers.spawn(keep_up(upkeep, stopping));
+        Ok(Self { address, koala_url, settings, is_page_closed, queues, store, stop_consumers, consumers, gateway })
     }
 
     /// The gateway's URL, as a client on this machine reaches it.
@@ -148,25 +170,27 @@ impl LocalSet {
     }
 }
 
-/// Keeps to the intent rules of the settings, and looks for new ones in what was there before.
-async fn follow_intent_rules(
-    settings: Arc<CollectorSettingsCache<ParameterDirectory>>,
-    store: Arc<dyn Store>,
-    mut stopping: watch::Receiver<bool>,
-) {
+/// Says which parameters nobody reads: one that has moved would be missed without a word.
+async fn warn_of_unknown(parameters: &Path) -> Result<()> {
+    let of_collector = format!("{COLLECTOR_FOLDER}/");
+    let destination = ParameterDirectory::new(parameters).read().await?;
+    let collector = ParameterDirectory::of_collector(parameters).read().await?;
+    let mut unknown = unknown_parameters::of_destination(&destination, &of_collector);
+    unknown.extend(unknown_parameters::of_collector(&collector, &of_collector));
+    for problem in unknown {
+        tracing::warn!(%problem, "a parameter is not read");
+    }
+    Ok(())
+}
+
+/// Keeps the collector to its settings until the set ends.
+async fn keep_up(mut upkeep: Upkeep<ParameterDirectory>, mut stopping: watch::Receiver<bool>) {
     while !*stopping.borrow() {
-        let followed = async {
-            // Settings that cannot be read now change nothing.
-            if let Ok(settings) = settings.current().await {
-                store.follow_intent_rules(settings.intent_rules()).await?;
-            }
-            store.look_back().await
-        };
-        let more = followed.await.unwrap_or_else(|error| {
-            tracing::error!(%error, "the intent rules cannot be followed; trying again");
+        let more = upkeep.round().await.unwrap_or_else(|error| {
+            tracing::error!(%error, "the collector's settings cannot be followed; retrying");
             false
         });
-        let pause = if more { Duration::ZERO } else { INTENT_RULES_EVERY };
+        let pause = if more { Duration::ZERO } else { UPKEEP_EVERY };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             _ = stopping.changed() => break,

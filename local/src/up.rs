@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use koala_destination::settings::{Settings, Token};
+use koala_collector::web::PageToken;
+use koala_destination::settings::Settings;
 use tokio::signal;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -32,23 +33,37 @@ pub struct Options {
     /// What opens the page and the API to others: needed on any address but this machine's own.
     #[arg(long, env = "KOALA_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     token: Option<String>,
+    /// Take a visitor's address from the X-Forwarded-For or Forwarded header of the proxy before the set.
+    #[arg(long, env = "KOALA_TRUST_FORWARDED_FOR")]
+    trust_forwarded_for: bool,
 }
 
-/// Runs until Ctrl-C or a SIGTERM.
+/// Runs until Ctrl-C, a SIGTERM or a SIGHUP.
 pub async fn run(options: Options) -> Result<ExitCode> {
+    // A variable that is set to nothing counts as not set.
+    let token = options.token.as_deref().filter(|token| !token.is_empty()).map(PageToken::parse).transpose()?;
     let set = LocalSet::start(SetOptions {
         listen: &options.listen,
         parameters: &options.parameters,
         data: &options.data,
-        token: options.token.as_deref().and_then(Token::parse),
+        token,
+        trust_forwarded_for: options.trust_forwarded_for,
         koala_url: None,
     })
     .await?;
     introduce(&set, &options).await?;
     let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = (!ignores_hangup()).then(|| signal(SignalKind::hangup())).transpose()?;
+    let hung_up = async {
+        match &mut hangup {
+            Some(hangup) => hangup.recv().await,
+            None => std::future::pending().await,
+        }
+    };
     tokio::select! {
         ended = signal::ctrl_c() => ended?,
         _ = terminate.recv() => {}
+        _ = hung_up => {}
     }
     notice!("ending; what was accepted and is not delivered waits in {}", options.data.display());
     set.stop().await;
@@ -60,8 +75,12 @@ async fn introduce(set: &LocalSet, options: &Options) -> Result<()> {
     let settings = set.settings.current().await?;
     say!("The Koala destination for Segment is up.");
     say!("  events to     {url}/v1/segment");
-    say!("  page          {url}/");
-    say!("  API           {url}/api/visitors");
+    if set.is_page_closed {
+        say!("  page, API     closed: others can reach this address; --token or KOALA_TOKEN opens them to who has it");
+    } else {
+        say!("  page          {url}/");
+        say!("  API           {url}/api/visitors");
+    }
     if set.delivers_to_itself() {
         say!("  delivers to   the collector in here (KOALA_URL sends elsewhere)");
     } else {
@@ -74,12 +93,34 @@ async fn introduce(set: &LocalSet, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// A line that sends one event with a proof that is right. Of the secrets themselves none is printed.
+/// Whether the process was started so that it outlives its terminal, as `nohup` does.
+fn ignores_hangup() -> bool {
+    // A bit for each signal that is ignored, in hexadecimal; that of SIGHUP, which is 1, is the lowest.
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
+}
+
+/// A line that signs and sends one event. Secrets are read when it is run: what is printed is no right to send.
 fn curl(url: &str, settings: &Settings, parameters: &Path) -> String {
     let event = r#"{"type":"track","messageId":"from-curl-1","userId":"u-1","event":"Signed Up","properties":{"plan":"Team","email":"ada@example.com"}}"#;
-    let proof = match settings.proofs().webhook_secrets.first() {
-        Some(secret) => format!("-H 'x-signature: {}'", secret.sign(event.as_bytes())),
-        None => format!("-H \"authorization: Bearer $(head -n 1 {}/bearer-token)\"", parameters.display()),
+    let secret = |name: &str| {
+        // As the directory is read: with `.txt` or without.
+        let file =
+            [name, &format!("{name}.txt")].map(|name| parameters.join(name)).into_iter().find(|file| file.exists());
+        let file = quoted(&file.unwrap_or_else(|| parameters.join(name)).to_string_lossy());
+        format!("$(grep -m 1 -o '[^[:space:]].*[^[:space:]]' {file})")
     };
-    format!("curl -X POST {url}/v1/segment -H 'content-type: application/json' {proof} -d '{event}'")
+    let credentials = if settings.proofs().webhook_secrets.is_empty() {
+        format!("authorization: Bearer {}", secret("bearer-token"))
+    } else {
+        let hmac = format!("openssl dgst -sha1 -hmac \"{}\" -r", secret("webhook-secret"));
+        format!("x-signature: $(printf %s '{event}' | {hmac} | cut -d ' ' -f 1)")
+    };
+    format!("curl -X POST {url}/v1/segment -H 'content-type: application/json' -H \"{credentials}\" -d '{event}'")
+}
+
+/// A text as one word of a shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
 }

@@ -1,7 +1,9 @@
 //! What stands in a queue between intake and delivery: one event for one mapping, as JSON.
 //!
-//! `{"mapping":"track-event","received_at":"…","request_id":"…","trace_id":"…","event":{…}}`. The mapping is named, not applied: after
-//! a wrong mapping is mended, a redrive of the dead letters maps again.
+//! `{"v":1,"mapping":"track-event","received_at":"…","request_id":"…","trace_id":"…","event":{…}}`, and `message_id` where
+//! the event has no id of its own. The mapping is named, not applied: after a wrong mapping is fixed, a redrive of the dead
+//! letters maps again. A message says its version first; a consumer that meets a newer one retries it, so that during a
+//! deployment nothing is lost.
 
 use std::borrow::Cow;
 
@@ -9,8 +11,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use crate::json::ObjectWriter;
+use crate::json::{Object, ObjectWriter};
 use crate::segment::{Event, Function, Mapping};
+
+/// The version of the messages that are written and read here. A change that an older consumer would misread raises it;
+/// consumers are deployed before intake.
+pub const VERSION: u64 = 1;
 
 /// A message for a queue, ready to send.
 #[derive(Debug, Clone)]
@@ -33,6 +39,9 @@ pub enum Queue {
 /// A message as a consumer reads it.
 #[derive(Debug, Deserialize)]
 pub struct Message<'a> {
+    /// Its version; what a person writes by hand may leave it out.
+    #[serde(default = "this_version")]
+    v: u64,
     /// The name of the mapping that took the event.
     #[serde(borrow)]
     pub mapping: Cow<'a, str>,
@@ -45,6 +54,10 @@ pub struct Message<'a> {
     /// The trace that the request belongs to: X-Ray's where there is one, else the request's id.
     #[serde(borrow, default)]
     pub trace_id: Cow<'a, str>,
+    /// The event's id where it has none of its own: made at intake from the request and the event's place in it, so that it
+    /// is the same each time that the message is delivered.
+    #[serde(borrow, default)]
+    pub message_id: Option<Cow<'a, str>>,
     /// Whether another mapping of the same action takes the event as well and comes before this one: Koala keeps one entry
     /// of a message id, so this one's needs another.
     #[serde(default)]
@@ -54,23 +67,48 @@ pub struct Message<'a> {
     pub event: &'a RawValue,
 }
 
-/// A message that no intake wrote. It names the place and not what stands there, so that it may be logged.
-#[derive(Debug, Error)]
-#[error("the message is not one of dispatch's: line {line}, column {column}")]
-pub struct ReadMessageError {
-    /// Counted from 1.
-    pub line: usize,
-    /// Counted from 1.
-    pub column: usize,
+fn this_version() -> u64 {
+    VERSION
+}
+
+/// Why a message cannot be read.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum ReadMessageError {
+    /// A later release wrote it: its consumer will read it.
+    #[error("the message is of version {version}, and this release reads {VERSION}")]
+    Newer {
+        /// Its version.
+        version: u64,
+    },
+    /// No intake wrote it, and nobody will ever read it. The place is named and not what stands there, so that it may be
+    /// logged.
+    #[error("the message is not one of dispatch's: line {line}, column {column}")]
+    Form {
+        /// Counted from 1.
+        line: usize,
+        /// Counted from 1.
+        column: usize,
+    },
 }
 
 impl<'a> Message<'a> {
     /// Reads a message's body.
     ///
     /// # Errors
-    /// When it has another form; such a message can never be delivered.
+    /// When it is of a newer version, whatever else is in it, or has another form.
     pub fn parse(body: &'a str) -> Result<Self, ReadMessageError> {
-        serde_json::from_str(body).map_err(|error| ReadMessageError { line: error.line(), column: error.column() })
+        let read: Result<Self, _> = serde_json::from_str(body);
+        // What is newer may have any form, so its version is looked for alone.
+        let version = match &read {
+            Ok(message) => Some(message.v),
+            Err(_) => Object::only(body, &["v"]).ok().and_then(|message| message.get("v")?.get().parse().ok()),
+        };
+        match (read, version) {
+            (_, Some(version)) if version > VERSION => Err(ReadMessageError::Newer { version }),
+            (Ok(message), Some(VERSION)) => Ok(message),
+            (Ok(_), _) => Err(ReadMessageError::Form { line: 1, column: 1 }),
+            (Err(error), _) => Err(ReadMessageError::Form { line: error.line(), column: error.column() }),
+        }
     }
 }
 
@@ -83,9 +121,17 @@ pub struct Origin<'a> {
     pub request_id: &'a str,
     /// The trace that the request belongs to.
     pub trace_id: &'a str,
+    /// The event's place in the request, from 0.
+    pub place: usize,
 }
 
 impl Origin<'_> {
+    /// The id of an event that has none: of this request and this place, whatever is in it. Two equal events are two.
+    #[must_use]
+    pub fn message_id(self) -> String {
+        format!("{}-{}", self.request_id, self.place)
+    }
+
     fn write(self, object: &mut ObjectWriter<'_>) {
         object.string("received_at", self.received_at);
         object.string("request_id", self.request_id);
@@ -98,8 +144,12 @@ impl Origin<'_> {
 pub fn accepted(event: &Event<'_>, mapping: &Mapping, another: bool, origin: Origin<'_>) -> OutgoingMessage {
     let mut body = String::with_capacity(event.json().len() + 256);
     let mut object = ObjectWriter::start(&mut body);
+    object.raw("v", &VERSION.to_string());
     object.string("mapping", mapping.name());
     origin.write(&mut object);
+    if event.message_id().is_empty() {
+        object.string("message_id", &origin.message_id());
+    }
     if another {
         object.raw("another", "true");
     }
@@ -117,6 +167,7 @@ const MOST_OF_A_REJECTED_EVENT: usize = 256 * 1024;
 pub fn rejected(json: &str, reason: &str, origin: Origin<'_>) -> OutgoingMessage {
     let mut body = String::with_capacity(json.len().min(MOST_OF_A_REJECTED_EVENT) + 256);
     let mut object = ObjectWriter::start(&mut body);
+    object.raw("v", &VERSION.to_string());
     object.string("reason", reason);
     origin.write(&mut object);
     if json.len() <= MOST_OF_A_REJECTED_EVENT {
@@ -149,11 +200,41 @@ mod tests {
     fn an_event_comes_out_of_the_queue_byte_for_byte() {
         let json = r#"{"type":"track", "event":"A \u00e9", "properties":{"big":12345678901234567890.10}}"#;
         let event = Event::parse(json).expect("an event");
-        let origin = Origin { received_at: "2026-01-01T00:00:00.000Z", request_id: "r \"1\"", trace_id: "1-2-3" };
+        let origin =
+            Origin { received_at: "2026-01-01T00:00:00.000Z", request_id: "r \"1\"", trace_id: "1-2-3", place: 0 };
         let sent = accepted(&event, &Mapping::preset(Action::TrackEvent), false, origin);
         let read = Message::parse(&sent.body).expect("a message");
         assert_eq!((read.mapping.as_ref(), read.event.get()), ("track-event", json));
         assert_eq!((read.request_id.as_ref(), read.trace_id.as_ref(), read.another), ("r \"1\"", "1-2-3", false));
+    }
+
+    #[test]
+    fn a_message_has_a_version_and_the_id_of_an_event_that_has_none_of_its_own() {
+        let origin = |place| Origin { request_id: "r-1", place, ..Origin::default() };
+        let sent = |json: &str, place| {
+            let event = Event::parse(json).expect("an event");
+            accepted(&event, &Mapping::preset(Action::TrackEvent), false, origin(place)).body
+        };
+        let without = r#"{"type":"track","event":"A","userId":"u"}"#;
+        let (first, second) = (sent(without, 0), sent(without, 1));
+        assert!(first.starts_with(r#"{"v":1,"#), "{first}");
+        let id = |body: &str| Message::parse(body).expect("a message").message_id.map(Cow::into_owned);
+        assert!(id(&first).is_some() && id(&first) != id(&second), "{first} {second}");
+        assert_eq!(id(&sent(r#"{"type":"track","event":"A","messageId":"mine"}"#, 0)), None);
+    }
+
+    #[test]
+    fn a_message_of_a_newer_version_is_told_from_one_that_nobody_can_read() {
+        let parsed = |body: &str| Message::parse(body).map(|message| message.mapping.into_owned());
+        let newer = Err(ReadMessageError::Newer { version: 2 });
+        assert_eq!(parsed(r#"{"events":[{}],"mappings":["a"],"v":2}"#), newer);
+        assert_eq!(parsed(r#"{"v":2,"mapping":"a","received_at":"","event":{}}"#), newer);
+        assert_eq!(parsed(r#"{"mapping":"a","received_at":"","event":{}}"#), Ok("a".to_owned()));
+        for nobodys in
+            ["no message", "[]", r#"{"v":"2"}"#, r#"{"v":0,"mapping":"a","received_at":"","event":{}}"#, r#"{"v":1}"#]
+        {
+            assert!(matches!(parsed(nobodys), Err(ReadMessageError::Form { .. })), "{nobodys}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::clock;
 use crate::intake::{IntakeOptions, SkipReason};
+use crate::json::without_lone_surrogates;
 use crate::koala::{Delivered, EntryOptions, EntryProblem, entry, request};
 use crate::segment::{Action, Event, Mapping};
 use crate::settings::Settings;
@@ -116,8 +117,10 @@ impl Previewer<'_> {
     /// What would happen to one event, as JSON.
     #[must_use]
     pub fn preview(&self, json: &str) -> Preview {
-        let event = match Event::parse(json) {
-            Ok(event) => event,
+        let json = without_lone_surrogates(json);
+        let event = match Event::parse(&json) {
+            // Intake makes the id of an event that has none from the request and its place.
+            Ok(event) => event.or_message_id("<request id>-0"),
             Err(error) => return Preview::Rejected { reason: error.to_string() },
         };
         let short = PreviewedEvent { kind: event.kind().to_string(), message_id: event.message_id().to_string() };

@@ -189,19 +189,226 @@ async fn a_batch_s_sent_at_and_context_hold_for_each_of_its_events() {
     assert_eq!(events[1]["originalTimestamp"], json!(null));
 }
 
+/// Ids as `koala_destination::message` gives them to a consumer: the event's own, or that of the message.
+fn message_ids(answered: &Answered) -> Vec<String> {
+    let id = |message: &String| {
+        let message: Value = serde_json::from_str(message).unwrap();
+        let own = &message["event"]["messageId"];
+        let id = if own.is_string() { own } else { &message["message_id"] };
+        id.as_str().unwrap_or_else(|| panic!("no id: {message}")).to_owned()
+    };
+    answered.messages.iter().map(id).collect()
+}
+
 #[tokio::test]
-async fn an_event_sent_again_has_the_same_message_id_though_it_has_none_of_its_own() {
-    let event = |sent_at: &str, name: &str| json!({"event": name, "userId": "u", "sentAt": sent_at});
-    let mut ids = Vec::new();
-    for (sent_at, name) in [("2026-11-24T10:00:00Z", "A"), ("2026-11-24T10:05:00Z", "A"), ("2026-11-24T10:00:00Z", "B")]
-    {
-        let answered = from_sdk("/v1/track", &event(sent_at, name)).await;
-        ids.push(answered.events()[0]["messageId"].as_str().unwrap().to_owned());
+async fn two_equal_events_without_an_id_are_two_and_one_with_an_id_keeps_it() {
+    let event = r#"{"type":"track","event":"A","userId":"u"}"#;
+    let own = r#"{"type":"track","event":"A","userId":"u","messageId":"mine"}"#;
+    let webhook = format!("[{event},{event},{own}]");
+    let from_webhook = send("POST", "/v1/segment", &[("x-signature", &signed(&webhook))], &webhook).await;
+    let sdk = format!(r#"{{"writeKey":"wk-new","batch":[{event},{event},{own}]}}"#);
+    let from_sdk = send("POST", "/v1/batch", &[], &sdk).await;
+    for answered in [from_webhook, from_sdk] {
+        let ids = message_ids(&answered);
+        assert_ne!(ids[0], ids[1]);
+        assert_eq!(ids[2], "mine");
     }
-    assert_eq!(ids[0], ids[1]);
-    assert_ne!(ids[0], ids[2]);
-    let answered = from_sdk("/v1/track", &json!({"event": "A", "userId": "u", "messageId": "mine"})).await;
-    assert_eq!(answered.events()[0]["messageId"], "mine");
+}
+
+#[tokio::test]
+async fn the_same_event_without_an_id_in_two_requests_is_two() {
+    let body = r#"{"type":"track","event":"A","userId":"u","writeKey":"wk-new"}"#;
+    let mut ids = Vec::new();
+    for (path, id) in [("/v1/segment", "r-1"), ("/v1/segment", "r-2"), ("/v1/track", "r-1"), ("/v1/track", "r-2")] {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-signature", HeaderValue::from_str(&signed(body)).unwrap());
+        let body = body.as_bytes();
+        let request = Request { id, trace_id: id, method: "POST", path, headers: &headers, source_ip: None, body };
+        let kept = Kept::default();
+        let answer = intake::handle(&request, &SettingsCache::new(TREE, Duration::from_mins(5)), &kept, OPTIONS).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let message: Value = serde_json::from_str(&kept.0.lock().unwrap()[0]).unwrap();
+        let own = message["event"]["messageId"].as_str().or(message["message_id"].as_str());
+        ids.push(own.unwrap().to_owned());
+    }
+    assert!(ids[0] != ids[1] && ids[2] != ids[3], "{ids:?}");
+}
+
+#[tokio::test]
+async fn every_message_says_its_version_and_when_intake_took_it() {
+    let body = r#"[{"type":"track","event":"A","userId":"u"},5]"#;
+    let answered = send("POST", "/v1/segment", &[("x-signature", &signed(body))], body).await;
+    assert_eq!(answered.messages.len(), 2);
+    for message in &answered.messages {
+        let message: Value = serde_json::from_str(message).unwrap();
+        assert_eq!(message["v"], 1, "{message}");
+        let age = clock::milliseconds(&clock::now()).unwrap() - received_at(&message);
+        assert!((0..60_000).contains(&age), "{message}");
+    }
+}
+
+fn received_at(message: &Value) -> i64 {
+    clock::milliseconds(message["received_at"].as_str().unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_sender_s_word_on_when_an_event_was_received_counts_where_the_sender_is_segment_and_never_for_the_future() {
+    let now = clock::milliseconds(&clock::now()).unwrap();
+    let past = clock::milliseconds("2020-02-29T12:00:00.250Z").unwrap();
+    for (said, expected) in [
+        (r#""2020-02-29T12:00:00.250Z""#, Some(past)),
+        (r#""2020-02-29T13:00:00.25+01:00""#, Some(past)),
+        (r#""2999-01-01T00:00:00Z""#, None),
+        (r#""yesterday""#, None),
+        ("1582977600250", None),
+        ("null", None),
+    ] {
+        let event = format!(r#"{{"type":"track","event":"A","userId":"u","writeKey":"wk-new","receivedAt":{said}}}"#);
+        let headers = [("x-signature", &*signed(&event))];
+        let from_segment = send("POST", "/v1/segment", &headers, &event).await;
+        let message: Value = serde_json::from_str(&from_segment.messages[0]).unwrap();
+        let is_now = |at: i64| (at - now).abs() < 60_000;
+        match expected {
+            Some(expected) => assert_eq!(received_at(&message), expected, "{said}"),
+            None => assert!(is_now(received_at(&message)), "{said} {message}"),
+        }
+        let from_sdk = send("POST", "/v1/track", &[], &event).await;
+        let message: Value = serde_json::from_str(&from_sdk.messages[0]).unwrap();
+        assert!(is_now(received_at(&message)), "{said} {message}");
+        assert_eq!(message["event"]["receivedAt"], message["received_at"], "{said}");
+    }
+}
+
+/// Half a surrogate pair, as `text.slice(0, n)` of JavaScript leaves it, anywhere that text can stand.
+#[tokio::test]
+async fn text_that_was_cut_inside_an_emoji_is_taken_with_the_replacement_character_wherever_it_stands() {
+    let event = r#"{"type":"track","event":"A\ud83d","userId":"u\udc00","anonymousId":"a\ud83d","messageId":"m\ud83d",
+        "properties":{"key\ud83d":["\ud83d\ude00","\ud83dx"],"back":"\\ud83d"},"context":{"traits":{"na\ud83dme":"\udfff"}}}"#;
+    let array = format!("[{event}]");
+    let whole = json!({
+        "event": "A\u{fffd}", "userId": "u\u{fffd}", "anonymousId": "a\u{fffd}", "messageId": "m\u{fffd}",
+        "properties": {"key\u{fffd}": ["😀", "\u{fffd}x"], "back": "\\ud83d"}, "context": {"traits": {"na\u{fffd}me": "\u{fffd}"}},
+    });
+    let batch = format!(r#"{{"writeKey":"wk-new","batch":[{event}],"context":{{"sha\ud83dred":"\ud83d"}}}}"#);
+    for (path, body) in [("/v1/segment", event), ("/v1/segment", &array), ("/v1/batch", &batch)] {
+        // Segment signs the bytes that it sends: of an array those of its first event.
+        let signature = signed(event);
+        let answered = send("POST", path, &[("x-signature", &signature)], body).await;
+        assert_eq!((answered.status, &answered.body["accepted"]), (200, &json!(1)), "{path} {}", answered.body);
+        let queued = &answered.events()[0];
+        for (field, expected) in whole.as_object().unwrap() {
+            if field == "context" {
+                assert_eq!(queued["context"]["traits"], expected["traits"], "{path}");
+            } else {
+                assert_eq!(&queued[field], expected, "{path} {field}");
+            }
+        }
+    }
+    let answered = send("POST", "/v1/batch", &[], &batch).await;
+    assert_eq!(answered.events()[0]["context"]["sha\u{fffd}red"], "\u{fffd}");
+    // What is rejected is kept and named in the same way.
+    let rejected = r#"[{"messageId":"m\ud83d"}]"#;
+    let answered = send("POST", "/v1/segment", &[("x-signature", &signed(rejected))], rejected).await;
+    assert_eq!(answered.body["rejected"][0]["message_id"], "m\u{fffd}");
+    assert_eq!(serde_json::from_str::<Value>(&answered.messages[0]).unwrap()["event"]["messageId"], "m\u{fffd}");
+}
+
+#[tokio::test]
+async fn a_gzip_body_of_several_members_is_all_of_them() {
+    let event = json!({"event": "A", "userId": "u", "writeKey": "wk-new"}).to_string();
+    let (first, second) = event.as_bytes().split_at(10);
+    let send_packed = async |bytes: &[u8]| send("POST", "/v1/track", &[("content-encoding", "gzip")], bytes).await;
+    let members = [gzip(first), gzip(b""), gzip(second)].concat();
+    let answered = send_packed(&members).await;
+    assert_eq!((answered.status, answered.messages.len()), (200, 1), "{}", answered.body);
+    // The limit is on all of them together.
+    let bomb: Vec<u8> = gzip(&vec![b' '; 600 * 1024]).repeat(2);
+    assert_eq!(send_packed(&[&*bomb, &gzip(event.as_bytes())].concat()).await.code(), (413, "body_too_large"));
+    assert_eq!(send_packed(&members[..members.len() - 4]).await.code(), (400, "not_gzip"));
+    assert_eq!(send_packed(&[&*members, b"garbage"].concat()).await.code(), (400, "not_gzip"));
+}
+
+/// RFC 9110, 15.5.2: a 401 has a challenge for what would be taken.
+#[tokio::test]
+async fn a_401_says_which_credentials_are_taken() {
+    for (path, scheme) in [("/v1/segment", "Bearer "), ("/v1/track", "Basic "), ("/v1/batch", "Basic ")] {
+        for tree in [TREE, Tree(&[("public-api-key", "pk_1")])] {
+            let answered = send_to(tree, OPTIONS, "POST", path, &[], br#"{"batch":[]}"#).await;
+            assert_eq!(answered.status, 401);
+            let challenge = answered.headers.iter().find(|(name, _)| *name == "www-authenticate");
+            assert!(challenge.is_some_and(|(_, challenge)| challenge.starts_with(scheme)), "{path}");
+        }
+    }
+    let answered = send("POST", "/v1/track", &[], "{").await;
+    assert!(!answered.headers.iter().any(|(name, _)| *name == "www-authenticate") || answered.status == 401);
+}
+
+#[tokio::test]
+async fn an_event_counts_with_what_its_batch_says_of_all_as_it_would_be_queued() {
+    let filler = |bytes: usize| "x".repeat(bytes);
+    // (batch's context, event's own context, accepted)
+    for (shared, own, accepted) in [
+        (json!({"a": filler(20_000)}), json!({"b": filler(10_000)}), true),
+        (json!({"a": filler(20_000)}), json!({"b": filler(13_000)}), false),
+        // What the event says itself does not come twice.
+        (json!({"a": filler(20_000)}), json!({"a": filler(20_000)}), true),
+        (json!({"a": filler(20_000), "b": 1}), json!({"a": filler(30_000)}), true),
+        (json!({"a": filler(40_000)}), json!({"b": 1}), false),
+        // What is no object is not added to.
+        (json!({"a": filler(40_000)}), json!("none"), true),
+        (json!([filler(40_000)]), json!({"b": 1}), true),
+    ] {
+        let event = json!({"type": "track", "event": "A", "userId": "u", "messageId": "m-1", "context": own});
+        let batch = json!({"context": shared, "batch": [event, {"type": "track", "event": "n", "userId": "u", "context": "no"}]});
+        let answered = from_sdk("/v1/batch", &batch).await;
+        assert_eq!(answered.body["accepted"], json!(if accepted { 2 } else { 1 }), "{}", answered.body);
+        if !accepted {
+            let rejected = &answered.body["rejected"][0];
+            assert!(rejected["reason"].as_str().unwrap().contains("32768"), "{rejected}");
+            assert_eq!((&rejected["index"], &rejected["message_id"]), (&json!(0), &json!("m-1")));
+        }
+        let largest = answered.messages.iter().map(String::len).max().unwrap();
+        assert!(largest < 33 * 1024 + 512, "{largest}");
+    }
+}
+
+#[tokio::test]
+async fn a_small_body_does_not_come_to_many_large_messages() {
+    // Each event would be queued with 30 KB, a thousand of them with 30 MB; all is 1 MB of body, or 5 KB in gzip.
+    let event = json!({"type": "track", "event": "A", "userId": "u", "x": "x".repeat(900)});
+    for (events, filler) in [(vec![event; 1000], 30_000), (vec![json!({"type": "track", "event": "A"}); 1000], 31_000)]
+    {
+        let body = json!({"writeKey": "wk-new", "context": {"a": "x".repeat(filler)}, "batch": events}).to_string();
+        let answered = send("POST", "/v1/batch", &[("content-encoding", "gzip")], gzip(body.as_bytes())).await;
+        assert_eq!(answered.status, 200);
+        let bytes: usize = answered.messages.iter().map(String::len).sum();
+        assert!(bytes < 5 * body.len().max(OPTIONS.max_body_bytes), "{bytes} of {}", body.len());
+        let accepted = answered.body["accepted"].as_u64().unwrap();
+        let rejected = answered.body["rejected"].as_array().unwrap();
+        assert!(accepted >= 30 && accepted + rejected.len() as u64 == 1000, "{accepted}");
+        assert!(rejected.iter().all(|it| it["reason"].as_str().unwrap().contains("context")));
+    }
+    // Keys that stand twice are copied twice, and count so.
+    let equal = vec![r#""a":1"#; 5_000].join(",");
+    let events = vec![r#"{"type":"track","event":"A"}"#; 1000].join(",");
+    let body = format!(r#"{{"writeKey":"wk-new","context":{{{equal}}},"batch":[{events}]}}"#);
+    let answered = send("POST", "/v1/batch", &[], &body).await;
+    let bytes: usize = answered.messages.iter().map(String::len).sum();
+    assert!(bytes < 5 * OPTIONS.max_body_bytes, "{bytes} of {}", body.len());
+    // A thousand events with a context as SDKs send it are all taken.
+    let context =
+        json!({"library": {"name": "analytics-x", "version": "1.0"}, "locale": "de-DE", "x": "x".repeat(700)});
+    let events = vec![json!({"type": "track", "event": "A", "userId": "u"}); 1000];
+    let answered = from_sdk("/v1/batch", &json!({"context": context, "batch": events})).await;
+    assert_eq!(answered.body["accepted"], 1000);
+}
+
+#[tokio::test]
+async fn what_a_batch_says_of_when_it_was_sent_is_copied_when_it_can_be_a_time() {
+    let batch = json!({"sentAt": "x".repeat(900_000), "batch": vec![json!({"type": "track", "event": "A"}); 100]});
+    let answered = from_sdk("/v1/batch", &batch).await;
+    assert_eq!(answered.body["accepted"], 100);
+    assert!(answered.messages.iter().all(|message| message.len() < 1024));
 }
 
 #[tokio::test]

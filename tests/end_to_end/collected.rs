@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
+use crate::exports::text;
 use crate::koala::{Home, KEY, Koala};
 
-const ADA: &str = "6f1b8a52-8a1c-4a7e-9a51-2f3f4f1f0a01";
+pub const ADA: &str = "6f1b8a52-8a1c-4a7e-9a51-2f3f4f1f0a01";
 
 /// Sends a batch request as a client of Koala does.
 pub async fn batch(koala: &Koala, body: Value) {
@@ -18,11 +19,11 @@ pub fn identify(id: &str, sent_at: &str, traits: &Value) -> Value {
     json!({"type": "identify", "message_id": id, "sent_at": sent_at, "traits": traits})
 }
 
-fn event(id: &str, sent_at: &str) -> Value {
+pub fn event(id: &str, sent_at: &str) -> Value {
     json!({"type": "track", "event": "Viewed Pricing", "message_id": id, "sent_at": sent_at, "properties": {}})
 }
 
-async fn only_visitor(koala: &Koala) -> Value {
+pub async fn only_visitor(koala: &Koala) -> Value {
     let (_, listed) = koala.get("/api/visitors").await;
     assert_eq!(listed["total"], 1, "{listed}");
     listed["visitors"][0].clone()
@@ -208,31 +209,6 @@ async fn a_deleted_person_leaves_no_trace_that_the_api_can_show() {
 }
 
 #[tokio::test]
-async fn companies_and_visitors_are_exported_as_csv_that_no_spreadsheet_runs() {
-    let home = Home::new();
-    let koala = home.up(&[]);
-    let named = identify(
-        "i-1",
-        "2026-11-20T09:00:00Z",
-        &json!({"name": "=HYPERLINK(\"x\")", "company": {"name": "Acme, \"Inc\"", "domain": "acme.com"}}),
-    );
-    batch(&koala, json!({"email": "ada@acme.com", "identifies": [named]})).await;
-    let text = async |path: &str| reqwest_text(&format!("{}{path}", koala.url)).await;
-    let companies = text("/api/companies.csv").await;
-    assert_eq!(
-        companies,
-        "key,name,domain,intent,visitors,events,last_seen\nacme.com,\"Acme, \"\"Inc\"\"\",acme.com,0,1,0,2026-11-20T09:00:00.000Z\n"
-    );
-    let visitors = text("/api/visitors.csv").await;
-    assert!(visitors.contains("\"'=HYPERLINK(\"\"x\"\")\",ada@acme.com,,acme.com,0,"), "{visitors}");
-}
-
-async fn reqwest_text(url: &str) -> String {
-    let client = koala_destination::http_client::builder().unwrap().build().unwrap();
-    client.get(url).send().await.unwrap().text().await.unwrap()
-}
-
-#[tokio::test]
 async fn visitors_are_found_by_trait_event_and_time() {
     let home = Home::new();
     let koala = home.up(&[]);
@@ -278,7 +254,7 @@ async fn visitors_are_found_by_trait_event_and_time() {
         let (status, answer) = koala.get(&format!("/api/visitors?{query}")).await;
         assert_eq!((status, &answer["error"]["code"]), (400, &json!("bad_request")), "{query}");
     }
-    let csv = reqwest_text(&format!("{}/api/visitors.csv?trait=plan%3Dteam", koala.url)).await;
+    let csv = text(&format!("{}/api/visitors.csv?trait=plan%3Dteam", koala.url)).await;
     assert_eq!(csv.lines().count(), 2, "{csv}");
 }
 

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use koala_destination::segment::SharedSecret;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -92,6 +93,42 @@ async fn the_curl_line_that_koala_up_prints_is_taken_and_its_visitor_listed() {
     assert_eq!(visitor["timeline"][0]["name"], "Signed Up");
     assert_eq!(visitor["timeline"][0]["entry"]["properties"]["plan"], "Team");
     assert_eq!(koala.get("/api/visitors/999").await.0, 404);
+}
+
+#[tokio::test]
+async fn the_curl_line_that_is_printed_signs_when_it_is_run_and_holds_neither_signature_nor_secret() {
+    let home = Home::new();
+    home.set_parameter("webhook-secret", " a secret with 'quotes' \nanother\n");
+    let koala = home.up(&[]);
+    let line = koala.said.last().unwrap().trim().to_owned();
+    let event = line.rsplit_once("-d '").unwrap().1.trim_end_matches('\'');
+    let signature = SharedSecret::parse("a secret with 'quotes'").unwrap().sign(event.as_bytes()).to_string();
+    assert!(!line.contains(&signature) && !line.contains("a secret"), "{line}");
+    let run = || Command::new("sh").args(["-c", &line]).stderr(Stdio::null()).output().unwrap().stdout;
+    assert_eq!(serde_json::from_slice::<Value>(&run()).unwrap()["accepted"], 1);
+    drop(koala);
+
+    std::fs::remove_file(home.parameters().join("webhook-secret")).unwrap();
+    home.set_parameter("bearer-token", "a-bearer\n");
+    let koala = home.up(&[]);
+    let line = koala.said.last().unwrap().trim().to_owned();
+    let answer = Command::new("sh").args(["-c", &line]).stderr(Stdio::null()).output().unwrap().stdout;
+    assert!(!line.contains("a-bearer"), "{line}");
+    assert_eq!(serde_json::from_slice::<Value>(&answer).unwrap()["accepted"], 1);
+}
+
+#[tokio::test]
+async fn a_hangup_ends_the_set_as_a_sigterm_does() {
+    // Started with `nohup`, tests and set outlive their terminal.
+    let ignored = std::fs::read_to_string("/proc/self/status").unwrap();
+    let ignored = ignored.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap().trim().to_owned();
+    let is_hangup_ignored = u64::from_str_radix(&ignored, 16).unwrap() & 1 == 1;
+    for signal in if is_hangup_ignored { &["TERM"][..] } else { &["TERM", "HUP"] } {
+        let home = Home::new();
+        let koala = home.up(&[]);
+        assert_eq!(koala.end_by(signal), 0, "{signal}");
+        assert!(home.logged().contains("waits in"), "{signal}: {}", home.logged());
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
 use crate::collected::{batch, identify};
-use crate::koala::{Home, Koala};
+use crate::koala::{Home, Koala, track};
 
 /// So many days ago, at the same hour.
 fn days_ago(days: i64) -> String {
@@ -30,7 +30,18 @@ async fn ranked(koala: &Koala) -> Vec<(String, f64)> {
 
 fn rule(home: &Home, name: &str, trigger: &str, score: f64, half_life_days: f64) {
     let rule = json!({"trigger": trigger, "score": score, "half_life_days": half_life_days});
-    home.set_parameter(&format!("intent/{name}.json"), &rule.to_string());
+    home.set_parameter(&format!("collector/intent/{name}.json"), &rule.to_string());
+}
+
+/// Waits until every company has so many points.
+async fn until_points(koala: &Koala, points: f64) {
+    for _ in 0..200 {
+        if ranked(koala).await.iter().all(|(_, of)| (of - points).abs() < 1e-9) {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("{points} points were not reached: {:?}", ranked(koala).await);
 }
 
 #[tokio::test]
@@ -67,23 +78,15 @@ async fn a_rule_that_is_new_or_changed_counts_what_was_there_before() {
         does(&koala, &format!("a@c{n}.com"), &what).await;
     }
     assert!(ranked(&koala).await.iter().all(|(_, points)| (points - 1.0).abs() < 1e-9));
-    let until = async |points: f64| {
-        for _ in 0..200 {
-            if ranked(&koala).await.iter().all(|(_, of)| (of - points).abs() < 1e-9) {
-                return;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-        panic!("{points} points were not reached: {:?}", ranked(&koala).await);
-    };
+    let until = async |points| until_points(&koala, points).await;
     rule(&home, "demo", r#"contains(event, "Demo")"#, 10.0, 7.0);
     until(11.0).await;
     rule(&home, "pricing", r#"event = "Viewed Pricing""#, 3.0, 7.0);
     until(13.0).await;
     rule(&home, "pricing", r#"event = "Viewed Nothing""#, 3.0, 7.0);
     until(10.0).await;
-    std::fs::remove_file(home.parameters().join("intent/pricing.json")).unwrap();
-    std::fs::remove_file(home.parameters().join("intent/demo.json")).unwrap();
+    std::fs::remove_file(home.parameters().join("collector/intent/pricing.json")).unwrap();
+    std::fs::remove_file(home.parameters().join("collector/intent/demo.json")).unwrap();
     // The presets: any activity 1, a demo 10, prices 5.
     until(16.0).await;
     let (_, rules) = koala.get("/api/intent-rules").await;
@@ -115,10 +118,19 @@ async fn what_somebody_did_before_being_known_counts_for_the_company() {
 }
 
 #[tokio::test]
-async fn a_bad_rule_is_named_and_the_set_does_not_start() {
+async fn a_bad_rule_is_named_and_stops_neither_intake_nor_another_rule() {
     let home = Home::new();
-    home.set_parameter("intent/prices", r#"{"trigger":"event >","score":5}"#);
-    let (status, said) = home.cannot_start(&[]);
-    assert_eq!(status, 2);
-    assert!(said.contains("intent/prices: trigger: at character"), "{said}");
+    home.set_parameter("collector/intent/prices.json", r#"{"trigger":"event >","score":5}"#);
+    rule(&home, "demo", r#"contains(event, "Demo")"#, 10.0, 7.0);
+    let koala = home.up(&[]);
+    assert!(home.logged().contains("intent/prices: trigger: at character"), "{}", home.logged());
+    assert_eq!(koala.post(&track("m-1", "ada@acme.com")).await.0, 200);
+    does(&koala, "ada@acme.com", &[("Viewed Pricing", 0), ("Asked for Demo", 0)]).await;
+    assert_eq!(ranked(&koala).await, [("acme.com".to_owned(), 10.0)]);
+    // Once it is right it counts what was there before; when it is wrong again it serves on as it was.
+    rule(&home, "prices", r#"event = "Viewed Pricing""#, 5.0, 7.0);
+    until_points(&koala, 15.0).await;
+    home.set_parameter("collector/intent/prices.json", "{");
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    assert_eq!(ranked(&koala).await, [("acme.com".to_owned(), 15.0)]);
 }

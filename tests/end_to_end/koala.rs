@@ -207,6 +207,13 @@ impl Koala {
         Some(request.send().await.ok()?.status().as_u16())
     }
 
+    /// The most memory that the process has had, in bytes.
+    pub fn peak_memory(&self) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+    }
+
     /// `kill -9` while others use it.
     pub fn kill_now(&self) {
         let killed = Command::new("kill").args(["-KILL", &self.process.id().to_string()]).status().unwrap();
@@ -220,9 +227,14 @@ impl Koala {
     }
 
     /// Ctrl-C, and its exit status.
-    pub fn interrupt(mut self) -> i32 {
-        let interrupted = Command::new("kill").args(["-INT", &self.process.id().to_string()]).status().unwrap();
-        assert!(interrupted.success());
+    pub fn interrupt(self) -> i32 {
+        self.end_by("INT")
+    }
+
+    /// A signal, and its exit status.
+    pub fn end_by(mut self, signal: &str) -> i32 {
+        let sent = Command::new("kill").args([&format!("-{signal}"), &self.process.id().to_string()]).status().unwrap();
+        assert!(sent.success());
         self.process.wait().unwrap().code().unwrap()
     }
 }

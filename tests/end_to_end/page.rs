@@ -66,7 +66,7 @@ async fn an_offset_far_behind_the_last_is_an_empty_page() {
 }
 
 /// Visitors of companies of ten with as many events each, on the days before today, as if the collector had taken them.
-fn fill(home: &Home, visitors: u32, events: u32) {
+pub fn fill(home: &Home, visitors: u32, events: u32) {
     let file = rusqlite::Connection::open(home.data()).unwrap();
     let now = time::OffsetDateTime::now_utc().unix_timestamp() * 1000;
     file.execute_batch(&format!(
@@ -139,4 +139,122 @@ async fn on_an_address_that_others_can_reach_nothing_is_shown_without_a_token() 
     let koala = home.up(&[("KOALA_TEST_LISTEN", "0.0.0.0:0")]);
     assert_eq!((koala.get("/").await.0, koala.get("/api/visitors").await.0), (403, 403));
     assert_eq!(koala.post(&crate::koala::track("m-1", "ada@acme.com")).await.0, 200);
+}
+
+#[tokio::test]
+async fn what_a_proxy_forwards_is_shown_only_to_who_has_the_token() {
+    let home = Home::new();
+    let koala = home.up(&[]);
+    for header in ["x-forwarded-for", "x-forwarded-host", "x-real-ip", "forwarded", "via"] {
+        for path in ["/", "/visitors", "/live", "/api/visitors", "/api/visitors.csv"] {
+            let forwarded = [("host", "127.0.0.1"), (header, "for=203.0.113.7")];
+            assert_eq!(koala.request("GET", path, "", &forwarded).await.0, 403, "{header} {path}");
+        }
+    }
+    let delete = [("host", "127.0.0.1"), ("via", "1.1 proxy"), ("content-type", "application/json")];
+    let deleted = koala.request("POST", "/api/v1/deletion-requests", r#"{"email":"ada@acme.com"}"#, &delete).await;
+    assert_eq!(deleted.0, 403);
+    // Intake stands behind a proxy as well as before it.
+    let event = crate::koala::track("m-1", "ada@acme.com");
+    let signed = [("x-signature", &*crate::koala::sign(&event)), ("x-forwarded-for", "203.0.113.7")];
+    assert_eq!(koala.post_with(&event, &signed).await.0, 200);
+    drop(koala);
+
+    let koala = home.up(&[("KOALA_TOKEN", "a-token")]);
+    let forwarded = [("x-forwarded-for", "203.0.113.7"), ("authorization", "Bearer a-token")];
+    assert_eq!(koala.request("GET", "/api/visitors", "", &forwarded).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_reads_nothing() {
+    let home = Home::new();
+    let koala = home.up(&[]);
+    for (header, value, status) in [
+        ("sec-fetch-site", "cross-site", 403),
+        ("sec-fetch-site", "same-site", 403),
+        ("sec-fetch-site", "same-origin", 200),
+        ("sec-fetch-site", "none", 200),
+        ("origin", "https://evil.example", 403),
+        ("origin", "null", 403),
+        ("origin", &koala.url, 200),
+    ] {
+        for path in ["/", "/api/visitors", "/api/visitors.csv"] {
+            assert_eq!(koala.request("GET", path, "", &[(header, value)]).await.0, status, "{header}: {value} {path}");
+        }
+    }
+    drop(koala);
+    // With the cookie of a token as well; a link still opens the page, of which the other site sees nothing.
+    let koala = home.up(&[("KOALA_TOKEN", "a-token")]);
+    let mut headers = vec![("cookie", "koala_token=a-token"), ("sec-fetch-site", "same-site")];
+    assert_eq!(koala.request("GET", "/api/visitors", "", &headers).await.0, 403);
+    headers.extend([("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")]);
+    assert_eq!(koala.request("GET", "/", "", &headers).await.0, 200);
+    assert_eq!(koala.request("POST", "/deliveries/redrive", "", &headers).await.0, 403);
+}
+
+#[tokio::test]
+async fn every_answer_of_the_page_and_the_api_says_nosniff_and_no_store() {
+    let home = Home::new();
+    let koala = home.up(&[("KOALA_TOKEN", "a-token")]);
+    let client = koala_destination::http_client::builder().unwrap().build().unwrap();
+    for (path, token, status) in [
+        ("/", "a-token", 200),
+        ("/api/visitors", "a-token", 200),
+        ("/api/visitors.csv", "a-token", 200),
+        ("/api/visitors/999", "a-token", 404),
+        ("/api/visitors?since=x", "a-token", 400),
+        ("/api/redrive", "a-token", 405),
+        ("/api/visitors", "another", 401),
+    ] {
+        let answer = client.get(format!("{}{path}", koala.url)).bearer_auth(token).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), status, "{path}");
+        for (name, value) in [("x-content-type-options", "nosniff"), ("cache-control", "no-store")] {
+            assert_eq!(answer.headers().get(name).and_then(|it| it.to_str().ok()), Some(value), "{name} of {path}");
+        }
+    }
+}
+
+#[test]
+fn a_token_that_a_cookie_cannot_carry_is_refused_at_start() {
+    let home = Home::new();
+    for token in ["a;b", "a b", "a,b", "gr\u{fc}n"] {
+        let (status, said) = home.cannot_start(&[("KOALA_TOKEN", token)]);
+        assert!(status == 2 && said.contains("a cookie cannot carry"), "{token}: {status} {said}");
+    }
+}
+
+#[test]
+fn on_an_address_that_others_can_reach_the_start_says_that_the_page_is_closed_and_what_opens_it() {
+    let home = Home::new();
+    let said = home.up(&[("KOALA_TEST_LISTEN", "0.0.0.0:0")]).said.join("\n");
+    assert!(said.contains("closed") && said.contains("--token"), "{said}");
+    let said = home.up(&[("KOALA_TEST_LISTEN", "0.0.0.0:0"), ("KOALA_TOKEN", "a-token")]).said.join("\n");
+    assert!(!said.contains("closed") && said.contains("/api/visitors"), "{said}");
+}
+
+#[tokio::test]
+async fn the_parameter_page_token_opens_the_page_and_one_that_is_replaced_no_longer() {
+    let home = Home::new();
+    home.set_parameter("collector/page-token", "a-token\n");
+    let koala = home.up(&[("KOALA_TEST_LISTEN", "0.0.0.0:0")]);
+    let status = async |token: &str| {
+        let header = format!("Bearer {token}");
+        koala.request("GET", "/api/visitors", "", &[("authorization", &header)]).await.0
+    };
+    assert_eq!((status("a-token").await, status("another").await), (200, 401));
+    home.set_parameter("collector/page-token", "another");
+    for _ in 0..100 {
+        if status("another").await == 200 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert_eq!((status("a-token").await, status("another").await), (401, 200));
+    // What cannot be used opens nothing, and closes nothing either.
+    home.set_parameter("collector/page-token", "not;usable");
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    assert_eq!((status("not;usable").await, status("another").await), (401, 200));
+    drop(koala);
+    let (exit, said) = home.cannot_start(&[]);
+    assert!(exit == 2 && said.contains("collector/page-token"), "{said}");
 }

@@ -154,7 +154,7 @@ fn check_names_every_problem_of_a_tree() {
     assert_eq!(status, 1);
     for line in [
         "public-api-key: has ' '",
-        "public-api-kee: is no parameter",
+        "public-api-kee: unknown parameter",
         "mappings/one: trigger: at character 1",
         "mappings/one: fields.x: is no field of track-event",
         "mappings/one: fields.event.@path: should be a string",
@@ -195,6 +195,36 @@ fn check_warns_of_what_is_valid_and_may_not_be_meant_and_lists_what_is_in_force(
     assert!(listed.contains(&(&json!("checkout"), &json!(false), &json!(true))), "{listed:?}");
     assert!(listed.contains(&(&json!("track-event"), &json!(true), &json!(true))), "{listed:?}");
     assert!(listed.contains(&(&json!("page-view"), &json!(true), &json!(false))), "{listed:?}");
+}
+
+#[test]
+fn check_reads_both_trees_and_says_where_a_parameter_has_moved() {
+    let home = Home::new();
+    let check = || said(&koala(&["check", "--parameters"]).arg(home.parameters()).output().unwrap());
+    home.set_parameter("collector/intent/docs.json", r#"{"trigger":"type = \"track\""}"#);
+    home.set_parameter("collector/page-token", "a-token");
+    let (status, shown) = check();
+    assert_eq!(status, 0);
+    assert!(shown.ends_with("No problem: 5 mappings in force, 5 of them presets.\n"), "{shown}");
+    home.set_parameter("collector/intent/prices.json", r#"{"trigger":"event >"}"#);
+    home.set_parameter("collector/intend/prices", "{}");
+    home.set_parameter("collector/page-token", "a;token");
+    home.set_parameter("intent/demo.json", r#"{"trigger":"type = \"track\""}"#);
+    let (status, shown) = check();
+    assert_eq!(status, 1);
+    for line in [
+        "collector/intent/prices: trigger: at character 8",
+        "collector/intend/prices: unknown parameter",
+        "collector/page-token: the token has a character that a cookie cannot carry",
+        "intent/demo: unknown parameter; it is read at collector/intent/demo now: move it there",
+        "4 problems.",
+    ] {
+        assert!(shown.contains(line), "{line} in {shown}");
+    }
+    // Also said when the set starts.
+    home.set_parameter("collector/page-token", "a-token");
+    let _koala = home.up(&[]);
+    assert!(home.logged().contains("it is read at collector/intent/demo now"), "{}", home.logged());
 }
 
 #[tokio::test(flavor = "multi_thread")]

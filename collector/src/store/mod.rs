@@ -38,6 +38,14 @@ pub trait Store: Send + Sync {
     /// Visitors, the one seen last first, and how many there are in all.
     async fn list_visitors(&self, filter: Filter, offset: u32, limit: u32) -> Result<(Vec<Visitor>, u64), StoreError>;
 
+    /// At most `limit` visitors that a filter looks for, in the order of their ids, from behind `after` on: one page of many.
+    async fn export_visitors(
+        &self,
+        filter: &Filter,
+        after: Option<&VisitorId>,
+        limit: u32,
+    ) -> Result<Vec<Visitor>, StoreError>;
+
     /// One visitor with the newest entries of the timeline, newest first.
     async fn show_visitor(
         &self,

@@ -3,22 +3,19 @@
 use axum::Router;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use koala_destination::koala::Email;
 use koala_destination::segment::{Function, Mapping};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use thiserror::Error;
 
+use super::api_error::ApiError;
 use super::erasure::erase;
 use super::export;
-use super::pipeline::PipelineError;
 use super::state::Web;
 use super::visitor_query::VisitorQuery;
 use crate::intent::IntentRule;
-use crate::store::StoreError;
 use crate::store::deletion::Person;
 use crate::store::visitor::{TimelineEntry, Visitor, VisitorId};
 
@@ -181,33 +178,4 @@ async fn delete_person(
         Email::parse(&email).ok_or_else(|| ApiError::BadRequest("email must be an email address".to_owned()))?;
     let receipt = erase::<ApiError>(&web, Person::Email(email)).await?;
     Ok(axum::Json(receipt).into_response())
-}
-
-/// What the API answers when it cannot: `{"error":{"code","message"}}`, as intake does.
-#[derive(Debug, Error)]
-pub enum ApiError {
-    #[error("no visitor has the id {0}")]
-    NoSuchVisitor(VisitorId),
-    #[error("no company has the key {0}")]
-    NoSuchCompany(String),
-    #[error("{0}")]
-    BadRequest(String),
-    #[error(transparent)]
-    Pipeline(#[from] PipelineError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        let (status, code) = match &self {
-            Self::NoSuchVisitor(_) | Self::NoSuchCompany(_) => (StatusCode::NOT_FOUND, "not_found"),
-            Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad_request"),
-            Self::Pipeline(PipelineError::Settings(_)) => (StatusCode::SERVICE_UNAVAILABLE, "settings_unavailable"),
-            Self::Pipeline(PipelineError::Queues(_)) | Self::Store(_) => {
-                (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable")
-            }
-        };
-        (status, axum::Json(json!({"error": {"code": code, "message": self.to_string()}}))).into_response()
-    }
 }

@@ -1,66 +1,162 @@
-//! Companies and visitors as CSV, for a spreadsheet.
+//! Companies and visitors as CSV, for a spreadsheet: page by page, so that a file of any length costs the memory of one, and
+//! nothing more is read once the client is gone.
 
+use std::io;
+use std::sync::Arc;
+
+use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
+use csv::{QuoteStyle, WriterBuilder};
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 
-use super::api::ApiError;
+use super::api_error::ApiError;
 use super::state::Web;
 use super::visitor_query::VisitorQuery;
+use crate::store::StoreError;
+use crate::store::company::Company;
+use crate::store::visitor::Visitor;
 
-/// The most rows of a file.
-const MOST_ROWS: u32 = 100_000;
+/// Rows that are read at once: a page of them takes some tens of milliseconds.
+const ROWS_AT_ONCE: u32 = 500;
+
+const COMPANY: &[&str] = &["key", "name", "domain", "intent", "visitors", "events", "last_seen"];
+const VISITOR: &[&str] = &["id", "name", "emails", "profile_ids", "company", "events", "first_seen", "last_seen"];
 
 /// `GET /api/companies.csv`
 pub async fn companies(State(web): State<Web>) -> Result<Response, ApiError> {
-    let (companies, _) = web.store.list_companies(0, MOST_ROWS).await?;
-    let rows = companies.into_iter().map(|company| {
-        let (name, domain) = (company.name.unwrap_or_default(), company.domain.unwrap_or_default());
-        let last_seen = company.last_seen.unwrap_or_default();
-        let (intent, visitors, events) =
-            (company.intent.to_string(), company.visitors.to_string(), company.events.to_string());
-        vec![company.key, name, domain, intent, visitors, events, last_seen]
+    let (first, _) = web.store.list_companies(0, ROWS_AT_ONCE).await?;
+    let pages = stream::try_unfold((first, 0), move |(page, offset): (Vec<Company>, u32)| {
+        let store = Arc::clone(&web.store);
+        async move {
+            if page.is_empty() {
+                return Ok(None);
+            }
+            let offset = offset.saturating_add(ROWS_AT_ONCE);
+            let (next, _) = store.list_companies(offset, ROWS_AT_ONCE).await?;
+            let rows: Vec<_> = page.iter().map(company).collect();
+            Ok::<_, StoreError>(Some((rows, (next, offset))))
+        }
     });
-    file("companies.csv", &["key", "name", "domain", "intent", "visitors", "events", "last_seen"], rows)
+    Ok(file("companies.csv", COMPANY, pages))
 }
 
 /// `GET /api/visitors.csv`
 pub async fn visitors(State(web): State<Web>, Query(query): Query<VisitorQuery>) -> Result<Response, ApiError> {
     let filter = query.filter().map_err(ApiError::BadRequest)?;
-    let (visitors, _) = web.store.list_visitors(filter, 0, MOST_ROWS).await?;
-    let rows = visitors.into_iter().map(|visitor| {
-        let name = visitor.traits.get("name").and_then(|name| name.as_str()).unwrap_or_default().to_owned();
-        let (emails, profile_ids) = (visitor.emails.join(" "), visitor.profile_ids.join(" "));
-        let account = visitor.account.unwrap_or_default();
-        vec![
-            visitor.id.to_string(),
-            name,
-            emails,
-            profile_ids,
-            account,
-            visitor.events.to_string(),
-            visitor.first_seen,
-            visitor.last_seen,
-        ]
+    let first = web.store.export_visitors(&filter, None, ROWS_AT_ONCE).await?;
+    let pages = stream::try_unfold(first, move |page: Vec<Visitor>| {
+        let (store, filter) = (Arc::clone(&web.store), filter.clone());
+        async move {
+            let Some(last) = page.last() else { return Ok(None) };
+            let next = store.export_visitors(&filter, Some(&last.id), ROWS_AT_ONCE).await?;
+            let rows: Vec<_> = page.iter().map(visitor).collect();
+            Ok::<_, StoreError>(Some((rows, next)))
+        }
     });
-    file("visitors.csv", &["id", "name", "emails", "profile_ids", "company", "events", "first_seen", "last_seen"], rows)
+    Ok(file("visitors.csv", VISITOR, pages))
 }
 
-fn file(name: &str, head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Result<Response, ApiError> {
-    let unwritten = |error: &dyn std::fmt::Display| ApiError::BadRequest(format!("the file cannot be made: {error}"));
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(head).map_err(|error| unwritten(&error))?;
-    for row in rows {
-        writer.write_record(row.iter().map(|cell| harmless(cell))).map_err(|error| unwritten(&error))?;
-    }
-    let bytes = writer.into_inner().map_err(|error| unwritten(&error))?;
+fn company(company: &Company) -> Vec<String> {
+    vec![
+        harmless(&company.key),
+        harmless(company.name.as_deref().unwrap_or_default()),
+        harmless(company.domain.as_deref().unwrap_or_default()),
+        company.intent.to_string(),
+        company.visitors.to_string(),
+        company.events.to_string(),
+        company.last_seen.clone().unwrap_or_default(),
+    ]
+}
+
+fn visitor(visitor: &Visitor) -> Vec<String> {
+    let name = visitor.traits.get("name").and_then(|name| name.as_str()).unwrap_or_default();
+    vec![
+        harmless(visitor.id.as_str()),
+        harmless(name),
+        harmless(&visitor.emails.join(" ")),
+        harmless(&visitor.profile_ids.join(" ")),
+        harmless(visitor.account.as_deref().unwrap_or_default()),
+        visitor.events.to_string(),
+        visitor.first_seen.clone(),
+        visitor.last_seen.clone(),
+    ]
+}
+
+fn file(
+    name: &str,
+    head: &'static [&str],
+    pages: impl Stream<Item = Result<Vec<Vec<String>>, StoreError>> + Send + 'static,
+) -> Response {
+    let head = stream::once(async { Ok(vec![head.iter().map(|name| (*name).to_owned()).collect()]) });
+    // An error in the middle ends the connection, which the client sees.
+    let body = head.chain(pages).map_err(io::Error::other).and_then(async |rows| written(&rows));
     let disposition = format!("attachment; filename=\"{name}\"");
     let headers = [(CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (CONTENT_DISPOSITION, disposition)];
-    Ok((headers, bytes).into_response())
+    (headers, Body::from_stream(body)).into_response()
 }
 
-/// A cell that a spreadsheet would take for a formula is text to it with an apostrophe before
+/// Every field in quotes, so that no separator in one begins another.
+fn written(rows: &[Vec<String>]) -> io::Result<Vec<u8>> {
+    let mut writer = WriterBuilder::new().quote_style(QuoteStyle::Always).from_writer(Vec::new());
+    for row in rows {
+        writer.write_record(row)?;
+    }
+    writer.into_inner().map_err(csv::IntoInnerError::into_error)
+}
+
+/// A text that a spreadsheet would take for a formula is text to it with an apostrophe before: one that begins with a sign of
+/// a formula, also as a full-width form, also behind spaces and control characters, which spreadsheets pass over
 /// (<https://owasp.org/www-community/attacks/CSV_Injection>).
-fn harmless(cell: &str) -> String {
-    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{cell}") } else { cell.to_owned() }
+fn harmless(text: &str) -> String {
+    let is_passed_over = |character: char| {
+        character.is_whitespace() || character.is_control() || matches!(character, '\u{200B}'..='\u{200F}' | '\u{FEFF}')
+    };
+    let begins_with_control = text.starts_with(char::is_control);
+    let is_formula = text.trim_start_matches(is_passed_over).starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']);
+    if begins_with_control || is_formula { format!("'{text}") } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_text_that_a_spreadsheet_would_run_is_made_text() {
+        let run = [
+            "=1+1",
+            "+1",
+            "-1",
+            "@SUM(A1)",
+            "\t=1",
+            "\r=1",
+            "\n=1",
+            "\tx",
+            "\rx",
+            "\nx",
+            "  =1",
+            "\u{a0}=1",
+            "\u{feff}=1",
+            "＝1",
+            "＋1",
+            "－1",
+            "＠1",
+            " ＝1",
+            "\u{0}=1",
+            "\u{200b}=1",
+        ];
+        for text in run {
+            assert_eq!(harmless(text), format!("'{text}"), "{text:?}");
+        }
+        for text in ["", "Ada", "a=b", "'=1", "ada@acme.com", "  Ada"] {
+            assert_eq!(harmless(text), text);
+        }
+    }
+
+    #[test]
+    fn every_field_stands_in_quotes() {
+        let rows = [vec!["a;=1".to_owned(), String::new(), "say \"hi\"".to_owned()]];
+        assert_eq!(written(&rows).expect("a file"), b"\"a;=1\",\"\",\"say \"\"hi\"\"\"\n");
+    }
 }

@@ -2,8 +2,9 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`access`] | who may see what was collected |
+//! | [`access`], [`page_token`] | who may see what was collected |
 //! | [`api`], [`export`] | JSON and CSV for programs and spreadsheets |
+//! | [`origin`], [`headers`] | what a request tells of where it comes from, and what an answer says to a browser |
 //! | [`page`] | the page for people |
 //! | [`visitor_query`] | which visitors an address asks for |
 //! | [`erasure`] | a person deleted, here and in the queues |
@@ -12,14 +13,19 @@
 
 mod access;
 mod api;
+mod api_error;
 mod erasure;
 mod export;
+mod headers;
+mod origin;
 mod page;
+mod page_token;
 mod pipeline;
 mod state;
 mod visitor_query;
 
 pub use access::Access;
+pub use page_token::{PageToken, PageTokenError};
 pub use pipeline::{MappingTally, Pipeline, PipelineError, QueueCounts, RequestTally, StoredDeadLetter, Tallies};
 
 use std::sync::Arc;
@@ -32,5 +38,5 @@ use crate::store::Store;
 /// The API and the page, for those who may see them.
 pub fn router(store: Arc<dyn Store>, pipeline: Arc<dyn Pipeline>, access: Access) -> Router {
     let seen = middleware::from_fn_with_state(access, access::check);
-    api::router().merge(page::router()).layer(seen).with_state(Web { store, pipeline })
+    headers::with_headers(api::router().merge(page::router()).layer(seen).with_state(Web { store, pipeline }))
 }

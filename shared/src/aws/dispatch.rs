@@ -20,7 +20,7 @@ pub async fn answer<S: ParameterSource, O: Outbox>(
     options: IntakeOptions,
     metrics: &Metrics,
 ) -> ApiGatewayV2httpResponse {
-    let Some(body) = body(event) else { return response(Answer::not_base64()) };
+    let body = body(event);
     let http = &event.request_context.http;
     let id = event.request_context.request_id.as_deref().unwrap_or(request_id);
     let request = Request {
@@ -30,9 +30,15 @@ pub async fn answer<S: ParameterSource, O: Outbox>(
         path: path(event),
         headers: &event.headers,
         source_ip: http.source_ip.as_deref(),
-        body: &body,
+        body: body.as_deref().unwrap_or_default(),
     };
-    let answer = intake::handle(&request, settings, outbox, options).await;
+    let answer = if body.is_some() {
+        intake::handle(&request, settings, outbox, options).await
+    } else {
+        let answer = Answer::not_base64();
+        answer.log(&request);
+        answer
+    };
     metrics.request(&answer, id, settings.age());
     response(answer)
 }
@@ -74,4 +80,75 @@ fn response(answer: Answer) -> ApiGatewayV2httpResponse {
         .collect();
     response.body = Some(Body::Text(answer.body));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex, PoisonError};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::intake::OutboxError;
+    use crate::message::OutgoingMessage;
+    use crate::settings::{Parameter, SourceError};
+
+    struct Nothing;
+
+    impl ParameterSource for Nothing {
+        async fn read(&self) -> Result<Vec<Parameter>, SourceError> {
+            Ok(Vec::new())
+        }
+    }
+
+    impl Outbox for Nothing {
+        async fn send(&self, _: &[OutgoingMessage]) -> Result<(), OutboxError> {
+            Ok(())
+        }
+    }
+
+    static METRICS: Mutex<String> = Mutex::new(String::new());
+
+    /// A log that is kept.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_not_base64_is_logged_and_counted_like_any_other_refusal() {
+        let mut event = ApiGatewayV2httpRequest::default();
+        event.body = Some("not base64".to_owned());
+        event.is_base64_encoded = true;
+        event.request_context.request_id = Some("the-request".to_owned());
+        let metrics = Metrics::new("dispatch", &|_: &str| None)
+            .to(|line| METRICS.lock().unwrap_or_else(PoisonError::into_inner).push_str(line));
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
+        let settings = SettingsCache::new(Nothing, Duration::from_mins(1));
+        let options = IntakeOptions {
+            answer_within: Duration::from_secs(1),
+            max_body_bytes: 1024,
+            koala_pixel_installed: false,
+            forward_ip: true,
+            consent_categories: &[],
+        };
+        let guard = tracing::subscriber::set_default(subscriber);
+        let response = answer(&event, "invocation", &settings, &Nothing, options, &metrics).await;
+        drop(guard);
+        assert_eq!(response.status_code, 400);
+        let metrics: serde_json::Value = serde_json::from_str(&METRICS.lock().expect("a lock")).expect("a line");
+        assert_eq!((&metrics["Refused"], &metrics["request_id"]), (&1.into(), &"the-request".into()));
+        let log = String::from_utf8(log.0.lock().expect("a lock").clone()).expect("text");
+        assert!(log.contains("not_base64") && log.contains("the-request"), "{log}");
+    }
 }

@@ -161,6 +161,9 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
                     let reason = format!("the mapping {name} is not among the settings that could be read");
                     outcomes[index] = Some(self.put_off(message, &reason, None));
                 }
+                Err(Unprepared::Newer(error)) => {
+                    outcomes[index] = Some(self.put_off(message, &error.to_string(), None));
+                }
                 Err(Unprepared::Never(reason)) => outcomes[index] = Some(Outcome::Dead(reason)),
                 Err(Unprepared::UnknownMapping(name)) => {
                     let reason = format!("no mapping has the name {name}: it was removed after the event was accepted");
@@ -198,6 +201,75 @@ mod tests {
         async fn send(&self, _: &PublicApiKey, _: Route, _: Bytes) -> Result<(), SendError> {
             Ok(())
         }
+    }
+
+    /// The outcomes of bodies, and what the collector was sent.
+    async fn outcomes(bodies: &[&str]) -> (Vec<Outcome>, Vec<serde_json::Value>) {
+        let settings = Arc::new(SettingsCache::new(OneKey, Duration::from_mins(5)));
+        let retry = RetryPolicy { first_delay: Duration::from_secs(30), longest_delay: Duration::from_mins(15) };
+        let options = DeliveryOptions { entry: EntryOptions::default(), retry, concurrent_requests: 1 };
+        let keeps = Keeps::default();
+        let delivery = Delivery::new(Function::TrackEvent, settings, &keeps, options);
+        let messages: Vec<Received<'_>> =
+            bodies.iter().map(|body| Received { id: "1", receipt: "1", body, receive_count: 1 }).collect();
+        let outcomes = delivery.deliver(&messages, Instant::now() + Duration::from_secs(30), &Mutex::default()).await;
+        let bodies = keeps.0.lock().expect("a lock").clone();
+        (outcomes, bodies.iter().map(|body| serde_json::from_slice(body).expect("strict JSON")).collect())
+    }
+
+    #[derive(Default)]
+    struct Keeps(Mutex<Vec<Bytes>>);
+
+    impl Collector for &Keeps {
+        async fn send(&self, _: &PublicApiKey, _: Route, body: Bytes) -> Result<(), SendError> {
+            self.0.lock().expect("a lock").push(body);
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_message_of_a_newer_version_is_retried_and_its_neighbours_are_delivered() {
+        let body = |v: u64| {
+            format!(
+                r#"{{"v":{v},"mapping":"track-event","received_at":"2026-01-01T00:00:00.000Z","event":{{"type":"track","event":"A","userId":"u"}}}}"#
+            )
+        };
+        let of_another_form = r#"{"events":[{"type":"track"}],"v":7}"#;
+        let (outcomes, sent) = outcomes(&[&body(1), &body(2), of_another_form, r#"{"v":"x"}"#]).await;
+        assert_eq!(outcomes[0], Outcome::Delivered);
+        assert!(matches!(&outcomes[1], Outcome::Retry { reason, .. } if reason.contains("version 2")), "{outcomes:?}");
+        assert!(matches!(&outcomes[2], Outcome::Retry { reason, .. } if reason.contains("version 7")), "{outcomes:?}");
+        assert!(matches!(&outcomes[3], Outcome::Dead(_)), "{outcomes:?}");
+        assert_eq!(sent.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_event_without_an_id_is_delivered_under_that_of_its_message_each_time() {
+        let event = Event::parse(r#"{"type":"track","event":"A","userId":"u"}"#).expect("an event");
+        let origin = |place| Origin { request_id: "r-1", place, ..Origin::default() };
+        let body = |place| message::accepted(&event, &Mapping::preset(Action::TrackEvent), false, origin(place)).body;
+        let mut ids = Vec::new();
+        for place in [0, 1, 0] {
+            let (_, sent) = outcomes(&[&body(place)]).await;
+            ids.push(sent[0]["events"][0]["message_id"].as_str().expect("an id").to_owned());
+        }
+        assert_eq!(ids[0], ids[2]);
+        assert_ne!(ids[0], ids[1]);
+    }
+
+    /// Intake takes out what is half a surrogate pair; a message may have been written by another hand.
+    #[tokio::test]
+    async fn a_collector_is_sent_nothing_that_a_strict_parser_refuses() {
+        let message = |event: &str| {
+            format!(r#"{{"mapping":"track-event","received_at":"2026-01-01T00:00:00.000Z","event":{event}}}"#)
+        };
+        let cut = r#"{"type":"track","event":"A\ud83d","userId":"u\ud83d","properties":{"k\ud83d":"\udc00"},"context":{"a":"\ud83d"}}"#;
+        let large = r#"{"type":"track","event":"A","userId":"v","properties":{"n":1e999}}"#;
+        let (outcomes, sent) = outcomes(&[&message(cut), &message(large)]).await;
+        assert_eq!(outcomes[0], Outcome::Delivered);
+        assert!(matches!(&outcomes[1], Outcome::Dead(dead) if dead.reason.contains("properties.n")), "{outcomes:?}");
+        let entry = &sent[0]["events"][0];
+        assert_eq!((&entry["event"], &entry["properties"]["k\u{fffd}"]), (&"A\u{fffd}".into(), &"\u{fffd}".into()));
     }
 
     /// Caught for that message alone; a dead letter with the reason; its neighbours go through.

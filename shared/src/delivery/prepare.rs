@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::DeadReason;
+use crate::json::without_lone_surrogates;
 use crate::koala::{Delivered, Entry, EntryOptions, EntryProblem, entry};
-use crate::message::Message;
-use crate::segment::{Event, Function};
+use crate::message::{Message, ReadMessageError};
+use crate::segment::{Event, Function, hashed_message_id};
 use crate::settings::Settings;
 
 /// The messages of a batch that have something to send.
@@ -63,6 +64,8 @@ pub enum Unprepared {
     UnknownMapping(String),
     /// Its mapping is not in these settings, and newer ones cannot be read now.
     MappingNotRead(String),
+    /// A later release wrote it and will deliver it.
+    Newer(ReadMessageError),
     /// The settings say not to send it.
     LeftOut,
 }
@@ -87,9 +90,15 @@ fn prepare_or_panic<'m>(
 ) -> Result<Prepared<'m>, Unprepared> {
     #[cfg(test)]
     assert!(body != PANICS, "as the test wants it");
-    let message = Message::parse(body).map_err(|error| never(error.to_string(), ""))?;
+    let message = Message::parse(body).map_err(|error| match error {
+        ReadMessageError::Newer { .. } => Unprepared::Newer(error),
+        ReadMessageError::Form { .. } => never(error.to_string(), ""),
+    })?;
     let name = message.mapping.as_ref();
-    let event = Event::from_json(message.event.get()).map_err(|error| never(error.to_string(), name))?;
+    let event = without_lone_surrogates(message.event.get());
+    let event = Event::from_json(&event).map_err(|error| never(error.to_string(), name))?;
+    // Intake gives an id to each event that has none; what a person put into the queue goes by its bytes.
+    let event = event.or_message_id(message.message_id.clone().unwrap_or_else(|| hashed_message_id(body).into()));
     let mapping = settings.mapping(name).ok_or_else(|| Unprepared::UnknownMapping(name.to_owned()))?;
     if mapping.action().function() != function {
         let reason =

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Intake, OutboxError, Request, SkipCounts};
-use crate::message::Queue;
+use super::sorting::Sorted;
+use super::{OutboxError, Request, Route, SkipCounts};
 use crate::segment::{Function, message_id_of};
 use crate::settings::SettingsUnavailable;
 
@@ -21,6 +21,22 @@ const PREFLIGHT_HEADERS: &[(&str, &str)] = &[
 ];
 const METHOD_HEADERS: &[(&str, &str)] =
     &[("content-type", "application/json"), ("access-control-allow-origin", "*"), ("allow", "POST, OPTIONS")];
+
+/// A 401 says by which scheme credentials are shown (RFC 9110, 15.5.2): the webhook's bearer token, beside which its
+/// signature is a header of Segment's own, and the write key as a user's name.
+const BEARER_HEADERS: &[(&str, &str)] = &[
+    ("content-type", "application/json"),
+    ("access-control-allow-origin", "*"),
+    ("www-authenticate", "Bearer realm=\"events\""),
+];
+const BASIC_HEADERS: &[(&str, &str)] = &[
+    ("content-type", "application/json"),
+    ("access-control-allow-origin", "*"),
+    ("www-authenticate", "Basic realm=\"events\", charset=\"UTF-8\""),
+];
+/// What may pass soon says so (RFC 9110, 10.2.3).
+const UNAVAILABLE_HEADERS: &[(&str, &str)] =
+    &[("content-type", "application/json"), ("access-control-allow-origin", "*"), ("retry-after", "1")];
 
 /// An HTTP answer with a JSON body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,18 +82,6 @@ pub struct RejectedEvent {
     pub message_id: Option<String>,
     /// What is wrong with it.
     pub reason: String,
-}
-
-impl Intake {
-    fn counts(&self) -> AnswerCounts {
-        let function = |queue: Queue| if let Queue::Function(function) = queue { Some(function) } else { None };
-        AnswerCounts {
-            accepted: self.accepted,
-            skipped: self.skipped,
-            rejected: self.rejected.len(),
-            queued: self.messages.iter().filter_map(|message| function(message.queue)).collect(),
-        }
-    }
 }
 
 impl RejectedEvent {
@@ -138,13 +142,14 @@ impl Answer {
     }
 
     /// Every message is durable. When not one event could be read the request as a whole is bad.
-    pub(super) fn taken(intake: &Intake) -> Self {
-        let Intake { accepted, skipped, ref rejected, .. } = *intake;
+    pub(super) fn taken(sorted: Sorted) -> Self {
+        let Sorted { counts, rejected } = sorted;
+        let AnswerCounts { accepted, skipped, .. } = counts;
         if accepted + skipped.total() == 0 {
             let message =
                 "no event in the body can be taken; each is named below, and kept in the queue of rejected events";
-            let refusal = Self::refusal(400, "no_event", message, rejected);
-            return Self { summary: Summary::NothingTaken(intake.counts()), ..refusal };
+            let refusal = Self::refusal(400, "no_event", message, &rejected);
+            return Self { summary: Summary::NothingTaken(counts), ..refusal };
         }
         Self {
             status: 200,
@@ -153,9 +158,9 @@ impl Answer {
                 accepted,
                 skipped: skipped.total(),
                 skipped_reasons: skipped.iter().map(|(why, count)| (why.name().to_owned(), count.into())).collect(),
-                rejected,
+                rejected: &rejected,
             }),
-            summary: Summary::Taken(intake.counts()),
+            summary: Summary::Taken(counts),
         }
     }
 
@@ -195,10 +200,16 @@ impl Answer {
         Self::error(413, "body_too_large", &message)
     }
 
-    pub(super) fn no_proof_configured(parameters: &str) -> Self {
+    pub(super) fn no_proof_configured(route: Route) -> Self {
+        let parameters = if route == Route::Webhook { "webhook-secret or bearer-token" } else { "write-keys" };
         let message =
             format!("no proof is configured for this, so every request is refused: set the parameter {parameters}");
-        Self::error(401, "unauthorized", &message)
+        Self::unauthorized(route, &message)
+    }
+
+    fn unauthorized(route: Route, message: &str) -> Self {
+        let headers = if route == Route::Webhook { BEARER_HEADERS } else { BASIC_HEADERS };
+        Self { headers, ..Self::error(401, "unauthorized", message) }
     }
 
     pub(super) fn unproven_webhook(shown: bool) -> Self {
@@ -209,7 +220,7 @@ impl Answer {
             "there is no proof: send X-Signature (set the shared secret in Segment's webhook destination) \
              or Authorization: Bearer"
         };
-        Self::error(401, "unauthorized", message)
+        Self::unauthorized(Route::Webhook, message)
     }
 
     pub(super) fn unproven_sdk(shown: bool) -> Self {
@@ -218,7 +229,7 @@ impl Answer {
         } else {
             "there is no write key: send it as the user of Authorization: Basic, or as writeKey in the body"
         };
-        Self::error(401, "unauthorized", message)
+        Self::unauthorized(Route::Batch, message)
     }
 
     /// The refusal of a body that is larger than the limit; for a gateway that sees so before it has read it whole too.
@@ -232,6 +243,12 @@ impl Answer {
     #[must_use]
     pub fn body_not_whole() -> Self {
         Self::error(408, "body_not_whole", "the body did not arrive whole, or not in time: send it again")
+    }
+
+    /// The answer while more bytes of bodies are under way than there is room for; a client may send again.
+    #[must_use]
+    pub fn busy() -> Self {
+        Self::error(503, "busy", "too many bodies are under way now; send again")
     }
 
     /// The refusal of a body that is said to be base64 and is not.
@@ -270,7 +287,8 @@ impl Answer {
 
     fn refusal(status: u16, code: &'static str, message: &str, rejected: &[RejectedEvent]) -> Self {
         let body = to_json(&ErrorBody { error: ErrorText { code, message }, rejected });
-        Self { status, headers: HEADERS, body, summary: Summary::Refused { code, reason: String::new() } }
+        let headers = if status == 503 { UNAVAILABLE_HEADERS } else { HEADERS };
+        Self { status, headers, body, summary: Summary::Refused { code, reason: String::new() } }
     }
 
     fn because(mut self, why: String) -> Self {
@@ -280,7 +298,9 @@ impl Answer {
         self
     }
 
-    pub(super) fn log(&self, request: &Request<'_>) {
+    /// Logs the answer to a request; [`super::handle`] has done so for its own. Who answers before that, since a body cannot
+    /// be had, says so here.
+    pub fn log(&self, request: &Request<'_>) {
         let status = self.status;
         let (request_id, trace_id) = (request.id, request.trace_id);
         match &self.summary {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io::Read;
 
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 
 use super::{Answer, Request};
 use crate::json::{self, Elements};
@@ -50,11 +50,12 @@ fn can_be_json(content_type: Option<&str>) -> Result<(), Answer> {
     if known && is_utf8 { Ok(()) } else { Err(Answer::unsupported_media_type()) }
 }
 
-/// Unpacks no more than may be: a small body can unpack to gigabytes.
+/// Unpacks no more than may be: a small body can unpack to gigabytes. A gzip file may have several members, and says what
+/// all of them say (RFC 1952, 2.2).
 fn unpack(packed: &[u8], max_bytes: usize) -> Result<Vec<u8>, Answer> {
     let mut unpacked = Vec::with_capacity(packed.len().saturating_mul(4).min(max_bytes));
     let most = u64::try_from(max_bytes).unwrap_or(u64::MAX).saturating_add(1);
-    GzDecoder::new(packed).take(most).read_to_end(&mut unpacked).map_err(|_| Answer::not_gzip())?;
+    MultiGzDecoder::new(packed).take(most).read_to_end(&mut unpacked).map_err(|_| Answer::not_gzip())?;
     if unpacked.len() > max_bytes { Err(Answer::unpacked_too_large(max_bytes)) } else { Ok(unpacked) }
 }
 
@@ -62,56 +63,34 @@ fn utf8(bytes: &[u8]) -> Result<&str, Answer> {
     std::str::from_utf8(bytes).map_err(|error| Answer::not_utf8(error.valid_up_to()))
 }
 
-/// The events of a body that is one event or an array of them.
-#[derive(Debug)]
-pub enum Events<'a> {
-    /// The body is the event; what it is, nobody has looked at yet.
-    One(&'a str),
-    /// The body is an array of these.
-    Several(Elements<'a>),
+/// The events of a body that is one event, nobody has looked at which, or an array of them: where each begins and ends.
+///
+/// # Errors
+/// With the answer to an array that is not well-formed, empty, or of more than [`MOST_EVENTS`].
+pub fn events(body: &str) -> Result<Vec<&str>, Answer> {
+    let body = json::trim(body);
+    if !body.starts_with('[') {
+        return Ok(vec![body]);
+    }
+    within_limit(json::elements(body, MOST_EVENTS).map_err(|error| Answer::not_json(&error.to_string()))?)
 }
 
-impl<'a> Events<'a> {
-    /// Finds where each event begins and ends.
-    ///
-    /// # Errors
-    /// When the text is an array and not well-formed.
-    pub fn of(body: &'a str) -> Result<Self, serde_json::Error> {
-        let body = json::trim(body);
-        if body.starts_with('[') { json::elements(body, MOST_EVENTS).map(Self::Several) } else { Ok(Self::One(body)) }
-    }
-
-    /// The first event of several: the one that Segment signs of a batch.
-    #[must_use]
-    pub fn first_of_several(&self) -> Option<&'a str> {
-        match self {
-            Self::One(_) => None,
-            Self::Several(events) => events.values.first().copied(),
-        }
-    }
-
-    /// The events in their order.
-    ///
-    /// # Errors
-    /// With the answer to an empty array, and to one of more than [`MOST_EVENTS`].
-    pub fn within_limit(&self) -> Result<&[&'a str], Answer> {
-        match self {
-            Self::One(event) => Ok(std::slice::from_ref(event)),
-            Self::Several(events) => within_limit(events),
-        }
-    }
+/// The first event of a body that is an array, as its bytes stand there: the one that Segment signs of a batch.
+#[must_use]
+pub fn first_of_several(body: &str) -> Option<&str> {
+    json::elements(body, 1).ok()?.values.first().copied()
 }
 
 /// The elements of an array as events.
 ///
 /// # Errors
 /// With the answer to an empty array, and to one of more than [`MOST_EVENTS`].
-pub fn within_limit<'e, 'a>(events: &'e Elements<'a>) -> Result<&'e [&'a str], Answer> {
+pub fn within_limit(events: Elements<'_>) -> Result<Vec<&str>, Answer> {
     if events.more {
         return Err(Answer::too_many_events(MOST_EVENTS));
     }
     if events.values.is_empty() {
         return Err(Answer::no_event("the array is empty: send one event, or an array of events"));
     }
-    Ok(&events.values)
+    Ok(events.values)
 }

@@ -1,7 +1,10 @@
 //! Intake: a request of Segment's or of one of its SDKs, from its bytes to the answer.
 //!
-//! [`read`] is the decision, without I/O: is the request proven, which events are in it, which mappings take them.
-//! [`handle`] puts I/O around it: settings before, the queue after.
+//! [`handle`] has the I/O: the settings before, the queue after. Between them are decisions: is the request proven
+//! (`proof`), which events are in it (`body`, `tracking`), which mappings take them (`sorting`).
+//!
+//! Whatever is in a body, the work for it and the memory stay within a small multiple of it: nothing is kept of each field
+//! of a body, what a batch shares is counted before it is copied, and messages go to the queue part by part.
 
 mod answer;
 mod body;
@@ -10,7 +13,9 @@ mod outbox;
 mod proof;
 mod request;
 mod route;
+mod shared_context;
 mod skip;
+mod sorting;
 mod tracking;
 
 use std::time::Duration;
@@ -22,11 +27,11 @@ pub use request::Request;
 pub use route::Route;
 pub use skip::{SkipCounts, SkipReason};
 
-use self::body::Events;
+use self::sorting::Sorting;
 use self::tracking::TrackingBody;
 use crate::clock;
-use crate::message::{self, Origin, OutgoingMessage};
-use crate::segment::{self, Event, EventError};
+use crate::json::without_lone_surrogates;
+use crate::message::Origin;
 use crate::settings::{ParameterSource, Settings, SettingsCache};
 
 /// What intake may be told.
@@ -43,19 +48,6 @@ pub struct IntakeOptions {
     pub forward_ip: bool,
     /// The consent categories that this destination is in; read once in a process's life.
     pub consent_categories: &'static [String],
-}
-
-/// What a proven request brought.
-#[derive(Debug, Default)]
-pub struct Intake {
-    /// What has to be durable before the answer may be 200.
-    pub messages: Vec<OutgoingMessage>,
-    /// How many events at least one mapping took.
-    pub accepted: usize,
-    /// How many events were skipped, by the reason.
-    pub skipped: SkipCounts,
-    /// The events that can never be delivered, with their reasons.
-    pub rejected: Vec<RejectedEvent>,
 }
 
 /// Takes a request in: the whole job of `dispatch`.
@@ -89,109 +81,43 @@ async fn handle_in_time<S: ParameterSource, O: Outbox>(
         Ok(settings) => settings,
         Err(error) => return Answer::settings_unavailable(&error),
     };
-    let intake = match read(request, route, &settings, options) {
-        Ok(intake) => intake,
-        Err(refusal) => return refusal,
-    };
-    if !intake.messages.is_empty()
-        && let Err(error) = outbox.send(&intake.messages).await
-    {
-        return Answer::queue_unavailable(&error);
+    match take(request, route, &settings, outbox, options).await {
+        Ok(answer) | Err(answer) => answer,
     }
-    Answer::taken(&intake)
 }
 
-/// Decides on a request: the messages to send, or the answer that refuses it.
-///
-/// # Errors
-/// With the refusal: too large, no proof, not JSON.
-pub fn read(
+/// Takes the events of a request in, part by part: what waits for the queue stays small whatever the events come to.
+async fn take<O: Outbox>(
     request: &Request<'_>,
     route: Route,
     settings: &Settings,
+    outbox: &O,
     options: IntakeOptions,
-) -> Result<Intake, Answer> {
+) -> Result<Answer, Answer> {
     let received_at = clock::now();
-    let text = body::text(request, options.max_body_bytes)?;
-    let origin = Origin { received_at: &received_at, request_id: request.id, trace_id: request.trace_id };
-    let mut sorting = Sorting { settings, options, origin, intake: Intake::default() };
-    match route {
-        Route::Metrics => {}
+    let signed = body::text(request, options.max_body_bytes)?;
+    let text = without_lone_surrogates(&signed);
+    let origin = Origin { received_at: &received_at, request_id: request.id, trace_id: request.trace_id, place: 0 };
+    let mut sorting = match route {
         Route::Webhook => {
-            let events = Events::of(&text);
             // Who may not send at all is not told what is wrong with the body.
-            let first = events.as_ref().ok().and_then(Events::first_of_several);
-            proof::of_webhook(request, &text, first, settings.proofs())?;
-            let events = events.map_err(|error| Answer::not_json(&error.to_string()))?;
-            for event in events.within_limit()? {
-                sorting.take(event, Event::parse(event), false)?;
-            }
+            proof::of_webhook(request, &signed, body::first_of_several(&signed), settings.proofs())?;
+            Sorting::new(settings, options, origin, body::events(&text)?, None)
         }
         Route::Event(_) | Route::Batch => {
             let body = TrackingBody::parse(&text, route);
             let write_key = body.as_ref().ok().and_then(TrackingBody::write_key);
             proof::of_sdk(request, write_key.as_deref(), settings.proofs())?;
-            let body = body?;
-            let additions = body.additions(request, &received_at, options.forward_ip);
-            for event in body.events()? {
-                let added = segment::fits(event).ok().and_then(|()| additions.to(event));
-                let Some(added) = added else {
-                    sorting.take(event, Event::parse(event), true)?;
-                    continue;
-                };
-                match Event::from_json(&added) {
-                    // As Segment does: what the person allows is looked at first, then where the sender wants it to go.
-                    Ok(event)
-                        if additions.is_for_others(event.fields())
-                            && SkipReason::of(&event, &options, true) != Some(SkipReason::Consent) =>
-                    {
-                        sorting.intake.skipped.add(SkipReason::Integrations);
-                    }
-                    event => sorting.take(&added, event, true)?,
-                }
-            }
+            let (events, mut additions) = body?.into_events()?;
+            additions.ip = request.source_ip.filter(|_| options.forward_ip);
+            // A body may be sent that is as large as this without any context, so that a small one may come to it.
+            additions.copies_left = (3 * text.len()).max(options.max_body_bytes);
+            Sorting::new(settings, options, origin, events, Some(additions))
         }
+        Route::Metrics => return Ok(Answer::metrics()),
+    };
+    while let Some(messages) = sorting.next_messages()? {
+        outbox.send(&messages).await.map_err(|error| Answer::queue_unavailable(&error))?;
     }
-    Ok(sorting.intake)
-}
-
-/// Events of a request on their way into messages.
-struct Sorting<'s> {
-    settings: &'s Settings,
-    options: IntakeOptions,
-    origin: Origin<'s>,
-    intake: Intake,
-}
-
-impl Sorting<'_> {
-    /// Makes the messages of one event, or of its rejection.
-    fn take(&mut self, json: &str, event: Result<Event<'_>, EventError>, from_sdk: bool) -> Result<(), Answer> {
-        let Self { settings, options, origin, intake } = self;
-        let event = match event {
-            Ok(event) => event,
-            // The elements of an array are JSON: this is a body of a single event.
-            Err(EventError::NotJson(why)) => return Err(Answer::not_json(&why)),
-            Err(error) => {
-                let reason = error.to_string();
-                intake.messages.push(message::rejected(json, &reason, *origin));
-                let index = intake.accepted + intake.skipped.total() + intake.rejected.len();
-                intake.rejected.push(RejectedEvent::new(index, json, reason));
-                return Ok(());
-            }
-        };
-        if let Some(reason) = SkipReason::of(&event, options, from_sdk) {
-            intake.skipped.add(reason);
-            return Ok(());
-        }
-        let before = intake.messages.len();
-        for (mapping, another) in settings.mappings_that_take(&event) {
-            intake.messages.push(message::accepted(&event, mapping, another, *origin));
-        }
-        if intake.messages.len() > before {
-            intake.accepted += 1;
-        } else {
-            intake.skipped.add(SkipReason::NoMapping);
-        }
-        Ok(())
-    }
+    Ok(Answer::taken(sorting.end()))
 }

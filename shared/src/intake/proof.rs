@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Answer, Request};
+use super::{Answer, Request, Route};
 use crate::segment::Signature;
 use crate::settings::{Proofs, Token};
 
@@ -21,7 +21,7 @@ pub fn of_webhook(
     proofs: &Proofs,
 ) -> Result<(), Answer> {
     if proofs.webhook_secrets.is_empty() && proofs.bearer_tokens.is_empty() {
-        return Err(Answer::no_proof_configured("webhook-secret or bearer-token"));
+        return Err(Answer::no_proof_configured(Route::Webhook));
     }
     let bearer = authorization(request, "bearer");
     if bearer.is_some_and(|shown| is_any(&proofs.bearer_tokens, shown.as_bytes())) {
@@ -44,7 +44,7 @@ pub fn of_webhook(
 /// With the answer that refuses it.
 pub fn of_sdk(request: &Request<'_>, in_body: Option<&str>, proofs: &Proofs) -> Result<(), Answer> {
     if proofs.write_keys.is_empty() {
-        return Err(Answer::no_proof_configured("write-keys"));
+        return Err(Answer::no_proof_configured(Route::Batch));
     }
     let basic = authorization(request, "basic");
     let user = basic.and_then(|encoded| STANDARD.decode(encoded).ok());

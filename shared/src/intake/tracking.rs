@@ -7,10 +7,17 @@
 use std::borrow::Cow;
 
 use super::body::{self, MOST_EVENTS};
-use super::{Answer, Request, Route};
+use super::shared_context::{SharedContext, TakenOver};
+use super::{Answer, Route};
 use crate::clock;
 use crate::json::{self, Elements, Kind, Object, ObjectError, ObjectWriter, RawJson};
-use crate::segment;
+use crate::message::Origin;
+use crate::segment::{self, EventError, LARGEST_EVENT_BYTES};
+
+/// The longest text that is copied as a time; RFC 3339 needs 35 characters, and what is no time is worth no copy.
+const LONGEST_TIME: usize = 64;
+/// What is read of a body; its other fields are nobody's, however many there are.
+const READ_OF_A_BODY: [&str; 5] = ["batch", "context", "integrations", "sentAt", "writeKey"];
 
 /// The libraries whose requests come from a team's own servers: the address of such a server is not the visitor's, and a
 /// visitor shown at the wrong company is worse than one without an address.
@@ -44,17 +51,15 @@ impl<'a> TrackingBody<'a> {
     /// With the answer to what is not that.
     pub fn parse(text: &'a str, route: Route) -> Result<Self, Answer> {
         let text = json::trim(text);
-        let body = match Object::with_children(text) {
+        let body = match Object::only(text, &READ_OF_A_BODY) {
             Ok(body) => body,
-            // The events of a batch are looked at one by one.
-            Err(ObjectError::TooDeep) => Object::from_json(text).unwrap_or_default(),
-            Err(ObjectError::NotJson(why)) => return Err(Answer::not_json(&why)),
             Err(ObjectError::NotAnObject(Kind::Array)) if route != Route::Batch => {
                 return Err(Answer::no_event("one event is expected here; several go to /v1/batch"));
             }
             Err(ObjectError::NotAnObject(kind)) => {
                 return Err(Answer::no_event(&format!("the body is {kind}, and an object is expected")));
             }
+            Err(error) => return Err(Answer::not_json(&error.to_string())),
         };
         if let Route::Event(kind) = route {
             let events = Elements { values: vec![text], more: false };
@@ -71,64 +76,80 @@ impl<'a> TrackingBody<'a> {
         self.body.get_str("writeKey")
     }
 
-    /// The events as they came.
+    /// The events as they came, and what this request adds to each.
     ///
     /// # Errors
     /// With the answer to none, and to too many.
-    pub fn events(&self) -> Result<&[&'a str], Answer> {
-        body::within_limit(&self.events)
-    }
-
-    /// What this request adds to its events.
-    #[must_use]
-    pub fn additions(&self, request: &Request<'a>, received_at: &'a str, forward_ip: bool) -> Additions<'_, 'a> {
-        let batch = self.kind.is_none().then_some(&self.body);
-        Additions {
-            kind: self.kind,
-            received_at,
-            sent_at: batch.and_then(|batch| batch.get_present("sentAt")),
-            context: batch.and_then(|batch| batch.get_object("context")),
-            integrations: batch.and_then(|batch| batch.get_object("integrations")),
-            ip: request.source_ip.filter(|_| forward_ip),
-        }
+    pub fn into_events(self) -> Result<(Vec<&'a str>, Additions<'a>), Answer> {
+        let Self { body, events, kind } = self;
+        let batch = kind.is_none().then_some(&body);
+        let integrations = batch.and_then(|batch| batch.get("integrations"));
+        let additions = Additions {
+            kind,
+            sent_at: batch.and_then(|batch| batch.get_present("sentAt")).filter(is_short),
+            context: batch.and_then(|batch| SharedContext::of(batch.get("context")?)),
+            integrations: integrations.and_then(|raw| Object::only(raw.get(), &["Koala", "All"]).ok()),
+            ip: None,
+            copies_left: 0,
+        };
+        Ok((body::within_limit(events)?, additions))
     }
 }
 
 /// What a request adds to each of its events.
-#[derive(Debug, Clone, Copy)]
-pub struct Additions<'b, 'a> {
+#[derive(Debug)]
+pub struct Additions<'a> {
     kind: Option<&'static str>,
-    received_at: &'a str,
     sent_at: Option<RawJson<'a>>,
-    context: Option<&'b Object<'a>>,
-    integrations: Option<&'b Object<'a>>,
-    ip: Option<&'a str>,
+    context: Option<SharedContext<'a>>,
+    integrations: Option<Object<'a>>,
+    /// The address that the request came from, where events are to get it.
+    pub ip: Option<&'a str>,
+    /// How many bytes of the batch's context may still be copied into events. A small body would otherwise come to a
+    /// thousand large events.
+    pub copies_left: usize,
 }
 
 /// The fields that are written anew; all others pass as they came.
 const WRITTEN_ANEW: [&str; 8] =
     ["type", "messageId", "context", "timestamp", "originalTimestamp", "sentAt", "receivedAt", "writeKey"];
 
-impl Additions<'_, '_> {
-    /// The event as Segment's servers would pass it on; none when it is no object that could be taken.
-    #[must_use]
-    pub fn to(&self, event: &str) -> Option<String> {
-        let fields = Object::with_children(event).ok()?;
-        let mut out = String::with_capacity(event.len() + 320);
+impl Additions<'_> {
+    /// The event as Segment's servers would pass it on.
+    ///
+    /// # Errors
+    /// When it is no object, or too large as it would be queued: told before anything of it is copied.
+    pub fn to(&mut self, event: &str, origin: &Origin<'_>) -> Result<String, EventError> {
+        segment::fits(event)?;
+        let fields = Object::with_children(event)?;
+        let own = fields.get_object("context");
+        let takes_over = own.is_some() || fields.get_present("context").is_none();
+        let shared = self.context.as_ref().filter(|_| takes_over).map(|context| context.for_event(own));
+        let copied = shared.as_ref().map_or(0, |shared| shared.bytes);
+        let bytes = event.len() + copied;
+        if bytes > LARGEST_EVENT_BYTES {
+            return Err(EventError::TooLargeWithContext { bytes, limit: LARGEST_EVENT_BYTES });
+        }
+        self.copies_left = self.copies_left.checked_sub(copied).ok_or(EventError::TooManyCopies)?;
+
+        let mut out = String::with_capacity(bytes + 320);
         let mut object = ObjectWriter::start(&mut out);
         match (self.kind, fields.get("type")) {
             (Some(kind), _) => object.string("type", kind),
             (None, Some(kind)) => object.raw("type", kind.get()),
             (None, None) => {}
         }
-        object.string("messageId", &self.message_id(&fields));
+        match segment::usable_message_id(&fields) {
+            Some(id) => object.string("messageId", &id),
+            None => object.string("messageId", &origin.message_id()),
+        }
         for (key, value) in fields.iter().filter(|(key, _)| !WRITTEN_ANEW.contains(key)) {
             object.raw(key, value.get());
         }
-        self.write_context(&mut object, &fields);
-        self.write_times(&mut object, &fields);
+        self.write_context(&mut object, &fields, shared.as_ref());
+        self.write_times(&mut object, &fields, origin.received_at);
         object.end();
-        Some(out)
+        Ok(out)
     }
 
     /// Whether the event says that it is not for this destination, as `integrations` does for those of Segment
@@ -140,41 +161,40 @@ impl Additions<'_, '_> {
             Some(_) => Some(false),
             None => integrations.get("All").map(|all| all.get() == "false"),
         };
-        event.get_object("integrations").and_then(says).or_else(|| self.integrations.and_then(says)).unwrap_or(false)
+        event
+            .get_object("integrations")
+            .and_then(says)
+            .or_else(|| self.integrations.as_ref().and_then(says))
+            .unwrap_or(false)
     }
 
-    /// An event without an id gets one made from what is the same each time that it is sent.
-    fn message_id<'e>(&self, fields: &Object<'e>) -> Cow<'e, str> {
-        segment::usable_message_id(fields).unwrap_or_else(|| {
-            let same = |key: &str| !matches!(key, "messageId" | "sentAt" | "receivedAt" | "writeKey");
-            let content = fields.iter().filter(|(key, _)| same(key));
-            let pieces = content.flat_map(|(key, value)| [key, ":", value.get(), ","]);
-            Cow::Owned(segment::derived_message_id(self.kind.into_iter().chain(pieces)))
-        })
-    }
-
-    fn write_context(&self, object: &mut ObjectWriter<'_>, fields: &Object<'_>) {
+    fn write_context(
+        &self,
+        object: &mut ObjectWriter<'_>,
+        fields: &Object<'_>,
+        shared: Option<&TakenOver<'_, '_, '_>>,
+    ) {
         let own = fields.get_object("context");
         if let (None, Some(other)) = (own, fields.get_present("context")) {
             // No object: it passes, as all does that is not known here.
             return object.raw("context", other.get());
         }
-        let has = |key: &str| own.is_some_and(|own| own.get(key).is_some());
+        let batch = self.context.as_ref();
         let library = match own {
             Some(own) => own.get_object("library").and_then(|library| library.get_str("name")),
-            None => self.context.and_then(|context| context.get_object("library")?.get_str("name")),
+            None => batch.and_then(|context| context.get_object("library")?.get_str("name")),
         };
-        let ip = self.ip.filter(|_| !has("ip") && self.context.is_none_or(|context| context.get("ip").is_none()));
-        let ip = ip.filter(|_| !library.is_some_and(|name| SERVER_LIBRARIES.contains(&&*name)));
-        if own.is_none() && self.context.is_none() && ip.is_none() {
+        let has_ip = own.is_some_and(|own| own.get("ip").is_some()) || batch.is_some_and(|context| context.has("ip"));
+        let ip = self.ip.filter(|_| !has_ip && !library.is_some_and(|name| SERVER_LIBRARIES.contains(&&*name)));
+        if own.is_none() && shared.is_none() && ip.is_none() {
             return;
         }
         let mut context = ObjectWriter::start(object.key("context"));
         for (key, value) in own.into_iter().flat_map(Object::iter) {
             context.raw(key, value.get());
         }
-        for (key, value) in self.context.into_iter().flat_map(Object::iter).filter(|(key, _)| !has(key)) {
-            context.raw(key, value.get());
+        if let Some(shared) = shared {
+            shared.write(&mut context);
         }
         if let Some(ip) = ip {
             context.string("ip", ip);
@@ -182,30 +202,36 @@ impl Additions<'_, '_> {
         context.end();
     }
 
-    fn write_times(&self, object: &mut ObjectWriter<'_>, fields: &Object<'_>) {
+    fn write_times(&self, object: &mut ObjectWriter<'_>, fields: &Object<'_>, received_at: &str) {
         let sent_at = fields.get_present("sentAt").or(self.sent_at);
         match fields.get_present("timestamp") {
-            None => object.string("timestamp", self.received_at),
+            None => object.string("timestamp", received_at),
             Some(original) => {
-                match sent_at.and_then(|sent_at| self.without_skew(original, sent_at)) {
+                match sent_at.and_then(|sent_at| without_skew(original, sent_at, received_at)) {
                     Some(timestamp) => object.string("timestamp", &timestamp),
                     None => object.raw("timestamp", original.get()),
                 }
-                object.raw("originalTimestamp", original.get());
+                if is_short(&original) {
+                    object.raw("originalTimestamp", original.get());
+                }
             }
         }
         if let Some(sent_at) = sent_at {
             object.raw("sentAt", sent_at.get());
         }
-        object.string("receivedAt", self.received_at);
+        object.string("receivedAt", received_at);
     }
+}
 
-    /// `receivedAt - (sentAt - originalTimestamp)`: both of the latter are read from the client's clock, so that what it is
-    /// wrong by falls out (<https://segment.com/docs/connections/spec/common/#timestamps>).
-    fn without_skew(&self, original: RawJson<'_>, sent_at: RawJson<'_>) -> Option<String> {
-        let milliseconds = |time: RawJson<'_>| clock::milliseconds(&json::string(time)?);
-        let delay = milliseconds(sent_at)?.checked_sub(milliseconds(original)?)?;
-        let timestamp = clock::from_milliseconds(clock::milliseconds(self.received_at)?.checked_sub(delay)?);
-        (!timestamp.is_empty()).then_some(timestamp)
-    }
+fn is_short(time: &RawJson<'_>) -> bool {
+    time.get().len() <= LONGEST_TIME
+}
+
+/// `receivedAt - (sentAt - originalTimestamp)`: both of the latter are read from the client's clock, so that what it is
+/// wrong by falls out (<https://segment.com/docs/connections/spec/common/#timestamps>).
+fn without_skew(original: RawJson<'_>, sent_at: RawJson<'_>, received_at: &str) -> Option<String> {
+    let milliseconds = |time: RawJson<'_>| clock::milliseconds(&json::string(time)?);
+    let delay = milliseconds(sent_at)?.checked_sub(milliseconds(original)?)?;
+    let timestamp = clock::from_milliseconds(clock::milliseconds(received_at)?.checked_sub(delay)?);
+    (!timestamp.is_empty()).then_some(timestamp)
 }

@@ -3,15 +3,20 @@
 //! An event is read once at intake and once at delivery, and most of it goes through unchanged. So values stay
 //! [`RawJson`], numbers keep all their digits, and only what a decision needs is looked into.
 
+mod numbers;
 mod scan;
+mod surrogates;
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::Error as _;
 use serde_json::value::RawValue;
 use thiserror::Error;
+
+pub use numbers::number_out_of_range;
+pub use surrogates::without_lone_surrogates;
 
 /// A piece of JSON text that is well-formed, without white space around it.
 #[derive(Debug, Clone, Copy)]
@@ -76,16 +81,10 @@ pub struct Elements<'a> {
 /// # Errors
 /// When it is no array, or not well-formed.
 pub fn elements(json: &str, most: usize) -> Result<Elements<'_>, serde_json::Error> {
-    scan::elements(json, most).map_or_else(|| nested_deep(json, most), Ok)
-}
-
-/// What the scanner does not take is no array, or has an element that is nested deep.
-#[cold]
-fn nested_deep(json: &str, most: usize) -> Result<Elements<'_>, serde_json::Error> {
-    let mut values: Vec<&str> = serde_json::from_str::<Vec<&RawValue>>(json)?.into_iter().map(RawValue::get).collect();
-    let more = values.len() > most;
-    values.truncate(most);
-    Ok(Elements { values, more })
+    scan::elements(json, most).ok_or_else(|| match serde_json::from_str::<&RawValue>(json) {
+        Err(error) => error,
+        Ok(_) => serde_json::Error::custom("an array is expected"),
+    })
 }
 
 /// JSON text without the white space around it.
@@ -120,7 +119,7 @@ impl<'a> Object<'a> {
     /// Reads JSON text when it is an object.
     #[must_use]
     pub fn from_json(json: &'a str) -> Option<Self> {
-        scan::object(json, false).or_else(|| Self::nested_deep(json))
+        scan::object(json, scan::Wanted::Fields)
     }
 
     /// Reads JSON text when it is an object nested no deeper than [`DEEPEST`], and the objects that are its values in the
@@ -129,16 +128,16 @@ impl<'a> Object<'a> {
     /// # Errors
     /// When it is not that.
     pub fn with_children(json: &'a str) -> Result<Self, ObjectError> {
-        scan::object(json, true).ok_or_else(|| ObjectError::of(json))
+        scan::object(json, scan::Wanted::FieldsAndChildren).ok_or_else(|| ObjectError::of(json))
     }
 
-    /// What the scanner does not take is no object, or nested too deep for it.
-    #[cold]
-    fn nested_deep(json: &'a str) -> Option<Self> {
-        let fields: RawFields<'a> = serde_json::from_str(json).ok()?;
-        let field =
-            |(key, value): (Cow<'a, str>, &'a RawValue)| Field { key, value: value.into(), opened: OnceCell::new() };
-        Some(Self { fields: fields.0.into_iter().map(field).collect() })
+    /// Reads the fields of these keys and no others when JSON text is an object, however many it has: what is kept of it
+    /// does not grow with it.
+    ///
+    /// # Errors
+    /// When it is no object.
+    pub fn only(json: &'a str, keys: &[&str]) -> Result<Self, ObjectError> {
+        scan::object(json, scan::Wanted::Only(keys)).ok_or_else(|| ObjectError::of(json))
     }
 
     fn field(&self, key: &str) -> Option<&Field<'a>> {
@@ -197,33 +196,6 @@ pub fn find<'a>(object: RawJson<'a>, key: &str) -> Option<RawJson<'a>> {
     Object::from_raw(object)?.get(key)
 }
 
-/// An object's fields as `serde_json` reads them.
-struct RawFields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for RawFields<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fields;
-
-        impl<'de> Visitor<'de> for Fields {
-            type Value = RawFields<'de>;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields = Vec::new();
-                while let Some((key, value)) = map.next_entry::<String, &RawValue>()? {
-                    fields.push((Cow::Owned(key), value));
-                }
-                Ok(RawFields(fields))
-            }
-        }
-
-        deserializer.deserialize_map(Fields)
-    }
-}
-
 /// What kind of JSON value stands in some bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -275,7 +247,12 @@ pub fn string(value: RawJson<'_>) -> Option<Cow<'_, str>> {
     if !inside.contains('\\') {
         return Some(Cow::Borrowed(inside));
     }
-    serde_json::from_str::<String>(value.get()).ok().map(Cow::Owned)
+    unescaped(value.get()).map(Cow::Owned)
+}
+
+/// What a string with its quotes says; a surrogate that stands alone is U+FFFD.
+fn unescaped(quoted: &str) -> Option<String> {
+    serde_json::from_str(&without_lone_surrogates(quoted)).ok()
 }
 
 /// Appends `text` as a JSON string, quoted and escaped.
@@ -377,6 +354,24 @@ mod tests {
     fn a_key_with_an_escape_is_found_by_its_meaning() {
         let object = Object::from_json(r#"{"\u0061":"\u0062"}"#).expect("an object");
         assert_eq!(object.get_str("a").as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn a_key_or_a_text_that_was_cut_inside_an_emoji_is_read_with_the_replacement_character() {
+        let object = Object::from_json(r#"{"na\ud83d":"te\ud83dxt"}"#).expect("an object");
+        assert_eq!(object.get_str("na\u{fffd}").as_deref(), Some("te\u{fffd}xt"));
+    }
+
+    #[test]
+    fn of_an_object_with_very_many_fields_only_those_asked_for_are_kept() {
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        let many = r#""x":{},"#.repeat(100_000);
+        let json = format!(r#"{{{many}"a":1,"deep":{deep},"b":{deep},"a":2}}"#);
+        let object = Object::only(&json, &["a", "b", "c"]).expect("an object");
+        assert_eq!(object.iter().map(|(key, _)| key).collect::<Vec<_>>(), ["b", "a"]);
+        assert_eq!((object.get("a").map(RawJson::get), object.get("b").map(RawJson::get)), (Some("2"), Some(&*deep)));
+        assert_eq!(Object::only("[1]", &["a"]).err(), Some(ObjectError::NotAnObject(Kind::Array)));
+        assert!(matches!(Object::only(r#"{"a":1,}"#, &["a"]), Err(ObjectError::NotJson(_))));
     }
 
     #[test]

@@ -2,27 +2,53 @@
 //!
 //! `serde_json`'s raw values need a pass for the text as a whole, one for the event's fields and one for each object that is
 //! looked into. Here the event's fields and those of the objects in it are found in a single one. It takes what
-//! `serde_json` takes and nothing else; `shared/tests/fuzz.rs` holds it to that.
+//! `serde_json` takes and nothing else; `shared/tests/fuzz.rs` holds it to that. (A key in which a surrogate stands alone it
+//! takes as well, where `serde_json` would not.)
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
-use super::{DEEPEST, Elements, Field, Object, RawJson};
+use serde_json::value::RawValue;
 
-/// The object that `text` is, with the objects that are its values if `with_children`. None when it is no object, not
-/// well-formed, or nested too deep for one pass.
-pub(super) fn object(text: &str, with_children: bool) -> Option<Object<'_>> {
-    let mut scanner = Scanner { text, bytes: text.as_bytes(), at: 0, around: 0 };
+use super::{DEEPEST, Elements, Field, Object, RawJson, unescaped};
+
+/// How many objects inside an object are read along with it. An event has about six; whoever sends thousands of empty
+/// ones would have memory taken for each. Beyond it each is read when it is asked for.
+const MOST_CHILDREN: u32 = 32;
+
+/// What is wanted of an object.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Wanted<'k> {
+    /// Its fields.
+    Fields,
+    /// Its fields, and those of the objects that are its values, unless it is nested deeper than [`DEEPEST`].
+    FieldsAndChildren,
+    /// Its fields of these keys.
+    Only(&'k [&'k str]),
+}
+
+impl Wanted<'_> {
+    fn is_for(self, key: &str) -> bool {
+        match self {
+            Self::Fields | Self::FieldsAndChildren => true,
+            Self::Only(keys) => keys.contains(&key),
+        }
+    }
+}
+
+/// What is wanted of the object that `text` is. None when it is no object, not well-formed, or nested too deep.
+pub(super) fn object<'a>(text: &'a str, wanted: Wanted<'_>) -> Option<Object<'a>> {
+    let deep = !matches!(wanted, Wanted::FieldsAndChildren);
+    let mut scanner = Scanner::new(text, deep);
     scanner.skip_space();
-    let object = scanner.object(with_children)?;
+    let object = scanner.object(wanted)?;
     scanner.skip_space();
     (scanner.at == text.len()).then_some(object)
 }
 
-/// The first `most` elements of the array that `text` is. None when it is no array, not well-formed, or has an element that
-/// is nested too deep for one pass.
+/// The first `most` elements of the array that `text` is. None when it is no array or not well-formed.
 pub(super) fn elements(text: &str, most: usize) -> Option<Elements<'_>> {
-    let mut scanner = Scanner { text, bytes: text.as_bytes(), at: 0, around: 0 };
+    let mut scanner = Scanner::new(text, true);
     let mut values = Vec::new();
     scanner.skip_space();
     scanner.expect(b'[')?;
@@ -77,9 +103,17 @@ struct Scanner<'a> {
     at: usize,
     /// How many containers are open around the value that is gone over.
     around: u32,
+    /// Whether values nested deeper than [`DEEPEST`] are taken too.
+    deep: bool,
+    /// How many objects were read along with the one around them.
+    children: u32,
 }
 
 impl<'a> Scanner<'a> {
+    fn new(text: &'a str, deep: bool) -> Self {
+        Self { text, bytes: text.as_bytes(), at: 0, around: 0, deep, children: 0 }
+    }
+
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
@@ -100,30 +134,38 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn object(&mut self, with_children: bool) -> Option<Object<'a>> {
+    fn object(&mut self, wanted: Wanted<'_>) -> Option<Object<'a>> {
         self.expect(b'{')?;
         self.around += 1;
-        // An event has about fourteen fields of its own: one allocation for nearly all of them.
-        let mut fields = Vec::with_capacity(16);
         self.skip_space();
         if self.peek()? == b'}' {
             self.at += 1;
             self.around -= 1;
-            return Some(Object { fields });
+            return Some(Object { fields: Vec::new() });
         }
+        // An event has about fourteen fields of its own: one allocation for nearly all of them.
+        let mut fields = Vec::with_capacity(16);
         loop {
             let key = self.key()?;
             self.skip_space();
             let start = self.at;
             let opened = OnceCell::new();
-            if with_children && self.peek()? == b'{' {
-                let child = self.object(false)?;
+            let with_child = matches!(wanted, Wanted::FieldsAndChildren) && self.children < MOST_CHILDREN;
+            if with_child && self.peek()? == b'{' {
+                self.children += 1;
+                let child = self.object(Wanted::Fields)?;
                 // The cell is new, so that it takes the value.
                 let _ = opened.set(Some(Box::new(child)));
             } else {
                 self.skip_value()?;
             }
-            fields.push(Field { key, value: RawJson(&self.text[start..self.at]), opened });
+            if wanted.is_for(&key) {
+                if let Wanted::Only(_) = wanted {
+                    // Where a key stands twice the last one counts.
+                    fields.retain(|earlier: &Field<'_>| earlier.key != key);
+                }
+                fields.push(Field { key, value: RawJson(&self.text[start..self.at]), opened });
+            }
             self.skip_space();
             match self.next()? {
                 b',' => self.skip_space(),
@@ -144,13 +186,32 @@ impl<'a> Scanner<'a> {
         self.skip_space();
         self.expect(b':')?;
         if escaped {
-            return serde_json::from_str::<String>(quoted).ok().map(Cow::Owned);
+            return unescaped(quoted).map(Cow::Owned);
         }
         Some(Cow::Borrowed(&quoted[1..quoted.len() - 1]))
     }
 
     /// Goes over one value, whatever is in it, without recursion.
     fn skip_value(&mut self) -> Option<()> {
+        let start = self.at;
+        if self.skip_shallow_value().is_some() {
+            return Some(());
+        }
+        self.at = start;
+        if self.deep { self.skip_deep_value() } else { None }
+    }
+
+    /// What the quick way does not take is not well-formed, or nested deep; `serde_json` tells which. Either is gone over a
+    /// second time and no more, so that the work stays linear.
+    #[cold]
+    fn skip_deep_value(&mut self) -> Option<()> {
+        let mut values = serde_json::Deserializer::from_str(&self.text[self.at..]).into_iter::<&RawValue>();
+        values.next()?.ok()?;
+        self.at += values.byte_offset();
+        Some(())
+    }
+
+    fn skip_shallow_value(&mut self) -> Option<()> {
         // A bit for each open container, the innermost last: 1 for an object.
         let mut containers: u128 = 0;
         let mut depth = 0;

@@ -64,6 +64,12 @@ pub enum EntryProblem {
     /// The mapping's fields do not fit the action.
     #[error(transparent)]
     Mapping(#[from] MappingProblem),
+    /// A number that JSON can write and strict readers refuse, with all that stands around it.
+    #[error("`{field}` is a number too large for a double: strict readers of JSON refuse it")]
+    NumberTooLarge {
+        /// Where it stands in the entry.
+        field: String,
+    },
     /// Nobody to tell Koala about.
     #[error("the event names no visitor: it has no profile_id, email, anonymousId or userId")]
     NoVisitor,
@@ -190,6 +196,9 @@ pub fn entry(
     }
     object.string("message_id", &message_id);
     object.end();
+    if let Some(field) = json::number_out_of_range(&json) {
+        return Err(EntryProblem::NumberTooLarge { field });
+    }
 
     let at = clock::milliseconds(sent_at).or_else(|| clock::milliseconds(delivered.received_at)).unwrap_or_default();
     let (message_id, ip) = (message_id.into_owned(), ip.filter(|_| options.forward_ip));
@@ -335,6 +344,27 @@ mod tests {
             made(r#"{"type":"track","event":"A"}"#, &EntryOptions::default()).err(),
             Some(EntryProblem::NoVisitor)
         );
+    }
+
+    #[test]
+    fn a_number_that_no_double_holds_is_named_by_its_field_and_only_where_it_would_be_delivered() {
+        for (event, field) in [
+            (
+                r#"{"type":"track","event":"A","userId":"u","properties":{"sizes":[1,{"n":1e999}]}}"#,
+                "properties.sizes[1].n",
+            ),
+            (r#"{"type":"identify","userId":"u","traits":{"debt":-1e999}}"#, "traits.debt"),
+            (
+                r#"{"type":"track","event":"A","userId":"u","context":{"screen":{"width":9e400}}}"#,
+                "context.screen.width",
+            ),
+        ] {
+            let error = made(event, &EntryOptions::default()).expect_err("no entry");
+            assert_eq!(error, EntryProblem::NumberTooLarge { field: field.to_owned() });
+            assert!(error.to_string().contains(field));
+        }
+        let elsewhere = r#"{"type":"track","event":"A","userId":"u","_metadata":{"n":1e999},"properties":{"n":1e308}}"#;
+        assert!(made(elsewhere, &EntryOptions::default()).is_ok());
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub struct Event<'a> {
     json: &'a str,
     fields: Object<'a>,
     kind: Cow<'a, str>,
+    /// Empty where it has none.
     message_id: Cow<'a, str>,
 }
 
@@ -49,6 +50,17 @@ pub enum EventError {
         /// The limit.
         limit: usize,
     },
+    /// More bytes than Segment sends, once it has what its batch says of all events.
+    #[error("the event has {bytes} bytes together with its batch's context, and {limit} is the most for one")]
+    TooLargeWithContext {
+        /// The event's size as it would be queued.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The batch's context was copied into the events before it, and the copies have come to their limit.
+    #[error("the batch's context is too large for so many events: send fewer at once, or a smaller context")]
+    TooManyCopies,
 }
 
 impl From<ObjectError> for EventError {
@@ -82,8 +94,14 @@ impl<'a> Event<'a> {
             None => return Err(EventError::TypeMissing),
             Some(value) => json::string(value).ok_or_else(|| EventError::TypeNotAString(json::kind(value)))?,
         };
-        let message_id = message_id(&fields, json);
+        let message_id = usable_message_id(&fields).unwrap_or_default();
         Ok(Self { json, fields, kind, message_id })
+    }
+
+    /// The event with this id, unless it has one of its own.
+    #[must_use]
+    pub fn or_message_id(self, id: impl Into<Cow<'a, str>>) -> Self {
+        if self.message_id.is_empty() { Self { message_id: id.into(), ..self } } else { self }
     }
 
     /// The event's `type`: `track`, `identify`, `page`, …
@@ -92,8 +110,7 @@ impl<'a> Event<'a> {
         &self.kind
     }
 
-    /// The event's `messageId`. One that has none gets an id made from its bytes, so that the same event sent twice
-    /// has the same id.
+    /// The event's `messageId`; empty where it has none and was given none.
     #[must_use]
     pub fn message_id(&self) -> &str {
         &self.message_id
@@ -134,26 +151,27 @@ pub fn fits(json: &str) -> Result<(), EventError> {
 /// The id of an event that may not be readable otherwise: for the answer that names a rejected one.
 #[must_use]
 pub fn message_id_of(json: &str) -> Option<String> {
-    Object::from_json(json)?.get_str("messageId").filter(|id| id.len() <= LONGEST_MESSAGE_ID).map(Cow::into_owned)
+    let fields = Object::only(json, &["messageId"]).ok()?;
+    fields.get_str("messageId").filter(|id| id.len() <= LONGEST_MESSAGE_ID).map(Cow::into_owned)
 }
 
-fn message_id<'a>(fields: &Object<'a>, json: &str) -> Cow<'a, str> {
-    usable_message_id(fields).unwrap_or_else(|| Cow::Owned(derived_message_id([json])))
-}
-
-/// The event's `messageId` where it is one that can be passed on.
+/// The event's `messageId` where it has one. A number counts as its text, as Segment reads it; of one that is longer than
+/// an id may be there is a hash, so that the same event sent again still has the same.
 #[must_use]
 pub fn usable_message_id<'a>(fields: &Object<'a>) -> Option<Cow<'a, str>> {
-    fields.get_str("messageId").filter(|id| !id.trim().is_empty() && id.len() <= LONGEST_MESSAGE_ID)
+    let value = fields.get("messageId")?;
+    let id = match json::kind(value) {
+        Kind::Number => Cow::Borrowed(value.get()),
+        _ => json::string(value).filter(|id| !id.trim().is_empty())?,
+    };
+    Some(if id.len() <= LONGEST_MESSAGE_ID { id } else { Cow::Owned(hashed_message_id(&id)) })
 }
 
-/// A message id made from content, so that the same content has the same id each time.
+/// An id in place of a text that is too long for one.
 #[must_use]
-pub fn derived_message_id<'p>(content: impl IntoIterator<Item = &'p str>) -> String {
-    let mut hash = Sha1::new();
-    content.into_iter().for_each(|piece| hash.update(piece));
+pub fn hashed_message_id(text: &str) -> String {
     let mut id = String::from("sha1-");
-    for byte in hash.finalize() {
+    for byte in Sha1::digest(text) {
         id.extend([byte >> 4, byte & 0xf].into_iter().filter_map(|digit| char::from_digit(digit.into(), 16)));
     }
     id
@@ -164,10 +182,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_without_an_id_gets_the_same_one_each_time() {
-        let id = |json| Event::parse(json).expect("an event").message_id().to_owned();
-        assert_eq!(id(r#"{"type":"track","event":"A"}"#), id(r#"{"type":"track","event":"A"}"#));
-        assert_ne!(id(r#"{"type":"track","event":"A"}"#), id(r#"{"type":"track","event":"B"}"#));
+    fn an_event_has_its_own_id_or_the_one_that_it_is_given() {
+        let id = |value: &str| {
+            let json = format!(r#"{{"type":"track","messageId":{value}}}"#);
+            Event::parse(&json).expect("an event").or_message_id("given").message_id().to_owned()
+        };
+        assert_eq!(id("\"mine\""), "mine");
+        assert_eq!(id("17"), "17");
+        for none in ["null", "\"\"", "\" \"", "{}", "[\"a\"]", "true"] {
+            assert_eq!(id(none), "given", "{none}");
+        }
+        let long = format!("\"{}\"", "x".repeat(257));
+        assert_eq!(id(&long), id(&long));
+        assert!(id(&long).len() <= 256 && id(&long) != "given");
     }
 
     #[test]

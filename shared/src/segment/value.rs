@@ -4,6 +4,8 @@
 //! from the event stays a [`Value::Raw`] until something has to look inside.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 
 use serde_json::value::RawValue;
@@ -303,19 +305,19 @@ fn number(raw: RawJson<'_>) -> f64 {
     raw.get().parse().unwrap_or(f64::NAN)
 }
 
-/// A string's text. Half a surrogate pair, which JavaScript lets stand alone, has no text here and is passed over.
+/// A string's text. Half a surrogate pair, which JavaScript lets stand alone, is U+FFFD.
 fn text(raw: RawJson<'_>) -> Cow<'_, str> {
     json::string(raw).unwrap_or_default()
 }
 
-/// `"text"[key]`: UTF-16 units there, so what lies outside the basic plane gives nothing.
+/// `"text"[key]`: UTF-16 units there, so what lies outside the basic plane gives half a surrogate pair, which is U+FFFD.
 fn character<'a>(text: &str, key: &str) -> Value<'a> {
     if key == "length" {
         #[allow(clippy::cast_precision_loss)] // no string has 2^53 units
         return Value::Number(text.encode_utf16().count() as f64);
     }
     let unit = index(key).and_then(|at| text.encode_utf16().nth(at));
-    let unit = unit.and_then(|unit| char::from_u32(u32::from(unit)));
+    let unit = unit.map(|unit| char::from_u32(u32::from(unit)).unwrap_or(char::REPLACEMENT_CHARACTER));
     unit.map_or(Value::Undefined, |unit| Value::Text(Cow::Owned(unit.to_string())))
 }
 
@@ -332,6 +334,17 @@ fn ordered<'a>(fields: Vec<(Cow<'a, str>, RawJson<'a>)>) -> Vec<(Cow<'a, str>, V
 /// Fields as a JavaScript object has them: each key once with its last value, keys that are indexes first and by number.
 #[must_use]
 pub fn in_order<'a>(fields: Vec<(Cow<'a, str>, Value<'a>)>) -> Vec<(Cow<'a, str>, Value<'a>)> {
+    let mut ordered = if fields.len() <= FEW_FIELDS { last_of_few(fields) } else { last_of_many(fields) };
+    if ordered.iter().any(|(key, _)| index(key).is_some()) {
+        ordered.sort_by_cached_key(|(key, _)| index(key).unwrap_or(usize::MAX));
+    }
+    ordered
+}
+
+/// Up to so many fields, comparing each with each is quicker than a table; beyond it the work would grow with the square.
+const FEW_FIELDS: usize = 16;
+
+fn last_of_few<'a>(fields: Vec<(Cow<'a, str>, Value<'a>)>) -> Vec<(Cow<'a, str>, Value<'a>)> {
     let mut ordered: Vec<(Cow<'a, str>, Value<'a>)> = Vec::with_capacity(fields.len());
     for (key, value) in fields {
         match ordered.iter_mut().find(|(known, _)| *known == key) {
@@ -339,14 +352,58 @@ pub fn in_order<'a>(fields: Vec<(Cow<'a, str>, Value<'a>)>) -> Vec<(Cow<'a, str>
             None => ordered.push((key, value)),
         }
     }
-    if ordered.iter().any(|(key, _)| index(key).is_some()) {
-        ordered.sort_by_key(|(key, _)| index(key).unwrap_or(usize::MAX));
-    }
     ordered
+}
+
+fn last_of_many<'a>(fields: Vec<(Cow<'a, str>, Value<'a>)>) -> Vec<(Cow<'a, str>, Value<'a>)> {
+    // For each key, in the order of their first places, its last place.
+    let mut lasts: Vec<usize> = Vec::with_capacity(fields.len());
+    let mut ranks: HashMap<&str, usize> = HashMap::with_capacity(fields.len());
+    for (place, (key, _)) in fields.iter().enumerate() {
+        match ranks.entry(key.as_ref()) {
+            Entry::Occupied(rank) => lasts[*rank.get()] = place,
+            Entry::Vacant(rank) => {
+                rank.insert(lasts.len());
+                lasts.push(place);
+            }
+        }
+    }
+    drop(ranks);
+    if lasts.len() == fields.len() {
+        return fields;
+    }
+    let mut fields: Vec<_> = fields.into_iter().map(Some).collect();
+    lasts.into_iter().filter_map(|place| fields[place].take()).collect()
 }
 
 /// What `String(number)` is in JavaScript.
 #[must_use]
 pub fn number_text(value: f64) -> String {
     ryu_js::Buffer::new().format(value).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As `JSON.parse` and `Object.entries` have it, below and above the number of fields from which a table is used.
+    #[test]
+    fn each_key_stands_once_in_its_first_place_with_its_last_value_however_many_there_are() {
+        for unique in [3_u32, 300] {
+            let field = |key: String, value: u32| (Cow::Owned(key), Value::Number(value.into()));
+            let twice = (0..2).flat_map(|round| (0..unique).map(move |n| field(format!("k{n}"), n + round * 1000)));
+            let fields: Vec<_> = twice.chain([field("7".to_owned(), 7), field("0".to_owned(), 0)]).collect();
+            let ordered = in_order(fields);
+            let keys: Vec<_> = ordered.iter().map(|(key, _)| key.to_string()).collect();
+            let expected = ["0".to_owned(), "7".to_owned()].into_iter().chain((0..unique).map(|n| format!("k{n}")));
+            assert_eq!(keys, expected.collect::<Vec<_>>());
+            assert!(ordered.iter().skip(2).all(|(_, value)| value.as_number().is_some_and(|n| n >= 1000.0)));
+        }
+    }
+
+    #[test]
+    fn a_character_outside_the_basic_plane_taken_by_its_place_is_the_replacement_character() {
+        let text = Value::Text(Cow::Borrowed("a😀"));
+        assert_eq!(text.get("1").as_text().as_deref(), Some("\u{fffd}"));
+    }
 }

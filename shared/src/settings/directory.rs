@@ -12,17 +12,31 @@ use super::{Parameter, ParameterSource, SourceError};
 #[derive(Debug, Clone)]
 pub struct ParameterDirectory {
     root: PathBuf,
+    /// Whether there may be no such directory, which is a tree without parameters.
+    is_optional: bool,
 }
 
+/// The folder in a directory that is a tree of its own, as the collector's is in Parameter Store.
+pub const COLLECTOR_FOLDER: &str = "collector";
+
 impl ParameterDirectory {
-    /// The tree below `root`.
+    /// The tree below `root`, without the collector's.
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), is_optional: false }
+    }
+
+    /// The collector's tree in the directory `root`.
+    #[must_use]
+    pub fn of_collector(root: &Path) -> Self {
+        Self { root: root.join(COLLECTOR_FOLDER), is_optional: true }
     }
 
     fn read_now(&self) -> io::Result<Vec<Parameter>> {
         let mut parameters = Vec::new();
+        if self.is_optional && !self.root.exists() {
+            return Ok(parameters);
+        }
         collect(&self.root, "", &mut parameters)?;
         parameters.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(parameters)
@@ -45,6 +59,9 @@ fn collect(directory: &Path, prefix: &str, parameters: &mut Vec<Parameter>) -> i
             continue;
         };
         if path.is_dir() {
+            if prefix.is_empty() && file == COLLECTOR_FOLDER {
+                continue;
+            }
             collect(&path, &format!("{prefix}{file}/"), parameters)?;
             continue;
         }
@@ -70,5 +87,23 @@ mod tests {
         let read = ParameterDirectory::new(folder.path()).read_now().expect("parameters");
         let read: Vec<_> = read.iter().map(|p| (p.name.as_str(), p.value.as_str())).collect();
         assert_eq!(read, [("mappings/checkout", "{}"), ("public-api-key", "pk_1")]);
+    }
+
+    #[test]
+    fn the_collector_s_folder_is_a_tree_of_its_own() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let names = |directory: &ParameterDirectory| {
+            directory.read_now().expect("parameters").into_iter().map(|parameter| parameter.name).collect::<Vec<_>>()
+        };
+        let (of_destination, of_collector) =
+            (ParameterDirectory::new(folder.path()), ParameterDirectory::of_collector(folder.path()));
+        assert_eq!(names(&of_collector), [""; 0]);
+        fs::create_dir_all(folder.path().join("collector/intent")).expect("a folder");
+        fs::write(folder.path().join("collector/intent/docs.json"), [0xff]).expect("a file");
+        fs::write(folder.path().join("public-api-key"), "pk_1\n").expect("a file");
+        // What cannot be read there stops nothing here.
+        assert_eq!(names(&of_destination), ["public-api-key"]);
+        fs::write(folder.path().join("collector/intent/docs.json"), "{}").expect("a file");
+        assert_eq!(names(&of_collector), ["intent/docs"]);
     }
 }

@@ -8,7 +8,7 @@
 //! | `write-keys` | proves requests of Segment's SDKs; one a line |
 //! | `mappings/<name>` | a mapping as JSON; one of a preset's name replaces the preset |
 //!
-//! The collector's own parameters (`intent/<name>`) are read and validated by the collector.
+//! The collector's parameters are a tree of their own, which the collector reads.
 
 mod cache;
 mod directory;
@@ -18,7 +18,7 @@ mod token;
 mod warnings;
 
 pub use cache::{SettingsCache, SettingsUnavailable};
-pub use directory::ParameterDirectory;
+pub use directory::{COLLECTOR_FOLDER, ParameterDirectory};
 pub use public_api_key::{ParsePublicApiKeyError, PublicApiKey};
 pub use source::{Parameter, ParameterSource, ParameterTree, SourceError};
 pub use token::Token;
@@ -70,7 +70,6 @@ pub fn unknown_parameters(parameters: &[Parameter]) -> Vec<&str> {
     let known = |name: &str| {
         matches!(name, "public-api-key" | "webhook-secret" | "bearer-token" | "write-keys")
             || name.starts_with("mappings/")
-            || name.starts_with("intent/")
     };
     parameters.iter().map(|parameter| parameter.name.as_str()).filter(|name| !known(name)).collect()
 }

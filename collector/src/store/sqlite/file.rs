@@ -1,22 +1,31 @@
 //! A SQLite file with one writer, whatever it keeps.
 //!
 //! One thread writes. It takes all the work that waits into one transaction, so that a thousand requests at once cost a
-//! few commits, and answers each only when it is on the disk. Reading has a connection of its own.
+//! few commits, and answers each only when it is on the disk. Reading has connections of its own.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use rusqlite::Connection;
 use thiserror::Error;
 use tokio::sync::{oneshot, watch};
-use tokio::task;
+
+use super::readers::Readers;
 
 /// The most pieces of work that share a transaction.
 const MOST_IN_A_TRANSACTION: usize = 512;
+
+/// Read and write for the owner, nothing for others.
+const OWNER_ONLY: u32 = 0o600;
+/// Connections for short reads.
+const READERS: usize = 2;
+/// Connections for long ones: two of them leave the rest of the machine to the others.
+const LONG_READERS: usize = 2;
 
 /// What a version of a file has more than the one before it. One that was released is never changed: a file of any older version
 /// is brought up to date when it is opened.
@@ -40,9 +49,9 @@ impl Migration {
 pub struct SqliteFile {
     writer: mpsc::Sender<Work>,
     changes: Arc<Changes>,
-    reader: Arc<Mutex<Connection>>,
-    /// For what reads long, so that no page waits for it.
-    long_reader: Arc<Mutex<Connection>>,
+    readers: Readers,
+    /// For what reads long, so that nothing short waits for it.
+    long_readers: Readers,
     /// Held as long as the file is open: two processes on one file would deliver everything twice.
     _lock: Arc<File>,
 }
@@ -98,16 +107,17 @@ impl SqliteFile {
         }
         let lock = File::create(path.with_added_extension("lock")).map_err(at)?;
         lock.try_lock().map_err(|_| FileError::InUse(path.display().to_string()))?;
+        make_private(path).map_err(at)?;
         let connection = connect(path)?;
         migrate(&connection, path, migrations)?;
-        let reader = Arc::new(Mutex::new(connect(path)?));
-        let long_reader = Arc::new(Mutex::new(connect(path)?));
+        let readers = Readers::open(path, READERS, connect)?;
+        let long_readers = Readers::open(path, LONG_READERS, connect)?;
         let (writer, work) = mpsc::channel();
         let changes = Arc::new(Changes::default());
         let told = Arc::clone(&changes);
         let write = move || write_all(&connection, &work, &told);
         thread::Builder::new().name("store".to_owned()).spawn(write).map_err(at)?;
-        Ok(Self { writer, changes, reader, long_reader, _lock: Arc::new(lock) })
+        Ok(Self { writer, changes, readers, long_readers, _lock: Arc::new(lock) })
     }
 
     /// Writes: what `write` did is on the disk when this returns its result.
@@ -175,7 +185,7 @@ impl SqliteFile {
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        read_on(Arc::clone(&self.reader), read).await
+        self.readers.read(read).await
     }
 
     /// Reads what is committed, where it may take long.
@@ -187,17 +197,14 @@ impl SqliteFile {
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        read_on(Arc::clone(&self.long_reader), read).await
+        self.long_readers.read(read).await
     }
 }
 
-async fn read_on<T, F>(reader: Arc<Mutex<Connection>>, read: F) -> Result<T, FileError>
-where
-    T: Send + 'static,
-    F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
-{
-    let read = move || read(&reader.lock().unwrap_or_else(PoisonError::into_inner));
-    Ok(task::spawn_blocking(read).await.map_err(|_| FileError::Closed)??)
+/// What is in the file is the business of its owner alone. SQLite gives the files beside it the same permissions.
+fn make_private(path: &Path) -> io::Result<()> {
+    let file = OpenOptions::new().create(true).append(true).mode(OWNER_ONLY).open(path)?;
+    file.set_permissions(Permissions::from_mode(OWNER_ONLY))
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {

@@ -15,6 +15,7 @@ mod identities;
 mod ingest;
 mod intent;
 mod ranking;
+mod readers;
 mod search;
 mod traits;
 mod visitors;
@@ -23,6 +24,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use rusqlite::Connection;
 use tokio::sync::watch;
 
 use self::file::{FileError, Migration, SqliteFile};
@@ -92,7 +94,20 @@ impl Store for SqliteStore {
     }
 
     async fn list_visitors(&self, filter: Filter, offset: u32, limit: u32) -> Result<(Vec<Visitor>, u64), StoreError> {
-        Ok(self.file.read(move |connection| visitors::list(connection, &filter, offset, limit)).await?)
+        let is_search = filter != Filter::default();
+        let list = move |connection: &Connection| visitors::list(connection, &filter, offset, limit);
+        // A search may go through all that there is.
+        Ok(if is_search { self.file.read_long(list).await? } else { self.file.read(list).await? })
+    }
+
+    async fn export_visitors(
+        &self,
+        filter: &Filter,
+        after: Option<&VisitorId>,
+        limit: u32,
+    ) -> Result<Vec<Visitor>, StoreError> {
+        let (filter, after) = (filter.clone(), after.map_or(0, row_of));
+        Ok(self.file.read_long(move |connection| visitors::export(connection, &filter, after, limit)).await?)
     }
 
     async fn show_visitor(

@@ -109,3 +109,18 @@ pub(super) fn find(
     }
     Ok((ids, total))
 }
+
+/// The visitors that are looked for behind the row `after`, in the order of their rows.
+pub(super) fn find_behind(
+    connection: &Connection,
+    filter: &Filter,
+    after: i64,
+    limit: u32,
+) -> rusqlite::Result<Vec<i64>> {
+    let mut all = Conditions::of(filter);
+    all.add("id > ?", [after.into()]);
+    let sql = all.sql.join(" AND ");
+    let mut select =
+        connection.prepare_cached(&format!("SELECT id FROM visitor WHERE {sql} ORDER BY id LIMIT {limit}"))?;
+    select.query_map(params_from_iter(&all.values), |row| row.get(0))?.collect()
+}

@@ -21,6 +21,17 @@ pub(super) fn list(
     Ok((visitors.collect::<rusqlite::Result<_>>()?, u64::try_from(total).unwrap_or_default()))
 }
 
+/// At most `limit` visitors behind the row `after`, in the order of their rows.
+pub(super) fn export(
+    connection: &Connection,
+    filter: &Filter,
+    after: i64,
+    limit: u32,
+) -> rusqlite::Result<Vec<Visitor>> {
+    let ids = search::find_behind(connection, filter, after, limit)?;
+    ids.into_iter().filter_map(|id| visitor(connection, id).transpose()).collect()
+}
+
 /// One visitor with the newest entries of the timeline, newest first.
 pub(super) fn show(
     connection: &Connection,

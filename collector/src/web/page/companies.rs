@@ -4,8 +4,9 @@ use axum::extract::{Path, Query, State};
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::answer::{Page, PageError, page};
 use super::layout::{self, Place};
-use super::{Page, PageError, page, visitors};
+use super::visitors;
 use crate::store::company::{Activity, Company, CompanyPage, Reason};
 use crate::store::visitor::Visitor;
 use crate::web::state::Web;
@@ -44,7 +45,7 @@ pub async fn list(State(web): State<Web>, Query(which): Query<Which>) -> Page {
                 &html! { "No company yet. Send events with " code { "cargo koala send tests/events" } "; they appear here." },
             ))
             p.soft {
-                @if total > 0 { a href="/api/companies.csv" { "As CSV" } " · " }
+                @if total > 0 { a href="/api/companies.csv" { "Download CSV" } " · " }
                 "Ranked by " a href="/mappings#intent" { "intent" } ": what their visitors did, and how lately."
             }
             (layout::pager(&|offset| format!("/?offset={offset}"), which.offset, ON_A_PAGE, total))
@@ -55,7 +56,7 @@ pub async fn list(State(web): State<Web>, Query(which): Query<Which>) -> Page {
 fn row(company: &Company, days: &[i64], most: f64) -> Markup {
     html! {
         td {
-            a href={ "/companies/" (encoded(&company.key)) } { (company.name.as_deref().unwrap_or(&company.key)) }
+            a href={ "/companies/" (layout::encoded(&company.key)) } { (company.name.as_deref().unwrap_or(&company.key)) }
             @if let (Some(domain), Some(_)) = (&company.domain, &company.name) { " " span.soft { (domain) } }
         }
         td { (layout::points(company.intent, most)) }
@@ -106,7 +107,7 @@ fn reasons_table(reasons: &[Reason]) -> Markup {
     layout::table(
         &html! { th { "Rule" } th { "Points" } th.number { "Visitors" } th { "Last day" } },
         &reasons.iter().map(row).collect::<Vec<_>>(),
-        &html! { "Nobody has done what the intent rules look for." },
+        &html! { "No visitor has done what the intent rules look for." },
     )
 }
 
@@ -126,18 +127,4 @@ fn activity_table(activity: &[Activity], people: &[Visitor]) -> Markup {
             }
         } } }
     }
-}
-
-/// A key as a piece of a path.
-pub(super) fn encoded(key: &str) -> String {
-    let mut path = String::with_capacity(key.len());
-    for byte in key.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            path.push(char::from(byte));
-        } else {
-            path.push('%');
-            path.extend([byte >> 4, byte & 0xf].into_iter().filter_map(|digit| char::from_digit(digit.into(), 16)));
-        }
-    }
-    path
 }

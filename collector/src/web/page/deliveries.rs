@@ -4,8 +4,8 @@ use axum::extract::State;
 use axum::response::Redirect;
 use maud::{Markup, html};
 
+use super::answer::{Page, PageError, page};
 use super::layout::{self, Place};
-use super::{Page, PageError, page};
 use crate::web::pipeline::{MappingTally, StoredDeadLetter, Tallies};
 use crate::web::state::Web;
 

@@ -124,3 +124,17 @@ pub fn pager(href: &dyn Fn(u32) -> String, offset: u32, limit: u32, total: u64) 
         }
     }
 }
+
+/// A key as a piece of a path.
+pub fn encoded(key: &str) -> String {
+    let mut path = String::with_capacity(key.len());
+    for byte in key.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            path.push(char::from(byte));
+        } else {
+            path.push('%');
+            path.extend([byte >> 4, byte & 0xf].into_iter().filter_map(|digit| char::from_digit(digit.into(), 16)));
+        }
+    }
+    path
+}

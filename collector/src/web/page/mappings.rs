@@ -7,8 +7,8 @@ use koala_destination::segment::Mapping;
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::answer::{Page, PageError, page};
 use super::layout::{self, Place};
-use super::{Page, PageError, page};
 use crate::intent::IntentRule;
 use crate::web::pipeline::MappingTally;
 use crate::web::state::Web;
@@ -113,6 +113,6 @@ fn intent_rules(rules: &[IntentRule]) -> Markup {
     layout::table(
         &html! { th { "Rule" } th { "Trigger" } th.number { "Points" } th.number { "Half-life" } },
         &rules.iter().map(row).collect::<Vec<_>>(),
-        &html! { "None." },
+        &html! { "No intent rules." },
     )
 }

@@ -4,8 +4,8 @@ use axum::extract::{Path, Query, State};
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::answer::{Page, PageError, page};
 use super::layout::{self, Place};
-use super::{Page, PageError, companies, page};
 use crate::store::deletion::Person;
 use crate::store::visitor::{Visitor, VisitorId};
 use crate::web::erasure::erase;
@@ -42,7 +42,7 @@ pub async fn list(
                 Ok((visitors, total)) => {
                     p.soft {
                         span { (total) @if *total == 1 { " visitor" } @else { " visitors" } }
-                        @if *total > 0 { " · " a href=(address("/api/visitors.csv", &query, 0)) { "as CSV" } }
+                        @if *total > 0 { " · " a href=(address("/api/visitors.csv", &query, 0)) { "Download CSV" } }
                     }
                     (table(visitors))
                     (layout::pager(&|offset| address("/visitors", &query, offset), offset, ON_A_PAGE, *total))
@@ -98,7 +98,7 @@ pub async fn show(State(web): State<Web>, Path(id): Path<VisitorId>) -> Page {
         Some(Place::Visitors),
         &html! {
             div.card { dl {
-                @if let Some(account) = &visitor.account { dt { "Company" } dd { a href={ "/companies/" (companies::encoded(account)) } { (account) } } }
+                @if let Some(account) = &visitor.account { dt { "Company" } dd { a href={ "/companies/" (layout::encoded(account)) } { (account) } } }
                 @for email in &visitor.emails { dt { "Email" } dd { (email) } }
                 @for profile_id in &visitor.profile_ids { dt { "Profile id" } dd { code { (profile_id) } } }
                 @for (name, value) in &visitor.traits { dt { (name) } dd { (layout::value(value)) } }
@@ -111,7 +111,7 @@ pub async fn show(State(web): State<Web>, Path(id): Path<VisitorId>) -> Page {
                         td { (layout::time(&entry.at)) }
                         td {
                             b { (entry_name(&entry.kind, entry.name.as_deref())) }
-                            details { summary { "all of it" } code { (entry.entry.get()) } }
+                            details { summary { "Raw JSON" } code { (entry.entry.get()) } }
                         }
                     }
                 }
@@ -156,7 +156,7 @@ pub fn table(visitors: &[Visitor]) -> Markup {
     layout::table(
         &html! { th { "Visitor" } th.wide { "Company" } th.number { "Events" } th { "Last seen" } },
         &visitors.iter().map(row).collect::<Vec<_>>(),
-        &html! { "Nobody." },
+        &html! { "No visitors match." },
     )
 }
 
@@ -164,7 +164,7 @@ pub fn table(visitors: &[Visitor]) -> Markup {
 pub fn name(visitor: &Visitor) -> &str {
     let name = visitor.traits.get("name").and_then(|name| name.as_str()).filter(|name| !name.trim().is_empty());
     let email = visitor.emails.first().map(String::as_str);
-    name.or(email).or(visitor.profile_ids.first().map(String::as_str)).unwrap_or("somebody")
+    name.or(email).or(visitor.profile_ids.first().map(String::as_str)).unwrap_or("Unknown visitor")
 }
 
 /// What an entry is called.

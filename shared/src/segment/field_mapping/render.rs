@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 use super::compile::{Condition, If, JsonMode, Node, Replace};
 use super::replace::replace;
 use super::{RenderError, flatten, path, text_template};
+use crate::json;
 use crate::segment::value::{Value, in_order};
 
 /// What a mapping may do for one event; a hundred times what a large one does. `@transform` can double its input with each
@@ -25,6 +26,11 @@ pub struct Budget {
 }
 
 impl Budget {
+    /// What a mapping has for one event.
+    pub fn full() -> Self {
+        Self { steps: MOST_STEPS, bytes: MOST_BYTES }
+    }
+
     /// Takes `steps` off.
     pub fn spend(&mut self, steps: usize) -> Result<(), RenderError> {
         self.steps = self.steps.checked_sub(steps).ok_or_else(RenderError::too_much)?;
@@ -70,8 +76,7 @@ impl RenderError {
 
 /// Renders a whole mapping: undefined fields are left out of what it gives.
 pub fn whole<'a>(node: &'a Node, event: &Value<'a>) -> Result<Value<'a>, RenderError> {
-    let mut budget = Budget { steps: MOST_STEPS, bytes: MOST_BYTES };
-    transform(node, event, &mut budget)
+    transform(node, event, &mut Budget::full())
 }
 
 fn transform<'a>(node: &'a Node, event: &Value<'a>, budget: &mut Budget) -> Result<Value<'a>, RenderError> {
@@ -124,7 +129,7 @@ fn render<'a>(node: &'a Node, event: &Value<'a>, budget: &mut Budget) -> Result<
         }
         Node::If(parts) => if_(parts, event, budget)?,
         Node::Case { value, upper } => match value {
-            Some(value) => case(render(value, event, budget)?, *upper)?,
+            Some(value) => case(render(value, event, budget)?, *upper, budget)?,
             None => Value::Undefined,
         },
         Node::Replace(parts) => replaced(parts, event, budget)?,
@@ -135,8 +140,13 @@ fn render<'a>(node: &'a Node, event: &Value<'a>, budget: &mut Budget) -> Result<
             if *reversed {
                 objects.reverse();
             }
-            let fields = objects.into_iter().flat_map(own_fields);
-            Value::Object(in_order(fields.collect()))
+            let mut fields = Vec::new();
+            for object in objects {
+                let own = own_fields(object, budget)?;
+                budget.spend(own.len())?;
+                fields.extend(own);
+            }
+            Value::Object(in_order(fields))
         }
         Node::Transform { apply, mapping } => {
             let applied = transform(apply, event, budget)?;
@@ -146,7 +156,7 @@ fn render<'a>(node: &'a Node, event: &Value<'a>, budget: &mut Budget) -> Result<
             let value = value.as_ref().map_or(Ok(Value::Undefined), |value| render(value, event, budget))?;
             flatten::flatten(value, separator, *keep_arrays, budget)?
         }
-        Node::Json { value, mode } => json(render(value, event, budget)?, *mode, budget)?,
+        Node::Json { value, mode } => as_json(render(value, event, budget)?, *mode, budget)?,
         Node::ExcludeWhenNull(value) => match render(value, event, budget)? {
             value if value.exists() => without_null_fields(value, budget, 0)?,
             _ => Value::Undefined,
@@ -220,8 +230,9 @@ fn equals_empty_text(value: &Value<'_>) -> bool {
     }
 }
 
-fn case(value: Value<'_>, upper: Option<bool>) -> Result<Value<'_>, RenderError> {
+fn case<'a>(value: Value<'a>, upper: Option<bool>, budget: &mut Budget) -> Result<Value<'a>, RenderError> {
     let Some(text) = value.as_text() else { return Ok(value) };
+    budget.spend_bytes(text.len())?;
     match upper {
         Some(true) => Ok(Value::Text(Cow::Owned(text.to_uppercase()))),
         Some(false) => Ok(Value::Text(Cow::Owned(text.to_lowercase()))),
@@ -241,8 +252,7 @@ fn replaced<'a>(parts: &'a Replace, event: &Value<'a>, budget: &mut Budget) -> R
     }
     let mut text = value.to_text().into_owned();
     for (pattern, replacement) in &parts.replacements {
-        text = replace(&text, pattern, replacement, parts.ignore_case, parts.all);
-        budget.spend_bytes(text.len())?;
+        text = replace(&text, pattern, replacement, parts.ignore_case, parts.all, budget)?;
     }
     Ok(Value::Text(Cow::Owned(text)))
 }
@@ -256,22 +266,23 @@ fn array_path<'a>(root: Value<'a>, shape: Option<&'a Node>, budget: &mut Budget)
     Ok(Value::Array(items.iter().map(|item| render(shape, item, budget)).collect::<Result<_, _>>()?))
 }
 
-/// The fields that `Object.assign` takes from a value.
-fn own_fields(value: Value<'_>) -> Vec<(Cow<'_, str>, Value<'_>)> {
-    match value.opened() {
+/// The fields that `Object.assign` takes from a value. Of a text each character is one, at many times its size.
+fn own_fields<'a>(value: Value<'a>, budget: &mut Budget) -> Result<Vec<(Cow<'a, str>, Value<'a>)>, RenderError> {
+    Ok(match value.opened() {
         Value::Object(fields) => fields,
         Value::Array(items) => {
             items.into_iter().enumerate().map(|(at, item)| (Cow::Owned(at.to_string()), item)).collect()
         }
         Value::Text(text) => {
+            budget.spend(text.len())?;
             let units = text.chars().enumerate();
             units.map(|(at, unit)| (Cow::Owned(at.to_string()), Value::Text(Cow::Owned(unit.to_string())))).collect()
         }
         _ => Vec::new(),
-    }
+    })
 }
 
-fn json<'a>(value: Value<'a>, mode: JsonMode, budget: &mut Budget) -> Result<Value<'a>, RenderError> {
+fn as_json<'a>(value: Value<'a>, mode: JsonMode, budget: &mut Budget) -> Result<Value<'a>, RenderError> {
     match mode {
         JsonMode::Encode => {
             let mut out = String::new();
@@ -283,7 +294,7 @@ fn json<'a>(value: Value<'a>, mode: JsonMode, budget: &mut Budget) -> Result<Val
         JsonMode::Decode => match value.as_text() {
             Some(text) => {
                 budget.spend_bytes(text.len())?;
-                Ok(match serde_json::from_str::<Json>(&text) {
+                Ok(match serde_json::from_str::<Json>(&json::without_lone_surrogates(&text)) {
                     Ok(decoded) => Value::from_json(decoded),
                     Err(_) => Value::Text(text),
                 })

@@ -1,0 +1,91 @@
+//! What the collector does beside its requests: it keeps to its settings, and looks for new intent rules in what was there before.
+
+use std::sync::Arc;
+
+use koala_destination::settings::{ParameterSource, Problem};
+
+use crate::intent::IntentRule;
+use crate::settings::{CollectorSettings, CollectorSettingsCache};
+use crate::store::{Store, StoreError};
+use crate::web::Access;
+
+/// Keeps a store and the access to its page to the settings.
+pub struct Upkeep<S> {
+    settings: Arc<CollectorSettingsCache<S>>,
+    store: Arc<dyn Store>,
+    /// Where the parameter `page-token` decides; none where the command line has.
+    access: Option<Access>,
+    said: Vec<Problem>,
+}
+
+impl<S: ParameterSource> Upkeep<S> {
+    /// An upkeep that has yet to begin.
+    pub fn new(settings: Arc<CollectorSettingsCache<S>>, store: Arc<dyn Store>, access: Option<Access>) -> Self {
+        Self { settings, store, access, said: Vec::new() }
+    }
+
+    /// Keeps to the settings as they are now, and looks at a piece of what was there before. Gives back whether there is more.
+    ///
+    /// # Errors
+    /// When the store refuses it.
+    pub async fn round(&mut self) -> Result<bool, StoreError> {
+        // Settings that cannot be read now change nothing.
+        if let Ok(settings) = self.settings.current().await {
+            self.say(&settings);
+            self.follow(&settings).await?;
+        }
+        self.store.look_back().await
+    }
+
+    /// A bad parameter is said once, not with every round.
+    fn say(&mut self, settings: &CollectorSettings) {
+        if self.said == settings.problems() {
+            return;
+        }
+        for problem in settings.problems() {
+            tracing::error!(%problem, "a parameter of the collector cannot be used; the others serve");
+        }
+        self.said = settings.problems().to_vec();
+    }
+
+    async fn follow(&self, settings: &CollectorSettings) -> Result<(), StoreError> {
+        let now = self.store.intent_rules().await?;
+        self.store.follow_intent_rules(&rules_to_follow(settings, &now)).await?;
+        // A token that cannot be used opens nothing: the one before serves on.
+        if let (Some(access), Ok(token)) = (&self.access, settings.page_token()) {
+            access.set_token(token.cloned());
+        }
+        Ok(())
+    }
+}
+
+/// The rules of the settings; one that cannot be read serves on as it was.
+fn rules_to_follow(settings: &CollectorSettings, now: &[IntentRule]) -> Vec<IntentRule> {
+    let serving = now.iter().filter(|rule| settings.bad_rules().contains(&rule.name));
+    let mut rules: Vec<IntentRule> = settings.intent_rules().iter().chain(serving).cloned().collect();
+    rules.sort_by(|a, b| a.name.cmp(&b.name));
+    rules
+}
+
+#[cfg(test)]
+mod tests {
+    use koala_destination::settings::Parameter;
+
+    use super::*;
+
+    #[test]
+    fn a_rule_that_cannot_be_read_serves_on_as_it_was() {
+        let rule = |name: &str, score: f64| IntentRule { score, ..named(name) };
+        let parameter = |name: &str, value: &str| Parameter { name: name.to_owned(), value: value.to_owned() };
+        let settings = CollectorSettings::read(&[
+            parameter("intent/a", "{"),
+            parameter("intent/b", r#"{"trigger":"type = \"track\"","score":2}"#),
+        ]);
+        let now = [rule("a", 7.0), rule("b", 1.0), rule("c", 3.0)];
+        assert_eq!(rules_to_follow(&settings, &now), [rule("a", 7.0), rule("b", 2.0)]);
+    }
+
+    fn named(name: &str) -> IntentRule {
+        IntentRule::parse(name, r#"{"trigger":"type = \"track\""}"#).expect("a rule")
+    }
+}

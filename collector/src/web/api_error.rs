@@ -1,0 +1,39 @@
+//! What the API answers when it cannot: `{"error":{"code","message"}}`, as intake does.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use thiserror::Error;
+
+use super::pipeline::PipelineError;
+use crate::store::StoreError;
+use crate::store::visitor::VisitorId;
+
+/// Why a request of the API has no answer.
+#[derive(Debug, Error)]
+pub enum ApiError {
+    #[error("no visitor has the id {0}")]
+    NoSuchVisitor(VisitorId),
+    #[error("no company has the key {0}")]
+    NoSuchCompany(String),
+    #[error("{0}")]
+    BadRequest(String),
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, code) = match &self {
+            Self::NoSuchVisitor(_) | Self::NoSuchCompany(_) => (StatusCode::NOT_FOUND, "not_found"),
+            Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad_request"),
+            Self::Pipeline(PipelineError::Settings(_)) => (StatusCode::SERVICE_UNAVAILABLE, "settings_unavailable"),
+            Self::Pipeline(PipelineError::Queues(_)) | Self::Store(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable")
+            }
+        };
+        (status, axum::Json(json!({"error": {"code": code, "message": self.to_string()}}))).into_response()
+    }
+}

@@ -1,0 +1,108 @@
+//! Where a request comes from: this site's own page, another site's, or a program.
+
+use std::net::IpAddr;
+
+use axum::http::header::{HOST, ORIGIN};
+use axum::http::{HeaderMap, Method};
+
+/// What a request tells of where it comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// A page of ours, as its browser says.
+    Own,
+    /// A page of another site, as its browser says.
+    Other,
+    /// Nothing is said: a program, or an address that somebody typed.
+    Unsaid,
+}
+
+impl Origin {
+    /// By `Sec-Fetch-Site`, which no page can set, and where a browser does not send it by `Origin`.
+    pub fn of(headers: &HeaderMap) -> Self {
+        match (text(headers, "sec-fetch-site"), text(headers, ORIGIN.as_str())) {
+            (Some("same-origin"), _) => Self::Own,
+            // Typed, or opened from a bookmark.
+            (Some("none"), _) | (None, None) => Self::Unsaid,
+            (Some(_), _) => Self::Other,
+            (None, Some(origin)) => {
+                let host = origin.split_once("://").map(|(_, host)| host);
+                if host.is_some() && host == text(headers, HOST.as_str()) { Self::Own } else { Self::Other }
+            }
+        }
+    }
+}
+
+/// Whether a request only opens an address in a browser's window, as a link on another site does: that site sees nothing of it.
+pub fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
+    *method == Method::GET
+        && text(headers, "sec-fetch-mode") == Some("navigate")
+        && text(headers, "sec-fetch-dest") == Some("document")
+}
+
+/// Whether a proxy says that it hands on somebody else's request.
+pub fn is_forwarded(headers: &HeaderMap) -> bool {
+    const OF_PROXIES: [&str; 9] = [
+        "forwarded",
+        "via",
+        "x-real-ip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "x-original-host",
+        "true-client-ip",
+        "cf-connecting-ip",
+        "fastly-client-ip",
+    ];
+    headers.keys().any(|name| name.as_str().starts_with("x-forwarded") || OF_PROXIES.contains(&name.as_str()))
+}
+
+/// A page of another site can make its own name lead to this machine; the request then still has that name.
+pub fn names_this_machine(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(HOST) else { return true };
+    let Ok(host) = host.to_str() else { return false };
+    let name = host.rsplit_once(':').map_or(host, |(name, port)| if port.ends_with(']') { host } else { name });
+    name.eq_ignore_ascii_case("localhost")
+        || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// A header's value; one that is no text says something else than what is looked for.
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name).map(|value| value.to_str().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn headers(headers: &[(&'static str, &'static str)]) -> HeaderMap {
+        let header = |(name, value): &(&'static str, &'static str)| {
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
+        headers.iter().map(header).collect()
+    }
+
+    #[test]
+    fn a_browser_says_whose_page_asks_and_what_it_says_goes_before_the_origin() {
+        for (said, origin) in [
+            (&[][..], Origin::Unsaid),
+            (&[("sec-fetch-site", "none")], Origin::Unsaid),
+            (&[("sec-fetch-site", "same-origin")], Origin::Own),
+            (&[("sec-fetch-site", "same-site")], Origin::Other),
+            (&[("sec-fetch-site", "cross-site"), ("host", "localhost"), ("origin", "http://localhost")], Origin::Other),
+            (&[("host", "localhost:8787"), ("origin", "http://localhost:8787")], Origin::Own),
+            (&[("host", "localhost:8787"), ("origin", "http://localhost:3000")], Origin::Other),
+            (&[("host", "localhost"), ("origin", "null")], Origin::Other),
+        ] {
+            assert_eq!(Origin::of(&headers(said)), origin, "{said:?}");
+        }
+    }
+
+    #[test]
+    fn every_header_of_a_proxy_is_known() {
+        for name in ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "forwarded", "via", "x-real-ip"] {
+            assert!(is_forwarded(&headers(&[(name, "x")])), "{name}");
+        }
+        assert!(!is_forwarded(&headers(&[("host", "localhost"), ("accept", "text/html")])));
+    }
+}

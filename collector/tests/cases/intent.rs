@@ -1,0 +1,106 @@
+//! Companies in the order of their intent.
+
+use koala_collector::intent::IntentRule;
+use koala_collector::store::Store;
+use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY};
+use serde_json::{Value, json};
+
+use super::{ADA, ingest};
+
+fn rule(name: &str, trigger: &str, score: f64, half_life_days: f64) -> IntentRule {
+    let rule = json!({"trigger": trigger, "score": score, "half_life_days": half_life_days});
+    IntentRule::parse(name, &rule.to_string()).expect("a rule")
+}
+
+fn pricing() -> IntentRule {
+    rule("pricing", r#"type = "track" and event = "Viewed Pricing""#, 8.0, 7.0)
+}
+
+async fn does(store: &dyn Store, email: &str, what: &[(&str, i64)]) {
+    let event = |(n, (name, days)): (usize, &(&str, i64))| {
+        let at = clock::from_milliseconds(clock::now_milliseconds() - days * MILLISECONDS_OF_A_DAY);
+        json!({"type": "track", "event": name, "message_id": format!("{email}-{n}-{name}"), "sent_at": at})
+    };
+    let events: Vec<Value> = what.iter().enumerate().map(event).collect();
+    ingest(store, &json!({"email": email, "events": events})).await;
+}
+
+/// The companies with their points, the first first.
+async fn ranked(store: &dyn Store) -> Vec<(String, f64)> {
+    let (companies, _) = store.list_companies(0, 1000).await.expect("companies");
+    companies.into_iter().map(|company| (company.key, company.intent)).collect()
+}
+
+fn points<const N: usize>(expected: [(&str, f64); N]) -> [(String, f64); N] {
+    expected.map(|(key, points)| (key.to_owned(), points))
+}
+
+async fn look_back(store: &dyn Store) {
+    while store.look_back().await.expect("a piece") {}
+    assert!((store.looked_back().await.unwrap() - 1.0).abs() < f64::EPSILON);
+}
+
+pub async fn companies_rank_by_what_their_visitors_did_and_how_lately(store: &dyn Store) {
+    store.follow_intent_rules(&[pricing(), rule("careers", r#"contains(event, "Careers")"#, -2.0, 7.0)]).await.unwrap();
+    does(store, "a@old.com", &[("Viewed Pricing", 7), ("Viewed Pricing", 14)]).await;
+    does(store, "a@many.com", &[("Viewed Pricing", 0)]).await;
+    does(store, "b@many.com", &[("Viewed Pricing", 0)]).await;
+    does(store, "a@seeker.com", &[("Viewed Careers", 0)]).await;
+    does(store, "a@reader.com", &[("Read Blog", 0)]).await;
+    // Half of 8 after a half-life, a quarter after two.
+    let expected = [("many.com", 16.0), ("old.com", 6.0), ("reader.com", 0.0), ("seeker.com", -2.0)];
+    assert_eq!(ranked(store).await, points(expected));
+    let (second, total) = store.list_companies(1, 2).await.unwrap();
+    assert_eq!((second[0].key.as_str(), second.len(), total), ("old.com", 2, 4));
+}
+
+pub async fn a_day_counts_once_a_visitor(store: &dyn Store) {
+    store.follow_intent_rules(&[pricing()]).await.unwrap();
+    does(store, "a@busy.com", &[("Viewed Pricing", 0), ("Viewed Pricing", 0), ("Viewed Pricing", 0)]).await;
+    assert_eq!(ranked(store).await, points([("busy.com", 8.0)]));
+}
+
+pub async fn a_new_rule_counts_what_was_there_before(store: &dyn Store) {
+    store.follow_intent_rules(&[]).await.unwrap();
+    // More entries than are looked at in one piece.
+    for n in 0..110 {
+        let mut what = vec![("Read Blog", 0); 20];
+        what.push(("Viewed Pricing", 0));
+        does(store, &format!("a@company-{n}.com"), &what).await;
+    }
+    store.follow_intent_rules(&[pricing()]).await.unwrap();
+    look_back(store).await;
+    let ranked = ranked(store).await;
+    assert!(ranked.len() == 110 && ranked.iter().all(|(_, points)| (points - 8.0).abs() < 1e-9), "{ranked:?}");
+}
+
+pub async fn a_rule_that_is_gone_counts_no_longer(store: &dyn Store) {
+    let demo = rule("demo", r#"contains(event, "Demo")"#, 10.0, 7.0);
+    store.follow_intent_rules(&[pricing(), demo.clone()]).await.unwrap();
+    does(store, "a@acme.com", &[("Viewed Pricing", 0), ("Asked for Demo", 0)]).await;
+    assert_eq!(ranked(store).await, points([("acme.com", 18.0)]));
+    store.follow_intent_rules(std::slice::from_ref(&demo)).await.unwrap();
+    assert_eq!(ranked(store).await, points([("acme.com", 10.0)]));
+    assert_eq!(&*store.intent_rules().await.unwrap(), &[demo]);
+}
+
+pub async fn reasons_say_which_rule_gave_what(store: &dyn Store) {
+    store.follow_intent_rules(&[pricing(), rule("blog", r#"event = "Read Blog""#, 1.0, 7.0)]).await.unwrap();
+    does(store, "a@acme.com", &[("Read Blog", 0), ("Viewed Pricing", 7)]).await;
+    does(store, "b@acme.com", &[("Viewed Pricing", 0)]).await;
+    let reasons = store.show_company("acme.com", 10).await.unwrap().expect("a company").reasons;
+    let shown: Vec<_> = reasons.iter().map(|reason| (reason.rule.as_str(), reason.points, reason.visitors)).collect();
+    assert_eq!(shown, [("pricing", 12.0, 2), ("blog", 1.0, 1)]);
+    assert_eq!(reasons[0].last_day[..10], clock::now()[..10]);
+}
+
+pub async fn two_who_become_one_count_once(store: &dyn Store) {
+    store.follow_intent_rules(&[pricing()]).await.unwrap();
+    let now = clock::now();
+    let view = |id: &str| json!({"type": "track", "event": "Viewed Pricing", "message_id": id, "sent_at": now});
+    ingest(store, &json!({"profile_id": ADA, "events": [view("e-1")]})).await;
+    ingest(store, &json!({"email": "ada@acme.com", "events": [view("e-2")]})).await;
+    assert_eq!(ranked(store).await, points([("acme.com", 8.0)]));
+    ingest(store, &json!({"profile_id": ADA, "email": "ada@acme.com"})).await;
+    assert_eq!(ranked(store).await, points([("acme.com", 8.0)]));
+}

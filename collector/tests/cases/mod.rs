@@ -1,0 +1,105 @@
+//! The cases, and what they have in common.
+
+pub mod companies;
+pub mod deletion;
+pub mod entries;
+pub mod identity;
+pub mod intent;
+pub mod search;
+pub mod traits;
+
+use koala_collector::protocol::{self, Batch};
+use koala_collector::store::Store;
+use koala_collector::store::filter::Filter;
+use koala_collector::store::visitor::{TimelineEntry, Visitor};
+use serde_json::{Value, json};
+
+pub const ADA: &str = "6f1b8a52-8a1c-4a7e-9a51-2f3f4f1f0a01";
+pub const GRACE: &str = "0b6f0f0e-1a4e-4a1b-8a2f-0d7c9b1e4f02";
+
+/// Every case, by the module that it stands in.
+macro_rules! all {
+    ($open:path) => {
+        crate::cases::tests! { $open;
+            identity: one_visitor_is_known_by_all_its_ids,
+                an_identify_that_links_two_histories_makes_them_one_whatever_the_order,
+                what_is_said_of_two_at_once_is_of_one_in_the_end;
+            entries: a_message_id_is_kept_once_in_a_batch_in_two_and_in_many_at_once,
+                a_message_id_of_another_array_is_another_entry,
+                entries_without_a_message_id_are_all_kept,
+                a_timeline_has_the_newest_first_and_the_entry_as_it_came,
+                who_is_not_there_has_no_timeline,
+                who_looks_is_told_when_something_is_written;
+            traits: what_was_said_last_counts_whatever_order_it_comes_in,
+                null_takes_a_trait_away_until_it_is_said_anew,
+                traits_of_two_who_become_one_are_merged_by_time;
+            companies: a_company_has_the_visitors_of_its_addresses_and_traits,
+                what_is_said_of_a_company_adds_up,
+                a_company_that_nobody_is_of_is_gone_unless_something_was_said_of_it,
+                activity_counts_each_of_the_last_fourteen_days;
+            search: visitors_are_listed_with_the_one_seen_last_first,
+                pages_hold_every_visitor_once,
+                an_export_goes_through_all_in_the_order_of_ids,
+                a_filter_finds_by_text_trait_event_and_time;
+            deletion: a_deleted_person_leaves_nothing,
+                a_visitor_without_an_address_is_deleted_by_id,
+                who_is_not_known_has_no_names_and_nothing_to_delete,
+                one_who_was_deleted_and_comes_back_is_new;
+            intent: companies_rank_by_what_their_visitors_did_and_how_lately,
+                a_day_counts_once_a_visitor,
+                a_new_rule_counts_what_was_there_before,
+                a_rule_that_is_gone_counts_no_longer,
+                reasons_say_which_rule_gave_what,
+                two_who_become_one_count_once
+        }
+    };
+}
+pub(crate) use all;
+
+macro_rules! tests {
+    ($open:path; $($module:ident: $($case:ident),+);+) => {
+        $($(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let (store, _until_the_end) = $open().await;
+                crate::cases::$module::$case(&*store).await;
+            }
+        )+)+
+    };
+}
+pub(crate) use tests;
+
+/// A batch as a client of Koala's protocol sends it.
+pub fn batch(body: &Value) -> Batch {
+    protocol::read(body.to_string().as_bytes()).expect("a batch")
+}
+
+pub async fn ingest(store: &dyn Store, body: &Value) {
+    store.ingest(batch(body)).await.expect("it is kept");
+}
+
+pub fn event(message_id: &str, sent_at: &str) -> Value {
+    json!({"type": "track", "event": "Viewed Pricing", "message_id": message_id, "sent_at": sent_at, "properties": {}})
+}
+
+pub fn identify(message_id: &str, sent_at: &str, traits: &Value) -> Value {
+    json!({"type": "identify", "message_id": message_id, "sent_at": sent_at, "traits": traits})
+}
+
+/// All visitors, the one seen last first.
+pub async fn visitors(store: &dyn Store) -> Vec<Visitor> {
+    let (visitors, total) = store.list_visitors(Filter::default(), 0, 1000).await.expect("visitors");
+    assert_eq!(visitors.len() as u64, total);
+    visitors
+}
+
+pub async fn only_visitor(store: &dyn Store) -> Visitor {
+    let mut visitors = visitors(store).await;
+    assert_eq!(visitors.len(), 1, "{visitors:?}");
+    visitors.remove(0)
+}
+
+pub async fn timeline(store: &dyn Store) -> Vec<TimelineEntry> {
+    let id = only_visitor(store).await.id;
+    store.show_visitor(&id, 1000).await.expect("a visitor").expect("it is there").1
+}

@@ -1,0 +1,108 @@
+//! Visitors listed, searched and exported.
+
+use koala_collector::store::Store;
+use koala_collector::store::filter::{Filter, TraitFilter};
+use koala_destination::clock;
+use serde_json::json;
+
+use super::{ADA, GRACE, event, identify, ingest};
+
+async fn fill(store: &dyn Store, visitors: u32) {
+    for n in 0..visitors {
+        let at = format!("2026-11-20T10:{:02}:{:02}Z", n / 60, n % 60);
+        ingest(store, &json!({"email": format!("v{n}@acme.com"), "events": [event(&format!("e-{n}"), &at)]})).await;
+    }
+}
+
+pub async fn visitors_are_listed_with_the_one_seen_last_first(store: &dyn Store) {
+    fill(store, 5).await;
+    ingest(store, &json!({"email": "v1@acme.com", "events": [event("e-late", "2026-11-21T10:00:00Z")]})).await;
+    let listed: Vec<_> = super::visitors(store).await.into_iter().map(|visitor| visitor.emails[0].clone()).collect();
+    assert_eq!(listed, ["v1@acme.com", "v4@acme.com", "v3@acme.com", "v2@acme.com", "v0@acme.com"]);
+}
+
+pub async fn pages_hold_every_visitor_once(store: &dyn Store) {
+    fill(store, 25).await;
+    for filter in [Filter::default(), Filter { text: Some("ACME".into()), ..Filter::default() }] {
+        let mut seen = Vec::new();
+        for offset in [0, 10, 20, 30, u32::MAX] {
+            let (page, total) = store.list_visitors(filter.clone(), offset, 10).await.unwrap();
+            assert_eq!(total, 25);
+            seen.extend(page.into_iter().map(|visitor| visitor.emails[0].clone()));
+        }
+        let mut distinct = seen.clone();
+        distinct.sort();
+        distinct.dedup();
+        assert_eq!((seen.len(), distinct.len()), (25, 25), "{filter:?}");
+    }
+}
+
+pub async fn an_export_goes_through_all_in_the_order_of_ids(store: &dyn Store) {
+    fill(store, 25).await;
+    for (filter, count) in [(Filter::default(), 25), (Filter { text: Some("v1".into()), ..Filter::default() }, 11)] {
+        let (mut seen, mut after) = (Vec::new(), None);
+        loop {
+            let page = store.export_visitors(&filter, after.as_ref(), 10).await.unwrap();
+            let Some(last) = page.last() else { break };
+            after = Some(last.id.clone());
+            seen.extend(page.into_iter().map(|visitor| visitor.emails[0].clone()));
+        }
+        seen.sort();
+        seen.dedup();
+        assert_eq!(seen.len(), count, "{filter:?}");
+    }
+}
+
+pub async fn a_filter_finds_by_text_trait_event_and_time(store: &dyn Store) {
+    let people = [("ada", json!("Team"), 18), ("grace", json!("free"), 19), ("alan", json!(5), 20)];
+    for (n, (who, plan, day)) in people.into_iter().enumerate() {
+        let at = format!("2026-11-{day}T10:00:00Z");
+        let said =
+            identify(&format!("i-{n}"), &at, &json!({"plan": plan, "seats": 3, "gone": null, "note": "100 % of_it"}));
+        ingest(store, &json!({"email": format!("{who}@acme.com"), "identifies": [said], "events": [event(&format!("e-{n}"), &at)]})).await;
+    }
+    let up = json!({"event": "Signed Up", "message_id": "e-up", "sent_at": "2026-11-10T09:00:00Z"});
+    ingest(store, &json!({"email": "ada@acme.com", "events": [up]})).await;
+    ingest(store, &json!({"profile_id": GRACE, "events": [event("e-x", "2026-11-21T00:00:00Z")]})).await;
+
+    let time = |text: &str| clock::milliseconds(text);
+    let none = Filter::default;
+    let of_trait = |text| Filter { of_trait: TraitFilter::parse(text), ..none() };
+    let text = |text: &str| Filter { text: Some(text.into()), ..none() };
+    let event = |name: &str| Filter { event: Some(name.into()), ..none() };
+    for (filter, found) in [
+        (of_trait("plan=team"), vec!["ada"]),
+        (of_trait("plan=5"), vec!["alan"]),
+        (of_trait("PLAN"), vec!["alan", "grace", "ada"]),
+        (of_trait("gone"), vec![]),
+        (Filter { known: Some(false), ..none() }, vec![""]),
+        (Filter { known: Some(true), ..none() }, vec!["alan", "grace", "ada"]),
+        (event("signed up"), vec!["ada"]),
+        (Filter { since: time("2026-11-11T00:00:00Z"), ..event("signed up") }, vec![]),
+        (Filter { before: time("2026-11-11T00:00:00Z"), ..event("signed up") }, vec!["ada"]),
+        (Filter { since: time("2026-11-19T10:00:00Z"), before: time("2026-11-20T10:00:00Z"), ..none() }, vec!["grace"]),
+        // In between nobody did anything, though one was there before and after.
+        (Filter { since: time("2026-11-12T00:00:00Z"), before: time("2026-11-16T00:00:00Z"), ..none() }, vec![]),
+        (text("GRACE@"), vec!["grace"]),
+        (text(&GRACE[..8]), vec![""]),
+        (text("signed UP"), vec!["ada"]),
+        // Signs of patterns are text.
+        (text("100 % of_"), vec!["alan", "grace", "ada"]),
+        (text("100 _ of%"), vec![]),
+        (text(ADA), vec![]),
+        (
+            Filter { known: Some(true), since: time("2026-11-19T00:00:00Z"), ..of_trait("seats=3") },
+            vec!["alan", "grace"],
+        ),
+    ] {
+        let (visitors, total) = store.list_visitors(filter.clone(), 0, 100).await.unwrap();
+        let name =
+            |emails: &[String]| emails.first().map_or("", |email| email.trim_end_matches("@acme.com")).to_owned();
+        let names: Vec<_> = visitors.iter().map(|visitor| name(&visitor.emails)).collect();
+        assert_eq!(
+            (names.iter().map(String::as_str).collect::<Vec<_>>(), total),
+            (found.clone(), found.len() as u64),
+            "{filter:?}"
+        );
+    }
+}

@@ -1,0 +1,33 @@
+//! What every engine of the store holds to, written against the port alone.
+//!
+//! An engine is put under the suite by a line: `holds_for!(name, open)`, where `open` makes an empty store and what has to live
+//! as long as it. Counts of deliveries belong to the pipeline before the collector, and are tested with it.
+
+// A test that meets something else than it expects ends there.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod cases;
+
+use std::sync::Arc;
+
+use koala_collector::store::Store;
+use koala_collector::store::sqlite::SqliteStore;
+use tempfile::TempDir;
+
+/// Makes a test of each case over one engine.
+macro_rules! holds_for {
+    ($engine:ident, $open:path) => {
+        mod $engine {
+            crate::cases::all! { $open }
+        }
+    };
+}
+
+#[allow(clippy::unused_async)] // an engine may have to connect
+async fn sqlite_store() -> (Arc<dyn Store>, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("koala.db")).unwrap();
+    (Arc::new(store), folder)
+}
+
+holds_for!(sqlite, crate::sqlite_store);
