@@ -28,11 +28,11 @@ use std::sync::Arc;
 
 use axum::Router;
 
-use self::protocol::Keys;
+use self::protocol::keys::Keys;
 use self::store::Store;
 use self::web::{Access, Pipeline};
 
 /// All routes of the collector: Koala's protocol, the API and the page.
 pub fn router(store: Arc<dyn Store>, pipeline: Arc<dyn Pipeline>, keys: Arc<dyn Keys>, access: Access) -> Router {
-    protocol::router(Arc::clone(&store), keys).merge(web::router(store, pipeline, access))
+    protocol::routes::router(Arc::clone(&store), keys).merge(web::router(store, pipeline, access))
 }
