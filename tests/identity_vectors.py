@@ -3,11 +3,17 @@
 
     python3 tests/identity_vectors.py reading 600 > tests/vectors/identity-reading.jsonl
 
+    python3 tests/identity_vectors.py streams 400 > tests/vectors/identity-streams.jsonl
+
 `reading`: events, each with the ids that it has, the strongest first, and with its claims (weaker id, owner, rank).
+`streams`: streams of events and of a person's decisions in the order of their arrival, with the visitors that come out: the ids
+of each and the messages filed under them. A longer run of the test: write another file, and name it in IDENTITY_STREAMS; a third
+argument is the seed.
 """
 import json
 import random
 import sys
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "vectors"))
@@ -66,7 +72,90 @@ def reading(count):
         print(json.dumps({"event": made, "ids": ids, "claims": claims}, ensure_ascii=False, separators=(",", ":")))
 
 
+def at(milliseconds):
+    return (datetime(2026, 3, 1, tzinfo=timezone.utc) + timedelta(milliseconds=milliseconds)).isoformat().replace("+00:00", "Z")
+
+
+def cast(decides):
+    """Who may come up in a stream: a few ids of each kind, or very many of one. Where a person may block some of a crowd, it is no
+    larger than what is kept of one."""
+    sizes = random.choice([(2, 3, 3), (3, 2, 4), (6, 4, 3), (2, 5, 2), (1, 3, 7), (6, 5, 7)] if decides else
+                          [(2, 3, 3), (3, 2, 4), (7, 4, 3), (2, 14, 2), (1, 3, 9), (8, 8, 8), (4, 7, 2), (12, 3, 2)])
+    users = [f"u{n}" for n in range(sizes[0])]
+    emails = [f"e{n}@acme.com" for n in range(sizes[1])] + ["info@acme.com"]
+    devices = [f"{n:08x}-0000-4000-8000-00000000000{n % 10}" for n in range(1, sizes[2] + 1)]
+    return users, emails, devices
+
+
+def person(users, emails, devices, addresses):
+    """An event of somebody, which speaks of up to so many addresses."""
+    made = {"type": random.choice(["identify", "track", "track", "page", "alias", "group"])}
+    if random.random() < 0.45:
+        made["userId"] = random.choice(users) if random.random() < 0.9 else random.choice(emails)
+        addresses -= made["userId"] in emails
+    if random.random() < 0.65:
+        made["anonymousId"] = random.choice(devices)
+    own = made.setdefault("traits" if made["type"] == "identify" else "properties", {})
+    if random.random() < 0.4 and addresses > 0:
+        own["email"] = random.choice(emails)
+        addresses -= 1
+    if random.random() < 0.2 and addresses > 0:
+        made["context"] = {"traits": {"email": random.choice(emails)}}
+    if random.random() < 0.3:
+        own["profile_id"] = random.choice(devices)
+    if made["type"] == "alias":
+        made["previousId"] = random.choice(random.choice((emails, devices, users)))
+    return made
+
+
+def decision(users, emails, devices):
+    ids = [("user", one) for one in users] + [("email", one) for one in emails] + [("device", one) for one in devices]
+    one = random.choice(ids)
+    made = {"type": "operator", "do": random.choice(["block", "decide", "decide"]), "id": one}
+    if made["do"] == "decide" and random.random() < 0.6:
+        # To an equal or a stronger kind; a device is attached to a person only, since the program knows no other.
+        made["to"] = random.choice(ids[:len(users)] if one[0] == "user" else ids[:len(users) + len(emails)])
+    return made
+
+
+def stream():
+    decides = random.random() < 0.5
+    ids, events, now = cast(decides), [], 8 * 86_400_000
+    for number in range(random.choice([4, 8, 12, 20, 40])):
+        now += random.choice([0, 1, 60_000, 3_600_000, 86_400_000])
+        # One address an event where a person may block it: a second, which the event would then speak of, does not travel.
+        made = decision(*ids) if decides and random.random() < 0.1 else person(*ids, 1 if decides else 3)
+        made["messageId"] = f"m{number}"
+        if made["type"] != "operator":
+            made["receivedAt"] = at(now)
+            if random.random() < 0.9:
+                made["timestamp"] = at(now + random.choice([0, 0, -1, -60_000, -86_400_000, -6 * 86_400_000, -20 * 86_400_000, 86_400_000]))
+        events.append(made)
+    return events
+
+
+def visitors(events):
+    now = {name: {} for name in rules.TABLES}
+    for made in events:
+        for table, rows in rules.resolve(made, now).items():
+            if table in now:
+                now[table].update(rows)
+    found = {}
+    for one in {*now["alone"], *now["claims"], *now["members"], *now["into"], *filter(None, now["into"].values())}:
+        found.setdefault(rules.chain(one, now)[-1], ([], []))[0].append(one)
+    for (message, one) in now["filed"]:
+        found[rules.chain(one, now)[-1]][1].append(message)
+    return sorted([sorted(ids), sorted(messages)] for ids, messages in found.values())
+
+
+def streams(count):
+    while count:
+        events = stream()
+        print(json.dumps({"events": events, "visitors": visitors(events)}, separators=(",", ":")))
+        count -= 1
+
+
 if __name__ == "__main__":
-    random.seed(14)
-    what, count = sys.argv[1:]
-    {"reading": reading}[what](int(count))
+    what, count, *seed = sys.argv[1:]
+    random.seed(int(seed[0]) if seed else 14)
+    {"reading": reading, "streams": streams}[what](int(count))
