@@ -6,6 +6,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`protocol`] | Koala's collection API: a request read by the rules, and its routes |
+//! | [`identity`] | who is who: which ids are one visitor's |
 //! | [`company`] | which company a visitor is of |
 //! | [`intent`] | which entries say that somebody means to buy, and how much |
 //! | [`store`] | the port of what is kept, and its engines |
@@ -13,10 +14,11 @@
 //! | [`settings`] | the collector's own parameters |
 //! | [`upkeep`] | what is done beside the requests |
 //!
-//! [`company`] and [`intent`] are pure. What is kept stands behind [`store::Store`], and the pipeline before the collector
+//! [`identity`], [`company`] and [`intent`] are pure. What is kept stands behind [`store::Store`], and the pipeline before the collector
 //! (queues, dead letters, mappings) behind [`web::Pipeline`]: the routes know no engine and no queue.
 
 pub mod company;
+pub mod identity;
 pub mod intent;
 pub mod protocol;
 pub mod settings;
