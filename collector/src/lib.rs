@@ -6,6 +6,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`protocol`] | Koala's collection API: a request read by the rules, and its routes |
+//! | [`identity`] | who is who: which ids are one visitor's |
 //! | [`company`] | which company a visitor is of |
 //! | [`intent`] | which entries say that somebody means to buy, and how much |
 //! | [`store`] | the port of what is kept, and its engines |
@@ -13,10 +14,11 @@
 //! | [`settings`] | the collector's own parameters |
 //! | [`upkeep`] | what is done beside the requests |
 //!
-//! [`company`] and [`intent`] are pure. What is kept stands behind [`store::Store`], and the pipeline before the collector
+//! [`identity`], [`company`] and [`intent`] are pure. What is kept stands behind [`store::Store`], and the pipeline before the collector
 //! (queues, dead letters, mappings) behind [`web::Pipeline`]: the routes know no engine and no queue.
 
 pub mod company;
+pub mod identity;
 pub mod intent;
 pub mod protocol;
 pub mod settings;
@@ -28,11 +30,11 @@ use std::sync::Arc;
 
 use axum::Router;
 
-use self::protocol::Keys;
+use self::protocol::keys::Keys;
 use self::store::Store;
 use self::web::{Access, Pipeline};
 
 /// All routes of the collector: Koala's protocol, the API and the page.
 pub fn router(store: Arc<dyn Store>, pipeline: Arc<dyn Pipeline>, keys: Arc<dyn Keys>, access: Access) -> Router {
-    protocol::router(Arc::clone(&store), keys).merge(web::router(store, pipeline, access))
+    protocol::routes::router(Arc::clone(&store), keys).merge(web::router(store, pipeline, access))
 }

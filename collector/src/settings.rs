@@ -8,7 +8,7 @@
 use koala_destination::settings::{InvalidSettings, Parameter, ParameterTree, Problem, SettingsCache};
 
 use crate::intent::{IntentRule, MOST_INTENT_RULES};
-use crate::web::{PageToken, PageTokenError};
+use crate::web::page_token::{PageToken, PageTokenError};
 
 /// The collector's settings, cached.
 pub type CollectorSettingsCache<S> = SettingsCache<S, CollectorSettings>;

@@ -7,7 +7,7 @@ use koala_destination::settings::{ParameterSource, Problem};
 use crate::intent::IntentRule;
 use crate::settings::{CollectorSettings, CollectorSettingsCache};
 use crate::store::{Store, StoreError};
-use crate::web::Access;
+use crate::web::access::Access;
 
 /// Keeps a store and the access to its page to the settings.
 pub struct Upkeep<S> {

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`intake`] | an HTTP request of Segment's → proof, events, one message for each (event, mapping) → the answer |
 //! | [`segment`] | Segment's side: the event, the webhook signature, triggers, actions and their mappings |
+//! | [`ids`] | the ids of an event: which it has, how each is written, how they travel to a collector |
 //! | [`message`] | what stands in the queue between intake and delivery |
 //! | [`koala`] | Koala's side: the visitor's identity, the entry, the batch request, the client and what an answer means |
 //! | [`delivery`] | a batch of messages → mapped, grouped by visitor, sent → one outcome for each message |
@@ -26,6 +27,7 @@ pub mod clock;
 pub mod delivery;
 pub mod environment;
 pub mod http_client;
+pub mod ids;
 pub mod intake;
 pub mod json;
 pub mod koala;

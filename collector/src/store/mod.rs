@@ -24,7 +24,8 @@ use self::deletion::{Deleted, Person};
 use self::filter::Filter;
 use self::visitor::{TimelineEntry, Visitor, VisitorId};
 use crate::intent::IntentRule;
-use crate::protocol::{Batch, ReceivedAccount};
+use crate::protocol::accounts::ReceivedAccount;
+use crate::protocol::batch::Batch;
 
 /// What keeps visitors, their companies and what they did.
 #[async_trait]

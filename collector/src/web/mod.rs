@@ -11,7 +11,7 @@
 //! | [`pipeline`] | the port of what stands before the collector |
 //! | [`state`] | what the routes work with |
 
-mod access;
+pub mod access;
 mod api;
 mod api_error;
 mod erasure;
@@ -19,7 +19,7 @@ mod export;
 mod headers;
 mod origin;
 mod page;
-mod page_token;
+pub mod page_token;
 mod pipeline;
 mod state;
 mod visitor_query;

@@ -1,6 +1,6 @@
 //! Companies and their people.
 
-use koala_collector::protocol;
+use koala_collector::protocol::accounts;
 use koala_collector::store::Store;
 use koala_collector::store::company::DAYS;
 use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{event, identify, ingest};
 
 async fn account(store: &dyn Store, body: &Value) {
-    let accounts = protocol::read_accounts(body.to_string().as_bytes()).expect("accounts");
+    let accounts = accounts::read_accounts(body.to_string().as_bytes()).expect("accounts");
     store.ingest_accounts(accounts).await.expect("it is kept");
 }
 

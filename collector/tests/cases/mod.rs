@@ -8,7 +8,7 @@ pub mod intent;
 pub mod search;
 pub mod traits;
 
-use koala_collector::protocol::{self, Batch};
+use koala_collector::protocol::batch::{self, Batch};
 use koala_collector::store::Store;
 use koala_collector::store::filter::Filter;
 use koala_collector::store::visitor::{TimelineEntry, Visitor};
@@ -71,7 +71,7 @@ pub(crate) use tests;
 
 /// A batch as a client of Koala's protocol sends it.
 pub fn batch(body: &Value) -> Batch {
-    protocol::read(body.to_string().as_bytes()).expect("a batch")
+    batch::read(body.to_string().as_bytes()).expect("a batch")
 }
 
 pub async fn ingest(store: &dyn Store, body: &Value) {

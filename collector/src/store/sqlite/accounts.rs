@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{identities, traits};
 use crate::company::Account;
-use crate::protocol::ReceivedAccount;
+use crate::protocol::accounts::ReceivedAccount;
 
 /// Keeps what is said of companies, each by its domain.
 pub(super) fn keep(connection: &Connection, accounts: &[ReceivedAccount]) -> rusqlite::Result<()> {

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{accounts, identities, intent, row_of, traits};
+use super::{accounts, identities, intent, traits, visitors};
 use crate::store::deletion::{Deleted, Person};
 
 /// All that a person is known by; nothing where no such visitor is known.
@@ -19,8 +19,8 @@ pub(super) fn delete(connection: &Connection, person: &Person) -> rusqlite::Resu
     identities::forget(connection, id)?;
     intent::forget(connection, id)?;
     accounts::leave(connection, id)?;
-    let visitors = connection.execute("DELETE FROM visitor WHERE id = ?1", [id])?;
-    Ok(Deleted { visitors, entries })
+    let deleted = connection.execute("DELETE FROM visitor WHERE id = ?1", [id])?;
+    Ok(Deleted { visitors: deleted, entries })
 }
 
 fn find(connection: &Connection, person: &Person) -> rusqlite::Result<Option<i64>> {
@@ -28,7 +28,7 @@ fn find(connection: &Connection, person: &Person) -> rusqlite::Result<Option<i64
         Person::Email(email) => identities::find(connection, identities::EMAIL, &email.as_str().to_lowercase()),
         Person::Visitor(id) => {
             let mut find = connection.prepare_cached("SELECT id FROM visitor WHERE id = ?1")?;
-            find.query_row([row_of(id)], |row| row.get(0)).optional()
+            find.query_row([visitors::row_of(id)], |row| row.get(0)).optional()
         }
     }
 }

@@ -185,7 +185,7 @@ impl SqliteFile {
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        self.readers.read(read).await
+        Ok(self.readers.read(read).await.ok_or(FileError::Closed)??)
     }
 
     /// Reads what is committed, where it may take long.
@@ -197,7 +197,7 @@ impl SqliteFile {
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        self.long_readers.read(read).await
+        Ok(self.long_readers.read(read).await.ok_or(FileError::Closed)??)
     }
 }
 

@@ -5,7 +5,7 @@ use rusqlite::{Connection, params};
 
 use super::intent::{self, Kept, StoredRule};
 use super::{accounts, identities, traits};
-use crate::protocol::{Batch, EntryKind};
+use crate::protocol::batch::{Batch, EntryKind};
 
 /// Keeps a batch: an entry whose message id is known already is not kept twice.
 pub(super) fn keep(connection: &Connection, rules: &[StoredRule], batch: &Batch) -> rusqlite::Result<()> {

@@ -11,7 +11,7 @@ use rusqlite::{Connection, params};
 
 use super::file::{FileError, SqliteFile};
 use crate::intent::{self, IntentRule};
-use crate::protocol::EntryKind;
+use crate::protocol::batch::EntryKind;
 
 /// Entries that are looked at in one piece, while other writing waits: some tens of milliseconds.
 const ENTRIES_OF_A_PIECE: u32 = 2000;

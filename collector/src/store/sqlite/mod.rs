@@ -36,7 +36,8 @@ use super::filter::Filter;
 use super::visitor::{TimelineEntry, Visitor, VisitorId};
 use super::{Store, StoreError};
 use crate::intent::IntentRule;
-use crate::protocol::{Batch, ReceivedAccount};
+use crate::protocol::accounts::ReceivedAccount;
+use crate::protocol::batch::Batch;
 
 /// The versions of the file. The queues of the local set stand in it as well.
 pub const MIGRATIONS: [Migration; 3] = [
@@ -77,11 +78,6 @@ impl From<FileError> for StoreError {
     }
 }
 
-/// The row of a visitor. An id that no engine of this kind gave meets no row.
-fn row_of(id: &VisitorId) -> i64 {
-    id.as_str().parse().unwrap_or(-1)
-}
-
 #[async_trait]
 impl Store for SqliteStore {
     async fn ingest(&self, batch: Batch) -> Result<(), StoreError> {
@@ -106,7 +102,7 @@ impl Store for SqliteStore {
         after: Option<&VisitorId>,
         limit: u32,
     ) -> Result<Vec<Visitor>, StoreError> {
-        let (filter, after) = (filter.clone(), after.map_or(0, row_of));
+        let (filter, after) = (filter.clone(), after.map_or(0, visitors::row_of));
         Ok(self.file.read_long(move |connection| visitors::export(connection, &filter, after, limit)).await?)
     }
 
@@ -115,7 +111,7 @@ impl Store for SqliteStore {
         id: &VisitorId,
         limit: u32,
     ) -> Result<Option<(Visitor, Vec<TimelineEntry>)>, StoreError> {
-        let row = row_of(id);
+        let row = visitors::row_of(id);
         Ok(self.file.read(move |connection| visitors::show(connection, row, limit)).await?)
     }
 

@@ -8,8 +8,6 @@ use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task;
 
-use super::file::FileError;
-
 /// After as many steps of SQLite's a read looks whether somebody waits for it: some tens of microseconds.
 const STEPS_BETWEEN_LOOKS: i32 = 1000;
 
@@ -32,20 +30,21 @@ impl Readers {
         Ok(Self { idle: Arc::new(Mutex::new(idle)), permits: Arc::new(Semaphore::new(count)) })
     }
 
-    /// Reads on a connection. A read that is given up, as when the client that asked for it is gone, is interrupted.
-    pub(super) async fn read<T, F>(&self, read: F) -> Result<T, FileError>
+    /// Reads on a connection; nothing when there is none left. A read that is given up, as when the client that asked for it is
+    /// gone, is interrupted.
+    pub(super) async fn read<T, F>(&self, read: F) -> Option<rusqlite::Result<T>>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| FileError::Closed)?;
-        let connection = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop().ok_or(FileError::Closed)?;
+        let permit = Arc::clone(&self.permits).acquire_owned().await.ok()?;
+        let connection = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
         // It comes back whatever happens to the read, a panic too; the permit after it.
         let lent = Lent { connection: Some(connection), idle: Arc::clone(&self.idle), _permit: permit };
         let given_up = Arc::new(AtomicBool::new(false));
         let _told_when_dropped = GivesUp(Arc::clone(&given_up));
         let reading = task::spawn_blocking(move || lent.read(given_up, read));
-        Ok(reading.await.map_err(|_| FileError::Closed)??)
+        reading.await.ok()
     }
 }
 
@@ -112,7 +111,7 @@ mod tests {
         }
         let one = readers.read(|connection| connection.query_row("SELECT 1", [], |row| row.get::<_, i64>(0)));
         let one = tokio::time::timeout(Duration::from_secs(5), one).await.expect("a connection is free");
-        assert_eq!(one.expect("a row"), 1);
+        assert_eq!(one.expect("a connection").expect("a row"), 1);
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -129,7 +128,7 @@ mod tests {
             })
         };
         for read in futures_util::future::join_all((0..50).map(|_| read())).await {
-            read.expect("a read");
+            read.expect("a connection").expect("a read");
         }
         assert_eq!(most.load(Ordering::SeqCst), 2);
     }
@@ -138,8 +137,8 @@ mod tests {
     async fn a_read_that_panics_takes_no_connection_along() {
         let readers = readers(1);
         for _ in 0..3 {
-            readers.read(|_| -> rusqlite::Result<()> { panic!("a bug") }).await.expect_err("a panic");
+            readers.read(|_| -> rusqlite::Result<()> { panic!("a bug") }).await.ok_or(()).expect_err("a panic");
         }
-        readers.read(|_| Ok(())).await.expect("a connection is free");
+        readers.read(|_| Ok(())).await.expect("a connection is free").expect("a read");
     }
 }

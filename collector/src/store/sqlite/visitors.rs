@@ -9,6 +9,11 @@ use super::{identities, search, traits};
 use crate::store::filter::Filter;
 use crate::store::visitor::{TimelineEntry, Visitor, VisitorId};
 
+/// The row of a visitor. An id that no engine of this kind gave meets no row.
+pub(super) fn row_of(id: &VisitorId) -> i64 {
+    id.as_str().parse().unwrap_or(-1)
+}
+
 /// Visitors, the one seen last first, and how many there are in all.
 pub(super) fn list(
     connection: &Connection,
