@@ -12,7 +12,8 @@ pub async fn a_message_id_is_kept_once_in_a_batch_in_two_and_in_many_at_once(sto
     ingest(store, &json!({"email": "ada@acme.com", "events": [entry, entry]})).await;
     ingest(store, &json!({"email": "ada@acme.com", "profile_id": ADA, "events": [entry]})).await;
     let many = (0..20).map(|_| {
-        store.ingest(batch(&json!({"profile_id": ADA, "events": [entry, event("e-2", "2026-11-20T09:00:00Z")]})))
+        store.ingest(batch(&json!({"email": "ada@acme.com", "profile_id": ADA,
+                                   "events": [entry, event("e-2", "2026-11-20T09:00:00Z")]})))
     });
     for kept in join_all(many).await {
         kept.expect("it is kept");

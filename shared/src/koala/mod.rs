@@ -10,7 +10,7 @@ mod entry;
 mod visitor;
 
 pub use batch::{MOST_ENTRIES, request_body};
-pub use client::{KoalaClient, KoalaUrl, ParseKoalaUrlError, USER_AGENT};
+pub use client::{COLLECTOR_TOKEN_HEADER, KoalaClient, KoalaUrl, ParseKoalaUrlError, USER_AGENT};
 pub use collector::{Collector, SendError, UNKNOWN_KEY, classify};
 pub use entry::{Delivered, Entry, EntryOptions, EntryProblem, entry};
 pub use visitor::{Email, ProfileId, Visitor};
