@@ -5,6 +5,7 @@ pub mod deletion;
 pub mod entries;
 pub mod identity;
 pub mod intent;
+pub mod journeys;
 pub mod search;
 pub mod traits;
 
@@ -20,6 +21,11 @@ pub const GRACE: &str = "0b6f0f0e-1a4e-4a1b-8a2f-0d7c9b1e4f02";
 /// Every case, by the module that it stands in.
 macro_rules! all {
     ($open:path) => {
+        crate::cases::tests_of_many! { $open;
+            journeys: every_journey_ends_as_it_is_told,
+                every_journey_that_may_comes_out_the_same_in_other_orders_and_told_twice,
+                every_journey_that_may_comes_out_the_same_from_many_at_once
+        }
         crate::cases::tests! { $open;
             identity: one_visitor_is_known_by_all_its_ids,
                 an_identify_that_links_two_histories_makes_them_one_whatever_the_order,
@@ -55,6 +61,19 @@ macro_rules! all {
     };
 }
 pub(crate) use all;
+
+/// Cases that need a store for each of many things.
+macro_rules! tests_of_many {
+    ($open:path; $($module:ident: $($case:ident),+);+) => {
+        $($(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                crate::cases::$module::$case($open).await;
+            }
+        )+)+
+    };
+}
+pub(crate) use tests_of_many;
 
 macro_rules! tests {
     ($open:path; $($module:ident: $($case:ident),+);+) => {
