@@ -1,12 +1,15 @@
 //! The cases, and what they have in common.
 
 pub mod companies;
+pub mod decisions;
 pub mod deletion;
 pub mod entries;
 pub mod identity;
 pub mod intent;
 pub mod journeys;
+pub mod poisoning;
 pub mod search;
+pub mod time;
 pub mod traits;
 
 use koala_collector::protocol::batch::{self, Batch};
@@ -33,6 +36,9 @@ macro_rules! all {
             entries: a_message_id_is_kept_once_in_a_batch_in_two_and_in_many_at_once,
                 a_message_id_of_another_array_is_another_entry,
                 entries_without_a_message_id_are_all_kept,
+                a_message_id_under_another_id_is_another_entry,
+                the_latest_of_a_page_view_that_grows_counts,
+                a_repeat_changes_nothing,
                 a_timeline_has_the_newest_first_and_the_entry_as_it_came,
                 who_is_not_there_has_no_timeline,
                 who_looks_is_told_when_something_is_written;
@@ -46,7 +52,20 @@ macro_rules! all {
             search: visitors_are_listed_with_the_one_seen_last_first,
                 pages_hold_every_visitor_once,
                 an_export_goes_through_all_in_the_order_of_ids,
-                a_filter_finds_by_text_trait_event_and_time;
+                a_filter_finds_by_text_trait_event_and_time,
+                a_visitor_is_found_by_user_id_and_by_what_is_said_now;
+            decisions: a_split_gives_each_what_was_its_own,
+                a_blocked_id_gives_back_what_it_took,
+                what_cannot_be_decided_is_refused_and_changes_nothing,
+                the_id_of_a_visitor_stays_and_that_of_a_merged_one_leads_to_it,
+                a_blocked_id_stays_blocked_when_its_visitor_is_deleted,
+                who_is_deleted_takes_no_one_along_who_shared_a_device;
+            time: an_event_of_the_year_9999_pins_no_trait_no_last_seen_and_no_points,
+                what_was_received_long_ago_did_not_happen_after_that,
+                points_that_are_next_to_nothing_are_0;
+            poisoning: nobody_takes_another_s_event_by_sending_its_message_id_first,
+                a_forged_identify_joins_no_two_who_are_known,
+                traits_of_a_visitor_do_not_grow_without_end;
             deletion: a_deleted_person_leaves_nothing,
                 a_visitor_without_an_address_is_deleted_by_id,
                 who_is_not_known_has_no_names_and_nothing_to_delete,

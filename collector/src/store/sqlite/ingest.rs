@@ -1,7 +1,7 @@
 //! A batch is kept: it is read whom it is of, its entries are filed under the strongest id, and what is new of it is noted.
 
 use koala_destination::clock::now_milliseconds;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::identities::Ids;
 use super::intent::{self, Kept, StoredRule};
@@ -45,7 +45,10 @@ pub(super) fn keep(connection: &Connection, rules: &[StoredRule], batch: &Batch)
 
     let change = ids.ask(|known| reading.resolve(claims_at, known))?;
     let moved = clusters::apply(connection, &mut ids, &change)?;
-    let mut visitor_id = see(connection, identity_id, first, last)?;
+    let is_alone = batch.entries.is_empty();
+    let seen =
+        if is_alone { see_alone(connection, identity_id, last) } else { see(connection, identity_id, first, last) };
+    let Seen { mut visitor_id, first, last } = seen?;
     if !moved.is_empty() {
         clusters::regroup(connection, &moved)?;
         visitor_id = identities::visitor_of_row(connection, identity_id)?.unwrap_or(visitor_id);
@@ -108,14 +111,34 @@ fn grow(
     intent::note(connection, rules, Kept { identity_id, kind: entry.kind, at, json: &entry.json })
 }
 
+/// An id as it was seen.
+struct Seen {
+    visitor_id: i64,
+    first: i64,
+    last: i64,
+}
+
 /// Notes when an id was seen, and gives back whose it is. Its row is written with every entry that is kept, so that a deletion
 /// beside it meets it.
-fn see(connection: &Connection, identity_id: i64, first: i64, last: i64) -> rusqlite::Result<i64> {
-    let mut seen = connection.prepare_cached(
+fn see(connection: &Connection, identity_id: i64, first: i64, last: i64) -> rusqlite::Result<Seen> {
+    let mut see = connection.prepare_cached(
         "UPDATE identity SET first_seen = min(coalesce(first_seen, ?2), ?2), last_seen = max(coalesce(last_seen, ?3), ?3)
-         WHERE id = ?1 RETURNING visitor_id",
+         WHERE id = ?1 RETURNING visitor_id, first_seen, last_seen",
     )?;
-    seen.query_row([identity_id, first, last], |row| row.get(0))
+    see.query_row([identity_id, first, last], seen)
+}
+
+/// The same of an id of which nothing is said but that it is there.
+fn see_alone(connection: &Connection, identity_id: i64, at: i64) -> rusqlite::Result<Seen> {
+    let mut see = connection.prepare_cached(
+        "UPDATE identity SET first_seen = coalesce(first_seen, ?2), last_seen = coalesce(last_seen, ?2)
+         WHERE id = ?1 RETURNING visitor_id, first_seen, last_seen",
+    )?;
+    see.query_row([identity_id, at], seen)
+}
+
+fn seen(row: &Row<'_>) -> rusqlite::Result<Seen> {
+    Ok(Seen { visitor_id: row.get(0)?, first: row.get(1)?, last: row.get(2)? })
 }
 
 /// Notes when a visitor was seen. Tells whether it is new.
