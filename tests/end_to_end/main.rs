@@ -9,6 +9,7 @@ mod collected;
 mod collector;
 mod command;
 mod conformance;
+mod decisions;
 mod durability;
 mod exports;
 mod faults;

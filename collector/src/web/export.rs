@@ -23,7 +23,7 @@ const ROWS_AT_ONCE: u32 = 500;
 
 const COMPANY: &[&str] = &["key", "name", "domain", "intent", "visitors", "events", "last_seen"];
 const VISITOR: &[&str] =
-    &["id", "name", "user_ids", "emails", "anonymous_ids", "company", "events", "first_seen", "last_seen"];
+    &["id", "user_ids", "name", "emails", "anonymous_ids", "company", "events", "first_seen", "last_seen"];
 
 /// `GET /api/companies.csv`
 pub async fn companies(State(web): State<Web>) -> Result<Response, ApiError> {
@@ -75,8 +75,8 @@ fn visitor(visitor: &Visitor) -> Vec<String> {
     let name = visitor.traits.get("name").and_then(|name| name.as_str()).unwrap_or_default();
     vec![
         harmless(visitor.id.as_str()),
-        harmless(name),
         harmless(&visitor.user_ids.join(" ")),
+        harmless(name),
         harmless(&visitor.emails.join(" ")),
         harmless(&visitor.anonymous_ids.join(" ")),
         harmless(visitor.account.as_deref().unwrap_or_default()),
