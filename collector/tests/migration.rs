@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use koala_collector::intent::IntentRule;
-use koala_collector::protocol;
+use koala_collector::protocol::batch;
 use koala_collector::store::Store;
 use koala_collector::store::decision::Decision;
 use koala_collector::store::filter::Filter;
@@ -64,7 +64,7 @@ async fn visitors(store: &SqliteStore) -> Vec<Visitor> {
 }
 
 async fn ingest(store: &SqliteStore, body: Value) {
-    store.ingest(protocol::read(body.to_string().as_bytes()).unwrap()).await.unwrap();
+    store.ingest(batch::read(body.to_string().as_bytes()).unwrap()).await.unwrap();
 }
 
 #[tokio::test]

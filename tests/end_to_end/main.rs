@@ -17,6 +17,7 @@ mod functions;
 mod hostile;
 mod intake;
 mod intent;
+mod journeys;
 mod koala;
 mod lambda;
 mod logs;

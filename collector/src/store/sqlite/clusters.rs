@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::accounts;
 use super::identities::Ids;
-use crate::identity::Change;
+use crate::identity::{Change, Decided};
 
 /// What has to be put together anew: tops of the clusters that a change took something from, and ids that it moved.
 #[derive(Debug, Default)]
@@ -38,7 +38,7 @@ pub(super) fn apply(connection: &Connection, ids: &mut Ids<'_>, change: &Change)
             "UPDATE identity SET first_at = coalesce(?2, first_at), decision = coalesce(?3, decision) WHERE id = ?1",
         )?;
         if change.first_at.is_some() || change.decision.is_some() {
-            update.execute(params![row, change.first_at, change.decision.map(|decided| decided.name())])?;
+            update.execute(params![row, change.first_at, change.decision.map(Decided::name)])?;
         }
     }
     let mut forget = connection.prepare_cached("DELETE FROM claim WHERE identity_id = ?1 AND owner_id = ?2")?;

@@ -33,8 +33,7 @@ pub enum PageError {
 impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         let (status, title) = match self {
-            Self::NotFound => (StatusCode::NOT_FOUND, "Not found"),
-            Self::Undone(Undone::Unknown) => (StatusCode::NOT_FOUND, "Not found"),
+            Self::NotFound | Self::Undone(Undone::Unknown) => (StatusCode::NOT_FOUND, "Not found"),
             Self::Undone(Undone::Refused(_)) => (StatusCode::CONFLICT, "Not possible"),
             Self::Pipeline(_) | Self::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "Unavailable"),
         };
