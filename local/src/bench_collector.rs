@@ -9,12 +9,15 @@ use futures_util::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use koala_destination::http_client;
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::output::outln;
 use crate::set::{LocalSet, Options as SetOptions};
 
 /// Koala takes at most as many in a request.
 const IN_A_REQUEST: u32 = 30;
+/// How many requests of a visitor follow each other.
+const REQUESTS_IN_A_ROW: u32 = 2;
 /// Requests at once.
 const AT_ONCE: usize = 64;
 /// How often each page is asked for.
@@ -27,7 +30,8 @@ pub struct Options {
     /// How many events, 30 in a request.
     #[arg(long, default_value_t = 1_500_000)]
     events: u32,
-    /// Of at most how many visitors, of a tenth as many companies; each request is one visitor's.
+    /// Of at most how many visitors, of a tenth as many companies; each request is one visitor's, first of a device that nobody
+    /// is known by, then of who logs in on it.
     #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(1..))]
     visitors: u32,
 }
@@ -77,7 +81,7 @@ async fn measure(options: &Options, folder: &std::path::Path) -> Result<()> {
     let took = begun.elapsed().as_secs_f64();
     bar.finish_and_clear();
     let events = f64::from(batches * IN_A_REQUEST);
-    outln!("{events:>10} events of {} visitors", options.visitors.min(batches));
+    outln!("{events:>10} events of {} visitors", options.visitors.min(batches.div_ceil(REQUESTS_IN_A_ROW)));
     outln!("{:>10.0} events/s taken, {IN_A_REQUEST} in a request", events / took);
     for place in [
         "/",
@@ -100,9 +104,10 @@ async fn measure(options: &Options, folder: &std::path::Path) -> Result<()> {
     Ok(())
 }
 
-/// A request of one visitor's events, and with the first of them an identify.
+/// A request of one visitor's events: of the device alone, and the next of the user id and the address on it with an identify.
 fn batch(number: u32, options: &Options) -> String {
-    let visitor = number % options.visitors;
+    let visitor = number / REQUESTS_IN_A_ROW % options.visitors;
+    let is_logged_in = !number.is_multiple_of(REQUESTS_IN_A_ROW);
     let entry = |at: u32| {
         // A visitor is there on three days of ten.
         let day = 11 + (number / 7 + at / 10) % 10;
@@ -118,8 +123,17 @@ fn batch(number: u32, options: &Options) -> String {
         "type": "identify", "message_id": format!("i-{visitor}"), "sent_at": "2026-11-11T09:00:00.000Z",
         "traits": {"name": format!("Visitor {visitor}"), "plan": if visitor.is_multiple_of(3) { "team" } else { "free" }, "title": "Engineer"},
     });
+    let device = Uuid::from_u128((0x507f_191e_810c_4197_9de8 << 48) + u128::from(visitor)).to_string();
+    if !is_logged_in {
+        return json!({"profile_id": device, "events": entries}).to_string();
+    }
     let email = format!("visitor-{visitor}@company-{}.example", visitor / 10);
-    json!({"email": email, "events": entries, "identifies": [identify]}).to_string()
+    let ids = json!({"profile_id": device, "user_id": format!("user-{visitor}"), "email": email});
+    let mut body = json!({"events": entries, "identifies": [identify]});
+    if let (Some(body), Some(ids)) = (body.as_object_mut(), ids.as_object()) {
+        body.extend(ids.clone());
+    }
+    body.to_string()
 }
 
 async fn p95(client: &reqwest::Client, url: &str) -> Result<f64> {

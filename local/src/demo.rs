@@ -103,7 +103,7 @@ async fn wait_until_delivered(set: &LocalSet) -> Result<()> {
 fn print_visitors(visitors: &[Visitor]) {
     outln!("{:<40}{:>7}{:>11}  {:<26}traits", "visitor", "events", "identifies", "last seen");
     for visitor in visitors {
-        let name = visitor.emails.first().or(visitor.profile_ids.first()).map_or("", String::as_str);
+        let name = visitor.emails.first().or(visitor.anonymous_ids.first()).map_or("", String::as_str);
         let traits: Vec<&str> = visitor.traits.keys().map(String::as_str).collect();
         outln!(
             "{name:<40}{:>7}{:>11}  {:<26}{}",

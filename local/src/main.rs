@@ -28,6 +28,7 @@ mod fixtures;
 mod forwarded;
 mod gateway;
 mod output;
+mod own_handlers;
 mod pipeline;
 mod preview;
 mod queue;

@@ -25,6 +25,7 @@ use tokio::time::timeout;
 use crate::bodies::Bodies;
 use crate::consumer;
 use crate::gateway::{self, Intake};
+use crate::own_handlers::OwnHandlers;
 use crate::pipeline::LocalPipeline;
 use crate::queue::Queues;
 use crate::server::Server;
@@ -109,8 +110,14 @@ impl LocalSet {
         let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         let address = listener.local_addr()?;
         let koala_url = koala_url.map_or_else(|| environment::koala_url(&variables), |url| Ok(Some(url)))?;
-        let koala_url = koala_url.map_or_else(|| KoalaUrl::parse(&format!("http://{}", reachable(address))), Ok)?;
-        let client = KoalaClient::new(koala_url.clone())?;
+        let handlers = OwnHandlers::new(Arc::clone(&settings))?;
+        let (koala_url, client) = match koala_url {
+            Some(url) => (url.clone(), KoalaClient::new(url)?),
+            None => {
+                let url = KoalaUrl::parse(&format!("http://{}", reachable(address)))?;
+                (url.clone(), KoalaClient::new(url)?.with_collector_token(handlers.token()?))
+            }
+        };
 
         let pipeline = LocalPipeline {
             settings: Arc::clone(&settings),
@@ -123,8 +130,7 @@ impl LocalSet {
         let mut upkeep =
             Upkeep::new(collector_settings, Arc::clone(&store), (!token_of_command).then(|| access.clone()));
         upkeep.round().await?;
-        let collector =
-            koala_collector::router(Arc::clone(&store), Arc::new(pipeline), Arc::clone(&settings) as _, access);
+        let collector = koala_collector::router(Arc::clone(&store), Arc::new(pipeline), Arc::new(handlers), access);
         let intake = Intake {
             settings: Arc::clone(&settings),
             queues: queues.clone(),

@@ -39,8 +39,8 @@ async fn the_page_shows_what_comes_in_without_a_reload_and_never_runs_it() {
 fn forget_visitors(home: &Home) {
     let file = rusqlite::Connection::open(home.data()).unwrap();
     file.execute_batch(
-        "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; BEGIN; DELETE FROM entry; DELETE FROM intent; DELETE FROM identity;
-         DELETE FROM trait; DELETE FROM visitor; DELETE FROM account; COMMIT",
+        "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; BEGIN; DELETE FROM entry; DELETE FROM intent; DELETE FROM trait;
+         DELETE FROM claim; DELETE FROM decision; DELETE FROM identity; DELETE FROM visitor; DELETE FROM account; COMMIT",
     )
     .unwrap();
 }
@@ -76,14 +76,16 @@ pub fn fill(home: &Home, visitors: u32, events: u32) {
          INSERT INTO account (key, domain) SELECT DISTINCT company, company FROM visit;
          INSERT INTO visitor (id, first_seen, last_seen, account)
              SELECT n, {now} - 864000000, {now} - n * 1000, company FROM visit;
-         INSERT INTO identity (kind, value, visitor_id) SELECT 'email', 'visitor-' || n || '@' || company, n FROM visit;
+         INSERT INTO identity (id, kind, value, visitor_id, first_at, first_seen, last_seen)
+             SELECT n, 'email', 'visitor-' || n || '@' || company, n, {now} - 864000000, {now} - 864000000, {now} - n * 1000
+             FROM visit;
          WITH RECURSIVE e (e) AS (SELECT 1 UNION ALL SELECT e + 1 FROM e WHERE e < {events})
-         INSERT INTO entry (visitor_id, kind, name, message_id, at, json)
+         INSERT INTO entry (identity_id, kind, name, message_id, at, json)
              SELECT n, 'event', iif(e % 5 = 0, 'Viewed Pricing', 'Page Viewed'), n || '-' || e, {now} - n * 1000 - (e - 1) * 40000000,
                     '{{\"type\":\"track\",\"event\":\"Page Viewed\",\"properties\":{{\"path\":\"/docs\"}}}}'
              FROM visit, e ORDER BY n;
-         INSERT INTO intent (visitor_id, rule_id, day)
-             SELECT DISTINCT visitor_id, intent_rule.id, at / 86400000 FROM entry, intent_rule
+         INSERT INTO intent (identity_id, rule_id, day)
+             SELECT DISTINCT identity_id, intent_rule.id, at / 86400000 FROM entry, intent_rule
              WHERE intent_rule.name = 'activity' OR intent_rule.name = 'pricing' AND entry.name = 'Viewed Pricing';
          COMMIT"
     ))

@@ -1,8 +1,9 @@
 //! A batch request: one visitor's entries.
 
 use koala_destination::clock;
+use koala_destination::ids::{EventIds, WrittenIds, text_if_any};
 use koala_destination::koala::{Email, MOST_ENTRIES, ProfileId};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -11,10 +12,10 @@ use super::refusal::Refusal;
 /// A request that holds the rules.
 #[derive(Debug)]
 pub struct Batch {
-    /// The visitor's id.
-    pub profile_id: Option<ProfileId>,
-    /// The visitor's address.
-    pub email: Option<Email>,
+    /// The ids of its visitor: all that the events of the request said of who it is.
+    pub ids: EventIds,
+    /// When intake took the events, in milliseconds since 1970, as the sender says; to be believed of our own handlers alone.
+    pub received_at: Option<i64>,
     /// The visitor's traits, at the top of the request.
     pub traits: Option<Map<String, Value>>,
     /// Its entries of every kind.
@@ -82,6 +83,18 @@ const GROUPS: &str = "groups";
 struct Written<'a> {
     profile_id: Option<Value>,
     email: Option<Value>,
+    #[serde(default, deserialize_with = "text_if_any")]
+    user_id: Option<String>,
+    #[serde(default, deserialize_with = "text_if_any")]
+    anonymous_id: Option<String>,
+    #[serde(default, deserialize_with = "text_if_any")]
+    email_from: Option<String>,
+    #[serde(default, deserialize_with = "text_if_any")]
+    previous_id: Option<String>,
+    #[serde(default, deserialize_with = "text_if_any")]
+    group_id: Option<String>,
+    #[serde(default, deserialize_with = "text_if_any")]
+    received_at: Option<String>,
     traits: Option<Map<String, Value>>,
     #[serde(borrow, default)]
     identifies: Vec<&'a RawValue>,
@@ -99,8 +112,45 @@ struct WrittenEntry {
     event: Option<Value>,
     message_id: Option<Value>,
     sent_at: Option<Value>,
+    visit_start: Option<Value>,
     traits: Option<Value>,
     name: Option<Value>,
+}
+
+/// How long a page view is by now.
+#[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+struct Extent {
+    #[serde(default, deserialize_with = "time_if_any")]
+    visit_end: Option<i64>,
+    /// The milliseconds that the page was looked at.
+    #[serde(default, rename = "focus_intervals", deserialize_with = "sum_if_any")]
+    focused: u64,
+}
+
+impl ReceivedEntry {
+    /// Whether a page view has grown since it was sent as `before`: Koala's script sends it again under the same message id
+    /// while it lasts. Whatever else is sent under a message id that is taken is a repeat.
+    #[must_use]
+    pub fn has_grown_from(&self, before: &str) -> bool {
+        let extent = |json: &str| serde_json::from_str::<Extent>(json).ok();
+        self.kind == EntryKind::PageView && extent(&self.json) > extent(before)
+    }
+}
+
+fn time_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    Ok(time(&Value::deserialize(deserializer)?))
+}
+
+/// A time as RFC 3339 or as milliseconds since 1970.
+fn time(value: &Value) -> Option<i64> {
+    value.as_str().and_then(clock::milliseconds).or_else(|| value.as_i64())
+}
+
+fn sum_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    let intervals = value.as_array().into_iter().flatten().filter_map(Value::as_f64);
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // it saturates
+    Ok(intervals.sum::<f64>() as u64)
 }
 
 /// Reads a batch request, by the rules.
@@ -117,9 +167,23 @@ pub fn read(body: &[u8]) -> Result<Batch, Refusal> {
         None | Some(Value::Null) => None,
         Some(value) => Some(value.as_str().and_then(Email::parse).ok_or(Refusal::Email)?),
     };
-    if profile_id.is_none() && email.is_none() {
+    let is_named = profile_id.is_some() || email.is_some();
+    if !is_named && written.user_id.is_none() && written.anonymous_id.is_none() {
         return Err(Refusal::NoIdentity);
     }
+    let ids = EventIds::from(&WrittenIds {
+        profile_id: profile_id.map(|id| id.to_string()),
+        user_id: written.user_id,
+        anonymous_id: written.anonymous_id,
+        email: email.map(|email| email.as_str().to_owned()),
+        email_from: written.email_from,
+        previous_id: written.previous_id,
+        group_id: written.group_id,
+    });
+    if !ids.name_a_visitor() {
+        return Err(Refusal::Nobody);
+    }
+    let received_at = written.received_at.as_deref().and_then(clock::milliseconds);
     let mut entries = Vec::new();
     let arrays = [
         (EntryKind::Identify, &written.identifies),
@@ -140,7 +204,7 @@ pub fn read(body: &[u8]) -> Result<Batch, Refusal> {
     for (at, raw) in written.groups.iter().enumerate() {
         entries.push(group(raw).map_err(|reason| Refusal::Entry(GROUPS, at, reason))?);
     }
-    Ok(Batch { profile_id, email, traits: written.traits, entries })
+    Ok(Batch { ids, received_at, traits: written.traits, entries })
 }
 
 /// The company of a person is a trait of theirs, which `$account` names as Koala's script does.
@@ -167,6 +231,7 @@ fn entry(kind: EntryKind, raw: &RawValue) -> Result<ReceivedEntry, &'static str>
     if kind == EntryKind::Event && name.as_deref().is_none_or(|name| name.trim().is_empty()) {
         return Err("event, the event's name, is missing");
     }
+    let began_at = written.visit_start.as_ref().filter(|_| kind == EntryKind::PageView).and_then(time);
     let traits = match written.traits {
         None | Some(Value::Null) => None,
         Some(Value::Object(traits)) => Some(traits),
@@ -176,7 +241,7 @@ fn entry(kind: EntryKind, raw: &RawValue) -> Result<ReceivedEntry, &'static str>
         kind,
         name,
         message_id: text(written.message_id, "message_id must be a string")?,
-        at: text(written.sent_at, "sent_at must be a string")?.as_deref().and_then(clock::milliseconds),
+        at: text(written.sent_at, "sent_at must be a string")?.as_deref().and_then(clock::milliseconds).or(began_at),
         traits,
         json: raw.get().to_owned(),
     })
@@ -200,9 +265,43 @@ mod tests {
     }
 
     #[test]
+    fn a_request_of_our_own_handlers_needs_no_more_than_a_user_id_or_a_device() {
+        let body = r#"{"user_id":"u1","anonymous_id":"a1","email":"Ada@Acme.com","email_from":"properties","received_at":"2022-11-09T23:57:14.776Z"}"#;
+        let batch = read(body.as_bytes()).expect("a batch");
+        assert_eq!(batch.ids.strongest_first(|_| false).len(), 3);
+        assert!(batch.ids.email_is_loose());
+        assert_eq!(batch.received_at, Some(1_668_038_234_776));
+        for body in [r#"{"user_id":"u1"}"#, r#"{"anonymous_id":"a1"}"#] {
+            assert_eq!(read(body.as_bytes()).expect("a batch").ids.strongest_first(|_| false).len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_page_view_grows_with_its_end_and_with_how_long_it_was_looked_at() {
+        let view = |json: &str| {
+            let body = format!(r#"{{"email":"a@b","page_views":[{json}]}}"#);
+            read(body.as_bytes()).expect("a batch").entries.remove(0)
+        };
+        let begun = r#"{"visit_start":"2022-11-09T23:57:14.776Z","focus_intervals":[100]}"#;
+        let later = r#"{"visit_start":"2022-11-09T23:57:14.776Z","focus_intervals":[100,50.5]}"#;
+        let ended = r#"{"visit_end":"2022-11-09T23:58:14.776Z"}"#;
+        assert_eq!(view(begun).at, Some(1_668_038_234_776));
+        for (now, before, has_grown) in [
+            (later, begun, true),
+            (ended, later, true),
+            (begun, later, false),
+            (begun, begun, false),
+            (begun, ended, false),
+        ] {
+            assert_eq!(view(now).has_grown_from(before), has_grown, "{before} {now}");
+        }
+    }
+
+    #[test]
     fn each_rule_has_its_reason() {
         assert!(why("{").contains("not a batch request"));
         assert!(why("{}").contains("profile_id or email is required"));
+        assert!(why(r#"{"user_id":"null","anonymous_id":"undefined"}"#).contains("identify nobody"));
         assert!(why(r#"{"profile_id":"7"}"#).contains("must be a UUID"));
         assert!(why(r#"{"email":"nobody"}"#).contains("must be an email address"));
         assert!(why(r#"{"email":"a@b","events":[{}]}"#).contains("events[0]"));

@@ -9,6 +9,12 @@ use thiserror::Error;
 pub trait Keys: Send + Sync {
     /// Whether the key is of this workspace.
     async fn knows(&self, key: &str) -> Result<bool, KeysUnavailable>;
+
+    /// Whether a request with this token is of the stack's own handlers, which are believed when they say when intake took an
+    /// event. Anybody else could claim to have been first.
+    async fn is_of_own_handlers(&self, _token: &str) -> Result<bool, KeysUnavailable> {
+        Ok(false)
+    }
 }
 
 /// The keys cannot be read now.

@@ -18,6 +18,9 @@ pub enum Refusal {
     /// Nobody.
     #[error("profile_id or email is required at the top of the request")]
     NoIdentity,
+    /// Only ids such as `null` and `undefined`.
+    #[error("the ids at the top of the request identify nobody")]
+    Nobody,
     /// A `profile_id` of another form.
     #[error("profile_id must be a UUID")]
     ProfileId,

@@ -9,6 +9,7 @@ use axum::http::header::USER_AGENT;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use koala_destination::koala::COLLECTOR_TOKEN_HEADER;
 use serde_json::json;
 
 use super::keys::{Keys, KeysUnavailable};
@@ -42,8 +43,19 @@ async fn collect(
     body: Body,
 ) -> Result<Response, CollectorError> {
     let body = body_from_client(&*collector.keys, &key, &headers, body).await?;
-    collector.store.ingest(batch::read(&body)?).await?;
+    let mut batch = batch::read(&body)?;
+    if !is_of_own_handlers(&*collector.keys, &headers).await? {
+        batch.received_at = None;
+    }
+    collector.store.ingest(batch).await?;
     Ok(axum::Json(json!({"ok": true})).into_response())
+}
+
+async fn is_of_own_handlers(keys: &dyn Keys, headers: &HeaderMap) -> Result<bool, CollectorError> {
+    match headers.get(COLLECTOR_TOKEN_HEADER).and_then(|value| value.to_str().ok()) {
+        Some(token) => Ok(keys.is_of_own_handlers(token).await?),
+        None => Ok(false),
+    }
 }
 
 async fn collect_accounts(

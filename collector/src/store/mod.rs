@@ -2,12 +2,13 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`visitor`], [`company`], [`filter`], [`deletion`] | what the port takes and gives |
+//! | [`visitor`], [`company`], [`filter`], [`decision`], [`deletion`] | what the port takes and gives |
 //! | [`sqlite`] | the engine of one machine: one file, one writer |
 //!
 //! Every engine holds to `tests/store.rs`, which is written against the port alone.
 
 pub mod company;
+pub mod decision;
 pub mod deletion;
 pub mod filter;
 pub mod sqlite;
@@ -20,6 +21,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use self::company::{Company, CompanyPage, DaysOfActivity};
+use self::decision::{Decision, Undone};
 use self::deletion::{Deleted, Person};
 use self::filter::Filter;
 use self::visitor::{TimelineEntry, Visitor, VisitorId};
@@ -30,7 +32,8 @@ use crate::protocol::batch::Batch;
 /// What keeps visitors, their companies and what they did.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Keeps a batch, once it is answered for good: an entry whose message id is known already is not kept twice.
+    /// Keeps a batch, once it is answered for good: an entry whose message id is known already under the id that it is filed
+    /// under is not kept twice.
     async fn ingest(&self, batch: Batch) -> Result<(), StoreError>;
 
     /// Keeps what is said of companies, each by its domain.
@@ -74,6 +77,9 @@ pub trait Store: Send + Sync {
 
     /// How far new intent rules have come through what was there before them, from 0 to 1.
     async fn looked_back(&self) -> Result<f64, StoreError>;
+
+    /// Writes what a person decided of an id, with the time. Gives back the visitor that the id is of then, or why it cannot be.
+    async fn decide(&self, decision: &Decision) -> Result<Result<VisitorId, Undone>, StoreError>;
 
     /// All that a person is known by, as it stands in messages; nothing where no such visitor is known.
     async fn names_of(&self, person: &Person) -> Result<Option<Vec<String>>, StoreError>;

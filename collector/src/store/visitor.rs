@@ -2,11 +2,13 @@
 
 use std::fmt;
 
+use koala_destination::ids::Id;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-/// A visitor's id, which means something to the engine alone.
+/// A visitor's id, which means something to the engine alone. It stays when further ids join; that of a visitor who was merged
+/// with another leads to that one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
 pub struct VisitorId(String);
 
@@ -44,10 +46,12 @@ impl Serialize for VisitorId {
 pub struct Visitor {
     /// What the store knows it by.
     pub id: VisitorId,
-    /// Every profile id that led here.
-    pub profile_ids: Vec<String>,
-    /// Every email address that led here.
+    /// Every user id that leads here.
+    pub user_ids: Vec<String>,
+    /// Every email address that leads here, the one that was known first first.
     pub emails: Vec<String>,
+    /// Every device that leads here, by `anonymousId` or `profile_id`.
+    pub anonymous_ids: Vec<String>,
     /// The company, by its domain or name.
     pub account: Option<String>,
     /// The latest traits.
@@ -62,6 +66,20 @@ pub struct Visitor {
     pub identifies: i64,
     /// How many page views there are.
     pub page_views: i64,
+    /// All its ids, the strongest first.
+    #[serde(skip)]
+    pub identities: Vec<VisitorIdentity>,
+}
+
+/// An id of a visitor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VisitorIdentity {
+    /// The id.
+    pub id: Id,
+    /// Whether it belongs to another one of the visitor's; else it is the one that the others belong to.
+    pub belongs_to_another: bool,
+    /// Whether a person said that it is no id.
+    pub is_blocked: bool,
 }
 
 /// One entry of a visitor's timeline.

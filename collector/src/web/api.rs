@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::api_error::ApiError;
+use super::decisions;
 use super::erasure::erase;
 use super::export;
 use super::state::Web;
@@ -38,6 +39,9 @@ pub fn router() -> Router<Web> {
         .route("/api/queues", get(count_queues))
         .route("/api/dead-letters", get(list_dead_letters))
         .route("/api/redrive", post(redrive))
+        .route("/api/identities/split", post(decisions::split))
+        .route("/api/identities/block", post(decisions::block))
+        .route("/api/identities/attach", post(decisions::attach))
         .route("/api/v1/deletion-requests", post(delete_person))
 }
 

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::pipeline::PipelineError;
 use crate::store::StoreError;
+use crate::store::decision::Refused;
 use crate::store::visitor::VisitorId;
 
 /// Why a request of the API has no answer.
@@ -16,6 +17,10 @@ pub enum ApiError {
     NoSuchVisitor(VisitorId),
     #[error("no company has the key {0}")]
     NoSuchCompany(String),
+    #[error("nothing is known of the id")]
+    NoSuchIdentity,
+    #[error(transparent)]
+    Refused(Refused),
     #[error("{0}")]
     BadRequest(String),
     #[error(transparent)]
@@ -27,7 +32,10 @@ pub enum ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, code) = match &self {
-            Self::NoSuchVisitor(_) | Self::NoSuchCompany(_) => (StatusCode::NOT_FOUND, "not_found"),
+            Self::NoSuchVisitor(_) | Self::NoSuchCompany(_) | Self::NoSuchIdentity => {
+                (StatusCode::NOT_FOUND, "not_found")
+            }
+            Self::Refused(_) => (StatusCode::CONFLICT, "refused"),
             Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad_request"),
             Self::Pipeline(PipelineError::Settings(_)) => (StatusCode::SERVICE_UNAVAILABLE, "settings_unavailable"),
             Self::Pipeline(PipelineError::Queues(_)) | Self::Store(_) => {

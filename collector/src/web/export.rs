@@ -22,7 +22,8 @@ use crate::store::visitor::Visitor;
 const ROWS_AT_ONCE: u32 = 500;
 
 const COMPANY: &[&str] = &["key", "name", "domain", "intent", "visitors", "events", "last_seen"];
-const VISITOR: &[&str] = &["id", "name", "emails", "profile_ids", "company", "events", "first_seen", "last_seen"];
+const VISITOR: &[&str] =
+    &["id", "user_ids", "name", "emails", "anonymous_ids", "company", "events", "first_seen", "last_seen"];
 
 /// `GET /api/companies.csv`
 pub async fn companies(State(web): State<Web>) -> Result<Response, ApiError> {
@@ -74,9 +75,10 @@ fn visitor(visitor: &Visitor) -> Vec<String> {
     let name = visitor.traits.get("name").and_then(|name| name.as_str()).unwrap_or_default();
     vec![
         harmless(visitor.id.as_str()),
+        harmless(&visitor.user_ids.join(" ")),
         harmless(name),
         harmless(&visitor.emails.join(" ")),
-        harmless(&visitor.profile_ids.join(" ")),
+        harmless(&visitor.anonymous_ids.join(" ")),
         harmless(visitor.account.as_deref().unwrap_or_default()),
         visitor.events.to_string(),
         visitor.first_seen.clone(),

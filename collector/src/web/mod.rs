@@ -8,12 +8,14 @@
 //! | [`page`] | the page for people |
 //! | [`visitor_query`] | which visitors an address asks for |
 //! | [`erasure`] | a person deleted, here and in the queues |
+//! | [`decisions`] | an id taken from a person, or blocked |
 //! | [`pipeline`] | the port of what stands before the collector |
 //! | [`state`] | what the routes work with |
 
 pub mod access;
 mod api;
 mod api_error;
+mod decisions;
 mod erasure;
 mod export;
 mod headers;

@@ -60,5 +60,5 @@ pub async fn one_who_was_deleted_and_comes_back_is_new(store: &dyn Store) {
     store.delete(&by_email("ada@acme.com")).await.unwrap();
     ingest(store, &json!({"email": "ada@acme.com", "events": [event("e-2")]})).await;
     let visitor = only_visitor(store).await;
-    assert_eq!((visitor.events, visitor.profile_ids.len(), visitor.traits.len()), (1, 0, 0));
+    assert_eq!((visitor.events, visitor.anonymous_ids.len(), visitor.traits.len()), (1, 0, 0));
 }

@@ -12,7 +12,8 @@ pub async fn a_message_id_is_kept_once_in_a_batch_in_two_and_in_many_at_once(sto
     ingest(store, &json!({"email": "ada@acme.com", "events": [entry, entry]})).await;
     ingest(store, &json!({"email": "ada@acme.com", "profile_id": ADA, "events": [entry]})).await;
     let many = (0..20).map(|_| {
-        store.ingest(batch(&json!({"profile_id": ADA, "events": [entry, event("e-2", "2026-11-20T09:00:00Z")]})))
+        store.ingest(batch(&json!({"email": "ada@acme.com", "profile_id": ADA,
+                                   "events": [entry, event("e-2", "2026-11-20T09:00:00Z")]})))
     });
     for kept in join_all(many).await {
         kept.expect("it is kept");
@@ -27,6 +28,46 @@ pub async fn a_message_id_of_another_array_is_another_entry(store: &dyn Store) {
     ingest(store, &body).await;
     let visitor = only_visitor(store).await;
     assert_eq!((visitor.events, visitor.identifies, visitor.page_views), (1, 1, 1));
+}
+
+pub async fn a_message_id_under_another_id_is_another_entry(store: &dyn Store) {
+    let entry = event("e-1", "2026-11-20T09:00:00Z");
+    ingest(store, &json!({"email": "ada@acme.com", "events": [entry]})).await;
+    ingest(store, &json!({"profile_id": ADA, "events": [entry]})).await;
+    ingest(store, &json!({"profile_id": ADA, "email": "ada@acme.com"})).await;
+    assert_eq!(only_visitor(store).await.events, 2);
+}
+
+pub async fn the_latest_of_a_page_view_that_grows_counts(store: &dyn Store) {
+    let view = |focused: &[u64], title: &str| {
+        json!({"email": "ada@acme.com", "page_views": [{
+        "message_id": "p-1", "visit_start": "2026-11-20T09:00:00.000Z", "focus_intervals": focused, "page": {"title": title}}]})
+    };
+    ingest(store, &view(&[10], "first")).await;
+    for (focused, title, shown) in [
+        (&[10, 20][..], "second", "second"),
+        (&[10], "late", "second"),
+        (&[10, 20], "other", "second"),
+        (&[10, 20, 30], "last", "last"),
+    ] {
+        ingest(store, &view(focused, title)).await;
+        let timeline = timeline(store).await;
+        assert_eq!((timeline.len(), timeline[0].at.as_str()), (1, "2026-11-20T09:00:00.000Z"));
+        let entry: Value = serde_json::from_str(timeline[0].entry.get()).unwrap();
+        assert_eq!(entry["page"]["title"], shown);
+    }
+}
+
+pub async fn a_repeat_changes_nothing(store: &dyn Store) {
+    let body = json!({"user_id": "u1", "anonymous_id": ADA, "email": "ada@acme.com", "traits": {"plan": "team"},
+                      "identifies": [identify("i-1", "2026-11-20T09:00:00Z", &json!({"name": "Ada"}))],
+                      "events": [event("e-1", "2026-11-20T09:00:00Z")]});
+    ingest(store, &body).await;
+    let before = format!("{:?}", only_visitor(store).await);
+    let mut again = body.clone();
+    again["traits"] = json!({"plan": "free"});
+    ingest(store, &again).await;
+    assert_eq!(format!("{:?}", only_visitor(store).await), before);
 }
 
 pub async fn entries_without_a_message_id_are_all_kept(store: &dyn Store) {

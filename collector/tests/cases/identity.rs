@@ -16,7 +16,7 @@ pub async fn one_visitor_is_known_by_all_its_ids(store: &dyn Store) {
     ingest(store, &json!({"profile_id": ADA, "events": [event("e-3", "2026-11-20T08:00:00Z")]})).await;
     let visitor = only_visitor(store).await;
     assert_eq!(
-        (visitor.events, visitor.profile_ids, visitor.emails),
+        (visitor.events, visitor.anonymous_ids, visitor.emails),
         (3, vec![ADA.into()], vec!["ada@acme.com".into()])
     );
     assert_eq!(visitor.first_seen, "2026-11-20T08:00:00.000Z");

@@ -1,11 +1,15 @@
 //! The cases, and what they have in common.
 
 pub mod companies;
+pub mod decisions;
 pub mod deletion;
 pub mod entries;
 pub mod identity;
 pub mod intent;
+pub mod journeys;
+pub mod poisoning;
 pub mod search;
+pub mod time;
 pub mod traits;
 
 use koala_collector::protocol::batch::{self, Batch};
@@ -20,6 +24,11 @@ pub const GRACE: &str = "0b6f0f0e-1a4e-4a1b-8a2f-0d7c9b1e4f02";
 /// Every case, by the module that it stands in.
 macro_rules! all {
     ($open:path) => {
+        crate::cases::tests_of_many! { $open;
+            journeys: every_journey_ends_as_it_is_told,
+                every_journey_that_may_comes_out_the_same_in_other_orders_and_told_twice,
+                every_journey_that_may_comes_out_the_same_from_many_at_once
+        }
         crate::cases::tests! { $open;
             identity: one_visitor_is_known_by_all_its_ids,
                 an_identify_that_links_two_histories_makes_them_one_whatever_the_order,
@@ -27,6 +36,9 @@ macro_rules! all {
             entries: a_message_id_is_kept_once_in_a_batch_in_two_and_in_many_at_once,
                 a_message_id_of_another_array_is_another_entry,
                 entries_without_a_message_id_are_all_kept,
+                a_message_id_under_another_id_is_another_entry,
+                the_latest_of_a_page_view_that_grows_counts,
+                a_repeat_changes_nothing,
                 a_timeline_has_the_newest_first_and_the_entry_as_it_came,
                 who_is_not_there_has_no_timeline,
                 who_looks_is_told_when_something_is_written;
@@ -40,7 +52,20 @@ macro_rules! all {
             search: visitors_are_listed_with_the_one_seen_last_first,
                 pages_hold_every_visitor_once,
                 an_export_goes_through_all_in_the_order_of_ids,
-                a_filter_finds_by_text_trait_event_and_time;
+                a_filter_finds_by_text_trait_event_and_time,
+                a_visitor_is_found_by_user_id_and_by_what_is_said_now;
+            decisions: a_split_gives_each_what_was_its_own,
+                a_blocked_id_gives_back_what_it_took,
+                what_cannot_be_decided_is_refused_and_changes_nothing,
+                the_id_of_a_visitor_stays_and_that_of_a_merged_one_leads_to_it,
+                a_blocked_id_stays_blocked_when_its_visitor_is_deleted,
+                who_is_deleted_takes_no_one_along_who_shared_a_device;
+            time: an_event_of_the_year_9999_pins_no_trait_no_last_seen_and_no_points,
+                what_was_received_long_ago_did_not_happen_after_that,
+                points_that_are_next_to_nothing_are_0;
+            poisoning: nobody_takes_another_s_event_by_sending_its_message_id_first,
+                a_forged_identify_joins_no_two_who_are_known,
+                traits_of_a_visitor_do_not_grow_without_end;
             deletion: a_deleted_person_leaves_nothing,
                 a_visitor_without_an_address_is_deleted_by_id,
                 who_is_not_known_has_no_names_and_nothing_to_delete,
@@ -55,6 +80,19 @@ macro_rules! all {
     };
 }
 pub(crate) use all;
+
+/// Cases that need a store for each of many things.
+macro_rules! tests_of_many {
+    ($open:path; $($module:ident: $($case:ident),+);+) => {
+        $($(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                crate::cases::$module::$case($open).await;
+            }
+        )+)+
+    };
+}
+pub(crate) use tests_of_many;
 
 macro_rules! tests {
     ($open:path; $($module:ident: $($case:ident),+);+) => {

@@ -106,3 +106,32 @@ pub async fn a_filter_finds_by_text_trait_event_and_time(store: &dyn Store) {
         );
     }
 }
+
+pub async fn a_visitor_is_found_by_user_id_and_by_what_is_said_now(store: &dyn Store) {
+    let said = |id: &str, at: &str, plan: &str| identify(id, at, &json!({"plan": plan}));
+    ingest(store, &json!({"anonymous_id": "Device-7", "identifies": [said("i-1", "2026-11-20T09:00:00Z", "before")]}))
+        .await;
+    ingest(
+        store,
+        &json!({"anonymous_id": "Device-7", "user_id": "Customer-42",
+                          "identifies": [said("i-2", "2026-11-20T10:00:00Z", "after")]}),
+    )
+    .await;
+    let text = |text: &str| Filter { text: Some(text.into()), ..Filter::default() };
+    let of_trait = |text: &str| Filter { of_trait: TraitFilter::parse(text), ..Filter::default() };
+    let known = |known| Filter { known: Some(known), ..Filter::default() };
+    for (filter, found) in [
+        (text("customer-42"), 1),
+        (text("Customer-4"), 1),
+        (text("device-7"), 1),
+        (text("after"), 1),
+        (text("before"), 0),
+        (of_trait("plan=after"), 1),
+        (of_trait("plan=before"), 0),
+        (known(true), 1),
+        (known(false), 0),
+    ] {
+        let (visitors, total) = store.list_visitors(filter.clone(), 0, 10).await.unwrap();
+        assert_eq!((visitors.len(), total), (found, found as u64), "{filter:?}");
+    }
+}

@@ -13,7 +13,7 @@ mod page_view;
 mod visitor;
 
 pub use batch::{EntryKind, MOST_ENTRIES, request};
-pub use client::{KoalaClient, KoalaUrl, ParseKoalaUrlError, USER_AGENT};
+pub use client::{COLLECTOR_TOKEN_HEADER, KoalaClient, KoalaUrl, ParseKoalaUrlError, USER_AGENT};
 pub use collector::{Collector, Route, SendError, UNKNOWN_KEY, classify};
 pub use entry::{Delivered, Entry, EntryOptions, EntryProblem, entry};
 pub use kind::{CollectorKind, UnknownCollectorKind};

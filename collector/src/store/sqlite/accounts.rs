@@ -1,6 +1,6 @@
 //! The rows of companies, and which of them a visitor is of.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 
 use super::{identities, traits};
@@ -36,12 +36,13 @@ pub(super) fn assign(connection: &Connection, visitor_id: i64) -> rusqlite::Resu
     forget_if_empty(connection, before.as_deref())
 }
 
-/// Takes a visitor out of the company.
+/// Takes a visitor out of the company, if there is one.
 pub(super) fn leave(connection: &Connection, visitor_id: i64) -> rusqlite::Result<()> {
     let mut before = connection.prepare_cached("SELECT account FROM visitor WHERE id = ?1")?;
-    let before: Option<String> = before.query_row([visitor_id], |row| row.get(0))?;
-    connection.execute("UPDATE visitor SET account = NULL WHERE id = ?1", [visitor_id])?;
-    forget_if_empty(connection, before.as_deref())
+    let before: Option<Option<String>> = before.query_row([visitor_id], |row| row.get(0)).optional()?;
+    let Some(Some(before)) = before else { return Ok(()) };
+    connection.prepare_cached("UPDATE visitor SET account = NULL WHERE id = ?1")?.execute([visitor_id])?;
+    forget_if_empty(connection, Some(&before))
 }
 
 fn forget_if_empty(connection: &Connection, key: Option<&str>) -> rusqlite::Result<()> {

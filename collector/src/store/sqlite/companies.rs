@@ -22,7 +22,8 @@ pub(super) fn list(connection: &Connection, ranked: &[Ranked]) -> rusqlite::Resu
 pub(super) fn activity(connection: &Connection, keys: &[String]) -> rusqlite::Result<Vec<DaysOfActivity>> {
     let today = now_milliseconds() / MILLISECONDS_OF_A_DAY;
     let mut days = connection.prepare_cached(
-        "SELECT entry.at / ?2, count(*) FROM visitor CROSS JOIN entry ON entry.visitor_id = visitor.id
+        "SELECT entry.at / ?2, count(*) FROM visitor CROSS JOIN identity ON identity.visitor_id = visitor.id
+             CROSS JOIN entry ON entry.identity_id = identity.id
          WHERE visitor.account = ?1 AND entry.at >= ?3 GROUP BY 1",
     )?;
     let first = today - i64::try_from(DAYS).unwrap_or_default() + 1;
@@ -63,8 +64,9 @@ pub(super) fn show(
 /// The newest entries of a company's visitors: they are of those that were seen last.
 fn latest_activity(connection: &Connection, key: &str) -> rusqlite::Result<Vec<Activity>> {
     let mut select = connection.prepare_cached(
-        "SELECT visitor_id, kind, name, at FROM (SELECT id FROM visitor WHERE account = ?1 ORDER BY last_seen DESC LIMIT ?2) AS one
-         CROSS JOIN entry ON entry.visitor_id = one.id ORDER BY at DESC, entry.id DESC LIMIT ?2",
+        "SELECT one.id, entry.kind, name, at FROM (SELECT id FROM visitor WHERE account = ?1 ORDER BY last_seen DESC LIMIT ?2) AS one
+         CROSS JOIN identity ON identity.visitor_id = one.id CROSS JOIN entry ON entry.identity_id = identity.id
+         ORDER BY at DESC, entry.id DESC LIMIT ?2",
     )?;
     let activity = select.query_map(params![key, LATEST], |row| {
         let at = clock::from_milliseconds(row.get(3)?);
@@ -75,12 +77,13 @@ fn latest_activity(connection: &Connection, key: &str) -> rusqlite::Result<Vec<A
 }
 
 fn company(connection: &Connection, key: &str, points: f64) -> rusqlite::Result<Option<Company>> {
-    // From the company to its visitors to their entries: the plus keeps SQLite from going through all entries of a kind.
+    // From the company to its visitors to their ids to their entries.
     let mut select = connection.prepare_cached(
         "SELECT domain, name, traits,
                 (SELECT count(*) FROM visitor WHERE account = key),
-                (SELECT count(*) FROM visitor CROSS JOIN entry ON entry.visitor_id = visitor.id
-                 WHERE visitor.account = key AND +entry.kind = 'event'),
+                (SELECT count(*) FROM visitor CROSS JOIN identity ON identity.visitor_id = visitor.id
+                 CROSS JOIN entry ON entry.identity_id = identity.id AND entry.kind = 'event'
+                 WHERE visitor.account = key),
                 (SELECT max(last_seen) FROM visitor WHERE account = key)
          FROM account WHERE key = ?1",
     )?;
@@ -90,7 +93,7 @@ fn company(connection: &Connection, key: &str, points: f64) -> rusqlite::Result<
             key: key.to_owned(),
             domain: row.get(0)?,
             name: row.get(1)?,
-            intent: (points * 100.0).round() / 100.0,
+            intent: rounded(points),
             traits: serde_json::from_str(&traits).unwrap_or_default(),
             visitors: row.get(3)?,
             events: row.get(4)?,
@@ -98,4 +101,9 @@ fn company(connection: &Connection, key: &str, points: f64) -> rusqlite::Result<
         })
     });
     company.optional()
+}
+
+/// Points with two digits. What is next to nothing is 0, and never -0.
+fn rounded(points: f64) -> f64 {
+    (points * 100.0).round() / 100.0 + 0.0
 }

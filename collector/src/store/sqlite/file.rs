@@ -235,10 +235,13 @@ fn migrate(connection: &Connection, path: &Path, migrations: &[Migration]) -> Re
         return Err(FileError::Newer(path.display().to_string()));
     }
     for (at, Migration { sql, then }) in migrations.iter().enumerate().skip(version) {
-        let step = format!("BEGIN IMMEDIATE; {sql} PRAGMA user_version = {}; COMMIT", at + 1);
-        connection.execute_batch(&step)?;
-        if let Some(then) = then {
-            in_savepoint(connection, then)?;
+        connection.execute_batch("BEGIN IMMEDIATE")?;
+        let done = connection.execute_batch(sql).and_then(|()| then.map_or(Ok(()), |then| then(connection)));
+        let done = done.and_then(|()| connection.execute_batch(&format!("PRAGMA user_version = {}; COMMIT", at + 1)));
+        if let Err(error) = done {
+            // Where SQLite has rolled back of itself this says so, which is no news.
+            let _ = connection.execute_batch("ROLLBACK");
+            return Err(error.into());
         }
     }
     Ok(())

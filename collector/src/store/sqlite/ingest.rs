@@ -1,88 +1,156 @@
-//! A batch is kept: its visitor is found, made or merged, and its entries and traits are noted.
+//! A batch is kept: it is read whom it is of, its entries are filed under the strongest id, and what is new of it is noted.
 
 use koala_destination::clock::now_milliseconds;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::identities::Ids;
 use super::intent::{self, Kept, StoredRule};
-use super::{accounts, identities, traits};
-use crate::protocol::batch::{Batch, EntryKind};
+use super::{accounts, clusters, identities, traits};
+use crate::identity::{Reading, claim_time};
+use crate::protocol::batch::{Batch, EntryKind, ReceivedEntry};
 
-/// Keeps a batch: an entry whose message id is known already is not kept twice.
+/// Keeps a batch: an entry whose message id is known already under the same id is not kept twice, and a batch that says nothing
+/// new writes nothing.
 pub(super) fn keep(connection: &Connection, rules: &[StoredRule], batch: &Batch) -> rusqlite::Result<()> {
     let now = now_milliseconds();
-    let (visitor_id, mut is_changed) = visitor_of(connection, batch, now)?;
-    if let Some(traits) = &batch.traits {
-        let newest = batch.entries.iter().filter_map(|entry| entry.at).max().unwrap_or(now);
-        is_changed |= traits::merge(connection, visitor_id, traits, newest)?;
-    }
-    let mut insert = connection.prepare_cached(
-        "INSERT INTO entry (visitor_id, kind, name, message_id, at, json) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT (kind, message_id) DO NOTHING",
-    )?;
-    let mut seen = connection.prepare_cached(
-        "UPDATE visitor SET first_seen = min(first_seen, ?2), last_seen = max(last_seen, ?2) WHERE id = ?1",
-    )?;
-    for entry in &batch.entries {
-        let at = entry.at.unwrap_or(now);
-        let kind = entry.kind.name();
-        let kept = insert.execute(params![visitor_id, kind, entry.name, entry.message_id, at, entry.json])?;
-        if kept == 0 {
-            continue;
-        }
-        seen.execute(params![visitor_id, at])?;
-        intent::note(connection, rules, Kept { visitor_id, kind: entry.kind, at, json: &entry.json })?;
-        if let (EntryKind::Identify, Some(traits)) = (entry.kind, &entry.traits) {
-            is_changed |= traits::merge(connection, visitor_id, traits, at)?;
-        }
-    }
-    if is_changed { accounts::assign(connection, visitor_id) } else { Ok(()) }
-}
-
-/// The visitor that the batch's identity leads to, and whether it is more known of it than before; when it leads to two, they
-/// are one from now on.
-fn visitor_of(connection: &Connection, batch: &Batch, now: i64) -> rusqlite::Result<(i64, bool)> {
-    let profile_id = batch.profile_id.map(|id| (identities::PROFILE_ID, id.to_string()));
-    // Mail treats addresses alike whatever their case, in practice.
-    let email = batch.email.as_ref().map(|email| (identities::EMAIL, email.as_str().to_lowercase()));
-    let named: Vec<(&str, String)> = profile_id.into_iter().chain(email).collect();
-    let mut found = Vec::new();
-    for (kind, value) in &named {
-        found.extend(identities::find(connection, kind, value)?);
-    }
-    let visitor_id = match *found.as_slice() {
-        [] => {
-            let first = batch.entries.iter().filter_map(|entry| entry.at).min().unwrap_or(now);
-            connection.execute("INSERT INTO visitor (first_seen, last_seen) VALUES (?1, ?1)", [first])?;
-            connection.last_insert_rowid()
-        }
-        [one] => one,
-        [one, other, ..] => {
-            if one != other {
-                merge_visitors(connection, one, other)?;
-            }
-            one
-        }
+    let arrival = batch.received_at.map_or(now, |at| at.min(now));
+    let mut ids = Ids::new(connection);
+    let Some(reading) = ids.ask(|known| Reading::of(&batch.ids, known))? else {
+        return Ok(()); // a person said that these ids are nobody's
     };
-    let mut is_changed = found.len() != named.len() || found.iter().any(|id| *id != visitor_id);
-    for (kind, value) in &named {
-        is_changed |= identities::link(connection, kind, value, visitor_id)?;
+    let identity_id = ids.row_or_insert(reading.filed_under())?;
+    let mut noted = Noted::default();
+    for entry in &batch.entries {
+        // Nothing happens after it has arrived.
+        let at = entry.at.map_or(arrival, |at| at.min(arrival));
+        if insert(connection, identity_id, entry, at)? {
+            noted.note(at, claim_time(entry.at, arrival));
+            intent::note(connection, rules, Kept { identity_id, kind: entry.kind, at, json: &entry.json })?;
+            if let (EntryKind::Identify, Some(traits)) = (entry.kind, &entry.traits) {
+                noted.has_new_traits |= traits::merge(connection, identity_id, traits, at)?;
+            }
+        } else if entry.kind == EntryKind::PageView {
+            grow(connection, rules, identity_id, entry, at)?;
+        }
     }
-    Ok((visitor_id, is_changed))
+    if batch.entries.is_empty() {
+        noted.note(arrival, arrival);
+    }
+    let Noted { first: Some(first), last: Some(last), claims_at: Some(claims_at), mut has_new_traits } = noted else {
+        return Ok(()); // all of it was there
+    };
+    if let Some(traits) = &batch.traits {
+        has_new_traits |= traits::merge(connection, identity_id, traits, last)?;
+    }
+
+    let change = ids.ask(|known| reading.resolve(claims_at, known))?;
+    let moved = clusters::apply(connection, &mut ids, &change)?;
+    let is_alone = batch.entries.is_empty();
+    let seen =
+        if is_alone { see_alone(connection, identity_id, last) } else { see(connection, identity_id, first, last) };
+    let Seen { mut visitor_id, first, last } = seen?;
+    if !moved.is_empty() {
+        clusters::regroup(connection, &moved)?;
+        visitor_id = identities::visitor_of_row(connection, identity_id)?.unwrap_or(visitor_id);
+    }
+    let is_new = see_visitor(connection, visitor_id, first, last)?;
+    if is_new || has_new_traits { accounts::assign(connection, visitor_id) } else { Ok(()) }
 }
 
-fn merge_visitors(connection: &Connection, into: i64, from: i64) -> rusqlite::Result<()> {
-    traits::move_to(connection, into, from)?;
-    connection.execute("UPDATE entry SET visitor_id = ?1 WHERE visitor_id = ?2", [into, from])?;
-    identities::move_to(connection, into, from)?;
-    intent::move_to(connection, into, from)?;
-    connection.execute(
-        "UPDATE visitor SET (first_seen, last_seen) =
-            (SELECT min(visitor.first_seen, other.first_seen), max(visitor.last_seen, other.last_seen)
-             FROM visitor AS other WHERE other.id = ?2)
-         WHERE id = ?1",
-        [into, from],
+/// What the entries that are new say together.
+#[derive(Default)]
+struct Noted {
+    first: Option<i64>,
+    last: Option<i64>,
+    /// The earliest time as of which one of them claims.
+    claims_at: Option<i64>,
+    has_new_traits: bool,
+}
+
+impl Noted {
+    fn note(&mut self, at: i64, claims_at: i64) {
+        self.first = Some(self.first.map_or(at, |first| first.min(at)));
+        self.last = Some(self.last.map_or(at, |last| last.max(at)));
+        self.claims_at = Some(self.claims_at.map_or(claims_at, |before| before.min(claims_at)));
+    }
+}
+
+/// Keeps an entry, unless it is there. Tells whether it was not.
+fn insert(connection: &Connection, identity_id: i64, entry: &ReceivedEntry, at: i64) -> rusqlite::Result<bool> {
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO entry (identity_id, kind, name, message_id, at, json) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (identity_id, kind, message_id) DO NOTHING",
     )?;
-    accounts::leave(connection, from)?;
-    connection.execute("DELETE FROM visitor WHERE id = ?1", [from])?;
-    Ok(())
+    let kind = entry.kind.name();
+    Ok(insert.execute(params![identity_id, kind, entry.name, entry.message_id, at, entry.json])? > 0)
+}
+
+/// Takes a page view that is there in its place where it has grown: Koala's script sends it again under the same message id
+/// while it lasts, and the latest counts.
+fn grow(
+    connection: &Connection,
+    rules: &[StoredRule],
+    identity_id: i64,
+    entry: &ReceivedEntry,
+    at: i64,
+) -> rusqlite::Result<()> {
+    let kind = entry.kind.name();
+    let mut select = connection
+        .prepare_cached("SELECT id, at, json FROM entry WHERE identity_id = ?1 AND kind = ?2 AND message_id = ?3")?;
+    let before = select.query_row(params![identity_id, kind, entry.message_id], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?))
+    });
+    let Some((row, began_at, before)) = before.optional()? else { return Ok(()) };
+    if entry.json == before || !entry.has_grown_from(&before) {
+        return Ok(());
+    }
+    let at = began_at.min(at);
+    connection
+        .prepare_cached("UPDATE entry SET name = ?2, json = ?3 WHERE id = ?1")?
+        .execute(params![row, entry.name, entry.json])?;
+    intent::note(connection, rules, Kept { identity_id, kind: entry.kind, at, json: &entry.json })
+}
+
+/// An id as it was seen.
+struct Seen {
+    visitor_id: i64,
+    first: i64,
+    last: i64,
+}
+
+/// Notes when an id was seen, and gives back whose it is. Its row is written with every entry that is kept, so that a deletion
+/// beside it meets it.
+fn see(connection: &Connection, identity_id: i64, first: i64, last: i64) -> rusqlite::Result<Seen> {
+    let mut see = connection.prepare_cached(
+        "UPDATE identity SET first_seen = min(coalesce(first_seen, ?2), ?2), last_seen = max(coalesce(last_seen, ?3), ?3)
+         WHERE id = ?1 RETURNING visitor_id, first_seen, last_seen",
+    )?;
+    see.query_row([identity_id, first, last], seen)
+}
+
+/// The same of an id of which nothing is said but that it is there.
+fn see_alone(connection: &Connection, identity_id: i64, at: i64) -> rusqlite::Result<Seen> {
+    let mut see = connection.prepare_cached(
+        "UPDATE identity SET first_seen = coalesce(first_seen, ?2), last_seen = coalesce(last_seen, ?2)
+         WHERE id = ?1 RETURNING visitor_id, first_seen, last_seen",
+    )?;
+    see.query_row([identity_id, at], seen)
+}
+
+fn seen(row: &Row<'_>) -> rusqlite::Result<Seen> {
+    Ok(Seen { visitor_id: row.get(0)?, first: row.get(1)?, last: row.get(2)? })
+}
+
+/// Notes when a visitor was seen. Tells whether it is new.
+fn see_visitor(connection: &Connection, visitor_id: i64, first: i64, last: i64) -> rusqlite::Result<bool> {
+    let mut seen = connection.prepare_cached(
+        "UPDATE visitor SET first_seen = min(first_seen, ?2), last_seen = max(last_seen, ?3) WHERE id = ?1",
+    )?;
+    if seen.execute([visitor_id, first, last])? > 0 {
+        return Ok(false);
+    }
+    connection
+        .prepare_cached("INSERT INTO visitor (id, first_seen, last_seen) VALUES (?1, ?2, ?3)")?
+        .execute([visitor_id, first, last])?;
+    Ok(true)
 }

@@ -1,4 +1,5 @@
-//! Intent: on which days each visitor did what the intent rules look for.
+//! Intent: on which days what the intent rules look for was done under each id. A visitor's day counts once, whatever ids it was
+//! done under; that is counted when it is read.
 //!
 //! An entry is looked at when it comes in. A rule that is new is looked for in what was there before, from the newest entry
 //! down, a piece at a time, so that no request waits for it.
@@ -93,7 +94,7 @@ fn put(connection: &Connection, rules: Vec<IntentRule>) -> rusqlite::Result<Vec<
 /// An entry that was kept.
 #[derive(Clone, Copy)]
 pub(super) struct Kept<'a> {
-    pub(super) visitor_id: i64,
+    pub(super) identity_id: i64,
     pub(super) kind: EntryKind,
     /// Milliseconds since 1970.
     pub(super) at: i64,
@@ -111,9 +112,9 @@ pub(super) fn note<'r>(
     });
     let day = entry.at.div_euclid(MILLISECONDS_OF_A_DAY);
     let mut insert = connection
-        .prepare_cached("INSERT INTO intent (visitor_id, rule_id, day) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?;
+        .prepare_cached("INSERT INTO intent (identity_id, rule_id, day) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?;
     for rule_id in matching.into_iter().flatten() {
-        insert.execute([entry.visitor_id, rule_id, day])?;
+        insert.execute([entry.identity_id, rule_id, day])?;
     }
     Ok(())
 }
@@ -127,14 +128,14 @@ fn look_at_a_piece(connection: &Connection, rules: &[StoredRule]) -> rusqlite::R
         unseen.iter().filter_map(|(id, below)| Some((rules.iter().find(|stored| stored.id == *id)?, *below))).collect();
 
     let mut entries = connection
-        .prepare_cached("SELECT id, visitor_id, kind, at, json FROM entry WHERE id < ?1 ORDER BY id DESC LIMIT ?2")?;
+        .prepare_cached("SELECT id, identity_id, kind, at, json FROM entry WHERE id < ?1 ORDER BY id DESC LIMIT ?2")?;
     let mut rows = entries.query(params![top, ENTRIES_OF_A_PIECE])?;
     let (mut looked_at, mut lowest) = (0, 0);
     while let Some(row) = rows.next()? {
         let id: i64 = row.get(0)?;
         (looked_at, lowest) = (looked_at + 1, id);
         let Some(kind) = EntryKind::of(row.get_ref(2)?.as_str()?) else { continue };
-        let entry = Kept { visitor_id: row.get(1)?, kind, at: row.get(3)?, json: row.get_ref(4)?.as_str()? };
+        let entry = Kept { identity_id: row.get(1)?, kind, at: row.get(3)?, json: row.get_ref(4)?.as_str()? };
         note(connection, behind.iter().filter(|(_, below)| id < *below).map(|(stored, _)| *stored), entry)?;
     }
     let is_done = looked_at < ENTRIES_OF_A_PIECE;
@@ -145,19 +146,10 @@ fn look_at_a_piece(connection: &Connection, rules: &[StoredRule]) -> rusqlite::R
     Ok(!is_done)
 }
 
-/// What was noted of one visitor is another's from now on.
-pub(super) fn move_to(connection: &Connection, into: i64, from: i64) -> rusqlite::Result<()> {
-    connection.execute(
-        "INSERT INTO intent (visitor_id, rule_id, day) SELECT ?1, rule_id, day FROM intent WHERE visitor_id = ?2
-         ON CONFLICT DO NOTHING",
-        [into, from],
-    )?;
-    forget(connection, from)
-}
-
-/// Nothing was noted of a visitor.
+/// Nothing was noted of the ids of a visitor.
 pub(super) fn forget(connection: &Connection, visitor_id: i64) -> rusqlite::Result<()> {
-    connection.execute("DELETE FROM intent WHERE visitor_id = ?1", [visitor_id]).map(drop)
+    let forget = "DELETE FROM intent WHERE identity_id IN (SELECT id FROM identity WHERE visitor_id = ?1)";
+    connection.execute(forget, [visitor_id]).map(drop)
 }
 
 /// How far a new rule has come through what was there before it, from 0 to 1; 1 where nothing is left.

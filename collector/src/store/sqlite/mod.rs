@@ -3,12 +3,15 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`file`] | the file: one thread writes, others read |
-//! | `ingest`, `deletion` | what is done with a visitor |
+//! | `ingest`, `decisions`, `deletion` | what is done with a visitor |
 //! | `visitors`, `companies`, `ranking`, `search` | what is shown |
+//! | `clusters` | who is who: pointers written, and the visitors that come of them |
 //! | `identities`, `traits`, `accounts`, `intent` | the rows below them |
 
 mod accounts;
+mod clusters;
 mod companies;
+mod decisions;
 mod deletion;
 pub mod file;
 mod identities;
@@ -24,6 +27,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use koala_destination::clock::now_milliseconds;
 use rusqlite::Connection;
 use tokio::sync::watch;
 
@@ -31,6 +35,7 @@ use self::file::{FileError, Migration, SqliteFile};
 use self::intent::IntentRules;
 use self::ranking::{Ranked, Ranking};
 use super::company::{Company, CompanyPage, DaysOfActivity};
+use super::decision::{Decision, Undone};
 use super::deletion::{Deleted, Person};
 use super::filter::Filter;
 use super::visitor::{TimelineEntry, Visitor, VisitorId};
@@ -40,11 +45,12 @@ use crate::protocol::accounts::ReceivedAccount;
 use crate::protocol::batch::Batch;
 
 /// The versions of the file. The queues of the local set stand in it as well.
-pub const MIGRATIONS: [Migration; 3] = [
+pub const MIGRATIONS: [Migration; 4] = [
     Migration::sql(include_str!("migrations/1.sql")),
-    // The first version whose visitors have companies.
-    Migration { sql: include_str!("migrations/2.sql"), then: Some(accounts::assign_all) },
+    Migration::sql(include_str!("migrations/2.sql")),
     Migration::sql(include_str!("migrations/3.sql")),
+    // Visitors of the first version have no companies yet, and those of the others may be of others now.
+    Migration { sql: include_str!("migrations/4.sql"), then: Some(accounts::assign_all) },
 ];
 
 /// A store in a SQLite file; clones share it.
@@ -146,6 +152,11 @@ impl Store for SqliteStore {
 
     async fn looked_back(&self) -> Result<f64, StoreError> {
         Ok(self.ranking.progress().await?)
+    }
+
+    async fn decide(&self, decision: &Decision) -> Result<Result<VisitorId, Undone>, StoreError> {
+        let (decision, now) = (decision.clone(), now_milliseconds());
+        Ok(self.file.write(move |connection| decisions::decide(connection, &decision, now)).await?)
     }
 
     async fn names_of(&self, person: &Person) -> Result<Option<Vec<String>>, StoreError> {

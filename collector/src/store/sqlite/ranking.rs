@@ -4,7 +4,7 @@
 //! the points of its visitors. However often a visitor does the same on one day, it counts once: many people weigh more
 //! than one busy one.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -126,23 +126,35 @@ fn rank(connection: &Connection, rules: &[StoredRule]) -> rusqlite::Result<Vec<R
     let place: HashMap<&str, usize> =
         companies.iter().enumerate().map(|(at, (company, _))| (company.key.as_str(), at)).collect();
 
-    let mut visitors = connection.prepare_cached("SELECT id, account FROM visitor WHERE account IS NOT NULL")?;
-    let mut company_of = HashMap::new();
+    let mut visitors = connection.prepare_cached(
+        "SELECT identity.id, visitor.id, account FROM visitor CROSS JOIN identity ON identity.visitor_id = visitor.id
+         WHERE account IS NOT NULL",
+    )?;
+    let (mut company_of, mut of_several_ids) = (HashMap::new(), HashSet::new());
     let mut rows = visitors.query([])?;
     while let Some(row) = rows.next()? {
-        if let Some(at) = place.get(row.get_ref(1)?.as_str()?) {
-            company_of.insert(row.get::<_, i64>(0)?, *at);
+        if let Some(at) = place.get(row.get_ref(2)?.as_str()?) {
+            let (identity_id, visitor_id): (i64, i64) = (row.get(0)?, row.get(1)?);
+            company_of.insert(identity_id, (*at, visitor_id));
+            if identity_id != visitor_id {
+                of_several_ids.insert(visitor_id);
+            }
         }
     }
 
     let today = today();
     let rules: HashMap<i64, &StoredRule> = rules.iter().map(|stored| (stored.id, stored)).collect();
     let mut worth: HashMap<(i64, i64), f64> = HashMap::new();
-    let mut noted = connection.prepare_cached("SELECT visitor_id, rule_id, day FROM intent")?;
+    // A day of a visitor counts once, whatever ids it was done under.
+    let mut counted = HashSet::new();
+    let mut noted = connection.prepare_cached("SELECT identity_id, rule_id, day FROM intent")?;
     let mut rows = noted.query([])?;
     while let Some(row) = rows.next()? {
-        let Some(at) = company_of.get(&row.get(0)?) else { continue };
+        let Some((at, visitor_id)) = company_of.get(&row.get(0)?) else { continue };
         let (rule_id, day): (i64, i64) = (row.get(1)?, row.get(2)?);
+        if of_several_ids.contains(visitor_id) && !counted.insert((*visitor_id, rule_id, day)) {
+            continue;
+        }
         let Some(stored) = rules.get(&rule_id) else { continue };
         let points = *worth.entry((rule_id, day)).or_insert_with(|| stored.rule.points_after(today - day));
         if let Some((company, _)) = companies.get_mut(*at) {
@@ -158,8 +170,9 @@ fn rank(connection: &Connection, rules: &[StoredRule]) -> rusqlite::Result<Vec<R
 fn reasons(connection: &Connection, rules: &[StoredRule], key: &str) -> rusqlite::Result<Vec<Reason>> {
     let today = today();
     let mut select = connection.prepare_cached(
-        "SELECT intent.visitor_id, intent.day FROM visitor CROSS JOIN intent ON intent.visitor_id = visitor.id
-         WHERE visitor.account = ?1 AND intent.rule_id = ?2",
+        "SELECT DISTINCT visitor.id, intent.day FROM visitor CROSS JOIN identity ON identity.visitor_id = visitor.id
+         CROSS JOIN intent ON intent.identity_id = identity.id AND intent.rule_id = ?2
+         WHERE visitor.account = ?1",
     )?;
     let mut reasons = Vec::new();
     for stored in rules {

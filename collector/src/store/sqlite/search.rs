@@ -5,6 +5,11 @@ use rusqlite::{Connection, params_from_iter};
 
 use crate::store::filter::{Filter, TraitFilter};
 
+/// Whether of a trait, in a query over `identity` and `trait`, nothing was said later under another id of the visitor.
+const LATEST_TRAIT: &str = "NOT EXISTS (
+    SELECT 1 FROM identity AS other CROSS JOIN trait AS later ON later.identity_id = other.id AND later.name = trait.name
+    WHERE other.visitor_id = identity.visitor_id AND later.at > trait.at)";
+
 /// Conditions on a visitor with the values that they ask for.
 #[derive(Default)]
 struct Conditions {
@@ -23,27 +28,34 @@ impl Conditions {
         if let Some(text) = &filter.text {
             let part = Value::from(text.to_lowercase());
             all.add(
-                "id IN (SELECT visitor_id FROM identity WHERE instr(value, ?) > 0
-                        UNION SELECT visitor_id FROM trait WHERE instr(lower(value), ?) > 0
-                        UNION SELECT visitor_id FROM entry WHERE name = ? COLLATE NOCASE)",
+                format!(
+                    "id IN (SELECT visitor_id FROM identity WHERE instr(lower(value), ?) > 0
+                            UNION SELECT identity.visitor_id FROM trait CROSS JOIN identity ON identity.id = trait.identity_id
+                                  WHERE instr(lower(trait.value), ?) > 0 AND {LATEST_TRAIT}
+                            UNION SELECT visitor_id FROM identity
+                                  WHERE id IN (SELECT identity_id FROM entry WHERE name = ? COLLATE NOCASE))"
+                ),
                 [part.clone(), part, text.clone().into()],
             );
         }
         if let Some(known) = filter.known {
             let not = if known { "" } else { "NOT " };
             all.add(
-                format!("{not}EXISTS (SELECT 1 FROM identity WHERE visitor_id = visitor.id AND kind = 'email')"),
+                format!("{not}EXISTS (SELECT 1 FROM identity WHERE visitor_id = visitor.id AND kind <> 'device')"),
                 [],
             );
         }
         if let Some(TraitFilter { name, value }) = &filter.of_trait {
-            let exists = "EXISTS (SELECT 1 FROM trait WHERE visitor_id = visitor.id AND name = ? COLLATE NOCASE";
+            let exists = format!(
+                "EXISTS (SELECT 1 FROM identity CROSS JOIN trait ON trait.identity_id = identity.id
+                         WHERE identity.visitor_id = visitor.id AND trait.name = ? COLLATE NOCASE AND {LATEST_TRAIT}"
+            );
             match value {
-                None => all.add(format!("{exists} AND value <> 'null')"), [name.clone().into()]),
+                None => all.add(format!("{exists} AND trait.value <> 'null')"), [name.clone().into()]),
                 Some(value) => all.add(
                     // The value of a text without its quotes, and all others as JSON writes them.
                     format!(
-                        "{exists} AND lower(CASE json_type(value) WHEN 'text' THEN value ->> '$' ELSE value END) = ?)"
+                        "{exists} AND lower(CASE json_type(trait.value) WHEN 'text' THEN trait.value ->> '$' ELSE trait.value END) = ?)"
                     ),
                     [name.clone().into(), value.to_lowercase().into()],
                 ),
@@ -65,16 +77,27 @@ impl Conditions {
         let (times, at): (String, Vec<Value>) = time.map(|(sql, at)| (sql, Value::from(at))).unzip();
         match &filter.event {
             Some(event) if at.is_empty() => {
-                self.add("id IN (SELECT visitor_id FROM entry WHERE name = ? COLLATE NOCASE)", [event.clone().into()]);
+                self.add(
+                    "id IN (SELECT visitor_id FROM identity
+                            WHERE id IN (SELECT identity_id FROM entry WHERE name = ? COLLATE NOCASE))",
+                    [event.clone().into()],
+                );
             }
             Some(event) => self.add(
                 format!(
-                    "EXISTS (SELECT 1 FROM entry WHERE name = ? COLLATE NOCASE AND visitor_id = visitor.id{times})"
+                    "EXISTS (SELECT 1 FROM identity CROSS JOIN entry ON entry.identity_id = identity.id
+                             WHERE entry.name = ? COLLATE NOCASE AND identity.visitor_id = visitor.id{times})"
                 ),
                 std::iter::once(event.clone().into()).chain(at),
             ),
             None if at.is_empty() => {}
-            None => self.add(format!("EXISTS (SELECT 1 FROM entry WHERE visitor_id = visitor.id{times})"), at),
+            None => self.add(
+                format!(
+                    "EXISTS (SELECT 1 FROM identity CROSS JOIN entry ON entry.identity_id = identity.id
+                             WHERE identity.visitor_id = visitor.id{times})"
+                ),
+                at,
+            ),
         }
     }
 }

@@ -1,46 +1,96 @@
-//! The rows of traits: what was said of each last.
+//! The rows of traits: what was said of each last. They hang on the id that it was said under, and are put together for a visitor
+//! when they are read, so that a split takes each with its id.
 
-use rusqlite::{Connection, params};
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Map, Value};
+
+/// The most traits of an id, and of a visitor: people have some tens, and who sends traits without end is no help.
+const MOST_TRAITS: usize = 300;
+/// The most bytes of their names and values together.
+const MOST_BYTES: usize = 128 * 1024;
 
 /// What was said of a trait last counts, whatever order it comes in. Tells whether one is new or another than before.
 pub(super) fn merge(
     connection: &Connection,
-    visitor_id: i64,
+    identity_id: i64,
     traits: &Map<String, Value>,
     at: i64,
 ) -> rusqlite::Result<bool> {
-    let mut merge = connection.prepare_cached(
-        "INSERT INTO trait (visitor_id, name, value, at) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (visitor_id, name) DO UPDATE SET value = excluded.value, at = excluded.at WHERE excluded.at >= at",
+    if traits.is_empty() {
+        return Ok(false);
+    }
+    let mut size = connection.prepare_cached(
+        "SELECT count(*), coalesce(sum(length(CAST(name AS BLOB)) + length(CAST(value AS BLOB))), 0) FROM trait
+         WHERE identity_id = ?1",
     )?;
-    let mut is_changed = false;
+    let (count, bytes): (u32, u32) = size.query_row([identity_id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let (mut count, mut bytes) = (count as usize, bytes as usize);
+    let mut find = connection.prepare_cached("SELECT value, at FROM trait WHERE identity_id = ?1 AND name = ?2")?;
+    let mut put = connection.prepare_cached(
+        "INSERT INTO trait (identity_id, name, value, at) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (identity_id, name) DO UPDATE SET value = excluded.value, at = excluded.at",
+    )?;
+    let (mut is_changed, mut too_many) = (false, 0_usize);
     for (name, value) in traits {
-        is_changed |= merge.execute(params![visitor_id, name, value.to_string(), at])? > 0;
+        let value = value.to_string();
+        let before: Option<(String, i64)> =
+            find.query_row(params![identity_id, name], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        if before.as_ref().is_some_and(|(before, said_at)| *said_at > at || (*said_at == at && *before == value)) {
+            continue;
+        }
+        let bytes_after = match &before {
+            Some((before, _)) => (bytes + value.len()).saturating_sub(before.len()),
+            None => bytes + name.len() + value.len(),
+        };
+        let count_after = if before.is_none() { count + 1 } else { count };
+        if (count_after > count && count_after > MOST_TRAITS) || (bytes_after > bytes && bytes_after > MOST_BYTES) {
+            too_many += 1;
+            continue;
+        }
+        put.execute(params![identity_id, name, value, at])?;
+        (count, bytes) = (count_after, bytes_after);
+        is_changed |= before.is_none_or(|(before, _)| before != value);
+    }
+    if too_many > 0 {
+        tracing::warn!(
+            identity = identity_id,
+            traits = too_many,
+            "traits are not kept: an id has at most {MOST_TRAITS} of them, in {MOST_BYTES} bytes"
+        );
     }
     Ok(is_changed)
 }
 
-/// A visitor's latest traits, by name.
+/// A visitor's latest traits, by name: of what was said under each of the ids, what was said last.
+///
+/// The strongest ids come first, so that what is said under many weak ones cannot push out what is said under the strong.
 pub(super) fn of(connection: &Connection, visitor_id: i64) -> rusqlite::Result<Map<String, Value>> {
-    let mut select = connection.prepare_cached("SELECT name, value FROM trait WHERE visitor_id = ?1 ORDER BY name")?;
-    let read = select.query_map([visitor_id], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
-    let read = read.map(|read| read.map(|(name, value)| (name, serde_json::from_str(&value).unwrap_or_default())));
-    let traits: Vec<(String, Value)> = read.collect::<rusqlite::Result<_>>()?;
-    Ok(traits.into_iter().filter(|(_, value)| !value.is_null()).collect())
-}
-
-/// What was said of one visitor was said of another.
-pub(super) fn move_to(connection: &Connection, into: i64, from: i64) -> rusqlite::Result<()> {
-    connection.execute(
-        "INSERT INTO trait (visitor_id, name, value, at) SELECT ?1, name, value, at FROM trait WHERE visitor_id = ?2
-         ON CONFLICT (visitor_id, name) DO UPDATE SET value = excluded.value, at = excluded.at WHERE excluded.at >= at",
-        [into, from],
+    let mut select = connection.prepare_cached(
+        "SELECT trait.name, trait.value, trait.at FROM identity CROSS JOIN trait ON trait.identity_id = identity.id
+         WHERE identity.visitor_id = ?1 ORDER BY identity.kind = 'user' DESC, identity.kind = 'email' DESC, identity.id",
     )?;
-    forget(connection, from)
+    let mut latest: BTreeMap<String, (i64, String)> = BTreeMap::new();
+    let (mut rows, mut bytes) = (select.query([visitor_id])?, 0);
+    while let Some(row) = rows.next()? {
+        let (name, value, at) = (row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?, row.get(2)?);
+        let length = name.len() + value.len();
+        if let Some((said_at, before)) = latest.get_mut(name) {
+            if at > *said_at {
+                (*said_at, *before) = (at, value.to_owned());
+            }
+        } else if latest.len() < MOST_TRAITS && bytes + length <= MOST_BYTES {
+            latest.insert(name.to_owned(), (at, value.to_owned()));
+            bytes += length;
+        }
+    }
+    let traits = latest.into_iter().map(|(name, (_, value))| (name, serde_json::from_str(&value).unwrap_or_default()));
+    Ok(traits.filter(|(_, value): &(String, Value)| !value.is_null()).collect())
 }
 
-/// Nothing was said of a visitor.
+/// Nothing was said under the ids of a visitor.
 pub(super) fn forget(connection: &Connection, visitor_id: i64) -> rusqlite::Result<()> {
-    connection.execute("DELETE FROM trait WHERE visitor_id = ?1", [visitor_id]).map(drop)
+    let forget = "DELETE FROM trait WHERE identity_id IN (SELECT id FROM identity WHERE visitor_id = ?1)";
+    connection.execute(forget, [visitor_id]).map(drop)
 }

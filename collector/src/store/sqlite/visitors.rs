@@ -1,13 +1,16 @@
 //! Visitors as they are shown: a page of them, and one with the timeline.
 
+use std::cmp::Reverse;
+
 use koala_destination::clock;
+use koala_destination::ids::IdKind;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Map;
 use serde_json::value::RawValue;
 
 use super::{identities, search, traits};
 use crate::store::filter::Filter;
-use crate::store::visitor::{TimelineEntry, Visitor, VisitorId};
+use crate::store::visitor::{TimelineEntry, Visitor, VisitorId, VisitorIdentity};
 
 /// The row of a visitor. An id that no engine of this kind gave meets no row.
 pub(super) fn row_of(id: &VisitorId) -> i64 {
@@ -37,56 +40,102 @@ pub(super) fn export(
     ids.into_iter().filter_map(|id| visitor(connection, id).transpose()).collect()
 }
 
-/// One visitor with the newest entries of the timeline, newest first.
+/// One visitor with the newest entries of the timeline, newest first. The number of a visitor that was merged with another leads
+/// to that one.
 pub(super) fn show(
     connection: &Connection,
     id: i64,
     limit: u32,
 ) -> rusqlite::Result<Option<(Visitor, Vec<TimelineEntry>)>> {
+    let Some(id) = identities::visitor_of_row(connection, id)? else { return Ok(None) };
     let Some(visitor) = visitor(connection, id)? else { return Ok(None) };
-    let mut entries = connection.prepare_cached(
-        "SELECT kind, name, message_id, at, json FROM entry WHERE visitor_id = ?1 ORDER BY at DESC, id DESC LIMIT ?2",
-    )?;
-    let entries = entries.query_map(params![id, limit], |row| {
-        let json: String = row.get(4)?;
-        Ok(TimelineEntry {
-            kind: row.get(0)?,
-            name: row.get(1)?,
-            message_id: row.get(2)?,
-            at: clock::from_milliseconds(row.get(3)?),
-            entry: RawValue::from_string(json).unwrap_or_default(),
+    let mut select = connection.prepare_cached("SELECT kind, name, message_id, at, json FROM entry WHERE id = ?1")?;
+    let entry = |(_, id): (i64, i64)| {
+        select.query_row([id], |row| {
+            let json: String = row.get(4)?;
+            Ok(TimelineEntry {
+                kind: row.get(0)?,
+                name: row.get(1)?,
+                message_id: row.get(2)?,
+                at: clock::from_milliseconds(row.get(3)?),
+                entry: RawValue::from_string(json).unwrap_or_default(),
+            })
         })
-    })?;
-    Ok(Some((visitor, entries.collect::<rusqlite::Result<_>>()?)))
+    };
+    let entries = newest(connection, id, limit)?.into_iter().map(entry).collect::<rusqlite::Result<_>>()?;
+    Ok(Some((visitor, entries)))
+}
+
+/// The newest entries of a visitor, each with its time and its row: the newest of each id, put together.
+fn newest(connection: &Connection, visitor_id: i64, limit: u32) -> rusqlite::Result<Vec<(i64, i64)>> {
+    let mut ids = connection.prepare_cached("SELECT id FROM identity WHERE visitor_id = ?1")?;
+    let ids = ids.query_map([visitor_id], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+    let mut select = connection
+        .prepare_cached("SELECT at, id FROM entry WHERE identity_id = ?1 ORDER BY at DESC, id DESC LIMIT ?2")?;
+    let mut newest = Vec::new();
+    for id in ids {
+        let of_id = select.query_map(params![id, limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        newest.extend(of_id.collect::<rusqlite::Result<Vec<(i64, i64)>>>()?);
+        newest.sort_unstable_by_key(|entry| Reverse(*entry));
+        newest.truncate(limit as usize);
+    }
+    Ok(newest)
 }
 
 /// One visitor.
 pub(super) fn visitor(connection: &Connection, id: i64) -> rusqlite::Result<Option<Visitor>> {
-    let mut select = connection.prepare_cached(
-        "SELECT account, first_seen, last_seen,
-                (SELECT count(*) FROM entry WHERE visitor_id = visitor.id AND +kind = 'event'),
-                (SELECT count(*) FROM entry WHERE visitor_id = visitor.id AND +kind = 'identify'),
-                (SELECT count(*) FROM entry WHERE visitor_id = visitor.id AND +kind = 'page_view')
-         FROM visitor WHERE id = ?1",
-    )?;
+    let mut select = connection.prepare_cached("SELECT account, first_seen, last_seen FROM visitor WHERE id = ?1")?;
     let visitor = select.query_row([id], |row| {
         Ok(Visitor {
             id: VisitorId::new(id.to_string()),
-            profile_ids: Vec::new(),
+            user_ids: Vec::new(),
             emails: Vec::new(),
+            anonymous_ids: Vec::new(),
             account: row.get(0)?,
             traits: Map::new(),
             first_seen: clock::from_milliseconds(row.get(1)?),
             last_seen: clock::from_milliseconds(row.get(2)?),
-            events: row.get(3)?,
-            identifies: row.get(4)?,
-            page_views: row.get(5)?,
+            events: 0,
+            identifies: 0,
+            page_views: 0,
+            identities: Vec::new(),
         })
     });
     let Some(mut visitor) = visitor.optional()? else { return Ok(None) };
+    // The index by id, kind and message id has all that is counted.
+    let mut count = connection.prepare_cached(
+        "SELECT count(*) FROM identity CROSS JOIN entry ON entry.identity_id = identity.id AND entry.kind = ?2
+         WHERE identity.visitor_id = ?1",
+    )?;
+    let mut count = |kind: &str| count.query_row(params![id, kind], |row| row.get(0));
+    (visitor.events, visitor.identifies, visitor.page_views) =
+        (count("event")?, count("identify")?, count("page_view")?);
     visitor.traits = traits::of(connection, id)?;
-    for (kind, value) in identities::of(connection, id)? {
-        if kind == identities::EMAIL { visitor.emails.push(value) } else { visitor.profile_ids.push(value) }
+    visitor.identities = identities_of(connection, id)?;
+    for VisitorIdentity { id, .. } in &visitor.identities {
+        match id.kind() {
+            IdKind::User => visitor.user_ids.push(id.value().to_owned()),
+            IdKind::Email => {}
+            IdKind::Device => visitor.anonymous_ids.push(id.value().to_owned()),
+        }
     }
+    visitor.emails = identities::emails(connection, id)?;
     Ok(Some(visitor))
+}
+
+/// A visitor's ids, the strongest first.
+fn identities_of(connection: &Connection, visitor_id: i64) -> rusqlite::Result<Vec<VisitorIdentity>> {
+    let mut select = connection.prepare_cached(
+        "SELECT kind, value, into_id IS NOT NULL, decision FROM identity WHERE visitor_id = ?1
+         ORDER BY kind = 'user' DESC, kind = 'email' DESC, into_id IS NOT NULL, value",
+    )?;
+    let identities = select.query_map([visitor_id], |row| {
+        let decision = row.get_ref(3)?.as_str_or_null()?;
+        Ok(VisitorIdentity {
+            id: identities::id_of(row, 0, 1)?,
+            belongs_to_another: row.get(2)?,
+            is_blocked: decision == Some("blocked"),
+        })
+    })?;
+    identities.collect()
 }

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::layout;
 use crate::store::StoreError;
+use crate::store::decision::Undone;
 use crate::web::pipeline::PipelineError;
 
 /// A page, or why there is none.
@@ -21,6 +22,8 @@ pub fn page(markup: Markup) -> Html<String> {
 pub enum PageError {
     #[error("Not found: there is no such page, or no longer.")]
     NotFound,
+    #[error("This cannot be decided: {0}.")]
+    Undone(#[from] Undone),
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
     #[error(transparent)]
@@ -30,7 +33,8 @@ pub enum PageError {
 impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         let (status, title) = match self {
-            Self::NotFound => (StatusCode::NOT_FOUND, "Not found"),
+            Self::NotFound | Self::Undone(Undone::Unknown) => (StatusCode::NOT_FOUND, "Not found"),
+            Self::Undone(Undone::Refused(_)) => (StatusCode::CONFLICT, "Not possible"),
             Self::Pipeline(_) | Self::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "Unavailable"),
         };
         let markup = layout::page(title, None, &maud::html! { p.empty { (self) } });

@@ -5,6 +5,7 @@
 
 mod answer;
 mod companies;
+mod decisions;
 mod deliveries;
 mod layout;
 mod live;
@@ -29,6 +30,8 @@ pub fn router() -> Router<Web> {
         .route("/companies/{key}", get(companies::show))
         .route("/visitors", get(visitors::list))
         .route("/visitors/{id}", get(visitors::show))
+        .route("/visitors/{id}/split", post(decisions::split))
+        .route("/visitors/{id}/block", post(decisions::block))
         .route("/visitors/{id}/delete", post(visitors::delete))
         .route("/mappings", get(mappings::list).post(mappings::try_event))
         .route("/deliveries", get(deliveries::show))

@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::answer::{Page, PageError, page};
+use super::decisions;
 use super::layout::{self, Place};
 use crate::store::deletion::Person;
 use crate::store::visitor::{Visitor, VisitorId};
@@ -56,7 +57,7 @@ pub async fn list(
 fn search(query: &VisitorQuery) -> Markup {
     html! {
         form.search method="get" action="/visitors" role="search" {
-            input type="search" name="q" value=(query.q) placeholder="Email, trait or event" aria-label="Search";
+            input type="search" name="q" value=(query.q) placeholder="Email, user id, trait or event" aria-label="Search";
             select name="who" aria-label="Who" {
                 @for (value, name) in [("", "All"), ("known", "Known"), ("anonymous", "Anonymous")] {
                     option value=(value) selected[query.who == value] { (name) }
@@ -99,8 +100,7 @@ pub async fn show(State(web): State<Web>, Path(id): Path<VisitorId>) -> Page {
         &html! {
             div.card { dl {
                 @if let Some(account) = &visitor.account { dt { "Company" } dd { a href={ "/companies/" (layout::encoded(account)) } { (account) } } }
-                @for email in &visitor.emails { dt { "Email" } dd { (email) } }
-                @for profile_id in &visitor.profile_ids { dt { "Profile id" } dd { code { (profile_id) } } }
+                @for identity in &visitor.identities { (decisions::identity(&visitor.id, identity)) }
                 @for (name, value) in &visitor.traits { dt { (name) } dd { (layout::value(value)) } }
                 dt { "First seen" } dd { (layout::time(&visitor.first_seen)) }
             } }
@@ -163,8 +163,8 @@ pub fn table(visitors: &[Visitor]) -> Markup {
 /// What a visitor is called.
 pub fn name(visitor: &Visitor) -> &str {
     let name = visitor.traits.get("name").and_then(|name| name.as_str()).filter(|name| !name.trim().is_empty());
-    let email = visitor.emails.first().map(String::as_str);
-    name.or(email).or(visitor.profile_ids.first().map(String::as_str)).unwrap_or("Unknown visitor")
+    let ids = [&visitor.emails, &visitor.user_ids, &visitor.anonymous_ids].into_iter().flatten();
+    name.or(ids.map(String::as_str).next()).unwrap_or("Unknown visitor")
 }
 
 /// What an entry is called.

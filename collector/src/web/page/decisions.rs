@@ -1,0 +1,100 @@
+//! The ids of a visitor, and what a person may decide of each.
+
+use axum::Form;
+use axum::extract::{Path, State};
+use koala_destination::ids::{Id, IdKind};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::answer::{Page, PageError, page};
+use super::layout::{self, Place};
+use crate::store::decision::{Decision, Undone};
+use crate::store::visitor::{VisitorId, VisitorIdentity};
+use crate::web::decisions::read_id;
+use crate::web::state::Web;
+
+/// An id in the list of what a visitor is known by, with its buttons.
+pub fn identity(visitor: &VisitorId, identity: &VisitorIdentity) -> Markup {
+    let VisitorIdentity { id, belongs_to_another, is_blocked } = identity;
+    let button = |what: &str, words: &str, title: &str| {
+        html! {
+            form.inline method="post" action={ "/visitors/" (visitor) "/" (what) } {
+                input type="hidden" name="kind" value=(id.kind().name());
+                input type="hidden" name="value" value=(id.value());
+                button title=(title) { (words) }
+            }
+        }
+    };
+    html! {
+        dt { (name(id.kind())) }
+        dd {
+            @if id.kind() == IdKind::Email { (id.value()) } @else { code { (id.value()) } }
+            @if *is_blocked {
+                " " span.soft { "blocked" }
+            } @else {
+                details.decide {
+                    summary { "Not this person?" }
+                    @if *belongs_to_another {
+                        (button("split", "This id is not this person", "The id leaves, with what was done under it."))
+                    }
+                    (button("block", "This id is nobody's", "Nothing joins by it any more; what was done under it stays there."))
+                }
+            }
+        }
+    }
+}
+
+fn name(kind: IdKind) -> &'static str {
+    match kind {
+        IdKind::User => "User id",
+        IdKind::Email => "Email",
+        IdKind::Device => "Device",
+    }
+}
+
+#[derive(Deserialize)]
+pub struct Written {
+    kind: String,
+    value: String,
+}
+
+impl Written {
+    fn read(&self) -> Result<Id, PageError> {
+        read_id(&self.kind, &self.value).ok_or(PageError::Undone(Undone::Unknown))
+    }
+}
+
+/// `POST /visitors/{id}/split`
+pub async fn split(State(web): State<Web>, Path(visitor): Path<VisitorId>, Form(written): Form<Written>) -> Page {
+    let id = written.read()?;
+    decided(
+        &web,
+        &visitor,
+        Decision::Detach { id },
+        "Split",
+        "The id stands for itself now, with what was done under it.",
+    )
+    .await
+}
+
+/// `POST /visitors/{id}/block`
+pub async fn block(State(web): State<Web>, Path(visitor): Path<VisitorId>, Form(written): Form<Written>) -> Page {
+    let id = written.read()?;
+    decided(&web, &visitor, Decision::Block { id }, "Blocked", "Nothing joins by the id any more.").await
+}
+
+async fn decided(web: &Web, visitor: &VisitorId, decision: Decision, title: &str, words: &str) -> Page {
+    let of = web.store.decide(&decision).await??;
+    let id = decision.id();
+    Ok(page(layout::still_page(
+        title,
+        Some(Place::Visitors),
+        &html! {
+            div.card {
+                p { (name(id.kind())) " " code { (id.value()) } }
+                p { (words) " " a href={ "/visitors/" (of) } { "Whom the id is of" } }
+            }
+            p { a href={ "/visitors/" (visitor) } { "The visitor" } " · " a href="/visitors" { "All visitors" } }
+        },
+    )))
+}
