@@ -1,0 +1,152 @@
+//! `koala demo`: two weeks of visits through a set of its own, the story of one person in them, and a collector that is away.
+//!
+//! The collector and the intake are two sets, each with a file of its own, so that one can be stopped while the other takes
+//! events in.
+
+mod story;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use koala_collector::store::filter::Filter;
+use koala_destination::clock::now_milliseconds;
+use koala_destination::koala::KoalaUrl;
+use tokio::time::sleep;
+
+use crate::fixtures::{self, Fixture};
+use crate::output::{notice, outln};
+use crate::send::{Sender, Summary, bodies, secret};
+use crate::set::{LocalSet, Options as SetOptions};
+use crate::up;
+
+/// The longest that deliveries may take on one machine.
+const LONGEST_DELIVERY: Duration = Duration::from_secs(30);
+/// How many of the events are kept for the second act, in which the collector is away.
+const EVENTS_OF_THE_SECOND_ACT: usize = 10;
+/// How many events a request brings, as with batching in Segment.
+const BATCH: u16 = 20;
+
+#[derive(Args)]
+#[command(after_help = "Examples:
+  koala demo                     stays up until Ctrl-C, so that the page can be looked at
+  koala demo --once              ends when the story is told
+  koala demo my-events.jsonl     with events of your own")]
+pub struct Options {
+    /// What to send: files or folders with events. They are moved in time, so that the newest happens now.
+    #[arg(default_value = "tests/events/two-weeks", value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// End when the story is told, for scripts.
+    #[arg(long)]
+    once: bool,
+    /// The parameter tree: a file each.
+    #[arg(long, default_value = "local/parameters", value_name = "DIR")]
+    parameters: PathBuf,
+    /// The file that keeps visitors, with that of the queues beside it; what is in them is removed first.
+    #[arg(long, default_value = ".koala/demo.db", value_name = "FILE")]
+    data: PathBuf,
+}
+
+/// Runs the demonstration.
+pub async fn run(options: Options) -> Result<ExitCode> {
+    let mut events = fixtures::read(&options.files)?;
+    fixtures::move_to(now_milliseconds(), &mut events)?;
+    let kept_back = events.split_off(events.len().saturating_sub(EVENTS_OF_THE_SECOND_ACT.min(events.len() / 2)));
+    let intake_data = options.data.with_extension("intake.db");
+    remove(&options.data)?;
+    remove(&intake_data)?;
+
+    let collector = start(&options, "127.0.0.1:0", &options.data, None).await?;
+    let address = collector.address;
+    let intake = start(&options, "127.0.0.1:0", &intake_data, Some(KoalaUrl::parse(&collector.url())?)).await?;
+    let sender = Sender::new(&format!("{}/v1/segment", intake.url()), secret(None, &options.parameters)?)?;
+    outln!("A set is up, and a collector. {} events go in as Segment's webhook sends them.", events.len() + kept_back.len());
+    let taken = send(&sender, &events).await;
+    wait_until_delivered(&intake).await?;
+
+    outln!("\nThe collector is stopped, and {} more events come in:", kept_back.len());
+    collector.stop().await;
+    let also_taken = send(&sender, &kept_back).await;
+    let counts = intake.queues.counts().await?;
+    outln!("  {} wait in their queues.", counted(counts.waiting + counts.in_flight, "message"));
+    let collector = start(&options, &address.to_string(), &options.data, None).await?;
+    wait_until_delivered(&intake).await?;
+    let counts = intake.queues.counts().await?;
+    outln!("  It is started again, and has them all: 0 wait, {}.", counted(counts.dead, "dead letter"));
+
+    let (visitors, total) = collector.store.list_visitors(Filter::default(), 0, u32::MAX).await?;
+    if let Some(person) = story::most_telling(&visitors) {
+        story::tell(&*collector.store, person).await?;
+    }
+    story::companies(&*collector.store).await?;
+    outln!("\n{} in all. The page: {}/", counted(total, "visitor"), collector.url());
+    if !options.once {
+        outln!("It stays up until Ctrl-C. `cargo koala up` runs a set for your own events.");
+        up::until_told_to_stop().await?;
+        notice!("shutting down");
+    }
+    intake.stop().await;
+    collector.stop().await;
+    Ok(if taken + also_taken == 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+async fn start(options: &Options, listen: &str, data: &Path, deliver_to: Option<KoalaUrl>) -> Result<LocalSet> {
+    LocalSet::start(SetOptions {
+        listen,
+        parameters: &options.parameters,
+        data,
+        token: None,
+        trust_forwarded_for: false,
+        deliver_to,
+    })
+    .await
+    .with_context(|| format!("the set with the file {}", data.display()))
+}
+
+/// Sends events, says what became of them, and gives how many were accepted.
+async fn send(sender: &Sender, events: &[Fixture]) -> usize {
+    let Summary { accepted, skipped, rejected, .. } = sender.send_all(bodies(events, Some(BATCH)), 4, |_| ()).await;
+    outln!("  {accepted} accepted, {skipped} skipped (crawlers), {rejected} rejected.");
+    accepted
+}
+
+/// `1 event`, `2 events`.
+fn counted(count: impl Into<i128>, what: &str) -> String {
+    let count = count.into();
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// The demonstration begins with nothing each time.
+fn remove(data: &Path) -> Result<()> {
+    for file in [data.to_owned(), data.with_extension("queue.db")] {
+        for suffix in ["", "-wal", "-shm"] {
+            let mut file = file.clone().into_os_string();
+            file.push(suffix);
+            match std::fs::remove_file(&file) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    bail!("{} cannot be removed: {error}", Path::new(&file).display())
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn wait_until_delivered(set: &LocalSet) -> Result<()> {
+    let begun = Instant::now();
+    loop {
+        let counts = set.queues.counts().await?;
+        if counts.waiting + counts.in_flight == 0 {
+            return Ok(());
+        }
+        if begun.elapsed() > LONGEST_DELIVERY {
+            let longest = LONGEST_DELIVERY.as_secs();
+            bail!("{} messages are not delivered after {longest} s; RUST_LOG=info shows why", counts.waiting);
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+}
