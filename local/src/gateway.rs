@@ -14,8 +14,8 @@ use koala_destination::intake::{self, Answer, IntakeOptions};
 use koala_destination::settings::{ParameterDirectory, SettingsCache};
 use uuid::Uuid;
 
-use crate::forwarded;
 use crate::bodies::{self, Bodies, BodyError, WholeBody};
+use crate::forwarded;
 use crate::queue::Queues;
 
 /// What intake works with.

@@ -23,7 +23,7 @@ async fn main() -> Result<(), Error> {
     let source = ParameterStore::new(aws.ssm(), &settings_environment.parameter_prefix);
     let settings = &SettingsCache::new(source, settings_environment.settings_ttl);
     let metrics = &Metrics::new("dispatch", &variables);
-    let outbox = &SqsOutbox::new(aws.sqs(), &variables)?;
+    let outbox = &SqsOutbox::new(aws.sqs_within(options.answer_within), &variables)?;
 
     // Read while Lambda is asked for the first request; a failure is not fatal, requests get a 503 and try again.
     let load = settings.load_at_init();
