@@ -15,7 +15,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use koala_destination::koala::KoalaUrl;
+use koala_destination::koala::{CollectorKind, KoalaUrl};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::time::sleep;
@@ -94,7 +94,7 @@ async fn measure(options: &Options, folder: &std::path::Path) -> Result<Measured
         data: &folder.join("koala.db"),
         token: None,
         trust_forwarded_for: false,
-        koala_url: Some(koala_url),
+        deliver_to: Some((koala_url, CollectorKind::Koala)),
     })
     .await?;
 

@@ -55,7 +55,7 @@ async fn measure(options: &Options, folder: &std::path::Path) -> Result<()> {
         data: &data,
         token: None,
         trust_forwarded_for: false,
-        koala_url: None,
+        deliver_to: None,
     })
     .await?;
     let client = http_client::builder()?.user_agent("bench").build()?;

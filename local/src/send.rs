@@ -77,9 +77,12 @@ pub struct Posted {
 pub struct Summary {
     events: usize,
     requests: usize,
-    accepted: usize,
-    skipped: usize,
-    rejected: usize,
+    /// Events that a mapping took.
+    pub accepted: usize,
+    /// Events that none took, or that are kept out.
+    pub skipped: usize,
+    /// Events that can never be delivered.
+    pub rejected: usize,
     /// Events in requests that were refused whole or not answered.
     refused: usize,
     seconds: f64,

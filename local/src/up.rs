@@ -48,10 +48,18 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         data: &options.data,
         token,
         trust_forwarded_for: options.trust_forwarded_for,
-        koala_url: None,
+        deliver_to: None,
     })
     .await?;
     introduce(&set, &options).await?;
+    until_told_to_stop().await?;
+    notice!("shutting down; what was accepted and is not delivered waits in {}", options.data.display());
+    set.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Waits for Ctrl-C, a SIGTERM or a SIGHUP.
+pub async fn until_told_to_stop() -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = (!ignores_hangup()).then(|| signal(SignalKind::hangup())).transpose()?;
     let hung_up = async {
@@ -65,9 +73,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         _ = terminate.recv() => {}
         _ = hung_up => {}
     }
-    notice!("ending; what was accepted and is not delivered waits in {}", options.data.display());
-    set.stop().await;
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 async fn introduce(set: &LocalSet, options: &Options) -> Result<()> {

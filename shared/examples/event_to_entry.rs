@@ -13,7 +13,7 @@ fn body(event: &str, presets: &[Mapping], options: &EntryOptions) -> Option<Stri
     let mapping = presets.iter().find(|mapping| mapping.takes(&event))?;
     let delivered = Delivered { received_at: "2026-11-20T09:15:01.150Z", another: false };
     let entry = entry(&event, mapping, delivered, options).ok()?;
-    Some(request(&entry.visitor, &[&entry]).1)
+    Some(request(&entry.subject, &[&entry]).1)
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -154,7 +154,7 @@ impl Previewer<'_> {
     fn of_mapping(&self, event: &Event<'_>, mapping: &Mapping, delivered: Delivered<'_>) -> Verdict {
         match entry(event, mapping, delivered, self.entry) {
             Ok(entry) => {
-                let (route, body) = request(&entry.visitor, &[&entry]);
+                let (route, body) = request(&entry.subject, &[&entry]);
                 Verdict::Delivers { route: route.path(), request: serde_json::from_str(&body).unwrap_or_default() }
             }
             Err(error @ EntryProblem::AnonymousLeftOut) => Verdict::Skipped { reason: error.to_string() },

@@ -19,7 +19,7 @@ fn delivered(event: &Value, collector: CollectorKind) -> Result<(Route, Value), 
     let options = EntryOptions { collector, ..EntryOptions::default() };
     let entry =
         entry(&event, mapping, Delivered { received_at: "2026-11-20T09:15:01.150Z", another: false }, &options)?;
-    let (route, body) = request(&entry.visitor, &[&entry]);
+    let (route, body) = request(&entry.subject, &[&entry]);
     Ok((route, serde_json::from_str(&body).unwrap()))
 }
 

@@ -77,7 +77,6 @@ fn expected(journey: &Value) -> BTreeSet<Shown> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "delivery does not send all ids of an event yet"]
 async fn every_journey_ends_as_it_is_told_from_the_webhook_to_the_api() {
     for journey in journeys() {
         let events = journey["events"].as_array().unwrap();
@@ -86,7 +85,6 @@ async fn every_journey_ends_as_it_is_told_from_the_webhook_to_the_api() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "delivery does not send all ids of an event yet"]
 async fn every_journey_that_may_comes_out_the_same_however_its_events_overtake_each_other() {
     for (seed, journey) in journeys().iter().enumerate().filter(|(_, journey)| journey["any_order"] == true) {
         let mut events = journey["events"].as_array().unwrap().clone();

@@ -22,6 +22,16 @@ pub struct Batch {
     pub entries: Vec<ReceivedEntry>,
 }
 
+impl Batch {
+    /// Takes out what the sender says of when the events were taken in: a stranger's word on that counts for nothing.
+    pub fn forget_arrival(&mut self) {
+        self.received_at = None;
+        for entry in &mut self.entries {
+            entry.received_at = None;
+        }
+    }
+}
+
 /// One entry of a request.
 #[derive(Debug)]
 pub struct ReceivedEntry {
@@ -33,6 +43,8 @@ pub struct ReceivedEntry {
     pub message_id: Option<String>,
     /// Its `sent_at`, in milliseconds since 1970.
     pub at: Option<i64>,
+    /// When intake took it, in milliseconds since 1970, as the sender says; where it is not said, that of the request.
+    pub received_at: Option<i64>,
     /// Its `traits`.
     pub traits: Option<Map<String, Value>>,
     /// The entry as it came.
@@ -113,6 +125,8 @@ struct WrittenEntry {
     message_id: Option<Value>,
     sent_at: Option<Value>,
     visit_start: Option<Value>,
+    #[serde(default, deserialize_with = "time_if_any")]
+    received_at: Option<i64>,
     traits: Option<Value>,
     name: Option<Value>,
 }
@@ -242,6 +256,7 @@ fn entry(kind: EntryKind, raw: &RawValue) -> Result<ReceivedEntry, &'static str>
         name,
         message_id: text(written.message_id, "message_id must be a string")?,
         at: text(written.sent_at, "sent_at must be a string")?.as_deref().and_then(clock::milliseconds).or(began_at),
+        received_at: written.received_at,
         traits,
         json: raw.get().to_owned(),
     })

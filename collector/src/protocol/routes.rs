@@ -45,7 +45,7 @@ async fn collect(
     let body = body_from_client(&*collector.keys, &key, &headers, body).await?;
     let mut batch = batch::read(&body)?;
     if !is_of_own_handlers(&*collector.keys, &headers).await? {
-        batch.received_at = None;
+        batch.forget_arrival();
     }
     collector.store.ingest(batch).await?;
     Ok(axum::Json(json!({"ok": true})).into_response())

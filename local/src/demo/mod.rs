@@ -5,7 +5,6 @@
 
 mod story;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -14,11 +13,12 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use koala_collector::store::filter::Filter;
 use koala_destination::clock::now_milliseconds;
-use koala_destination::koala::KoalaUrl;
+use koala_destination::koala::{CollectorKind, KoalaUrl};
 use tokio::time::sleep;
 
 use crate::fixtures::{self, Fixture};
 use crate::output::{notice, outln};
+use crate::queue;
 use crate::send::{Sender, Summary, bodies, secret};
 use crate::set::{LocalSet, Options as SetOptions};
 use crate::up;
@@ -61,9 +61,13 @@ pub async fn run(options: Options) -> Result<ExitCode> {
 
     let collector = start(&options, "127.0.0.1:0", &options.data, None).await?;
     let address = collector.address;
-    let intake = start(&options, "127.0.0.1:0", &intake_data, Some(KoalaUrl::parse(&collector.url())?)).await?;
+    let deliver_to = (KoalaUrl::parse(&collector.url())?, CollectorKind::Own);
+    let intake = start(&options, "127.0.0.1:0", &intake_data, Some(deliver_to)).await?;
     let sender = Sender::new(&format!("{}/v1/segment", intake.url()), secret(None, &options.parameters)?)?;
-    outln!("A set is up, and a collector. {} events go in as Segment's webhook sends them.", events.len() + kept_back.len());
+    outln!(
+        "A set is up, and a collector. {} events go in as Segment's webhook sends them.",
+        events.len() + kept_back.len()
+    );
     let taken = send(&sender, &events).await;
     wait_until_delivered(&intake).await?;
 
@@ -93,7 +97,12 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     Ok(if taken + also_taken == 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-async fn start(options: &Options, listen: &str, data: &Path, deliver_to: Option<KoalaUrl>) -> Result<LocalSet> {
+async fn start(
+    options: &Options,
+    listen: &str,
+    data: &Path,
+    deliver_to: Option<(KoalaUrl, CollectorKind)>,
+) -> Result<LocalSet> {
     LocalSet::start(SetOptions {
         listen,
         parameters: &options.parameters,
@@ -121,7 +130,7 @@ fn counted(count: impl Into<i128>, what: &str) -> String {
 
 /// The demonstration begins with nothing each time.
 fn remove(data: &Path) -> Result<()> {
-    for file in [data.to_owned(), data.with_extension("queue.db")] {
+    for file in [data.to_owned(), queue::beside(data)] {
         for suffix in ["", "-wal", "-shm"] {
             let mut file = file.clone().into_os_string();
             file.push(suffix);

@@ -35,7 +35,12 @@ pub async fn tell(store: &dyn Store, person: &Visitor) -> Result<()> {
             1 => "yesterday".to_owned(),
             days => format!("{days} days ago"),
         };
-        let when = if when == before { String::new() } else { when.clone_into(&mut before); when };
+        let when = if when == before {
+            String::new()
+        } else {
+            when.clone_into(&mut before);
+            when
+        };
         outln!("  {when:<13}{:<8}{}", moment.on, moment.what);
     }
     let devices = visitor.anonymous_ids.len();
@@ -48,7 +53,11 @@ pub async fn tell(store: &dyn Store, person: &Visitor) -> Result<()> {
     let Some(company) = &visitor.account else { return Ok(()) };
     if let Some(page) = store.show_company(company, 1).await? {
         let name = page.company.name.as_deref().unwrap_or(company);
-        outln!("\nThe company: {name}, {:.1} points of intent, {} visitors", page.company.intent, page.company.visitors);
+        outln!(
+            "\nThe company: {name}, {:.1} points of intent, {} visitors",
+            page.company.intent,
+            page.company.visitors
+        );
         for reason in &page.reasons {
             outln!("  {:<12}{:>6.1} points, {} visitors", reason.rule, reason.points, reason.visitors);
         }

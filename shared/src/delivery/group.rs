@@ -1,31 +1,31 @@
-//! Entries by visitor: one request, one person.
+//! Entries by subject: one request, one tuple of ids.
 
 use std::collections::HashMap;
 
-use crate::koala::{Entry, Visitor};
+use crate::koala::{Entry, Subject};
 
-/// A visitor with the entries of a batch, in the order of their time.
+/// The entries of a batch about one subject, in the order of their time.
 #[derive(Debug)]
-pub struct VisitorEntries {
-    /// Whose they are.
-    pub visitor: Visitor,
+pub struct Group {
+    /// Whom they are about.
+    pub subject: Subject,
     /// Each with its message's place in the batch.
     pub entries: Vec<(usize, Entry)>,
 }
 
-/// Groups entries by visitor, visitors in the order of their first entry, entries by time.
-pub fn by_visitor(entries: Vec<(usize, Entry)>) -> Vec<VisitorEntries> {
+/// Groups entries by subject, subjects in the order of their first entry, entries by time.
+pub fn by_subject(entries: Vec<(usize, Entry)>) -> Vec<Group> {
     let mut places = HashMap::new();
-    let mut visitors: Vec<VisitorEntries> = Vec::new();
+    let mut groups: Vec<Group> = Vec::new();
     for (index, entry) in entries {
-        let place = *places.entry(entry.visitor.clone()).or_insert(visitors.len());
-        if place == visitors.len() {
-            visitors.push(VisitorEntries { visitor: entry.visitor.clone(), entries: Vec::new() });
+        let place = *places.entry(entry.subject.clone()).or_insert(groups.len());
+        if place == groups.len() {
+            groups.push(Group { subject: entry.subject.clone(), entries: Vec::new() });
         }
-        visitors[place].entries.push((index, entry));
+        groups[place].entries.push((index, entry));
     }
-    for visitor in &mut visitors {
-        visitor.entries.sort_by_key(|(_, entry)| entry.at);
+    for group in &mut groups {
+        group.entries.sort_by_key(|(_, entry)| entry.at);
     }
-    visitors
+    groups
 }

@@ -1,6 +1,6 @@
 //! The request that tells Koala several entries of one visitor.
 
-use super::{Entry, Route, Visitor};
+use super::{Entry, Route, Subject};
 use crate::json::ObjectWriter;
 
 /// The most entries of a kind in one request.
@@ -35,12 +35,12 @@ impl EntryKind {
     }
 }
 
-/// The request for entries of one visitor, or of one company: a group is all of the one or all of the other.
+/// The request for entries of one subject.
 #[must_use]
-pub fn request(visitor: &Visitor, entries: &[&Entry]) -> (Route, String) {
-    match entries.first().and_then(|entry| entry.account.as_deref()) {
-        Some(domain) => (Route::AccountsBatch, accounts_body(domain, entries)),
-        None => (Route::Batch, request_body(visitor, entries)),
+pub fn request(subject: &Subject, entries: &[&Entry]) -> (Route, String) {
+    match subject {
+        Subject::Account(_) => (Route::AccountsBatch, accounts_body(subject, entries)),
+        Subject::Visitor(_) | Subject::KoalaVisitor { .. } => (Route::Batch, request_body(subject, entries)),
     }
 }
 
@@ -48,15 +48,10 @@ pub fn request(visitor: &Visitor, entries: &[&Entry]) -> (Route, String) {
 ///
 /// Each entry says all it knows itself; at the top stand the visitor's identity, the newest address, and the newest
 /// traits that say anything.
-fn request_body(visitor: &Visitor, entries: &[&Entry]) -> String {
+fn request_body(subject: &Subject, entries: &[&Entry]) -> String {
     let mut body = String::with_capacity(entries.iter().map(|entry| entry.json.len() + 1).sum::<usize>() + 512);
     let mut object = ObjectWriter::start(&mut body);
-    if let Some(profile_id) = visitor.profile_id() {
-        object.string("profile_id", &profile_id.to_string());
-    }
-    if let Some(email) = visitor.email() {
-        object.string("email", email.as_str());
-    }
+    subject.write(&mut object);
     let newest_traits = entries.iter().rev().filter_map(|entry| entry.traits.as_deref());
     if let Some(traits) = newest_traits.clone().find(|traits| *traits != "{}").or(newest_traits.clone().next()) {
         object.raw("traits", traits);
@@ -76,10 +71,10 @@ fn request_body(visitor: &Visitor, entries: &[&Entry]) -> String {
 }
 
 /// The body of `POST …/accounts/batch` for entries of one company.
-fn accounts_body(domain: &str, entries: &[&Entry]) -> String {
+fn accounts_body(subject: &Subject, entries: &[&Entry]) -> String {
     let mut body = String::with_capacity(entries.iter().map(|entry| entry.json.len() + 1).sum::<usize>() + 64);
     let mut object = ObjectWriter::start(&mut body);
-    object.string("domain", domain);
+    subject.write(&mut object);
     let entries: Vec<&str> = entries.iter().map(|entry| entry.json.as_str()).collect();
     write_list(object.key(EntryKind::Account.array()), &entries);
     object.end();

@@ -5,8 +5,9 @@ use std::net::IpAddr;
 
 use thiserror::Error;
 
-use super::{CollectorKind, EntryKind, ProfileId, Visitor, account, page_view};
+use super::{CollectorKind, EntryKind, Subject, account, page_view};
 use crate::clock;
+use crate::ids::{EventIds, MappedIds};
 use crate::json::{self, Object, ObjectWriter};
 use crate::segment::{Action, Event, Given, MappedAction, Mapping, MappingProblem, Value};
 
@@ -37,15 +38,13 @@ impl Default for EntryOptions {
     }
 }
 
-/// One entry, ready to be put into a request of its visitor.
+/// One entry, ready to be put into a request of its subject.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// Whose it is.
-    pub visitor: Visitor,
+    /// Whom it is about.
+    pub subject: Subject,
     /// What it is.
     pub kind: EntryKind,
-    /// The company that it is about, where the request is about a company alone.
-    pub account: Option<String>,
     /// Its idempotency key.
     pub message_id: String,
     /// When it happened, in milliseconds since 1970; what orders a visitor's entries.
@@ -108,12 +107,11 @@ pub fn entry(
         }
         _ => None,
     };
-    let visitor = if let Some(domain) = &account {
+    let is_account = account.is_some();
+    let subject = match account {
         // The request is about the company: whoever said so is no part of it.
-        Visitor::new(Some(ProfileId::derived("account", domain)), None).ok_or(EntryProblem::NoVisitor)?
-    } else {
-        let mapped = Visitor::mapped(mapped.profile_id.mapped().as_deref(), mapped.email.mapped().as_deref());
-        visitor(event, action, &mapped, options)?
+        Some(domain) => Subject::Account(domain),
+        None => visitor(event, mapped.profile_id.mapped().as_deref(), mapped.email.mapped().as_deref(), options)?,
     };
     let fields = event.fields();
     let context = match mapped.context {
@@ -150,8 +148,8 @@ pub fn entry(
     let kind = match mapped.action {
         MappedAction::Identify { traits: own } => {
             object.string("type", "identify");
-            if let Some(email) = visitor.email() {
-                object.string("email", email.as_str());
+            if let Some(email) = subject.email() {
+                object.string("email", email);
             }
             write_object(object.key("traits"), Some(&own), options, &[]);
             if options.repeat_identify_traits {
@@ -178,7 +176,7 @@ pub fn entry(
             traits = context_traits().map(|traits| written_object(&traits, options));
             EntryKind::PageView
         }
-        MappedAction::Account(own) if account.is_some() => {
+        MappedAction::Account(own) if is_account => {
             write_object(object.key("traits"), own.traits.as_ref(), options, &account::additions(&own));
             EntryKind::Account
         }
@@ -195,6 +193,10 @@ pub fn entry(
         object.string("device_ip", device_ip);
     }
     object.string("message_id", &message_id);
+    if options.collector == CollectorKind::Own {
+        // At each entry, since those of a request may have come at different times.
+        object.string("received_at", delivered.received_at);
+    }
     object.end();
     if let Some(field) = json::number_out_of_range(&json) {
         return Err(EntryProblem::NumberTooLarge { field });
@@ -202,20 +204,21 @@ pub fn entry(
 
     let at = clock::milliseconds(sent_at).or_else(|| clock::milliseconds(delivered.received_at)).unwrap_or_default();
     let (message_id, ip) = (message_id.into_owned(), ip.filter(|_| options.forward_ip));
-    Ok(Entry { visitor, kind, account, message_id, at, json, traits, ip })
+    Ok(Entry { subject, kind, message_id, at, json, traits, ip })
 }
 
+/// The visitor of an event as the collector knows it, with what a mapping says of who it is.
 fn visitor(
     event: &Event<'_>,
-    action: Action,
-    mapped: &Visitor,
+    profile_id: Option<&str>,
+    email: Option<&str>,
     options: &EntryOptions,
-) -> Result<Visitor, EntryProblem> {
-    if let Some(visitor) = Visitor::of(event, action, mapped, options.keep_anonymous_visitors) {
-        return Ok(visitor);
-    }
-    let anonymous = Visitor::of(event, action, mapped, true);
-    Err(anonymous.map_or(EntryProblem::NoVisitor, |_| EntryProblem::AnonymousLeftOut))
+) -> Result<Subject, EntryProblem> {
+    let ids = EventIds::of(event, &MappedIds { email, profile_id });
+    let knows_user_ids = options.collector == CollectorKind::Own;
+    let is_known = ids.profile_id().is_some() || ids.email().is_some() || (knows_user_ids && ids.user_id().is_some());
+    let subject = Subject::of(ids, options.collector).ok_or(EntryProblem::NoVisitor)?;
+    if is_known || options.keep_anonymous_visitors { Ok(subject) } else { Err(EntryProblem::AnonymousLeftOut) }
 }
 
 /// An object's `ip`; what is no address is passed over.

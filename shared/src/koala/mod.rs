@@ -10,6 +10,7 @@ mod collector;
 mod entry;
 mod kind;
 mod page_view;
+mod subject;
 mod visitor;
 
 pub use batch::{EntryKind, MOST_ENTRIES, request};
@@ -17,4 +18,5 @@ pub use client::{COLLECTOR_TOKEN_HEADER, KoalaClient, KoalaUrl, ParseKoalaUrlErr
 pub use collector::{Collector, Route, SendError, UNKNOWN_KEY, classify};
 pub use entry::{Delivered, Entry, EntryOptions, EntryProblem, entry};
 pub use kind::{CollectorKind, UnknownCollectorKind};
-pub use visitor::{Email, ProfileId, Visitor};
+pub use subject::Subject;
+pub use visitor::{Email, ProfileId};

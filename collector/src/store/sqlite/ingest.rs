@@ -22,6 +22,7 @@ pub(super) fn keep(connection: &Connection, rules: &[StoredRule], batch: &Batch)
     let mut noted = Noted::default();
     for entry in &batch.entries {
         // Nothing happens after it has arrived.
+        let arrival = entry.received_at.map_or(arrival, |at| at.min(now));
         let at = entry.at.map_or(arrival, |at| at.min(arrival));
         if insert(connection, identity_id, entry, at)? {
             noted.note(at, claim_time(entry.at, arrival));
