@@ -3,18 +3,24 @@
 //! One thread writes. It takes all the work that waits into one transaction, so that a thousand requests at once cost a
 //! few commits, and answers each only when it is on the disk. Reading has connections of its own.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+mod damage;
+mod lock;
+
+use std::fs::{OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
-use rusqlite::Connection;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row};
 use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 
+use self::lock::FileLock;
 use super::readers::Readers;
 
 /// The most pieces of work that share a transaction.
@@ -52,8 +58,7 @@ pub struct SqliteFile {
     readers: Readers,
     /// For what reads long, so that nothing short waits for it.
     long_readers: Readers,
-    /// Held as long as the file is open: two processes on one file would deliver everything twice.
-    _lock: Arc<File>,
+    lock: Arc<FileLock>,
 }
 
 /// Tells whoever looks that something was written.
@@ -64,7 +69,8 @@ struct Changes {
     tell: watch::Sender<()>,
 }
 
-type Work = Box<dyn FnOnce(&Connection) -> Answer + Send>;
+/// Work gets the connection within a transaction, or why there is none: then it must do nothing.
+type Work = Box<dyn FnOnce(Result<&Connection, &str>) -> Answer + Send>;
 type Answer = Box<dyn FnOnce(Result<(), String>) + Send>;
 
 /// The file cannot do what was asked.
@@ -84,6 +90,20 @@ pub enum FileError {
         /// What the system says.
         reason: io::Error,
     },
+    /// The file or its log cannot be read as it was written.
+    #[error(
+        "{place} is damaged: {reason}. Nothing was changed. Copy it with its -wal and -shm files, then restore a backup, or \
+         have `sqlite3 {place} .recover` save what can be read, or move the damaged file away to go on without what stood in it"
+    )]
+    Damaged {
+        /// The path.
+        place: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A fault of this software; nothing of the work was done.
+    #[error("the store: the work panicked; the log has the place")]
+    Panicked,
     /// SQLite says no.
     #[error("the store: {0}")]
     Sqlite(#[from] rusqlite::Error),
@@ -101,23 +121,42 @@ impl SqliteFile {
     /// # Errors
     /// When another process has it, or it cannot be read or written.
     pub fn open(path: &Path, migrations: &[Migration]) -> Result<Self, FileError> {
+        let lock = Arc::new(FileLock::take(path)?);
+        let path = lock.path.as_path();
         let at = |reason| FileError::File { place: path.display().to_string(), reason };
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(at)?;
+        let damaged = |reason| FileError::Damaged { place: path.display().to_string(), reason };
+        if let Some(reason) = damage::of_wal(path).map_err(at)? {
+            let place = format!("{}-wal", path.display());
+            return Err(FileError::Damaged { place, reason });
         }
-        let lock = File::create(path.with_added_extension("lock")).map_err(at)?;
-        lock.try_lock().map_err(|_| FileError::InUse(path.display().to_string()))?;
+        let sqlite = |error: rusqlite::Error| {
+            if damage::is_damage(&error) { damaged(error.to_string()) } else { FileError::Sqlite(error) }
+        };
         make_private(path).map_err(at)?;
-        let connection = connect(path)?;
+        let connection = connect(path).map_err(sqlite)?;
+        if let Some(reason) = damage::of_file(&connection, path).map_err(sqlite)? {
+            return Err(damaged(reason));
+        }
         migrate(&connection, path, migrations)?;
         let readers = Readers::open(path, READERS, connect)?;
         let long_readers = Readers::open(path, LONG_READERS, connect)?;
         let (writer, work) = mpsc::channel();
         let changes = Arc::new(Changes::default());
-        let told = Arc::clone(&changes);
-        let write = move || write_all(&connection, &work, &told);
+        let (told, held) = (Arc::clone(&changes), Arc::clone(&lock));
+        let write = move || {
+            write_all(&connection, &work, &told);
+            // In this order: who gets the lock finds no one writing.
+            drop(connection);
+            drop(held);
+        };
         thread::Builder::new().name("store".to_owned()).spawn(write).map_err(at)?;
-        Ok(Self { writer, changes, readers, long_readers, _lock: Arc::new(lock) })
+        Ok(Self { writer, changes, readers, long_readers, lock })
+    }
+
+    /// Where the file is, under its own name.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.lock.path
     }
 
     /// Writes: what `write` did is on the disk when this returns its result.
@@ -133,7 +172,6 @@ impl SqliteFile {
         let work: Work = Box::new(move |connection| {
             let result = in_savepoint(connection, write);
             Box::new(move |committed| {
-                let result = result.map_err(FileError::from);
                 // Nobody waits for the answer when the request was given up.
                 let _ = answer.send(committed.map_err(FileError::Commit).and(result));
             })
@@ -150,7 +188,7 @@ impl SqliteFile {
         let work: Work = Box::new(move |connection| {
             let result = in_savepoint(connection, write);
             Box::new(move |committed| {
-                if let Err(error) = result.map_err(|error| error.to_string()).and(committed) {
+                if let Err(error) = result.map_err(|error: FileError| error.to_string()).and(committed) {
                     tracing::warn!(error, "something that is only counted was not kept");
                 }
             })
@@ -217,17 +255,20 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// Does work so that all of it is done or nothing; a panic in it fails this work alone.
 fn in_savepoint<T>(
-    connection: &Connection,
+    connection: Result<&Connection, &str>,
     work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-) -> rusqlite::Result<T> {
+) -> Result<T, FileError> {
+    let connection = connection.map_err(|reason| FileError::Commit(reason.to_owned()))?;
     connection.execute_batch("SAVEPOINT work")?;
-    let result = work(connection);
+    let result = catch_unwind(AssertUnwindSafe(|| work(connection)));
+    let result = result.map_or(Err(FileError::Panicked), |result| result.map_err(FileError::from));
     connection.execute_batch(if result.is_ok() { "RELEASE work" } else { "ROLLBACK TO work; RELEASE work" })?;
     result
 }
 
-/// Brings a file up to date, a version at a time.
+/// Brings a file up to date, a version at a time: each with all that it needs in one transaction.
 fn migrate(connection: &Connection, path: &Path, migrations: &[Migration]) -> Result<(), FileError> {
     let version: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let version = usize::try_from(version).unwrap_or(usize::MAX);
@@ -250,10 +291,18 @@ fn migrate(connection: &Connection, path: &Path, migrations: &[Migration]) -> Re
 /// The writing thread: until every `SqliteFile` is dropped.
 fn write_all(connection: &Connection, work: &mpsc::Receiver<Work>, changed: &Changes) {
     while let Ok(first) = work.recv() {
-        let begun = connection.execute_batch("BEGIN IMMEDIATE");
         let more = std::iter::from_fn(|| work.try_recv().ok()).take(MOST_IN_A_TRANSACTION - 1);
-        let answers: Vec<Answer> = std::iter::once(first).chain(more).map(|work| work(connection)).collect();
-        let committed = begun.and_then(|()| connection.execute_batch("COMMIT")).map_err(|error| error.to_string());
+        let works: Vec<Work> = std::iter::once(first).chain(more).collect();
+        let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(|error| error.to_string());
+        let run = |work: Work| match &begun {
+            Err(reason) => work(Err(reason)),
+            // A full disk and the like make SQLite roll back all that was done before: outside a transaction nothing may run.
+            Ok(()) if connection.is_autocommit() => work(Err("an earlier failure ended the transaction")),
+            Ok(()) => work(Ok(connection)),
+        };
+        let answers: Vec<Answer> = works.into_iter().map(run).collect();
+        let commit = || connection.execute_batch("COMMIT").map_err(|error| error.to_string());
+        let committed = begun.clone().and_then(|()| commit());
         if committed.is_err() {
             // A failed COMMIT leaves the transaction open; when there is none this says so, which is no news.
             let _ = connection.execute_batch("ROLLBACK");
@@ -264,4 +313,17 @@ fn write_all(connection: &Connection, work: &mpsc::Receiver<Work>, changed: &Cha
         }
         changed.tell.send_replace(());
     }
+}
+
+/// The text in a column as it can be read: a damaged row must not stop what is about others.
+pub fn lossy(row: &Row<'_>, column: usize) -> String {
+    match row.get_ref(column) {
+        Ok(ValueRef::Text(bytes) | ValueRef::Blob(bytes)) => String::from_utf8_lossy(bytes).into_owned(),
+        _ => String::new(),
+    }
+}
+
+/// The whole number in a column, or 0 where there is none.
+pub fn number(row: &Row<'_>, column: usize) -> i64 {
+    row.get_ref(column).ok().and_then(|value| value.as_i64().ok()).unwrap_or(0)
 }
