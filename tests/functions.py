@@ -83,6 +83,7 @@ def parse_arguments():
     parser.add_argument("--profile", default="debug", choices=["debug", "release"], help="which build of the functions")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a variable of the functions")
     parser.add_argument("--visibility-timeout-seconds", type=int, default=180, help="of the two queues (default: 180)")
+    parser.add_argument("--max-receive-count", type=int, default=300, help="of the two queues (default: 300)")
     parser.add_argument("--batching-window-seconds", type=float, default=1, help="how long a batch gathers (default: 1)")
     parser.add_argument("--until-stdin-closes", action="store_true", help="end when standard input does")
     return parser.parse_args()
@@ -107,7 +108,7 @@ def create_queues(options):
         arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         attributes = {
             "VisibilityTimeout": str(options.visibility_timeout_seconds),
-            "RedrivePolicy": json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": "60"}),
+            "RedrivePolicy": json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": str(options.max_receive_count)}),
         }
         queues[action] = sqs.create_queue(QueueName=action, Attributes=attributes)["QueueUrl"]
     queues["rejected"] = sqs.create_queue(QueueName="rejected")["QueueUrl"]

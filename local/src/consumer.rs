@@ -1,67 +1,89 @@
-//! Batches from a queue to delivery, as Lambda's event source mapping hands them to a function.
+//! Lanes from a queue to delivery: each visitor's messages by a task of their own, so that one that hangs holds up no other.
 
-use std::sync::Arc;
+use std::future::Future;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use koala_collector::store::sqlite::file::FileError;
-use koala_destination::delivery::{Delivery, Received, consume};
-use koala_destination::koala::KoalaClient;
-use koala_destination::settings::ParameterDirectory;
+use koala_destination::delivery::{Delivery, Received};
+use koala_destination::koala::Collector;
+use koala_destination::settings::ParameterSource;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use crate::queue::{Queues, StoredMessage};
+use crate::queue::{Lease, Queues};
 
-/// The most messages of a batch. Larger batches bring more of a visitor's events together, and cost fewer requests.
-const BATCH_SIZE: usize = 500;
-/// How long a batch that is not full gathers, so that a burst of one visitor goes out in one request.
-const BATCH_WINDOW: Duration = Duration::from_millis(100);
+/// How many visitors of a function are delivered at once.
+const LANES_AT_ONCE: usize = 32;
 /// What an invocation may take, as the functions' timeout in `infra/template.yaml`.
 const INVOCATION: Duration = Duration::from_secs(30);
-/// Six times the invocation, as AWS advises, so that no message is given out twice while it is worked on.
-const VISIBILITY_TIMEOUT: Duration = Duration::from_mins(3);
 /// How often an idle consumer looks of itself.
 const LONGEST_IDLE: Duration = Duration::from_secs(1);
 
-/// Serves the queue of one function until `stopping` is true; a batch that was begun is ended.
-pub async fn run(
-    queues: Queues,
-    delivery: Arc<Delivery<ParameterDirectory, KoalaClient>>,
-    mut stopping: watch::Receiver<bool>,
-) {
-    let function = delivery.function();
-    while !*stopping.borrow() {
-        let worked = async {
-            let idle = queues.next_in(function).await?.unwrap_or(LONGEST_IDLE).min(LONGEST_IDLE);
-            if !idle.is_zero() {
-                queues.arrival(function, idle).await;
-            }
-            sleep(BATCH_WINDOW).await;
-            queues.receive(function, BATCH_SIZE, VISIBILITY_TIMEOUT).await
-        };
-        // Nothing is received when the wait is given up: receiving is the last step, and one transaction.
-        let received = tokio::select! {
-            received = worked => received,
-            _ = stopping.changed() => break,
-        };
-        let done = match received {
-            Ok(messages) if messages.is_empty() => Ok(()),
-            Ok(messages) => deliver(&queues, &delivery, &messages).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = done {
-            tracing::error!(function = function.name(), %error, "the queue cannot be read or told; trying again");
-            sleep(LONGEST_IDLE).await;
+/// Keeps a task running until `stopping` is true: one that ends for any reason is started again, and said.
+pub async fn keep_running<F, T>(name: &str, stopping: watch::Receiver<bool>, start: F)
+where
+    F: Fn() -> T,
+    T: Future<Output = ()> + Send + 'static,
+{
+    loop {
+        // Ended with this future, where that is given up.
+        let mut task = JoinSet::new();
+        task.spawn(start());
+        let ended = task.join_next().await;
+        if *stopping.borrow() {
+            return;
         }
+        let why = match ended {
+            Some(Err(error)) => error.to_string(),
+            _ => "it returned".to_owned(),
+        };
+        tracing::error!(task = name, why, "a task has ended and is started again");
+        sleep(LONGEST_IDLE).await;
     }
 }
 
-async fn deliver(
-    queues: &Queues,
-    delivery: &Delivery<ParameterDirectory, KoalaClient>,
-    messages: &[StoredMessage],
-) -> Result<(), FileError> {
-    let received: Vec<Received<'_>> = messages
+/// Serves the queue of one function until `stopping` is true; what is under way then is ended.
+pub async fn run<S, C>(queues: Queues, delivery: Arc<Delivery<S, C>>, mut stopping: watch::Receiver<bool>)
+where
+    S: ParameterSource + 'static,
+    C: Collector + 'static,
+{
+    let function = delivery.function();
+    let mut lanes = JoinSet::new();
+    while !*stopping.borrow() {
+        while let Some(ended) = lanes.try_join_next() {
+            say_how_it_ended(ended);
+        }
+        match queues.hand_out(function, LANES_AT_ONCE - lanes.len()).await {
+            Ok(leases) => {
+                for lease in leases {
+                    lanes.spawn(deliver(Arc::clone(&delivery), lease));
+                }
+            }
+            Err(error) => {
+                tracing::error!(function = function.name(), %error, "the queue cannot be read or written; trying again");
+                sleep(LONGEST_IDLE).await;
+            }
+        }
+        tokio::select! {
+            () = queues.turn(function, LONGEST_IDLE) => {}
+            Some(ended) = lanes.join_next() => say_how_it_ended(ended),
+            _ = stopping.changed() => {}
+        }
+    }
+    delivery.stop();
+    while let Some(ended) = lanes.join_next().await {
+        say_how_it_ended(ended);
+    }
+    if let Err(error) = queues.record_again(function).await {
+        tracing::error!(function = function.name(), %error, "outcomes cannot be recorded; what they are about is delivered again");
+    }
+}
+
+async fn deliver<S: ParameterSource, C: Collector>(delivery: Arc<Delivery<S, C>>, lease: Lease) {
+    let messages: Vec<Received<'_>> = lease
+        .messages
         .iter()
         .map(|message| Received {
             id: &message.id,
@@ -70,10 +92,41 @@ async fn deliver(
             receive_count: message.receive_count,
         })
         .collect();
-    let done = consume(delivery, queues, &received, Instant::now() + INVOCATION).await;
-    let stay: std::collections::HashSet<&str> = done.stays.into_iter().collect();
-    let skipped: std::collections::HashSet<&str> = done.skipped.into_iter().collect();
-    let done = messages.iter().map(|message| &message.id).filter(|id| !stay.contains(id.as_str()));
-    let (skipped, delivered) = done.cloned().partition(|id| skipped.contains(id.as_str()));
-    queues.delete(delivered, skipped).await
+    // What became of each is told to the lease as it comes.
+    delivery.deliver(&messages, Instant::now() + INVOCATION, &Mutex::default(), &lease).await;
+}
+
+fn say_how_it_ended(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!(%error, "a delivery panicked; its messages are retried");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_ends_for_any_reason_is_started_again() {
+        let (stop, stopping) = watch::channel(false);
+        let starts = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&starts);
+        let kept = keep_running("test", stopping, move || {
+            let count = counted.fetch_add(1, Ordering::SeqCst);
+            async move {
+                match count {
+                    0 => panic!("as the test wants it"),
+                    1 => {}
+                    _ => std::future::pending().await,
+                }
+            }
+        });
+        assert!(tokio::time::timeout(Duration::from_secs(4), kept).await.is_err(), "the third runs on");
+        assert_eq!(starts.load(Ordering::SeqCst), 3);
+        drop(stop);
+    }
 }

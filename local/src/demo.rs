@@ -12,6 +12,7 @@ use tokio::time::sleep;
 
 use crate::fixtures;
 use crate::output::outln;
+use crate::queue;
 use crate::send::{Posted, Sender, bodies, secret};
 use crate::set::{LocalSet, Options as SetOptions};
 
@@ -69,8 +70,9 @@ pub async fn run(options: Options) -> Result<ExitCode> {
 
 /// The demonstration begins with nothing each time.
 fn remove(data: &Path) -> Result<()> {
-    for suffix in ["", "-wal", "-shm"] {
-        let mut file = data.as_os_str().to_owned();
+    let files = [data.to_owned(), queue::beside(data)];
+    for (file, suffix) in files.iter().flat_map(|file| ["", "-wal", "-shm"].map(|suffix| (file, suffix))) {
+        let mut file = file.as_os_str().to_owned();
         file.push(suffix);
         match std::fs::remove_file(&file) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

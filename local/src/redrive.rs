@@ -47,7 +47,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     }
     let queue = options.queue;
     let redriven = match SqliteFile::open(&options.data, &MIGRATIONS) {
-        Ok(file) => Queues::open(file).await?.redrive(queue).await?,
+        Ok(file) => Queues::open(&file).await?.redrive(queue).await?,
         Err(FileError::InUse(_)) => ask(&options, queue).await?,
         Err(error) => return Err(error.into()),
     };

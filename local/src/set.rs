@@ -18,7 +18,7 @@ use koala_destination::koala::{CollectorKind, KoalaClient, KoalaUrl};
 use koala_destination::segment::Function;
 use koala_destination::settings::{COLLECTOR_FOLDER, ParameterDirectory, ParameterSource, SettingsCache};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -37,9 +37,12 @@ const FIRST_DELAY_SECONDS: u64 = 2;
 const SETTINGS_TTL_SECONDS: u64 = 2;
 /// How often it is looked whether the collector's settings are others.
 const UPKEEP_EVERY: Duration = Duration::from_secs(1);
-/// How many batches of a function are under way at once: one that waits for Koala does not hold up the others.
-const CONSUMERS_PER_FUNCTION: usize = 4;
-/// How long an end waits for what is under way. What is not done by then is delivered after the next start.
+/// How often pages are told at most that something changed in the queues.
+const QUEUE_CHANGES_EVERY: Duration = Duration::from_millis(250);
+/// How long a stop waits for deliveries under way: as long as a request may take, since one that is cut off may have arrived
+/// and would be doubled after the next start.
+const GRACE_OF_DELIVERIES: Duration = Duration::from_secs(11);
+/// How long a stop waits for requests to the gateway.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// What a set is started with.
@@ -105,18 +108,17 @@ impl LocalSet {
         };
         let file = SqliteFile::open(data, &MIGRATIONS)?;
         let store: Arc<dyn Store> = Arc::new(SqliteStore::new(file.clone()));
-        let queues = Queues::open(file).await?;
+        let queues = Queues::open(&file).await?;
 
         let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         let address = listener.local_addr()?;
         let koala_url = koala_url.map_or_else(|| environment::koala_url(&variables), |url| Ok(Some(url)))?;
         let handlers = OwnHandlers::new(Arc::clone(&settings))?;
-        let (koala_url, client) = match koala_url {
-            Some(url) => (url.clone(), KoalaClient::new(url)?),
-            None => {
-                let url = KoalaUrl::parse(&format!("http://{}", reachable(address)))?;
-                (url.clone(), KoalaClient::new(url)?.with_collector_token(handlers.token()?))
-            }
+        let (koala_url, client) = if let Some(url) = koala_url {
+            (url.clone(), KoalaClient::new(url)?)
+        } else {
+            let url = KoalaUrl::parse(&format!("http://{}", reachable(address)))?;
+            (url.clone(), KoalaClient::new(url)?.with_collector_token(handlers.token()?))
         };
 
         let pipeline = LocalPipeline {
@@ -146,11 +148,20 @@ impl LocalSet {
         for function in Function::ALL {
             let delivery = Delivery::new(function, Arc::clone(&settings), client.clone(), delivery_options.clone());
             let delivery = Arc::new(delivery);
-            for _ in 0..CONSUMERS_PER_FUNCTION {
-                consumers.spawn(consumer::run(queues.clone(), Arc::clone(&delivery), stopping.clone()));
-            }
+            let (queues, stopping) = (queues.clone(), stopping.clone());
+            consumers.spawn(async move {
+                let run = || consumer::run(queues.clone(), Arc::clone(&delivery), stopping.clone());
+                consumer::keep_running(function.name(), stopping.clone(), run).await;
+            });
         }
-        consumers.spawn(keep_up(upkeep, stopping));
+        {
+            let (upkeep, stopping) = (Arc::new(Mutex::new(upkeep)), stopping.clone());
+            consumers.spawn(async move {
+                let run = || keep_up(Arc::clone(&upkeep), stopping.clone());
+                consumer::keep_running("upkeep", stopping.clone(), run).await;
+            });
+        }
+        consumers.spawn(tell_pages(queues.changes(), file, stopping));
         Ok(Self { address, koala_url, settings, is_page_closed, queues, store, stop_consumers, consumers, gateway })
     }
 
@@ -168,9 +179,9 @@ impl LocalSet {
     /// that what is under way can still arrive.
     pub async fn stop(mut self) {
         self.stop_consumers.send_replace(true);
-        if timeout(GRACE, async { while self.consumers.join_next().await.is_some() {} }).await.is_err() {
+        if timeout(GRACE_OF_DELIVERIES, async { while self.consumers.join_next().await.is_some() {} }).await.is_err() {
             tracing::warn!("deliveries under way are given up; they are made after the next start");
-            self.consumers.abort_all();
+            self.consumers.shutdown().await;
         }
         self.gateway.stop(GRACE).await;
     }
@@ -190,9 +201,9 @@ async fn warn_of_unknown(parameters: &Path) -> Result<()> {
 }
 
 /// Keeps the collector to its settings until the set ends.
-async fn keep_up(mut upkeep: Upkeep<ParameterDirectory>, mut stopping: watch::Receiver<bool>) {
+async fn keep_up(upkeep: Arc<Mutex<Upkeep<ParameterDirectory>>>, mut stopping: watch::Receiver<bool>) {
     while !*stopping.borrow() {
-        let more = upkeep.round().await.unwrap_or_else(|error| {
+        let more = upkeep.lock().await.round().await.unwrap_or_else(|error| {
             tracing::error!(%error, "the collector's settings cannot be followed; retrying");
             false
         });
@@ -200,6 +211,22 @@ async fn keep_up(mut upkeep: Upkeep<ParameterDirectory>, mut stopping: watch::Re
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             _ = stopping.changed() => break,
+        }
+    }
+}
+
+/// Has pages look again when something changed in the queues, which are in a file of their own.
+async fn tell_pages(mut changes: watch::Receiver<()>, file: SqliteFile, mut stopping: watch::Receiver<bool>) {
+    while !*stopping.borrow() {
+        tokio::select! {
+            told = changes.changed() => {
+                if told.is_err() {
+                    return;
+                }
+                file.have_pages_look_again();
+                tokio::time::sleep(QUEUE_CHANGES_EVERY).await;
+            }
+            _ = stopping.changed() => return,
         }
     }
 }

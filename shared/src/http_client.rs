@@ -1,12 +1,13 @@
-//! What every HTTP client of ours has in common: TLS on ring, and a resolver whose failure can be told from a host's.
+//! What every HTTP client of ours has in common: TLS on ring, and a resolver that tells why it has no address.
 
 use std::sync::Arc;
 
 use reqwest::ClientBuilder;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use thiserror::Error;
+
+use crate::resolver::{Lookup, Resolver, SystemLookup};
 
 /// The client cannot be built: a fault of the build, not of the settings.
 #[derive(Debug, Error)]
@@ -19,11 +20,6 @@ impl From<reqwest::Error> for BuildClientError {
     }
 }
 
-/// A host name that no resolver knows; found among the causes of a request's error.
-#[derive(Debug, Error)]
-#[error("the host name {0} cannot be resolved")]
-pub struct HostNotFound(String);
-
 /// The environment variable that names a PEM file with other roots than those linked in, as OpenSSL knows it.
 pub const ROOTS_FILE: &str = "SSL_CERT_FILE";
 
@@ -33,6 +29,14 @@ pub const ROOTS_FILE: &str = "SSL_CERT_FILE";
 /// # Errors
 /// When TLS cannot be set up, or the file that `SSL_CERT_FILE` names has no certificate that can be used.
 pub fn builder() -> Result<ClientBuilder, BuildClientError> {
+    builder_with(SystemLookup)
+}
+
+/// The same with another resolver.
+///
+/// # Errors
+/// As [`builder`].
+pub fn builder_with(lookup: impl Lookup) -> Result<ClientBuilder, BuildClientError> {
     let roots = match crate::environment::process(ROOTS_FILE) {
         Some(file) => roots_of(&file)?,
         None => rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() },
@@ -42,7 +46,7 @@ pub fn builder() -> Result<ClientBuilder, BuildClientError> {
         .with_safe_default_protocol_versions()
         .map_err(|error| BuildClientError(error.to_string()))?;
     let tls = config.with_root_certificates(roots).with_no_client_auth();
-    Ok(ClientBuilder::new().tls_backend_preconfigured(tls).dns_resolver(SystemResolver))
+    Ok(ClientBuilder::new().tls_backend_preconfigured(tls).dns_resolver(Resolver(Arc::new(lookup))))
 }
 
 fn roots_of(file: &str) -> Result<rustls::RootCertStore, BuildClientError> {
@@ -52,21 +56,4 @@ fn roots_of(file: &str) -> Result<rustls::RootCertStore, BuildClientError> {
         roots.add(certificate.map_err(|error| unusable(&error))?).map_err(|error| unusable(&error))?;
     }
     if roots.is_empty() { Err(unusable(&"there is no certificate in it")) } else { Ok(roots) }
-}
-
-/// The system's resolver, with an error of its own.
-struct SystemResolver;
-
-impl Resolve for SystemResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let host = name.as_str().to_owned();
-            // The port is put in by the caller.
-            let found = tokio::net::lookup_host((host.as_str(), 0)).await.map(Iterator::collect::<Vec<_>>);
-            match found {
-                Ok(addresses) => Ok(Box::new(addresses.into_iter()) as Addrs),
-                Err(_) => Err(HostNotFound(host).into()),
-            }
-        })
-    }
 }

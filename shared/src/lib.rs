@@ -14,6 +14,7 @@
 //! | [`settings`] | the parameter tree: read, validated whole, cached |
 //! | [`environment`] | the environment variables: every setting of a function, read in one place |
 //! | [`http_client`] | what every HTTP client of ours has in common: TLS, the resolver |
+//! | [`resolver`] | host names → addresses, and whether a name that has none does not exist |
 //! | [`metrics`] | counts and times in the embedded format of `CloudWatch` |
 //! | [`telemetry`] | the logs |
 //! | `aws` (feature) | the adapters to AWS: Parameter Store, SQS, the events of API Gateway and SQS |
@@ -34,6 +35,7 @@ pub mod koala;
 pub mod message;
 pub mod metrics;
 pub mod preview;
+pub mod resolver;
 pub mod segment;
 pub mod settings;
 pub mod telemetry;

@@ -119,7 +119,7 @@ async fn drain(collector: &Flaky, bodies: &[String], batch: usize) -> BTreeMap<u
             })
             .collect();
         let begun = Instant::now();
-        let outcomes = delivery.deliver(&received, begun + Duration::from_secs(30), &Mutex::default()).await;
+        let outcomes = delivery.deliver(&received, begun + Duration::from_secs(30), &Mutex::default(), &()).await;
         assert!(begun.elapsed() <= Duration::from_secs(30), "the invocation's end is respected");
         for ((_, at, receive_count), outcome) in taken.into_iter().zip(outcomes) {
             match outcome {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::collector::{Collector, Received, Reply};
 use crate::koala::{Home, track};
+use crate::lambda::Functions;
 use crate::set::{Kind, Set, hold_for_both_sets};
 
 hold_for_both_sets!(
@@ -32,7 +33,6 @@ hold_for_both_sets!(
     the_same_event_twice_has_the_same_message_id,
     settings_that_cannot_be_read_any_more_serve_on,
     a_delivery_killed_mid_batch_costs_no_event,
-    a_message_received_too_often_is_a_dead_letter,
 );
 
 /// Ten events of each visitor.
@@ -281,17 +281,6 @@ async fn a_delivery_killed_mid_batch_costs_no_event(kind: Kind) {
     each_arrives_once(&set, &collector, 40).await;
 }
 
-async fn a_message_received_too_often_is_a_dead_letter(kind: Kind) {
-    let collector = Collector::start();
-    // 60 times, one after another.
-    let set = kind.start_with(&collector.url(), &[("RETRY_FIRST_DELAY_SECONDS", "0")]);
-    collector.answer(|_| SUSPENDED);
-    set.post_all(&events(1)).await;
-    let dead = set.until_settled().await;
-    assert_eq!(dead.len(), 1, "{dead:?}");
-    assert_eq!(collector.requests().len(), 60);
-}
-
 // What only AWS can do.
 
 #[tokio::test(flavor = "multi_thread")]
@@ -351,6 +340,18 @@ async fn dead_letters_on_aws_are_sent_again_by_a_message_move_task() {
     });
     functions.aws("AmazonSQS.StartMessageMoveTask", &request).await;
     each_arrives_once(&set, &collector, 5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_received_as_often_as_the_queue_allows_is_a_dead_letter() {
+    let collector = Collector::start();
+    collector.answer(|_| SUSPENDED);
+    let few = ["--visibility-timeout-seconds", "8", "--batching-window-seconds", "0.1", "--max-receive-count", "5"];
+    let functions =
+        Functions::start_with(&collector.url(), &[&few[..], &["--set", "RETRY_FIRST_DELAY_SECONDS=0"]].concat());
+    assert_eq!(functions.dispatch("tests/events/lambda/dispatch-track.json").0, 200);
+    functions.until_messages("track_dead_letters", 1).await;
+    assert_eq!(collector.requests().len(), 5);
 }
 
 // What only `koala up` can do.

@@ -57,6 +57,11 @@ impl Home {
         self.folder.path().join("data/koala.db")
     }
 
+    /// The file of the queues.
+    pub fn queue_file(&self) -> PathBuf {
+        self.folder.path().join("data/koala.queue.db")
+    }
+
     /// Runs `koala redrive` here; gives what it says.
     pub fn redrive(&self, arguments: &[&str]) -> String {
         let mut command = Command::new(env!("CARGO_BIN_EXE_koala"));

@@ -25,5 +25,7 @@ mod machine;
 mod memory;
 mod page;
 mod preview;
+mod queues;
+mod release;
 mod set;
 mod tallies;

@@ -25,7 +25,7 @@ async fn main() -> Result<(), Error> {
     let settings = SettingsCache::new(source, settings_environment.settings_ttl);
     let settings = &settings.with_collector(environment::collector_kind(&variables, CollectorKind::Koala)?);
     let metrics = &Metrics::new("dispatch", &variables);
-    let outbox = &SqsOutbox::new(aws.sqs(), &variables)?;
+    let outbox = &SqsOutbox::new(aws.sqs_within(options.answer_within), &variables)?;
 
     // Read while Lambda is asked for the first request; a failure is not fatal, requests get a 503 and try again.
     let load = settings.load_at_init();

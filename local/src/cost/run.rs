@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use bytes::Bytes;
-use koala_destination::delivery::{DeadLetter, Delivery, Postponed, Received, SourceQueue, consume};
+use koala_destination::delivery::{DeadLetter, Delivery, Received, Retried, SourceQueue, consume};
 use koala_destination::environment;
 use koala_destination::intake::{self, Outbox, OutboxError, Request};
 use koala_destination::koala::{Collector, CollectorKind, Route, SendError};
@@ -57,11 +57,13 @@ impl Outbox for Queues {
 }
 
 impl SourceQueue for Queues {
-    async fn bury(&self, _: &[DeadLetter<'_>]) -> std::collections::HashSet<String> {
+    async fn add_dead_letters(&self, _: &[DeadLetter<'_>]) -> std::collections::HashSet<String> {
         std::collections::HashSet::new()
     }
 
-    async fn postpone(&self, _: &[Postponed<'_>]) {}
+    async fn retry(&self, _: &[Retried<'_>]) {}
+
+    async fn delete(&self, _: &[Received<'_>]) {}
 }
 
 #[derive(Default)]

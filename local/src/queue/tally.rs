@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use koala_collector::store::sqlite::file::{lossy, number};
 use koala_collector::web::{RequestTally, Tallies};
 use koala_destination::intake::AnswerCounts;
 use rusqlite::{Connection, params};
@@ -76,8 +77,7 @@ pub(super) fn read(connection: &Connection) -> rusqlite::Result<(RequestTally, T
     )?;
     let mut rows = counted.query([])?;
     while let Some(row) = rows.next()? {
-        let (mapping, count): (String, i64) = (row.get(0)?, row.get(2)?);
-        let outcome: String = row.get(1)?;
+        let (mapping, outcome, count) = (lossy(row, 0), lossy(row, 1), number(row, 2));
         if mapping == OF_REQUESTS && !matches!(outcome.as_str(), "waiting" | "dead") {
             match outcome.as_str() {
                 "accepted" => received.accepted = count,

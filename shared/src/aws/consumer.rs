@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::parameter_store::ParameterStore;
 use super::sdk::AwsEnvironment;
 use super::sqs::SqsSource;
-use crate::delivery::{Delivery, Received, SourceQueue, consume};
+use crate::delivery::{Delivery, Received, SourceQueue, TIME_TO_TELL_THE_QUEUE, consume};
 use crate::environment::{self, DEFAULT_KOALA_URL, SettingsEnvironment};
 use crate::koala::{Collector, CollectorKind, KoalaClient, KoalaUrl};
 use crate::metrics::Metrics;
@@ -20,6 +20,10 @@ use crate::settings::{ParameterSource, SettingsCache};
 /// The first delay of a message that failed; it doubles with each failure.
 const FIRST_DELAY_SECONDS: u64 = 30;
 
+/// What one call of SQS may take: dead letters that are refused at first take two, and must be told in the time that delivery
+/// leaves of the invocation.
+const TIME_OF_A_CALL: Duration = Duration::from_secs(2);
+const _: () = assert!(TIME_OF_A_CALL.as_millis() * 2 <= TIME_TO_TELL_THE_QUEUE.as_millis());
 /// As in `infra/template.yaml`.
 const FUNCTION_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -38,7 +42,7 @@ pub async fn serve(function: Function) -> Result<(), Error> {
     let source = ParameterStore::new(aws.ssm(), &settings_environment.parameter_prefix);
     let settings = SettingsCache::new(source, settings_environment.settings_ttl).with_collector(collector);
     let settings = Arc::new(settings);
-    let queue = SqsSource::new(aws.sqs(), &variables)?;
+    let queue = SqsSource::new(aws.sqs_within(TIME_OF_A_CALL), &variables)?;
     let delivery = Delivery::new(function, Arc::clone(&settings), KoalaClient::new(url)?, options);
 
     let metrics = Metrics::new(function.name(), &variables);

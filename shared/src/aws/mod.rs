@@ -5,6 +5,8 @@
 
 pub mod consumer;
 pub mod dispatch;
+#[cfg(test)]
+mod fake_sqs;
 pub mod parameter_store;
 pub mod sdk;
 pub mod sqs;

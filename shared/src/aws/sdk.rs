@@ -18,12 +18,12 @@ use crate::http_client::ROOTS_FILE;
 /// What signs the certificates of AWS's endpoints.
 const AMAZON_ROOTS: &[u8] = include_bytes!("roots/amazon.pem");
 
-/// A connection within a region takes milliseconds; a longer wait is a fault that a retry may avoid.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// `dispatch` answers within a second, so one attempt must leave room for another.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
-/// The first attempt and two more.
-const ATTEMPTS: u32 = 3;
+/// What the first pause between two tries is drawn from.
+const FIRST_BACKOFF: Duration = Duration::from_millis(50);
+/// The first try and one more: both have to fit into the time that whoever asks has.
+const TRIES: u32 = 2;
+/// What one reading of Parameter Store may take. A function's init has ten seconds, and `dispatch` answers 503 before.
+const TIME_FOR_PARAMETERS: Duration = Duration::from_secs(3);
 
 /// Where AWS is and who we are there.
 ///
@@ -42,11 +42,16 @@ pub struct AwsEnvironment {
 }
 
 /// A client of one of AWS's services, made when it is first used.
-#[derive(Debug)]
 pub struct Lazy<C> {
     environment: AwsEnvironment,
     client: OnceLock<C>,
-    make: fn(&AwsEnvironment) -> C,
+    make: Box<dyn Fn(&AwsEnvironment) -> C + Send + Sync>,
+}
+
+impl<C> std::fmt::Debug for Lazy<C> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Lazy").field("environment", &self.environment).finish_non_exhaustive()
+    }
 }
 
 impl<C> Lazy<C> {
@@ -90,30 +95,30 @@ impl AwsEnvironment {
                 .region(Region::new(aws.region.clone()))
                 .credentials_provider(aws.credentials.clone())
                 .http_client(aws.http())
-                .timeout_config(timeouts())
-                .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
+                .timeout_config(timeouts(TIME_FOR_PARAMETERS))
+                .retry_config(retries());
             config.set_endpoint_url(aws.ssm_endpoint.clone().or_else(|| aws.endpoint.clone()));
             aws_sdk_ssm::Client::from_conf(config.build())
         })
     }
 
-    /// A client of SQS.
+    /// A client of SQS whose every call ends within `time`, its second try included.
     #[must_use]
-    pub fn sqs(&self) -> Lazy<aws_sdk_sqs::Client> {
-        self.lazy(|aws| {
+    pub fn sqs_within(&self, time: Duration) -> Lazy<aws_sdk_sqs::Client> {
+        self.lazy(move |aws| {
             let mut config = aws_sdk_sqs::Config::builder()
                 .region(Region::new(aws.region.clone()))
                 .credentials_provider(aws.credentials.clone())
                 .http_client(aws.http())
-                .timeout_config(timeouts())
-                .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
+                .timeout_config(timeouts(time))
+                .retry_config(retries());
             config.set_endpoint_url(aws.sqs_endpoint.clone().or_else(|| aws.endpoint.clone()));
             aws_sdk_sqs::Client::from_conf(config.build())
         })
     }
 
-    fn lazy<C>(&self, make: fn(&Self) -> C) -> Lazy<C> {
-        Lazy { environment: self.clone(), client: OnceLock::new(), make }
+    fn lazy<C>(&self, make: impl Fn(&Self) -> C + Send + Sync + 'static) -> Lazy<C> {
+        Lazy { environment: self.clone(), client: OnceLock::new(), make: Box::new(make) }
     }
 
     /// The same rustls and ring as Koala's client: one TLS stack in the binary.
@@ -141,6 +146,18 @@ fn tls_context(variables: &impl Variables) -> Result<tls::TlsContext, Environmen
     tls.map_err(|error| EnvironmentError { name: ROOTS_FILE, problem: format!("gives no roots: {error}") })
 }
 
-fn timeouts() -> TimeoutConfig {
-    TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT).build()
+/// One budget: a call ends within `time`, and its first try leaves room for another. What is left over is for the caller's
+/// own work around the call.
+fn timeouts(time: Duration) -> TimeoutConfig {
+    let try_for = time.mul_f64(0.4);
+    let call = try_for * TRIES + FIRST_BACKOFF;
+    TimeoutConfig::builder()
+        .connect_timeout(try_for)
+        .operation_attempt_timeout(try_for)
+        .operation_timeout(call.min(time.mul_f64(0.9)))
+        .build()
+}
+
+fn retries() -> RetryConfig {
+    RetryConfig::standard().with_max_attempts(TRIES).with_initial_backoff(FIRST_BACKOFF)
 }

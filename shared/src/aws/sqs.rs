@@ -4,14 +4,14 @@ use std::collections::{HashMap, HashSet};
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
-    BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, MessageAttributeValue,
-    SendMessageBatchRequestEntry,
+    BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
+    MessageAttributeValue, SendMessageBatchRequestEntry,
 };
-use futures_util::future::join_all;
+use futures_util::{StreamExt, stream};
 
 use super::parameter_store::reason;
 use super::sdk::Lazy;
-use crate::delivery::{DeadLetter, Postponed, SourceQueue};
+use crate::delivery::{DeadLetter, Received, Retried, SourceQueue};
 use crate::environment::{EnvironmentError, Variables, required};
 use crate::intake::{Outbox, OutboxError};
 use crate::message::{OutgoingMessage, Queue};
@@ -22,6 +22,9 @@ use crate::segment::Function;
 const MOST_IN_A_BATCH: usize = 10;
 /// …and at most 1 MiB over all of them; the rest is room for the request's own words.
 const MOST_BYTES_IN_A_BATCH: usize = 1024 * 1024 - 64 * 1024;
+/// Requests to SQS at once, each on a connection: the 100 batches of the largest body take 10 times as long as one, which is
+/// far below a second, and cost ten handshakes instead of a hundred.
+const REQUESTS_AT_ONCE: usize = 10;
 /// A message attribute counts towards the message's size, and Koala's answer may be long.
 const LONGEST_ATTRIBUTE: usize = 1024;
 
@@ -75,7 +78,9 @@ impl Outbox for SqsOutbox {
             let bodies = messages.iter().filter(|message| message.queue == *queue).map(|message| message.body.as_str());
             batches(bodies).into_iter().map(move |batch| async move { self.send_batch(url, &batch).await })
         });
-        let (failed, reasons): (Vec<usize>, Vec<String>) = join_all(batches).await.into_iter().unzip();
+        let batches: Vec<_> = batches.collect();
+        let sent = stream::iter(batches).buffer_unordered(REQUESTS_AT_ONCE);
+        let (failed, reasons): (Vec<usize>, Vec<String>) = sent.unzip().await;
         let failed = failed.iter().sum();
         if failed == 0 {
             return Ok(());
@@ -126,58 +131,99 @@ impl SqsSource {
     }
 }
 
-impl SourceQueue for SqsSource {
-    async fn bury(&self, letters: &[DeadLetter<'_>]) -> HashSet<String> {
-        let mut unburied = HashSet::new();
-        for batch in letters.chunks(MOST_IN_A_BATCH) {
-            let entries = batch.iter().enumerate().filter_map(|(id, letter)| {
-                entry(id, letter.message.body).set_message_attributes(Some(attributes(letter))).build().ok()
+impl SqsSource {
+    /// Sends one batch of dead letters; what SQS refuses for a fault of its own is sent once more. Gives back those that are
+    /// still not there.
+    async fn send_letters<'l, 'm>(&self, letters: &'l [DeadLetter<'m>]) -> Vec<&'l DeadLetter<'m>> {
+        let mut left: Vec<(usize, &DeadLetter<'_>)> = letters.iter().enumerate().collect();
+        let mut refused = Vec::new();
+        for _ in 0..2 {
+            let entries = left.iter().filter_map(|(id, letter)| {
+                entry(*id, letter.message.body).set_message_attributes(Some(attributes(letter))).build().ok()
             });
             let request = self.client.get().send_message_batch().queue_url(&self.dead_letter_queue_url);
             match request.set_entries(Some(entries.collect())).send().await {
                 Ok(answer) => {
-                    let failed = failed_ids(&answer.failed);
-                    let left = batch.iter().enumerate().filter(|(id, _)| failed.contains(id.to_string().as_str()));
-                    unburied.extend(left.map(|(_, letter)| letter.message.id.to_owned()));
                     if let Some(first) = answer.failed.first() {
-                        tracing::error!(reason = failure(first), "dead letters not taken; they go back to the queue");
+                        tracing::error!(reason = failure(first), "SQS refuses dead letters");
                     }
+                    let (ours, theirs): (Vec<_>, Vec<_>) =
+                        answer.failed.into_iter().partition(|failed| failed.sender_fault);
+                    let (ours, theirs) = (failed_ids(&ours), failed_ids(&theirs));
+                    refused.extend(left.iter().filter(|(id, _)| ours.contains(id.to_string().as_str())));
+                    left.retain(|(id, _)| theirs.contains(id.to_string().as_str()));
                 }
                 Err(error) => {
-                    tracing::error!(reason = reason(&error), "dead letters not sent; they go back to the queue");
-                    unburied.extend(batch.iter().map(|letter| letter.message.id.to_owned()));
+                    tracing::error!(reason = reason(&error), "dead letters not sent");
+                    break;
                 }
             }
+            if left.is_empty() {
+                break;
+            }
         }
-        unburied
+        refused.into_iter().chain(left).map(|(_, letter)| letter).collect()
+    }
+}
+
+impl SourceQueue for SqsSource {
+    async fn add_dead_letters(&self, letters: &[DeadLetter<'_>]) -> HashSet<String> {
+        let bodies = letters.iter().map(|letter| letter.message.body);
+        let mut rest = letters;
+        let mut sends = Vec::new();
+        for batch in batches(bodies) {
+            let (batch, others) = rest.split_at(batch.len());
+            rest = others;
+            sends.push(self.send_letters(batch));
+        }
+        let left: Vec<Vec<&DeadLetter<'_>>> = stream::iter(sends).buffer_unordered(REQUESTS_AT_ONCE).collect().await;
+        let left: HashSet<String> = left.into_iter().flatten().map(|letter| letter.message.id.to_owned()).collect();
+        if !left.is_empty() {
+            tracing::error!(messages = left.len(), "dead letters not taken; they go back to the queue");
+        }
+        left
     }
 
-    async fn postpone(&self, messages: &[Postponed<'_>]) {
+    async fn retry(&self, messages: &[Retried<'_>]) {
         let batches = messages.chunks(MOST_IN_A_BATCH).map(|batch| async move {
-            let entries = batch.iter().enumerate().filter_map(|(id, postponed)| {
+            let entries = batch.iter().enumerate().filter_map(|(id, retried)| {
                 ChangeMessageVisibilityBatchRequestEntry::builder()
                     .id(id.to_string())
-                    .receipt_handle(postponed.message.receipt)
-                    .visibility_timeout(i32::try_from(postponed.after.as_secs()).unwrap_or(i32::MAX))
+                    .receipt_handle(retried.message.receipt)
+                    .visibility_timeout(i32::try_from(retried.after.as_secs()).unwrap_or(i32::MAX))
                     .build()
                     .ok()
             });
             let request = self.client.get().change_message_visibility_batch().queue_url(&self.queue_url);
-            match request.set_entries(Some(entries.collect())).send().await {
-                Ok(answer) => {
-                    if let Some(first) = answer.failed.first() {
-                        tracing::warn!(
-                            reason = failure(first),
-                            "messages not postponed; the queue's own timeout holds"
-                        );
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(reason = reason(&error), "messages not postponed; the queue's own timeout holds");
-                }
+            let why = match request.set_entries(Some(entries.collect())).send().await {
+                Ok(answer) => answer.failed.first().map(failure),
+                Err(error) => Some(reason(&error)),
+            };
+            if let Some(reason) = why {
+                tracing::warn!(reason, "the delay of messages cannot be set; the queue's own timeout holds");
             }
         });
-        join_all(batches).await;
+        let batches: Vec<_> = batches.collect();
+        stream::iter(batches).buffer_unordered(REQUESTS_AT_ONCE).collect::<()>().await;
+    }
+
+    async fn delete(&self, messages: &[Received<'_>]) {
+        let batches = messages.chunks(MOST_IN_A_BATCH).map(|batch| async move {
+            let entries = batch.iter().enumerate().filter_map(|(id, message)| {
+                let entry = DeleteMessageBatchRequestEntry::builder().id(id.to_string());
+                entry.receipt_handle(message.receipt).build().ok()
+            });
+            let request = self.client.get().delete_message_batch().queue_url(&self.queue_url);
+            let why = match request.set_entries(Some(entries.collect())).send().await {
+                Ok(answer) => answer.failed.first().map(failure),
+                Err(error) => Some(reason(&error)),
+            };
+            if let Some(reason) = why {
+                tracing::warn!(reason, "messages not deleted at once; they are with their batch");
+            }
+        });
+        let batches: Vec<_> = batches.collect();
+        stream::iter(batches).buffer_unordered(REQUESTS_AT_ONCE).collect::<()>().await;
     }
 }
 
@@ -213,7 +259,75 @@ fn attributes(letter: &DeadLetter<'_>) -> HashMap<String, MessageAttributeValue>
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::*;
+    use crate::aws::fake_sqs::{FakeSqs, Reply};
+    use crate::aws::sdk::AwsEnvironment;
+    use crate::delivery::DeadReason;
+
+    const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+
+    fn outbox(sqs: &FakeSqs) -> SqsOutbox {
+        let variables = sqs.variables();
+        let aws = AwsEnvironment::read(&variables).expect("an environment");
+        SqsOutbox::new(aws.sqs_within(ANSWER_WITHIN), &variables).expect("queues")
+    }
+
+    fn messages(count: usize) -> Vec<OutgoingMessage> {
+        let message =
+            |n| OutgoingMessage { queue: Queue::Function(Function::TrackEvent), body: format!("{{\"n\":{n}}}") };
+        (0..count).map(message).collect()
+    }
+
+    #[tokio::test]
+    async fn a_thousand_events_open_ten_connections_at_once_and_no_more() {
+        let sqs = FakeSqs::start(|_, _| Reply::AllAfter(Duration::from_millis(5)));
+        outbox(&sqs).send(&messages(1000)).await.expect("sent");
+        assert_eq!(sqs.requests(), 100);
+        assert!(sqs.most_connections() <= 10, "{}", sqs.most_connections());
+    }
+
+    #[tokio::test]
+    async fn a_try_that_hangs_leaves_time_for_another_within_dispatchs_second() {
+        let sqs = FakeSqs::start(|request, _| if request == 0 { Reply::Hang } else { Reply::AllAfter(Duration::ZERO) });
+        let begun = Instant::now();
+        outbox(&sqs).send(&messages(1)).await.expect("sent by the second try");
+        assert!(begun.elapsed() < ANSWER_WITHIN, "{:?}", begun.elapsed());
+    }
+
+    #[tokio::test]
+    async fn a_queue_that_does_not_answer_is_given_up_within_dispatchs_second() {
+        let sqs = FakeSqs::start(|_, _| Reply::Hang);
+        let begun = Instant::now();
+        outbox(&sqs).send(&messages(1)).await.expect_err("nobody answers");
+        assert!(begun.elapsed() < ANSWER_WITHIN, "{:?}", begun.elapsed());
+    }
+
+    #[tokio::test]
+    async fn a_dead_letter_that_sqs_refuses_for_a_fault_of_its_own_is_sent_once_more() {
+        // The first time `m-1` is refused for SQS's fault, `m-2` for ours; the second time all are taken.
+        let sqs = FakeSqs::start(|request, _| match request {
+            0 => Reply::Failed(vec![("1", false), ("2", true)]),
+            _ => Reply::AllAfter(Duration::ZERO),
+        });
+        let variables = sqs.variables();
+        let aws = AwsEnvironment::read(&variables).expect("an environment");
+        let source = SqsSource::new(aws.sqs_within(Duration::from_secs(4)), &variables).expect("queues");
+        let reason = DeadReason { reason: "r".to_owned(), mapping: String::new(), koala_answer: None };
+        let ids = ["m-0", "m-1", "m-2"];
+        let letters: Vec<DeadLetter<'_>> = ids
+            .iter()
+            .map(|id| DeadLetter {
+                message: Received { id, receipt: "", body: id, receive_count: 1 },
+                reason: &reason,
+                function: Function::TrackEvent,
+            })
+            .collect();
+        let left = source.add_dead_letters(&letters).await;
+        assert_eq!(left, HashSet::from(["m-2".to_owned()]));
+        assert_eq!(sqs.requests(), 2);
+    }
 
     #[test]
     fn a_batch_has_ten_messages_and_a_mebibyte_at_most() {

@@ -1,32 +1,41 @@
 //! Delivery: a batch of messages in, one outcome for each out; the same for both functions.
 //!
-//! [`consume`] is what a function does with a batch of its queue. In it [`Delivery::deliver`] reads and maps each message
-//! ([`prepare`]), groups the entries by visitor ([`group`]), sends them ([`send`]) and tells each message's [`Outcome`];
-//! then the queue is told: dead letters first, then what has to wait. While nobody answers at Koala's address the
-//! [`breaker`] spares the asking.
+//! [`Delivery::deliver`] reads and maps each message ([`prepare`]), groups the entries by visitor ([`group`]), sends them
+//! ([`send`]), and tells each message's [`Outcome`] as soon as it is known ([`Outcomes`]). What has to be retried of one
+//! visitor is retried together, and what is newer waits for it. While nobody answers at Koala's address the [`breaker`]
+//! spares the asking.
+//!
+//! [`consume`] is what a function does with a batch of its queue: it delivers, puts dead letters into their queue, gives back
+//! what has to be retried, and takes what may have crashed a function before (`suspects`) last and one by one.
 
 mod breaker;
 mod consume;
 mod group;
+mod lane;
+mod ledger;
 mod outcome;
 mod prepare;
 mod retry;
 mod send;
+mod suspects;
 
-pub use consume::{Consumed, DeadLetter, Postponed, SourceQueue, consume};
-pub use outcome::{BatchCounts, DeadReason, KoalaRequests, Outcome};
+pub use consume::{Consumed, DeadLetter, Retried, SourceQueue, consume};
+pub use lane::Lane;
+pub use outcome::{BatchCounts, DeadReason, KoalaRequests, Outcome, Outcomes};
 pub use retry::RetryPolicy;
+pub use send::TIME_TO_TELL_THE_QUEUE;
 
 use std::sync::{Arc, Mutex};
 
 use futures_util::{StreamExt, stream};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::koala::{Collector, EntryOptions};
-use crate::message::Message;
 use crate::segment::Function;
 use crate::settings::{ParameterSource, Settings, SettingsCache};
 use breaker::Breaker;
+use ledger::Ledger;
 use prepare::Unprepared;
 
 /// A message as the queue gave it.
@@ -34,7 +43,7 @@ use prepare::Unprepared;
 pub struct Received<'a> {
     /// The queue's id of the message.
     pub id: &'a str,
-    /// What the queue wants back when the message is postponed.
+    /// What the queue wants back when the message is retried or deleted.
     pub receipt: &'a str,
     /// What intake wrote.
     pub body: &'a str,
@@ -61,13 +70,20 @@ pub struct Delivery<S, C> {
     collector: C,
     options: DeliveryOptions,
     breaker: Breaker,
+    stopping: watch::Sender<bool>,
 }
 
 impl<S: ParameterSource, C: Collector> Delivery<S, C> {
     /// Delivery of what comes to `function` to `collector`.
     pub fn new(function: Function, settings: Arc<SettingsCache<S>>, collector: C, options: DeliveryOptions) -> Self {
         let breaker = Breaker::new(options.retry.first_delay);
-        Self { function, settings, collector, options, breaker }
+        let stopping = watch::Sender::new(false);
+        Self { function, settings, collector, options, breaker, stopping }
+    }
+
+    /// Begins no further request: what is under way ends, all else is retried after the next start.
+    pub fn stop(&self) {
+        self.stopping.send_replace(true);
     }
 
     /// The function whose queue it serves.
@@ -76,65 +92,70 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
         self.function
     }
 
-    /// Delivers a batch and tells each message's outcome, in the order of `messages`. Nothing is begun that cannot end
-    /// before `deadline`. What Koala was asked for it is counted in `requests`.
+    /// Delivers a batch; tells `observer` each message's outcome as soon as it is known, and gives back all of them in the
+    /// order of `messages`. Nothing is begun that cannot end before `deadline`. What Koala was asked for it is counted in
+    /// `requests`.
     pub async fn deliver(
         &self,
         messages: &[Received<'_>],
         deadline: Instant,
         requests: &Mutex<KoalaRequests>,
+        observer: &impl Outcomes,
     ) -> Vec<Outcome> {
-        let mut outcomes: Vec<Option<Outcome>> = vec![None; messages.len()];
+        let ledger = Ledger::new(messages.len(), observer);
         let settings = match self.settings.current().await {
             Ok(settings) => settings,
             Err(error) => {
                 tracing::error!(function = self.function.name(), %error, "no settings; the batch goes back to the queue");
-                return messages.iter().map(|message| self.put_off(message, "no settings", None)).collect();
+                let all = 0..messages.len();
+                ledger.settle(self.retry(messages, all, "no settings", None)).await;
+                return self.whole(messages, ledger);
             }
         };
-        let (prepared, settings) = self.prepare(messages, settings, &mut outcomes).await;
+        let (prepared, settings) = self.prepare(messages, settings, &ledger).await;
         let visitors = group::by_visitor(prepared.entries);
 
         // Futures do nothing until they are polled: collected first, so that none borrows the iterator.
-        let batch = send::Context { settings: &settings, traces: &prepared.traces, deadline, requests };
+        let traces = &prepared.traces;
+        let batch = send::Context { settings: &settings, messages, traces, deadline, requests, ledger: &ledger };
         let sends: Vec<_> = visitors.iter().map(|visitor| self.send_visitor(visitor, batch)).collect();
-        let sent: Vec<Vec<(usize, send::Sent)>> =
-            stream::iter(sends).buffer_unordered(self.options.concurrent_requests.max(1)).collect().await;
+        stream::iter(sends).buffer_unordered(self.options.concurrent_requests.max(1)).collect::<()>().await;
 
-        for (index, sent) in sent.into_iter().flatten() {
-            outcomes[index] = Some(match sent {
-                send::Sent::Delivered => Outcome::Delivered,
-                send::Sent::Dead(reason) => {
-                    let mapping = Message::parse(messages[index].body).map(|read| read.mapping.into_owned());
-                    Outcome::Dead(DeadReason { mapping: mapping.unwrap_or_default(), ..reason })
-                }
-                send::Sent::PutOff { reason, retry_after } => self.put_off(&messages[index], &reason, retry_after),
-            });
-        }
-        for (index, first) in prepared.copies {
-            let outcome = outcomes[first].clone();
-            outcomes[index] = outcome;
-        }
-        let outcomes = outcomes.into_iter().zip(messages);
-        outcomes
-            .map(|(outcome, message)| outcome.unwrap_or_else(|| self.put_off(message, "not reached", None)))
-            .collect()
+        let copies = prepared.copies.into_iter();
+        ledger.settle(copies.filter_map(|(index, first)| Some((index, ledger.outcome(first)?))).collect()).await;
+        self.whole(messages, ledger)
     }
 
-    fn put_off(&self, message: &Received<'_>, reason: &str, retry_after: Option<std::time::Duration>) -> Outcome {
-        let delay = self.options.retry.delay(message.receive_count, fastrand::f64());
-        Outcome::Retry { reason: reason.to_owned(), after: delay.max(retry_after.unwrap_or_default()) }
+    fn whole<O: Outcomes>(&self, messages: &[Received<'_>], ledger: Ledger<'_, O>) -> Vec<Outcome> {
+        let outcomes = ledger.into_outcomes().into_iter().enumerate();
+        let retried = |at: usize| self.retry(messages, std::iter::once(at), "not reached", None).remove(0).1;
+        outcomes.map(|(at, outcome)| outcome.unwrap_or_else(|| retried(at))).collect()
+    }
+
+    /// What has to be retried together, by place: one delay, so that it comes back together.
+    fn retry(
+        &self,
+        messages: &[Received<'_>],
+        places: impl Iterator<Item = usize>,
+        reason: &str,
+        retry_after: Option<std::time::Duration>,
+    ) -> Vec<(usize, Outcome)> {
+        let places: Vec<usize> = places.collect();
+        let receive_count = places.iter().map(|at| messages[*at].receive_count).max().unwrap_or(1);
+        let after = self.options.retry.delay_of_visitor(receive_count, retry_after, fastrand::f64());
+        places.into_iter().map(|at| (at, Outcome::Retry { reason: reason.to_owned(), after })).collect()
     }
 
     /// Maps every message. One that names a mapping unknown so far makes the settings be read anew: dispatch may have
     /// seen a new mapping before this function has.
-    async fn prepare(
+    async fn prepare<O: Outcomes>(
         &self,
         messages: &[Received<'_>],
         mut settings: Arc<Settings>,
-        outcomes: &mut [Option<Outcome>],
+        ledger: &Ledger<'_, O>,
     ) -> (prepare::Batch, Arc<Settings>) {
         let mut ready = Vec::with_capacity(messages.len());
+        let mut settled = Vec::new();
         let mut read_anew = false;
         for (index, message) in messages.iter().enumerate() {
             let mut made = prepare::prepare(message.body, self.function, &settings, &self.options.entry);
@@ -156,21 +177,22 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
             }
             match made {
                 Ok(prepared) => ready.push((index, prepared)),
-                Err(Unprepared::LeftOut) => outcomes[index] = Some(Outcome::Skipped),
+                Err(Unprepared::LeftOut) => settled.push((index, Outcome::Skipped)),
                 Err(Unprepared::MappingNotRead(name)) => {
                     let reason = format!("the mapping {name} is not among the settings that could be read");
-                    outcomes[index] = Some(self.put_off(message, &reason, None));
+                    settled.extend(self.retry(messages, std::iter::once(index), &reason, None));
                 }
                 Err(Unprepared::Newer(error)) => {
-                    outcomes[index] = Some(self.put_off(message, &error.to_string(), None));
+                    settled.extend(self.retry(messages, std::iter::once(index), &error.to_string(), None));
                 }
-                Err(Unprepared::Never(reason)) => outcomes[index] = Some(Outcome::Dead(reason)),
+                Err(Unprepared::Never(reason)) => settled.push((index, Outcome::Dead(reason))),
                 Err(Unprepared::UnknownMapping(name)) => {
                     let reason = format!("no mapping has the name {name}: it was removed after the event was accepted");
-                    outcomes[index] = Some(Outcome::Dead(DeadReason { reason, mapping: name, koala_answer: None }));
+                    settled.push((index, Outcome::Dead(DeadReason { reason, mapping: name, koala_answer: None })));
                 }
             }
         }
+        ledger.settle(settled).await;
         (prepare::Batch::of(ready), settings)
     }
 }
@@ -212,7 +234,8 @@ mod tests {
         let delivery = Delivery::new(Function::TrackEvent, settings, &keeps, options);
         let messages: Vec<Received<'_>> =
             bodies.iter().map(|body| Received { id: "1", receipt: "1", body, receive_count: 1 }).collect();
-        let outcomes = delivery.deliver(&messages, Instant::now() + Duration::from_secs(30), &Mutex::default()).await;
+        let outcomes =
+            delivery.deliver(&messages, Instant::now() + Duration::from_secs(30), &Mutex::default(), &()).await;
         let bodies = keeps.0.lock().expect("a lock").clone();
         (outcomes, bodies.iter().map(|body| serde_json::from_slice(body).expect("strict JSON")).collect())
     }
@@ -288,7 +311,8 @@ mod tests {
         let bodies = [good.body.as_str(), prepare::PANICS];
         let messages: Vec<Received<'_>> =
             bodies.iter().map(|body| Received { id: "1", receipt: "1", body, receive_count: 1 }).collect();
-        let outcomes = delivery.deliver(&messages, Instant::now() + Duration::from_secs(30), &Mutex::default()).await;
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let outcomes = delivery.deliver(&messages, deadline, &Mutex::default(), &()).await;
         assert_eq!(outcomes[0], Outcome::Delivered);
         assert!(matches!(&outcomes[1], Outcome::Dead(dead) if dead.reason.contains("panicked")), "{outcomes:?}");
     }

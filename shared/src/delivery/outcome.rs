@@ -1,5 +1,6 @@
 //! What became of a message.
 
+use std::future::Future;
 use std::time::Duration;
 
 use crate::koala::SendError;
@@ -20,6 +21,17 @@ pub enum Outcome {
     },
     /// To the dead letters: it can never succeed as it is.
     Dead(DeadReason),
+}
+
+/// Who is told what becomes of messages, as soon as it is known: after each request, not when the batch ends.
+pub trait Outcomes: Send + Sync {
+    /// Some messages are settled, each by its place in the batch. No message is settled twice.
+    fn settled(&self, settled: &[(usize, Outcome)]) -> impl Future<Output = ()> + Send;
+}
+
+/// Tells nobody: for who waits for the batch.
+impl Outcomes for () {
+    async fn settled(&self, _: &[(usize, Outcome)]) {}
 }
 
 /// What a batch came to.
@@ -51,6 +63,14 @@ pub struct KoalaRequests {
 }
 
 impl KoalaRequests {
+    /// Adds those of another part of the batch.
+    pub(super) fn add(&mut self, other: Self) {
+        self.latencies.extend(other.latencies);
+        self.failed += other.failed;
+        self.unavailable += other.unavailable;
+        self.key_refused += other.key_refused;
+    }
+
     /// Counts one request.
     pub(super) fn count(&mut self, latency: Duration, result: Result<(), &SendError>) {
         self.latencies.push(latency);

@@ -26,7 +26,16 @@ impl RetryPolicy {
     pub fn delay(&self, receive_count: u32, jitter: f64) -> Duration {
         let doublings = receive_count.saturating_sub(1).min(31);
         let delay = self.first_delay.saturating_mul(1 << doublings).min(self.longest_delay);
+        // Cut before it is multiplied, so that no setting overflows.
+        let delay = delay.min(LONGEST_VISIBILITY_TIMEOUT);
         delay.mul_f64(1.0 + jitter.clamp(0.0, 1.0) / 2.0).min(LONGEST_VISIBILITY_TIMEOUT)
+    }
+
+    /// The delay of what has to be retried of one visitor: that of the message received most often, or what the collector
+    /// asks for where that is longer.
+    #[must_use]
+    pub fn delay_of_visitor(&self, receive_count: u32, retry_after: Option<Duration>, jitter: f64) -> Duration {
+        self.delay(receive_count, jitter).max(retry_after.unwrap_or_default()).min(LONGEST_VISIBILITY_TIMEOUT)
     }
 }
 
@@ -51,6 +60,14 @@ mod tests {
         assert_eq!(POLICY.delay(u32::MAX, 1.0).as_secs(), 1350);
     }
 
+    #[test]
+    fn no_setting_makes_a_delay_overflow() {
+        let policy = RetryPolicy { first_delay: Duration::MAX, longest_delay: Duration::MAX };
+        assert!(policy.delay(u32::MAX, 1.0) < Duration::from_hours(12));
+        assert!(policy.delay_of_visitor(1, Some(Duration::MAX), 1.0) < Duration::from_hours(12));
+    }
+
+    /// `maxReceiveCount` in infra/template.yaml is five times as many, since crashes and throttled polls count as well.
     #[test]
     fn sixty_receipts_ride_out_twelve_hours() {
         let total: Duration = (1..=60).map(|count| POLICY.delay(count, 0.0)).sum();

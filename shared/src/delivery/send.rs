@@ -7,81 +7,90 @@ use bytes::Bytes;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::group::VisitorEntries;
-use super::{DeadReason, Delivery, KoalaRequests, retry};
+use super::ledger::Ledger;
+use super::{DeadReason, Delivery, KoalaRequests, Outcome, Outcomes, Received, retry};
 use crate::koala::{Collector, Entry, MOST_ENTRIES, SendError, request};
+use crate::message::Message;
 use crate::settings::{ParameterSource, Settings};
 
-/// What is left of the invocation when the last try must have ended: time to tell the queue.
-const TIME_TO_TELL_THE_QUEUE: Duration = Duration::from_secs(2);
+/// What is left of the invocation when the last try must have ended: time to tell the queue, and once more what it refuses at
+/// first.
+pub const TIME_TO_TELL_THE_QUEUE: Duration = Duration::from_secs(4);
+
+/// What one request may take with all its tries: a third of the invocation, so that one that hangs leaves time for the
+/// others of its batch. What is not taken by then is retried from the queue.
+const LONGEST_REQUEST: Duration = Duration::from_secs(10);
 
 /// The most traces that a line of the log names.
 const MOST_TRACES: usize = 10;
 
 /// What all requests of a batch have in common.
-#[derive(Debug, Clone, Copy)]
-pub struct Context<'b> {
+pub struct Context<'b, O> {
     /// The settings that the batch began with.
     pub settings: &'b Arc<Settings>,
+    /// The batch.
+    pub messages: &'b [Received<'b>],
     /// Each message's trace, at its place in the batch.
     pub traces: &'b [String],
     /// When the invocation ends.
     pub deadline: Instant,
     /// Where requests are counted.
     pub requests: &'b Mutex<KoalaRequests>,
+    /// Where outcomes are told.
+    pub ledger: &'b Ledger<'b, O>,
 }
 
-/// What became of one entry.
-#[derive(Debug, Clone)]
-pub enum Sent {
-    /// Koala has it.
-    Delivered,
-    /// Koala refused it, alone.
-    Dead(DeadReason),
-    /// Koala could not be told now.
-    PutOff {
-        /// Why.
-        reason: String,
-        /// How long Koala asks to wait.
-        retry_after: Option<Duration>,
-    },
+impl<O> Clone for Context<'_, O> {
+    fn clone(&self) -> Self {
+        *self
+    }
 }
+impl<O> Copy for Context<'_, O> {}
 
 impl<S: ParameterSource, C: Collector> Delivery<S, C> {
-    /// Sends a visitor's entries, oldest first, and tells what became of the message of each.
-    pub(super) async fn send_visitor(&self, visitor: &VisitorEntries, batch: Context<'_>) -> Vec<(usize, Sent)> {
-        let mut told = Vec::with_capacity(visitor.entries.len());
+    /// Sends a visitor's entries, oldest first, and tells what became of the messages of each request. After a request that
+    /// has to be retried no newer one goes: all that is left is retried together, in its order.
+    pub(super) async fn send_visitor<O: Outcomes>(&self, visitor: &VisitorEntries, batch: Context<'_, O>) {
         let mut parts: Vec<&[(usize, Entry)]> = visitor.entries.chunks(MOST_ENTRIES).rev().collect();
         while let Some(part) = parts.pop() {
-            let sent = match self.send_part(visitor, part, batch).await {
-                Ok(()) => Sent::Delivered,
+            let (reason, retry_after) = match self.send_part(visitor, part, batch).await {
+                Ok(()) => {
+                    batch.ledger.settle(part.iter().map(|(index, _)| (*index, Outcome::Delivered)).collect()).await;
+                    continue;
+                }
                 Err(SendError::Rejected { .. }) if part.len() > 1 => {
                     let (older, newer) = part.split_at(part.len() / 2);
                     parts.extend([newer, older]);
                     continue;
                 }
-                Err(SendError::Rejected { answer, .. }) => Sent::Dead(DeadReason {
-                    reason: "Koala rejected the entry".to_owned(),
-                    mapping: String::new(),
-                    koala_answer: Some(answer),
-                }),
-                Err(SendError::Passing { reason, retry_after }) => Sent::PutOff { reason, retry_after },
+                Err(SendError::Rejected { answer, .. }) => {
+                    batch
+                        .ledger
+                        .settle(
+                            part.iter().map(|(index, _)| (*index, rejected(batch.messages[*index], &answer))).collect(),
+                        )
+                        .await;
+                    continue;
+                }
+                Err(SendError::Passing { reason, retry_after }) => (reason, retry_after),
                 Err(
                     SendError::Unreachable { reason }
                     | SendError::Unavailable { reason }
                     | SendError::KeyRefused { reason },
-                ) => Sent::PutOff { reason, retry_after: None },
+                ) => (reason, None),
             };
-            told.extend(part.iter().map(|(index, _)| (*index, sent.clone())));
+            let left = part.iter().chain(parts.iter().rev().copied().flatten()).map(|(index, _)| *index);
+            batch.ledger.settle(self.retry(batch.messages, left, &reason, retry_after)).await;
+            return;
         }
-        told
     }
 
     /// Sends one request, again and again while that may help and there is time.
-    async fn send_part(
+    async fn send_part<O: Outcomes>(
         &self,
         visitor: &VisitorEntries,
         part: &[(usize, Entry)],
-        batch: Context<'_>,
+        batch: Context<'_, O>,
     ) -> Result<(), SendError> {
         if !self.breaker.lets_pass(Instant::now()) {
             return Err(SendError::Unreachable { reason: "Koala did not answer lately; not tried".to_owned() });
@@ -89,24 +98,28 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
         let entries: Vec<&Entry> = part.iter().map(|(_, entry)| entry).collect();
         let (route, body) = request(&visitor.visitor, &entries);
         let body = Bytes::from(body);
-        let last_moment = batch.deadline.checked_sub(TIME_TO_TELL_THE_QUEUE).unwrap_or(batch.deadline);
+        let end = batch.deadline.checked_sub(TIME_TO_TELL_THE_QUEUE).unwrap_or(batch.deadline);
+        let last_moment = end.min(Instant::now() + LONGEST_REQUEST);
+        let mut stopping = self.stopping.subscribe();
         let traces = traces(part, batch.traces);
         let mut settings = Arc::clone(batch.settings);
         let mut key_read_anew = false;
         let mut attempt = 0;
         loop {
-            if Instant::now() >= last_moment {
-                return Err(SendError::Passing {
-                    reason: "no time was left in the invocation".to_owned(),
-                    retry_after: None,
-                });
+            let why_not = if *stopping.borrow() {
+                Some("shutting down")
+            } else {
+                (Instant::now() >= last_moment).then_some("no time was left in the invocation")
+            };
+            if let Some(reason) = why_not {
+                return Err(SendError::Passing { reason: reason.to_owned(), retry_after: None });
             }
             attempt += 1;
             let request = self.collector.send(settings.public_api_key(), route, body.clone());
             let begun = Instant::now();
-            let sent = timeout_at(last_moment, request).await.unwrap_or_else(|_| {
-                Err(SendError::Unreachable { reason: "no answer before the invocation's end".to_owned() })
-            });
+            let sent = timeout_at(last_moment, request)
+                .await
+                .unwrap_or_else(|_| Err(SendError::Unreachable { reason: "no answer in time".to_owned() }));
             let latency = begun.elapsed();
             batch.requests.lock().unwrap_or_else(PoisonError::into_inner).count(latency, sent.as_ref().copied());
             let milliseconds = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
@@ -139,7 +152,10 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
                     if Instant::now() + pause >= last_moment {
                         return Err(error);
                     }
-                    sleep(pause).await;
+                    tokio::select! {
+                        () = sleep(pause) => {}
+                        _ = stopping.wait_for(|stopping| *stopping) => return Err(error),
+                    }
                 }
                 _ => return Err(error),
             }
@@ -161,6 +177,15 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
             }
         }
     }
+}
+
+fn rejected(message: Received<'_>, answer: &str) -> Outcome {
+    let mapping = Message::parse(message.body).map(|read| read.mapping.into_owned());
+    Outcome::Dead(DeadReason {
+        reason: "Koala rejected the entry".to_owned(),
+        mapping: mapping.unwrap_or_default(),
+        koala_answer: Some(answer.to_owned()),
+    })
 }
 
 /// The traces of a request's entries, each once, for the log.

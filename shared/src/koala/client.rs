@@ -12,7 +12,8 @@ use reqwest::redirect;
 use thiserror::Error;
 
 use super::collector::{Collector, Route, SendError, classify};
-use crate::http_client::{self, BuildClientError, HostNotFound};
+use crate::http_client::{self, BuildClientError};
+use crate::resolver::LookupError;
 use crate::settings::PublicApiKey;
 
 /// Koala accepts a request without a User-Agent and throws it away.
@@ -82,7 +83,11 @@ impl KoalaClient {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn new(url: KoalaUrl) -> Result<Self, BuildClientError> {
-        let http = http_client::builder()?
+        Self::with(http_client::builder()?, url)
+    }
+
+    fn with(builder: reqwest::ClientBuilder, url: KoalaUrl) -> Result<Self, BuildClientError> {
+        let http = builder
             .user_agent(USER_AGENT)
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(REQUEST_TIMEOUT)
@@ -152,7 +157,8 @@ fn not_sent(error: &reqwest::Error) -> SendError {
         // The innermost cause is the one that says something; the outer ones repeat the URL, which holds the key.
         innermost(error).to_string()
     };
-    if causes(error).any(<dyn std::error::Error + 'static>::is::<HostNotFound>) {
+    // Only a name that does not exist is an address that is gone; a resolver that fails will answer another time.
+    if causes(error).any(|cause| matches!(cause.downcast_ref(), Some(LookupError::NotFound(_)))) {
         SendError::Unavailable { reason }
     } else {
         SendError::Unreachable { reason }
@@ -174,7 +180,10 @@ fn innermost<'e>(error: &'e (dyn StdError + 'static)) -> &'e (dyn StdError + 'st
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
+    use crate::resolver::Lookup;
 
     #[test]
     fn the_key_stands_in_the_path() {
@@ -187,6 +196,32 @@ mod tests {
         }
         assert_eq!(KoalaUrl::parse("ftp://koala.example"), Err(ParseKoalaUrlError::Scheme));
         assert!(KoalaUrl::parse("koala").is_err());
+    }
+
+    /// A resolver with one answer.
+    struct Says(LookupError);
+
+    impl Lookup for Says {
+        fn lookup(&self, _: &str) -> Result<Vec<SocketAddr>, LookupError> {
+            Err(self.0.clone())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_resolver_that_fails_is_a_passing_fault_and_only_a_name_that_does_not_exist_is_gone() {
+        let host = "koala.example".to_owned();
+        let key = PublicApiKey::parse("pk_1").expect("a key");
+        let ask = async |says: LookupError| {
+            let url = KoalaUrl::parse("http://koala.example").expect("a URL");
+            let http = http_client::builder_with(Says(says)).expect("TLS");
+            let client = KoalaClient::with(http, url).expect("a client");
+            client.send(&key, Route::Batch, Bytes::from_static(b"{}")).await.expect_err("no address")
+        };
+        // EAI_AGAIN, EAI_FAIL and the like.
+        let failed = ask(LookupError::Failed { host: host.clone(), reason: "try again".to_owned() }).await;
+        assert!(matches!(failed, SendError::Unreachable { .. }), "{failed}");
+        let gone = ask(LookupError::NotFound(host)).await;
+        assert!(matches!(gone, SendError::Unavailable { .. }), "{gone}");
     }
 
     #[tokio::test]

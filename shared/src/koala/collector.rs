@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -16,6 +16,9 @@ pub const UNKNOWN_KEY: &str = "unknown_key";
 
 /// The longest part of an answer that is kept as a reason.
 const LONGEST_REASON: usize = 300;
+
+/// What a collector asks for beyond this is cut: a value by mistake, or by malice, must not hide events for years.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(15);
 
 /// The two routes of the collection API that entries go to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,12 +54,12 @@ pub trait Collector: Send + Sync {
 /// logged.
 #[derive(Debug, Clone, Error, PartialEq, Eq)]
 pub enum SendError {
-    /// Send again, soon: 408, 429, 3xx, 5xx.
+    /// Send again, soon: every status that is not about the key or the entries.
     #[error("passing: {reason}")]
     Passing {
         /// What happened.
         reason: String,
-        /// How long Koala asks to wait, where it does.
+        /// How long Koala asks to wait, where it does; at most 15 minutes.
         retry_after: Option<Duration>,
     },
     /// Send again, soon, unless it happens again and again: no connection, or none that lasted until an answer.
@@ -98,9 +101,14 @@ impl SendError {
 /// Tells what an answer means. `retry_after` is the header's value, in seconds or as a date.
 ///
 /// # Errors
-/// For every status but 2xx.
+/// For every status but 2xx, and for a 2xx that is a page for people: a captive portal's or a proxy's, not a collector's.
 pub fn classify(status: StatusCode, retry_after: Option<&str>, body: &str) -> Result<(), SendError> {
+    let retry_after = retry_after.and_then(parse_retry_after);
     if status.is_success() {
+        if is_markup(body) {
+            let reason = format!("{}, and the body is HTML: not a collector's answer", status.as_u16());
+            return Err(SendError::Passing { reason, retry_after });
+        }
         return Ok(());
     }
     let answer = Object::from_json(body).unwrap_or_default();
@@ -117,11 +125,15 @@ pub fn classify(status: StatusCode, retry_after: Option<&str>, body: &str) -> Re
     }
     Err(match status.as_u16() {
         401 | 403 | 404 => SendError::KeyRefused { reason },
-        408 | 425 | 429 | 300..=399 | 500..=599 => {
-            SendError::Passing { reason, retry_after: retry_after.and_then(parse_retry_after) }
-        }
-        _ => SendError::Rejected { answer: format!("{reason}: {said}"), reason },
+        // The only ones that are about what was sent. All others, the other 4xx too, are about the moment or the way there.
+        400 | 413 | 422 => SendError::Rejected { answer: format!("{reason}: {said}"), reason },
+        _ => SendError::Passing { reason, retry_after },
     })
+}
+
+/// HTML or XML. Its content type says little: some servers name each answer `text/html`.
+fn is_markup(body: &str) -> bool {
+    body.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}').starts_with('<')
 }
 
 /// `{"error":"…"}`'s text, else the beginning of the body.
@@ -131,14 +143,17 @@ fn said(answer: &Object<'_>, body: &str) -> String {
     said
 }
 
-/// The seconds of a `Retry-After`, or how long until its date (RFC 9110, 10.2.3).
+/// The seconds of a `Retry-After`, or how long until its date (RFC 9110, 10.2.3); at most [`LONGEST_RETRY_AFTER`].
 fn parse_retry_after(value: &str) -> Option<Duration> {
     let value = value.trim();
-    if let Ok(seconds) = value.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = time::OffsetDateTime::parse(value, &time::format_description::well_known::Rfc2822).ok()?;
-    Some(Duration::try_from(at - time::OffsetDateTime::now_utc()).unwrap_or_default())
+    let asked = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More digits than a number holds are a long time all the same.
+        value.parse().map_or(Duration::MAX, Duration::from_secs)
+    } else {
+        // A date that is past asks for nothing.
+        httpdate::parse_http_date(value).ok()?.duration_since(SystemTime::now()).unwrap_or_default()
+    };
+    Some(asked.min(LONGEST_RETRY_AFTER))
 }
 
 #[cfg(test)]
@@ -177,14 +192,46 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_is_read_in_seconds_and_as_a_date() {
+    fn retry_after_is_read_in_seconds_and_in_every_form_of_a_date() {
         assert_eq!(parse_retry_after("7"), Some(Duration::from_secs(7)));
-        assert_eq!(parse_retry_after("Fri, 31 Dec 1999 23:59:59 GMT"), Some(Duration::ZERO));
-        assert!(
-            parse_retry_after("Fri, 31 Dec 2100 23:59:59 GMT")
-                .is_some_and(|wait| wait > Duration::from_secs(1_000_000))
-        );
-        assert_eq!(parse_retry_after("soon"), None);
+        // The three forms of RFC 9110, 5.6.7.
+        for past in ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"] {
+            assert_eq!(parse_retry_after(past), Some(Duration::ZERO), "{past}");
+        }
+        for nothing in ["soon", "", "-1", "1.5", "+7", "0x10"] {
+            assert_eq!(parse_retry_after(nothing), None, "{nothing}");
+        }
+    }
+
+    #[test]
+    fn nobody_waits_longer_than_fifteen_minutes_whatever_retry_after_says() {
+        let long =
+            ["901", "315360000", "18446744073709551615", "99999999999999999999999999", "Fri, 31 Dec 2100 23:59:59 GMT"];
+        for asked in long {
+            let told = classify(StatusCode::TOO_MANY_REQUESTS, Some(asked), "");
+            assert_eq!(told.expect_err("429").retry_after(), Some(Duration::from_mins(15)), "{asked}");
+        }
+    }
+
+    #[test]
+    fn only_400_413_and_422_are_about_the_entry() {
+        for status in (100..=599).filter(|status| !(200..300).contains(status)) {
+            let rejected = matches!(answer(status, ""), Err(SendError::Rejected { .. }));
+            assert_eq!(rejected, [400, 413, 422].contains(&status), "{status}");
+        }
+        for retried in [101, 402, 405, 407, 409, 410, 421, 423, 431, 451, 499] {
+            assert!(matches!(answer(retried, ""), Err(SendError::Passing { .. })), "{retried}");
+        }
+    }
+
+    #[test]
+    fn a_success_with_a_page_for_people_is_no_delivery() {
+        for page in ["<!DOCTYPE html><title>Log in</title>", "\u{feff}\r\n <html>", "<?xml version=\"1.0\"?>"] {
+            assert!(matches!(answer(200, page), Err(SendError::Passing { .. })), "{page}");
+        }
+        for taken in ["", "OK", r#"{"ok":true}"#, "null", r#""<b>""#] {
+            assert_eq!(answer(200, taken), Ok(()), "{taken}");
+        }
     }
 
     #[test]

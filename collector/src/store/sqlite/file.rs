@@ -316,6 +316,7 @@ fn write_all(connection: &Connection, work: &mpsc::Receiver<Work>, changed: &Cha
 }
 
 /// The text in a column as it can be read: a damaged row must not stop what is about others.
+#[must_use]
 pub fn lossy(row: &Row<'_>, column: usize) -> String {
     match row.get_ref(column) {
         Ok(ValueRef::Text(bytes) | ValueRef::Blob(bytes)) => String::from_utf8_lossy(bytes).into_owned(),
@@ -324,6 +325,7 @@ pub fn lossy(row: &Row<'_>, column: usize) -> String {
 }
 
 /// The whole number in a column, or 0 where there is none.
+#[must_use]
 pub fn number(row: &Row<'_>, column: usize) -> i64 {
     row.get_ref(column).ok().and_then(|value| value.as_i64().ok()).unwrap_or(0)
 }
