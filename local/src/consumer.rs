@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::queue::{Lease, Queues};
 
-/// How many visitors of an function are delivered at once.
+/// How many visitors of a function are delivered at once.
 const LANES_AT_ONCE: usize = 32;
 /// What an invocation may take, as the functions' timeout in `infra/template.yaml`.
 const INVOCATION: Duration = Duration::from_secs(30);

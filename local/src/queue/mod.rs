@@ -50,10 +50,10 @@ const AFTER_A_FAULT: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub struct Queues {
     file: SqliteFile,
-    queues: Arc<[FunctionQueue; 2]>,
+    queues: Arc<[ActionQueue; 2]>,
 }
 
-struct FunctionQueue {
+struct ActionQueue {
     function: Function,
     schedule: Mutex<Schedule>,
     /// The newest row that the schedule has been told of.
@@ -64,7 +64,7 @@ struct FunctionQueue {
     bell: Notify,
 }
 
-impl FunctionQueue {
+impl ActionQueue {
     fn schedule(&self) -> MutexGuard<'_, Schedule> {
         self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -83,7 +83,7 @@ impl Queues {
     pub async fn open(data: &SqliteFile) -> Result<Self, FileError> {
         let file = SqliteFile::open(&beside(data.path()), &MIGRATIONS)?;
         bring::bring_over(&file, data).await?;
-        let queue = |function| FunctionQueue {
+        let queue = |function| ActionQueue {
             function,
             schedule: Mutex::default(),
             loaded: tokio::sync::Mutex::default(),
@@ -93,7 +93,7 @@ impl Queues {
         Ok(Self { file, queues: Arc::new(Function::ALL.map(queue)) })
     }
 
-    fn queue(&self, function: Function) -> &FunctionQueue {
+    fn queue(&self, function: Function) -> &ActionQueue {
         let [first, second] = &*self.queues;
         if first.function == function { first } else { second }
     }
@@ -113,7 +113,7 @@ impl Queues {
         let _ = tokio::time::timeout_at(until, queue.bell.notified()).await;
     }
 
-    /// Hands out up to `most` lanes of an function whose turn it is.
+    /// Hands out up to `most` lanes of a function whose turn it is.
     ///
     /// # Errors
     /// When the file cannot be read or written; then nothing is handed out.

@@ -39,7 +39,7 @@ pub enum Recorded {
     Retried(i64, i64),
 }
 
-/// The messages of an function after a row, oldest first.
+/// The messages of a function after a row, oldest first.
 pub fn load(connection: &Connection, function: Function, after: i64, most: usize) -> rusqlite::Result<Vec<Loaded>> {
     let mut select = connection.prepare_cached(
         "SELECT id, tried_for, open_hands, body FROM message WHERE queue = ?1 AND id > ?2 ORDER BY id LIMIT ?3",

@@ -236,7 +236,7 @@ mod tests {
         assert!(schedule.take(9, now + GATHERING).is_empty(), "nothing beside it");
         schedule.settled();
         schedule.give_back(A, Vec::new(), Duration::ZERO, now);
-        assert_eq!(ids(&schedule.take(9, now + GATHERING)), [[2], [4]]);
+        assert_eq!(ids(&schedule.take(9, now + GATHERING)), [[4], [2]]);
     }
 
     #[test]

@@ -17,6 +17,9 @@ pub const UNKNOWN_KEY: &str = "unknown_key";
 /// The longest part of an answer that is kept as a reason.
 const LONGEST_REASON: usize = 300;
 
+/// What a collector asks for beyond this is cut: a value by mistake, or by malice, must not hide events for years.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(15);
+
 /// The two routes of the collection API that entries go to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route {
@@ -36,9 +39,6 @@ impl Route {
         }
     }
 }
-/// What a collector asks for beyond this is cut: a value by mistake, or by malice, must not hide events for years.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(15);
-
 /// Koala's collection API.
 pub trait Collector: Send + Sync {
     /// Sends one request to a route; `body` is JSON, shared among the tries.
