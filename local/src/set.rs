@@ -111,12 +111,11 @@ impl LocalSet {
         let address = listener.local_addr()?;
         let koala_url = koala_url.map_or_else(|| environment::koala_url(&variables), |url| Ok(Some(url)))?;
         let handlers = OwnHandlers::new(Arc::clone(&settings))?;
-        let (koala_url, client) = match koala_url {
-            Some(url) => (url.clone(), KoalaClient::new(url)?),
-            None => {
-                let url = KoalaUrl::parse(&format!("http://{}", reachable(address)))?;
-                (url.clone(), KoalaClient::new(url)?.with_collector_token(handlers.token()?))
-            }
+        let (koala_url, client) = if let Some(url) = koala_url {
+            (url.clone(), KoalaClient::new(url)?)
+        } else {
+            let url = KoalaUrl::parse(&format!("http://{}", reachable(address)))?;
+            (url.clone(), KoalaClient::new(url)?.with_collector_token(handlers.token()?))
         };
 
         let pipeline = LocalPipeline {
