@@ -44,6 +44,8 @@ async fn delivered(koala: &Koala) {
 /// Takes a journey through a set of its own. `in_turn`: each event is delivered before the next is sent.
 async fn found(events: &[Value], in_turn: bool) -> BTreeSet<Shown> {
     let home = Home::new();
+    // No preset takes the screens of apps.
+    home.set_parameter("mappings/screens.json", r#"{"trigger":"type = \"screen\"","action":"page-view"}"#);
     let koala = home.up(&[]);
     for event in events {
         if event["type"] == "operator" {

@@ -14,31 +14,41 @@ static FREE_MAIL: LazyLock<HashSet<&str>> =
 pub struct Account {
     /// Its domain, in lower case.
     pub domain: Option<String>,
+    /// What a group call names it by, as it was written.
+    pub group_id: Option<String>,
     /// Its name, as it was written.
     pub name: Option<String>,
 }
 
 impl Account {
-    /// The company of a visitor with these traits and addresses: by `$account` or `domain`, else by `company`, else by the
-    /// first address that is a company's.
+    /// The company of a visitor with these traits and addresses: by the domain of `$account`, `company` or `domain`, else by the
+    /// group's id or the name that one of them has, else by the first address that is a company's.
     #[must_use]
     pub fn of(traits: &Map<String, Value>, emails: &[String]) -> Option<Self> {
         let named = ["$account", "company"].into_iter().filter_map(|name| traits.get(name)).map(Self::written);
-        let mut found = Self { domain: traits.get("domain").and_then(domain_of), name: None };
-        for account in named {
-            found = Self { domain: found.domain.or(account.domain), name: found.name.or(account.name) };
+        let mut found = Self { domain: traits.get("domain").and_then(domain_of), group_id: None, name: None };
+        for Self { domain, group_id, name } in named {
+            found = Self {
+                domain: found.domain.or(domain),
+                group_id: found.group_id.or(group_id),
+                name: found.name.or(name),
+            };
         }
-        if found.domain.is_none() && found.name.is_none() {
+        if !found.is_anything() {
             found.domain = emails.iter().find_map(|email| company_domain(email));
         }
-        (found.domain.is_some() || found.name.is_some()).then_some(found)
+        found.is_anything().then_some(found)
     }
 
-    /// What the store knows it by: the domain, or the name in lower case where no domain is known.
+    fn is_anything(&self) -> bool {
+        self.domain.is_some() || self.group_id.is_some() || self.name.is_some()
+    }
+
+    /// What the store knows it by: the domain, where none is known the group's id, else the name in lower case.
     #[must_use]
     pub fn key(&self) -> String {
         let name = || self.name.as_deref().unwrap_or_default().trim().to_lowercase();
-        self.domain.clone().unwrap_or_else(name)
+        self.domain.clone().or_else(|| self.group_id.clone()).unwrap_or_else(name)
     }
 
     /// A company as a trait writes it: its domain or name, or an object that has them.
@@ -46,11 +56,12 @@ impl Account {
         let Some(object) = value.as_object() else {
             let domain = domain_of(value);
             let name = value.as_str().map(str::trim).filter(|name| !name.is_empty() && domain.is_none());
-            return Self { name: name.map(str::to_owned), domain };
+            return Self { name: name.map(str::to_owned), group_id: None, domain };
         };
-        let name = object.get("name").and_then(Value::as_str).map(str::trim).filter(|name| !name.is_empty());
+        let text = |key| object.get(key).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
+        let (name, group_id) = (text("name"), text("group_id"));
         let domain = ["domain", "website", "url"].into_iter().find_map(|key| domain_of(object.get(key)?));
-        Self { domain, name: name.map(str::to_owned) }
+        Self { domain, group_id: group_id.map(str::to_owned), name: name.map(str::to_owned) }
     }
 }
 
@@ -95,6 +106,11 @@ mod tests {
         assert_eq!(key(&json!({"domain": "https://www.acme.com/about"}), emails).as_deref(), Some("acme.com"));
         assert_eq!(
             key(&json!({"company": {"name": "Acme", "website": "acme.io"}}), emails).as_deref(),
+            Some("acme.io")
+        );
+        assert_eq!(key(&json!({"$account": {"group_id": "G-1", "name": "Acme"}}), emails).as_deref(), Some("G-1"));
+        assert_eq!(
+            key(&json!({"$account": {"group_id": "G-1", "domain": "acme.io"}}), emails).as_deref(),
             Some("acme.io")
         );
         assert_eq!(key(&json!({"company": "Acme & Söhne"}), emails).as_deref(), Some("acme & söhne"));

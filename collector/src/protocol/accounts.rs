@@ -40,7 +40,7 @@ pub fn read_accounts(body: &[u8]) -> Result<Vec<ReceivedAccount>, Refusal> {
     let account = |(at, WrittenAccount { domain, name, traits }): (usize, WrittenAccount)| {
         let domain = domain.as_ref().and_then(company::domain_of).ok_or(Refusal::NoDomain(at))?;
         let name = name.or_else(|| traits.get("name")?.as_str().map(str::to_owned));
-        Ok((Account { domain: Some(domain), name }, traits))
+        Ok((Account { domain: Some(domain), group_id: None, name }, traits))
     };
     written.into_iter().enumerate().map(account).collect()
 }

@@ -3,10 +3,11 @@
 use koala_destination::clock;
 use koala_destination::ids::{EventIds, WrittenIds, text_if_any};
 use koala_destination::koala::{Email, MOST_ENTRIES, ProfileId};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use super::page_view::{self, Extent};
 use super::refusal::Refusal;
 
 /// A request that holds the rules.
@@ -131,40 +132,13 @@ struct WrittenEntry {
     name: Option<Value>,
 }
 
-/// How long a page view is by now.
-#[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
-struct Extent {
-    #[serde(default, deserialize_with = "time_if_any")]
-    visit_end: Option<i64>,
-    /// The milliseconds that the page was looked at.
-    #[serde(default, rename = "focus_intervals", deserialize_with = "sum_if_any")]
-    focused: u64,
-}
-
 impl ReceivedEntry {
     /// Whether a page view has grown since it was sent as `before`: Koala's script sends it again under the same message id
     /// while it lasts. Whatever else is sent under a message id that is taken is a repeat.
     #[must_use]
     pub fn has_grown_from(&self, before: &str) -> bool {
-        let extent = |json: &str| serde_json::from_str::<Extent>(json).ok();
-        self.kind == EntryKind::PageView && extent(&self.json) > extent(before)
+        self.kind == EntryKind::PageView && Extent::of(&self.json) > Extent::of(before)
     }
-}
-
-fn time_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
-    Ok(time(&Value::deserialize(deserializer)?))
-}
-
-/// A time as RFC 3339 or as milliseconds since 1970.
-fn time(value: &Value) -> Option<i64> {
-    value.as_str().and_then(clock::milliseconds).or_else(|| value.as_i64())
-}
-
-fn sum_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    let value = Value::deserialize(deserializer)?;
-    let intervals = value.as_array().into_iter().flatten().filter_map(Value::as_f64);
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // it saturates
-    Ok(intervals.sum::<f64>() as u64)
 }
 
 /// Reads a batch request, by the rules.
@@ -245,7 +219,7 @@ fn entry(kind: EntryKind, raw: &RawValue) -> Result<ReceivedEntry, &'static str>
     if kind == EntryKind::Event && name.as_deref().is_none_or(|name| name.trim().is_empty()) {
         return Err("event, the event's name, is missing");
     }
-    let began_at = written.visit_start.as_ref().filter(|_| kind == EntryKind::PageView).and_then(time);
+    let began_at = written.visit_start.as_ref().filter(|_| kind == EntryKind::PageView).and_then(page_view::time);
     let traits = match written.traits {
         None | Some(Value::Null) => None,
         Some(Value::Object(traits)) => Some(traits),

@@ -3,9 +3,9 @@
 /// Which visitors are looked for; what is not set is not asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// A part of an address, a profile id or a trait, or an event's name.
+    /// A part of an id or a trait, or an event's name.
     pub text: Option<String>,
-    /// Only those with an address, or only those without.
+    /// Only those with a user id or an address, or only those without.
     pub known: Option<bool>,
     /// Only those with an event of this name, whatever its case; with a time, one of that time.
     pub event: Option<String>,

@@ -101,7 +101,7 @@ async fn show_company(
     Path(key): Path<String>,
     Query(page): Query<Page>,
 ) -> Result<Response, ApiError> {
-    match web.store.show_company(&key.to_lowercase(), page.limit.min(LONGEST_PAGE)).await? {
+    match web.company(&key, page.limit.min(LONGEST_PAGE)).await? {
         Some(company) => Ok(axum::Json(company).into_response()),
         None => Err(ApiError::NoSuchCompany(key)),
     }

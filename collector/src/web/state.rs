@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::pipeline::Pipeline;
-use crate::store::Store;
+use crate::store::company::CompanyPage;
+use crate::store::{Store, StoreError};
 
 /// The two ports; clones share them.
 #[derive(Clone)]
@@ -12,4 +13,14 @@ pub struct Web {
     pub store: Arc<dyn Store>,
     /// What stands before it.
     pub pipeline: Arc<dyn Pipeline>,
+}
+
+impl Web {
+    /// One company. People write domains and names in any case; a group's id is as it is.
+    pub async fn company(&self, key: &str, limit: u32) -> Result<Option<CompanyPage>, StoreError> {
+        if let Some(found) = self.store.show_company(key, limit).await? {
+            return Ok(Some(found));
+        }
+        self.store.show_company(&key.to_lowercase(), limit).await
+    }
 }

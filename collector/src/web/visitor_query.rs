@@ -9,9 +9,9 @@ use crate::store::filter::{Filter, TraitFilter};
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct VisitorQuery {
-    /// A part of an address, a profile id or a trait, or an event's name.
+    /// A part of an id or a trait, or an event's name.
     pub q: String,
-    /// `known` (with an email address), `anonymous`, or all.
+    /// `known` (with a user id or an email address), `anonymous`, or all.
     pub who: String,
     /// An event's name.
     pub event: String,

@@ -27,7 +27,8 @@ macro_rules! all {
         crate::cases::tests_of_many! { $open;
             journeys: every_journey_ends_as_it_is_told,
                 every_journey_that_may_comes_out_the_same_in_other_orders_and_told_twice,
-                every_journey_that_may_comes_out_the_same_from_many_at_once
+                every_journey_that_may_comes_out_the_same_from_many_at_once,
+                every_random_stream_gives_the_visitors_of_the_reference
         }
         crate::cases::tests! { $open;
             identity: one_visitor_is_known_by_all_its_ids,

@@ -11,7 +11,8 @@ const MOST_TRAITS: usize = 300;
 /// The most bytes of their names and values together.
 const MOST_BYTES: usize = 128 * 1024;
 
-/// What was said of a trait last counts, whatever order it comes in. Tells whether one is new or another than before.
+/// What was said of a trait last counts, whatever order it comes in. Tells whether anything of it was: the same said anew may
+/// outdo what was said in between under another id.
 pub(super) fn merge(
     connection: &Connection,
     identity_id: i64,
@@ -51,7 +52,7 @@ pub(super) fn merge(
         }
         put.execute(params![identity_id, name, value, at])?;
         (count, bytes) = (count_after, bytes_after);
-        is_changed |= before.is_none_or(|(before, _)| before != value);
+        is_changed = true;
     }
     if too_many > 0 {
         tracing::warn!(

@@ -69,7 +69,7 @@ fn row(company: &Company, days: &[i64], most: f64) -> Markup {
 
 /// `GET /companies/{key}`
 pub async fn show(State(web): State<Web>, Path(key): Path<String>) -> Page {
-    let found = web.store.show_company(&key.to_lowercase(), MOST_PEOPLE).await?;
+    let found = web.company(&key, MOST_PEOPLE).await?;
     let CompanyPage { company, reasons, people, activity } = found.ok_or(PageError::NotFound)?;
     let days = web.store.activity(vec![company.key.clone()]).await?;
     let title = company.name.clone().unwrap_or_else(|| company.key.clone());
@@ -84,7 +84,7 @@ pub async fn show(State(web): State<Web>, Path(key): Path<String>) -> Page {
                 dt { "Two weeks" } dd { @for days in &days { (layout::sparkline(days)) } }
                 @for (name, value) in &company.traits { dt { (name) } dd { (layout::value(value)) } }
             } }
-            h2 { "Intent: " (format!("{:.1}", company.intent)) " points" }
+            h2 { "Intent: " (layout::written(company.intent)) " points" }
             (reasons_table(&reasons))
             h2 { "People" }
             (visitors::table(&people))

@@ -99,12 +99,17 @@ pub fn table(head: &Markup, rows: &[Markup], empty: &Markup) -> Markup {
     }
 }
 
+/// Points of intent with one digit. What is next to nothing is 0.0, never -0.0.
+pub fn written(points: f64) -> String {
+    format!("{:.1}", (points * 10.0).round() / 10.0 + 0.0)
+}
+
 /// Points of intent, and a bar beside them that is full where `most` is reached.
 pub fn points(points: f64, most: f64) -> Markup {
     let share = if most > 0.0 { (points / most).clamp(0.0, 1.0) * 100.0 } else { 0.0 };
     html! {
         span.points {
-            (format!("{points:.1}"))
+            (written(points))
             svg.bar viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true" {
                 rect.rest width="100" height="6" {}
                 rect width=(format!("{share:.1}")) height="6" {}
@@ -137,4 +142,14 @@ pub fn encoded(key: &str) -> String {
         }
     }
     path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn points_next_to_nothing_are_written_without_a_sign() {
+        assert_eq!([-0.04, -0.0, 0.04, -0.06, 12.34].map(written), ["0.0", "0.0", "0.0", "-0.1", "12.3"]);
+    }
 }
