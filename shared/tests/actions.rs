@@ -77,7 +77,8 @@ fn a_group_event_tells_our_own_collector_of_the_person_s_company() {
     let says = (&group["group_id"], &group["domain"], &group["name"]);
     assert_eq!(says, (&json!("g-analytical"), &json!("analytical.example"), &json!("Analytical Engines")));
     assert_eq!((&group["traits"], &group["message_id"]), (&fixture("group")["traits"], &json!("group-1")));
-    assert!(body["profile_id"].is_string(), "the person is named: {body}");
+    let person = &fixture("group")["userId"];
+    assert!(person.is_string() && body["user_id"] == *person, "the person is named: {body}");
 }
 
 /// `{"domain","identifies":[{"traits":{"group_id",…}}]}`, by Koala's guide.

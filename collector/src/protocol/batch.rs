@@ -126,8 +126,7 @@ struct WrittenEntry {
     message_id: Option<Value>,
     sent_at: Option<Value>,
     visit_start: Option<Value>,
-    #[serde(default, deserialize_with = "time_if_any")]
-    received_at: Option<i64>,
+    received_at: Option<Value>,
     traits: Option<Value>,
     name: Option<Value>,
 }
@@ -230,7 +229,7 @@ fn entry(kind: EntryKind, raw: &RawValue) -> Result<ReceivedEntry, &'static str>
         name,
         message_id: text(written.message_id, "message_id must be a string")?,
         at: text(written.sent_at, "sent_at must be a string")?.as_deref().and_then(clock::milliseconds).or(began_at),
-        received_at: written.received_at,
+        received_at: written.received_at.as_ref().and_then(page_view::time),
         traits,
         json: raw.get().to_owned(),
     })

@@ -145,9 +145,10 @@ pub fn map<'a>(
     let action = match action {
         Action::IdentifyVisitor => {
             let traits = fields.object(fields::TRAITS, &[&["traits"]])?;
-            // An alias says that two ids are one person's, and nothing else: it has no traits.
-            let of_alias = || (event.get_str("type").as_deref() == Some("alias")).then(|| Value::Object(Vec::new()));
-            MappedAction::Identify { traits: traits.or_else(of_alias).ok_or_else(|| missing(fields::TRAITS))? }
+            // An alias, or an identify that names no traits, says which ids are one person's, and nothing else.
+            let says_ids_alone = matches!(event.get_str("type").as_deref(), Some("alias" | "identify"));
+            let none = || (says_ids_alone && event.get("traits").is_none()).then(|| Value::Object(Vec::new()));
+            MappedAction::Identify { traits: traits.or_else(none).ok_or_else(|| missing(fields::TRAITS))? }
         }
         Action::TrackEvent => {
             let name = fields.text(fields::EVENT, &[&["event"]])?;
