@@ -47,7 +47,7 @@ pub fn load(connection: &Connection, function: Function, after: i64, most: usize
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     let loaded = select.query_map(params![function.name(), after, most], |row| {
         let id = row.get(0)?;
-        let lane = body(row, 3).ok().and_then(|body| Lane::of(body));
+        let lane = body(row, 3).ok().and_then(Lane::of);
         let crashes = u32::try_from(number(row, 2)).unwrap_or(0);
         Ok(Loaded { id, lane: lane.map_or(LaneKey::Single(id), LaneKey::Visitor), tried_for: number(row, 1), crashes })
     })?;
