@@ -201,40 +201,6 @@ async fn the_embedded_collector_answers_400_with_a_reason_to_what_koala_would_no
     assert_eq!(koala.get("/web/projects/pk_other/auth").await.0, 400);
 }
 
-#[tokio::test]
-async fn koala_bench_loses_and_doubles_nothing() {
-    let (status, said) = said(koala(&["bench", "--json", "--events", "1000", "--visitors", "50"]).output().unwrap());
-    assert_eq!(status, 0, "{said}");
-    let measured: Value = serde_json::from_str(&said).unwrap();
-    assert_eq!((&measured["lost"], &measured["doubled"]), (&json!(0), &json!(0)));
-    assert!(measured["requests_per_event"].as_f64().unwrap() <= 0.15, "{measured}");
-}
-
-#[test]
-fn the_collector_s_benchmark_prints_its_figures() {
-    let options = ["bench-collector", "--events", "3000", "--visitors", "100"];
-    let output = Command::new(env!("CARGO_BIN_EXE_koala")).args(options).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    for part in ["3000 events", "events/s taken", "ms p95 for /visitors", "bytes of the file an event"] {
-        assert!(said.contains(part), "{part}: {said}");
-    }
-}
-
-#[test]
-fn the_arithmetic_of_a_month_s_cost_holds_against_a_run_that_counts() {
-    for options in [&["cost", "--json"][..], &["cost", "--json", "--events-per-request", "1"]] {
-        let output = Command::new(env!("CARGO_BIN_EXE_koala")).args(options).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let cost: Value = serde_json::from_slice(&output.stdout).unwrap();
-        for (name, arithmetic) in cost["arithmetic"].as_object().unwrap() {
-            let ratio = cost["counted"][name].as_f64().unwrap() / arithmetic.as_f64().unwrap();
-            assert!((0.9..1.1).contains(&ratio), "{name}: {ratio} with {options:?}");
-        }
-        assert_eq!(cost["bills"].as_array().map(Vec::len), Some(3));
-    }
-}
-
 /// What the README shows a picture of.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_weeks_of_visits_sent_as_if_they_ended_now_make_a_page_worth_looking_at() {
