@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use koala_destination::telemetry;
 
 use crate::output::notice;
-use crate::{check, demo, preview, redrive, send, up};
+use crate::{check, demo, invoke, preview, redrive, send, up};
 
 /// The Koala destination for Segment, on this machine.
 #[derive(Parser)]
@@ -25,6 +25,8 @@ enum Subcommands {
     Send(send::Options),
     /// Show what would happen to an event, without sending it.
     Preview(preview::Options),
+    /// Run a function's own handler on a Lambda event, and show what it answers, queues and sends.
+    Invoke(invoke::Options),
     /// Validate a whole parameter tree and print every problem.
     Check(check::Options),
     /// Put dead letters back into their queues.
@@ -42,6 +44,7 @@ pub async fn run() -> ExitCode {
         Subcommands::Up(options) => up::run(options).await,
         Subcommands::Send(options) => send::run(options).await,
         Subcommands::Preview(options) => preview::run(options).await,
+        Subcommands::Invoke(options) => invoke::run(options).await,
         Subcommands::Check(options) => check::run(options).await,
         Subcommands::Redrive(options) => redrive::run(options).await,
         Subcommands::Demo(options) => demo::run(options).await,

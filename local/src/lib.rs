@@ -2,7 +2,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`command`] | the command line; `up`, `demo`, `send`, `preview`, `check`, `redrive` are a command each |
+//! | [`command`] | the command line; `up`, `demo`, `send`, `preview`, `invoke`, `check`, `redrive` are a command each |
 //! | [`set`] | the parts of `koala up`, started and stopped together |
 //! | `gateway` | HTTP: intake, and the routes of the collector beside it |
 //! | `forwarded` | whom a proxy says that a request comes from |
@@ -27,6 +27,7 @@ mod demo;
 pub mod fixtures;
 mod forwarded;
 mod gateway;
+mod invoke;
 pub mod output;
 mod own_handlers;
 mod pipeline;
