@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aws_lambda_events::encodings::Body;
 use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
-use koala_destination::aws::dispatch::answer;
+use koala_destination::lambda::dispatch::answer;
 use koala_destination::json::without_lone_surrogates;
 use koala_destination::intake::{IntakeOptions, Outbox, OutboxError};
 use koala_destination::message::{Message, OutgoingMessage, Queue};

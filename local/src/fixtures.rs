@@ -22,6 +22,9 @@ pub struct Fixture {
 }
 
 /// Reads the events of files in their order; a folder stands for its `.json` and `.jsonl` files, `-` for standard input.
+///
+/// # Errors
+/// When a file cannot be read, is not JSON, or there is no event in any.
 pub fn read(files: &[PathBuf]) -> Result<Vec<Fixture>> {
     let mut fixtures = Vec::new();
     for file in files {
@@ -40,6 +43,9 @@ pub fn read(files: &[PathBuf]) -> Result<Vec<Fixture>> {
 }
 
 /// Moves the events in time, all by the same, so that the newest happens at `now` (milliseconds since 1970).
+///
+/// # Errors
+/// When an event cannot be written again.
 pub fn move_to(now: i64, fixtures: &mut [Fixture]) -> Result<()> {
     let read = |event: &RawValue| serde_json::from_str::<Map<String, Value>>(event.get()).ok();
     let time = |event: &Map<String, Value>, name| event.get(name)?.as_str().and_then(clock::milliseconds);

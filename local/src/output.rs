@@ -10,22 +10,25 @@ const ENDED_BY_SIGPIPE: i32 = 141;
 const FAILED: i32 = 2;
 
 /// Prints a line on standard output, or ends the command where that is not possible.
+#[macro_export]
 macro_rules! outln {
     ($($text:tt)*) => { $crate::output::line(format_args!($($text)*)) };
 }
-pub(crate) use outln;
+pub use outln;
 
 /// Prints a line on standard output where that is possible: for what goes on without a reader, as `koala up` does.
+#[macro_export]
 macro_rules! say {
     ($($text:tt)*) => { $crate::output::line_if_possible(format_args!($($text)*)) };
 }
-pub(crate) use say;
+pub use say;
 
 /// Prints a line on standard error where that is possible.
+#[macro_export]
 macro_rules! notice {
     ($($text:tt)*) => { $crate::output::notice_line(format_args!($($text)*)) };
 }
-pub(crate) use notice;
+pub use notice;
 
 /// What [`outln!`] does. When nobody reads any more the command ends with the status that SIGPIPE would give
 /// it; when it cannot be written (a full disk) the command ends with status 2 and says why.

@@ -22,6 +22,7 @@ const MANY: usize = 40;
 /// What Segment gives an answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What `koala send` is asked for.
 #[derive(Args)]
 #[command(after_help = "Examples:
   koala send tests/events                          every fixture, one request each
@@ -111,6 +112,9 @@ struct AnswerError {
 }
 
 /// Sends what the options name.
+///
+/// # Errors
+/// When the files or the secret cannot be read.
 pub async fn run(options: Options) -> Result<ExitCode> {
     let mut fixtures = fixtures::read(&options.files)?;
     if options.now {
@@ -143,6 +147,9 @@ pub async fn run(options: Options) -> Result<ExitCode> {
 }
 
 /// The secret that signs: given, or the first line of the parameter.
+///
+/// # Errors
+/// When there is none.
 pub fn secret(given: Option<&str>, parameters: &Path) -> Result<SharedSecret> {
     if let Some(given) = given {
         return Ok(SharedSecret::parse(given)?);
@@ -191,6 +198,9 @@ pub struct Sender {
 
 impl Sender {
     /// A sender to the webhook route at `url`.
+    ///
+    /// # Errors
+    /// When there is no HTTP client.
     pub fn new(url: &str, secret: SharedSecret) -> Result<Self> {
         let http = http_client::builder()?.timeout(ANSWER_TIMEOUT).user_agent("Segment.io/1.0 (koala send)").build()?;
         Ok(Self { http, url: url.to_owned(), secret })

@@ -85,6 +85,9 @@ impl LocalSet {
     /// Starts the gateway and the consumers of both functions.
     ///
     /// `KOALA_URL` and the other environment variables hold here as they do for the functions.
+    ///
+    /// # Errors
+    /// With what keeps it from starting: a variable, a parameter, the file, the address.
     pub async fn start(options: Options<'_>) -> Result<Self> {
         let Options { listen, parameters, data, deliver_to, token, trust_forwarded_for } = options;
         let variables = environment::process;
@@ -167,11 +170,13 @@ impl LocalSet {
     }
 
     /// The gateway's URL, as a client on this machine reaches it.
+    #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", reachable(self.address))
     }
 
     /// Whether it delivers to the collector in here.
+    #[must_use]
     pub fn delivers_to_itself(&self) -> bool {
         self.koala_url.to_string() == self.url()
     }

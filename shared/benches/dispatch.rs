@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use koala_destination::aws::dispatch::answer;
 use koala_destination::intake::{IntakeOptions, Outbox, OutboxError};
+use koala_destination::lambda::dispatch::answer;
 use koala_destination::message::OutgoingMessage;
 use koala_destination::metrics::Metrics;
 use koala_destination::segment::SharedSecret;

@@ -17,7 +17,8 @@
 //! | [`resolver`] | host names → addresses, and whether a name that has none does not exist |
 //! | [`metrics`] | counts and times in the embedded format of `CloudWatch` |
 //! | [`telemetry`] | the logs |
-//! | `aws` (feature) | the adapters to AWS: Parameter Store, SQS, the events of API Gateway and SQS |
+//! | `lambda` (feature) | what a function does with an event of API Gateway or SQS |
+//! | `aws` (feature) | the adapters to AWS: Parameter Store, SQS, the Lambda runtime |
 //!
 //! Decisions are pure functions. What does I/O stands behind three small traits: [`settings::ParameterSource`],
 //! [`intake::Outbox`] and [`koala::Collector`], each with an AWS (or HTTP) and an embedded implementation.
@@ -32,6 +33,8 @@ pub mod ids;
 pub mod intake;
 pub mod json;
 pub mod koala;
+#[cfg(feature = "lambda")]
+pub mod lambda;
 pub mod message;
 pub mod metrics;
 pub mod preview;

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::clients;
-use crate::collector::Collector;
+use crate::collector::{Collector, Reply};
 use crate::koala::{Home, Koala, SECRET, root};
 
 /// Runs `koala` in the repository's root.
@@ -210,38 +210,84 @@ async fn the_embedded_collector_answers_400_with_a_reason_to_what_koala_would_no
     assert_eq!(koala.get("/web/projects/pk_other/auth").await.0, 400);
 }
 
-#[tokio::test]
-async fn koala_bench_loses_and_doubles_nothing() {
-    let (status, said) = said(koala(&["bench", "--json", "--events", "1000", "--visitors", "50"]).output().unwrap());
-    assert_eq!(status, 0, "{said}");
-    let measured: Value = serde_json::from_str(&said).unwrap();
-    assert_eq!((&measured["lost"], &measured["doubled"]), (&json!(0), &json!(0)));
-    assert!(measured["requests_per_event"].as_f64().unwrap() <= 0.15, "{measured}");
+/// What `koala invoke` says of a Lambda event below `tests/events/lambda`, with its exit status.
+fn invoke(function: &str, fixture: &str, arguments: &[&str]) -> (i32, Value) {
+    let fixture = format!("tests/events/lambda/{fixture}");
+    let mut command = koala(&["invoke", "--json", function, &fixture]);
+    let (status, said) = said(command.args(arguments).output().unwrap());
+    (status, serde_json::from_str(&said).unwrap())
 }
 
 #[test]
-fn the_collector_s_benchmark_prints_its_figures() {
-    let options = ["bench-collector", "--events", "3000", "--visitors", "100"];
-    let output = Command::new(env!("CARGO_BIN_EXE_koala")).args(options).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    for part in ["3000 events", "events/s taken", "ms p95 for /visitors", "bytes of the file an event"] {
-        assert!(said.contains(part), "{part}: {said}");
-    }
+fn koala_invoke_runs_dispatch_on_a_request_of_api_gateway_and_prints_what_it_answers_and_queues() {
+    let (status, report) = invoke("dispatch", "dispatch-track.json", &[]);
+    assert_eq!((status, &report["answer"]["status"]), (0, &json!(200)));
+    assert_eq!(report["answer"]["body"], json!({"accepted": 1, "skipped": 0, "rejected": []}));
+    let queued = report["queued"].as_array().unwrap();
+    assert_eq!((queued.len(), &queued[0]["queue"]), (1, &json!("track-event")));
+    let message = &queued[0]["message"];
+    assert_eq!(
+        (&message["mapping"], &message["request_id"]),
+        (&json!("track-event"), &json!("dispatch-track-request"))
+    );
+    assert_eq!(message["event"]["messageId"], "track-server-1");
+
+    let (status, report) = invoke("dispatch", "dispatch-unsigned.json", &[]);
+    assert_eq!((status, &report["answer"]["status"], &report["queued"]), (1, &json!(401), &json!([])));
 }
 
 #[test]
-fn the_arithmetic_of_a_month_s_cost_holds_against_a_run_that_counts() {
-    for options in [&["cost", "--json"][..], &["cost", "--json", "--events-per-request", "1"]] {
-        let output = Command::new(env!("CARGO_BIN_EXE_koala")).args(options).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let cost: Value = serde_json::from_slice(&output.stdout).unwrap();
-        for (name, arithmetic) in cost["arithmetic"].as_object().unwrap() {
-            let ratio = cost["counted"][name].as_f64().unwrap() / arithmetic.as_f64().unwrap();
-            assert!((0.9..1.1).contains(&ratio), "{name}: {ratio} with {options:?}");
-        }
-        assert_eq!(cost["bills"].as_array().map(Vec::len), Some(3));
+fn koala_invoke_runs_track_event_on_a_batch_of_sqs_and_prints_what_it_sends() {
+    let (status, report) = invoke("track-event", "track-event-batch.json", &[]);
+    // The third of its messages is none of dispatch's.
+    assert_eq!((status, &report["answer"]), (1, &json!({"batchItemFailures": []})));
+    let dead = report["dead_letters"].as_array().unwrap();
+    assert_eq!((dead.len(), &dead[0]["message_id"]), (1, &json!("00000000-0000-4000-8000-000000000003")));
+    let sent = report["sent"].as_array().unwrap();
+    assert_eq!((sent.len(), &sent[0]["route"]), (1, &json!("batch")));
+    assert_eq!(sent[0]["body"]["email"], "ada@analytical.example");
+    let events = sent[0]["body"]["events"].as_array().unwrap();
+    let ids: Vec<_> = events.iter().map(|event| &event["message_id"]).collect();
+    assert_eq!(ids, ["track-server-1", "track-order-1"]);
+    assert_eq!(invoke("track-event", "track-event-page-view.json", &[]).0, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn koala_invoke_runs_identify_visitor_and_really_sends_where_it_is_told_to() {
+    let (status, report) = invoke("identify-visitor", "identify-visitor-account.json", &[]);
+    assert_eq!((status, &report["sent"][0]["body"]["groups"][0]["group_id"]), (0, &json!("g-analytical")));
+
+    let collector = Collector::start();
+    let to_collector = ["--koala-url", &collector.url()];
+    // The second of its messages has traits that are none.
+    let (status, report) = invoke("identify-visitor", "identify-visitor-batch.json", &to_collector);
+    assert_eq!((status, report["dead_letters"].as_array().map(Vec::len)), (1, Some(1)), "{report}");
+    assert_eq!(collector.taken().keys().collect::<Vec<_>>(), ["identify-server-1"]);
+
+    collector.answer(|_| Reply::Answer(400, r#"{"error":"Koala ingest suspended"}"#));
+    let (status, report) = invoke("identify-visitor", "identify-visitor-batch.json", &to_collector);
+    let failed = json!([{"itemIdentifier": "00000000-0000-4000-8000-000000000001"}]);
+    assert_eq!((status, &report["answer"]["batchItemFailures"]), (1, &failed), "{report}");
+    assert_eq!(report["retried"][0]["message_id"], failed[0]["itemIdentifier"]);
+    assert!(report["sent"][0]["error"].is_string(), "{report}");
+}
+
+#[test]
+fn koala_invoke_says_by_its_exit_status_that_a_file_is_no_event_of_the_function() {
+    for (function, fixture, problem) in [
+        ("dispatch", "tests/events/lambda/track-event-batch.json", "is not a request of API Gateway"),
+        ("track-event", "tests/events/lambda/dispatch-track.json", "is not a batch of SQS: it has no Records"),
+        ("track-event", "tests/events/no-such-file.json", "no-such-file.json"),
+        ("track-event", "README.md", "README.md is not JSON"),
+    ] {
+        let output = koala(&["invoke", function, fixture]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(2) && said.contains(problem), "{function} {fixture}: {said}");
     }
+    let help = koala(&["invoke", "--help"]).output().unwrap();
+    assert!(
+        String::from_utf8_lossy(&help.stdout).contains("koala invoke dispatch tests/events/lambda/dispatch-track.json")
+    );
 }
 
 /// What the README shows a picture of. Who they are is what the script that made them up says, not what any rule finds.

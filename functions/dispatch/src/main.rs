@@ -2,12 +2,12 @@
 //!
 //! It is the only function on the visitor's side, and never waits for Koala.
 
-use koala_destination::aws::dispatch::answer;
 use koala_destination::aws::parameter_store::ParameterStore;
 use koala_destination::aws::sdk::AwsEnvironment;
 use koala_destination::aws::sqs::SqsOutbox;
 use koala_destination::environment::{self, SettingsEnvironment};
 use koala_destination::koala::CollectorKind;
+use koala_destination::lambda::dispatch::answer;
 use koala_destination::metrics::Metrics;
 use koala_destination::settings::SettingsCache;
 use koala_destination::telemetry;

@@ -1,21 +1,21 @@
-//! A batch of SQS → delivery → the partial batch response.
+//! A delivering function on AWS: batches of SQS for ever, settings from Parameter Store.
 
-use std::time::{Duration, SystemTime};
-
-use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use std::sync::Arc;
-use tokio::time::Instant;
+use std::time::Duration;
+
+use aws_lambda_events::event::sqs::SqsEvent;
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 
 use super::parameter_store::ParameterStore;
 use super::sdk::AwsEnvironment;
 use super::sqs::SqsSource;
-use crate::delivery::{Delivery, Received, SourceQueue, TIME_TO_TELL_THE_QUEUE, consume};
+use crate::delivery::{Delivery, TIME_TO_TELL_THE_QUEUE};
 use crate::environment::{self, DEFAULT_KOALA_URL, SettingsEnvironment};
-use crate::koala::{Collector, CollectorKind, KoalaClient, KoalaUrl};
+use crate::koala::{CollectorKind, KoalaClient, KoalaUrl};
+use crate::lambda::consumer::{Consumer, deadline};
 use crate::metrics::Metrics;
 use crate::segment::Function;
-use crate::settings::{ParameterSource, SettingsCache};
+use crate::settings::SettingsCache;
 
 /// The first delay of a message that failed; it doubles with each failure.
 const FIRST_DELAY_SECONDS: u64 = 30;
@@ -24,8 +24,6 @@ const FIRST_DELAY_SECONDS: u64 = 30;
 /// leaves of the invocation.
 const TIME_OF_A_CALL: Duration = Duration::from_secs(2);
 const _: () = assert!(TIME_OF_A_CALL.as_millis() * 2 <= TIME_TO_TELL_THE_QUEUE.as_millis());
-/// As in `infra/template.yaml`.
-const FUNCTION_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Runs a function: reads the environment, builds the adapters, then serves batches for ever.
 ///
@@ -48,51 +46,9 @@ pub async fn serve(function: Function) -> Result<(), Error> {
     let metrics = Metrics::new(function.name(), &variables);
     let consumer = Consumer { delivery, queue, settings: Arc::clone(&settings), metrics };
     // The settings are read while Lambda is asked for the first batch; a failure is not fatal, the batch tries again.
-    let serve = run(service_fn(|event: LambdaEvent<SqsEvent>| consumer.handle(event)));
+    let serve = run(service_fn(async |event: LambdaEvent<SqsEvent>| {
+        let (batch, context) = event.into_parts();
+        Ok::<_, Error>(consumer.handle(&batch, &context.request_id, deadline(context.deadline)).await)
+    }));
     tokio::join!(serve, settings.load_at_init()).0
-}
-
-/// A function, warm.
-struct Consumer<S, C, Q> {
-    delivery: Delivery<S, C>,
-    queue: Q,
-    settings: Arc<SettingsCache<S>>,
-    metrics: Metrics,
-}
-
-impl<S: ParameterSource, C: Collector, Q: SourceQueue> Consumer<S, C, Q> {
-    async fn handle(&self, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
-        let messages: Vec<Received<'_>> = event.payload.records.iter().filter_map(received).collect();
-        if messages.len() < event.payload.records.len() {
-            // Only a hand-made event has such records. A failure without an id would make Lambda fail the whole batch.
-            tracing::warn!("records without a message id are passed over");
-        }
-        let done = consume(&self.delivery, &self.queue, &messages, deadline(event.context.deadline)).await;
-        self.metrics.batch(&done.counts, &event.context.request_id, self.settings.age());
-        let mut response = SqsBatchResponse::default();
-        response.batch_item_failures = done.stays.into_iter().map(failure).collect();
-        Ok(response)
-    }
-}
-
-fn received(record: &SqsMessage) -> Option<Received<'_>> {
-    Some(Received {
-        id: record.message_id.as_deref().filter(|id| !id.is_empty())?,
-        receipt: record.receipt_handle.as_deref().unwrap_or_default(),
-        body: record.body.as_deref().unwrap_or_default(),
-        receive_count: record.attributes.get("ApproximateReceiveCount").and_then(|n| n.parse().ok()).unwrap_or(1),
-    })
-}
-
-fn failure(id: &str) -> BatchItemFailure {
-    let mut failure = BatchItemFailure::default();
-    id.clone_into(&mut failure.item_identifier);
-    failure
-}
-
-/// Lambda tells the invocation's end in milliseconds since 1970. An end that is past when the invocation begins is none:
-/// `cargo lambda watch` tells one in 1970, and then the functions' timeout holds.
-fn deadline(milliseconds: u64) -> Instant {
-    let end = SystemTime::UNIX_EPOCH + Duration::from_millis(milliseconds);
-    Instant::now() + end.duration_since(SystemTime::now()).unwrap_or(FUNCTION_TIMEOUT)
 }

@@ -1,10 +1,9 @@
 //! The adapters to AWS.
 //!
 //! [`sdk`] builds the SDK's clients, [`parameter_store`] and [`sqs`] are the ports over Parameter Store and SQS, and
-//! [`dispatch`] and [`consumer`] turn Lambda's events into calls of the core.
+//! [`consumer`] runs a delivering function with them. What an invocation does is in [`crate::lambda`].
 
 pub mod consumer;
-pub mod dispatch;
 #[cfg(test)]
 mod fake_sqs;
 pub mod parameter_store;

@@ -1,4 +1,4 @@
-//! `koala bench-collector`: many events into the collector of a set, by Koala's protocol, then the pages beside a full store.
+//! `koala-bench collector`: many events into the collector of a set, by Koala's protocol, then the pages beside a full store.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -8,11 +8,10 @@ use clap::Args;
 use futures_util::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use koala_destination::http_client;
+use koala_local::output::outln;
+use koala_local::set::{LocalSet, Options as SetOptions};
 use serde_json::json;
 use uuid::Uuid;
-
-use crate::output::outln;
-use crate::set::{LocalSet, Options as SetOptions};
 
 /// Koala takes at most as many in a request.
 const IN_A_REQUEST: u32 = 30;
@@ -25,7 +24,7 @@ const TIMES: usize = 40;
 
 #[derive(Args)]
 #[command(after_help = "Example:
-  cargo run --release --package koala-local --bin koala -- bench-collector")]
+  cargo run --release --package koala-bench -- collector")]
 pub struct Options {
     /// How many events, 30 in a request.
     #[arg(long, default_value_t = 1_500_000)]

@@ -1,4 +1,4 @@
-//! `koala bench`: many events through a whole set to a collector that is slow and fails now and then.
+//! `koala-bench pipeline`: many events through a whole set to a collector that is slow and fails now and then.
 //!
 //! What it shows is that nothing is lost and nothing doubled, how many requests Koala gets, and how fast it goes. Generator,
 //! set and collector share the machine and the process, so that the speed is a lower bound.
@@ -16,14 +16,14 @@ use axum::http::StatusCode;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use koala_destination::koala::{CollectorKind, KoalaUrl};
+use koala_destination::segment::SharedSecret;
+use koala_local::fixtures::Fixture;
+use koala_local::output::outln;
+use koala_local::send::{Sender, bodies};
+use koala_local::set::{LocalSet, Options as SetOptions};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::time::sleep;
-
-use crate::fixtures::Fixture;
-use crate::output::outln;
-use crate::send::{Sender, bodies};
-use crate::set::{LocalSet, Options as SetOptions};
 
 /// How long the deliveries may take after the last post.
 const LONGEST_DELIVERY: Duration = Duration::from_mins(5);
@@ -33,7 +33,7 @@ const SECRET: &str = "a-secret-of-the-benchmark";
 
 #[derive(Args)]
 #[command(after_help = "Example:
-  cargo run --release --package koala-local --bin koala -- bench
+  cargo run --release --package koala-bench -- pipeline
 
 Exit status: 0 every event arrived once, 1 not.")]
 pub struct Options {
@@ -98,8 +98,7 @@ async fn measure(options: &Options, folder: &std::path::Path) -> Result<Measured
     })
     .await?;
 
-    let sender =
-        Sender::new(&format!("{}/v1/segment", set.url()), koala_destination::segment::SharedSecret::parse(SECRET)?)?;
+    let sender = Sender::new(&format!("{}/v1/segment", set.url()), SharedSecret::parse(SECRET)?)?;
     let bodies = bodies(&events(options), Some(u16::try_from(BURST)?));
     let bar = ProgressBar::new(u64::from(options.events));
     if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} events arrived  {elapsed}") {

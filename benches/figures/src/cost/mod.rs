@@ -1,4 +1,4 @@
-//! `koala cost`: what a month costs on AWS, by arithmetic, beside a run of the same pipeline that counts.
+//! `koala-bench cost`: what a month costs on AWS, by arithmetic, beside a run of the same pipeline that counts.
 
 mod prices;
 mod run;
@@ -7,17 +7,16 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use koala_local::output::outln;
 use serde::Serialize;
 
 use self::prices::{Bill, bill};
 
-use crate::output::outln;
-
 #[derive(Args)]
 #[command(after_help = "Examples:
-  koala cost                             1 M, 100 M and 10 B events a month, a hundred in a request
-  koala cost --events-per-request 1      Segment's webhook without batching
-  koala cost --json                      a line for a script
+  cargo koala-bench cost                             1 M, 100 M and 10 B events a month, a hundred in a request
+  cargo koala-bench cost --events-per-request 1      Segment's webhook without batching
+  cargo koala-bench cost --json                      a line for a script
 
 docs/cost.md has the words to it, and what the ceilings are.")]
 pub struct Options {

@@ -1,0 +1,41 @@
+//! The Koala destination for Segment on one machine: the commands of `koala`, and the set that they run.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`command`] | the command line; `up`, `demo`, `send`, `preview`, `invoke`, `check`, `redrive` are a command each |
+//! | [`set`] | the parts of `koala up`, started and stopped together |
+//! | `gateway` | HTTP: intake, and the routes of the collector beside it |
+//! | `forwarded` | whom a proxy says that a request comes from |
+//! | `queue` | the queues, as SQS would keep them |
+//! | `pipeline` | what the collector's page sees of mappings and queues |
+//! | `consumer` | takes batches from the queues and delivers them, as Lambda's event source mapping would |
+//! | `server` | the HTTP server under the gateway |
+//! | `unknown_parameters` | parameters that nobody reads |
+//! | [`fixtures`] | events from files |
+//! | [`output`] | what the commands print |
+//!
+//! What is public is what `main.rs` and the benchmarks in `benches/figures` use.
+
+// Printing with the macros of `output` alone: those of the standard library panic when nobody reads any more.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
+mod bodies;
+mod check;
+pub mod command;
+mod consumer;
+mod demo;
+pub mod fixtures;
+mod forwarded;
+mod gateway;
+mod invoke;
+pub mod output;
+mod own_handlers;
+mod pipeline;
+mod preview;
+mod queue;
+mod redrive;
+pub mod send;
+mod server;
+pub mod set;
+mod unknown_parameters;
+mod up;
