@@ -19,7 +19,7 @@ use crate::set::{LocalSet, Options as SetOptions};
   koala up --listen 127.0.0.1:0 --data other.db  a free port, and a file of its own
   KOALA_URL=https://collector.example koala up   deliver to another collector
 
-Other settings are environment variables; the README lists them.")]
+Other settings are environment variables; docs/settings.md lists them.")]
 pub struct Options {
     /// Where to listen.
     #[arg(long, env = "KOALA_LISTEN", default_value = "127.0.0.1:8787", value_name = "ADDRESS:PORT")]

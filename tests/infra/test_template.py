@@ -69,11 +69,11 @@ class TheTemplate(unittest.TestCase):
             self.assertLessEqual(needed, variables, name)
             self.assertLessEqual(variables, known, name)
 
-    def test_and_readme_have_every_variable_of_the_code(self):
-        readme = (ROOT / "README.md").read_text()
+    def test_and_docs_have_every_variable_of_the_code(self):
+        settings = (ROOT / "docs/settings.md").read_text()
         _, known = variables_in_code()
         for variable in known - OF_LAMBDA - {"AWS_ENDPOINT_URL_SSM", "AWS_ENDPOINT_URL_SQS"}:
-            self.assertIn(f"`{variable}`", readme)
+            self.assertIn(f"`{variable}`", settings)
 
     def test_names_binaries_that_the_workspace_builds(self):
         for name, logical in FUNCTIONS.items():
@@ -86,7 +86,7 @@ class TheTemplate(unittest.TestCase):
     def test_has_the_timeouts_that_the_code_counts_on(self):
         for name, seconds in runtime.TIMEOUT_SECONDS.items():
             self.assertEqual(function(name)["Timeout"], seconds, name)
-        consumer = (ROOT / "shared/src/aws/consumer.rs").read_text()
+        consumer = (ROOT / "shared/src/lambda/consumer.rs").read_text()
         seconds = int(re.search(r"FUNCTION_TIMEOUT: Duration = Duration::from_secs\((\d+)\)", consumer)[1])
         self.assertEqual(function("track-event")["Timeout"], seconds)
         answer_within = 1

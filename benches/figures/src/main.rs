@@ -1,4 +1,4 @@
-//! `koala-bench`: the figures of README.md and docs/cost.md.
+//! `koala-bench`: the figures of docs/speed.md and docs/cost.md.
 //!
 //! | module | what it does |
 //! |---|---|
