@@ -59,7 +59,7 @@ impl Outbox for Checked {
 
 fuzz_target!(|data: &[u8]| {
     let [choice, body @ ..] = data else { return };
-    // The whole invocation is hostile, or only the request's body, with a proof that is right.
+    // The whole invocation is hostile, or only the request's body, with valid credentials.
     let invocation = if choice & 0x80 != 0 {
         body.to_vec()
     } else {

@@ -1,4 +1,4 @@
-//! The proof of a webhook: whatever stands in the header and the body, only the right signature lets events in.
+//! The credentials of a webhook: whatever stands in the header and the body, only the right signature lets events in.
 #![no_main]
 
 use std::sync::LazyLock;

@@ -61,7 +61,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     }
     problems.extend(unknown_parameters::of_collector(&collector, &of_collector));
     if let Ok(settings) = &settings {
-        if settings.proofs().is_empty() {
+        if settings.credentials().is_empty() {
             let message = "is missing, and so are bearer-token and write-keys: every request is refused";
             problems.push(problem("webhook-secret", message));
         }

@@ -117,7 +117,7 @@ fn curl(url: &str, settings: &Settings, parameters: &Path) -> String {
         let file = quoted(&file.unwrap_or_else(|| parameters.join(name)).to_string_lossy());
         format!("$(grep -m 1 -o '[^[:space:]].*[^[:space:]]' {file})")
     };
-    let credentials = if settings.proofs().webhook_secrets.is_empty() {
+    let credentials = if settings.credentials().webhook_secrets.is_empty() {
         format!("authorization: Bearer {}", secret("bearer-token"))
     } else {
         let hmac = format!("openssl dgst -sha1 -hmac \"{}\" -r", secret("webhook-secret"));

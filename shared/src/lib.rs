@@ -4,7 +4,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`intake`] | an HTTP request of Segment's → proof, events, one message for each (event, mapping) → the answer |
+//! | [`intake`] | an HTTP request of Segment's → credentials, events, one message for each (event, mapping) → the answer |
 //! | [`segment`] | Segment's side: the event, the webhook signature, triggers, actions and their mappings |
 //! | [`ids`] | the ids of an event: which it has, how each is written, how they travel to a collector |
 //! | [`message`] | what stands in the queue between intake and delivery |

@@ -7,7 +7,7 @@
 //! | `Received`, `Accepted`, `Skipped`, `Rejected` | Count | dispatch | events |
 //! | `SkippedNoMapping`, `SkippedIntegrations`, `SkippedConsent`, `SkippedBot`, `SkippedPixelInstalled` | Count | dispatch | events skipped, by reason, where there are some |
 //! | `QueuedIdentifyVisitor`, `QueuedTrackEvent` | Count | dispatch | messages, by function |
-//! | `Refused`, `PutOff` | Count | dispatch | requests answered with 4xx, with 503 |
+//! | `Refused`, `Unavailable` | Count | dispatch | requests answered with 4xx, with 503 |
 //! | `Delivered`, `Skipped`, `Retried`, `Dead` | Count | delivery | messages |
 //! | `KoalaRequests`, `KoalaFailed` | Count | delivery | requests to Koala, and those that it did not take |
 //! | `KoalaUnavailable`, `KeyRefused` | Count | delivery | of these, ingest suspended or host gone; key not taken |
@@ -78,7 +78,7 @@ impl Metrics {
             Metric::Count("QueuedIdentifyVisitor", queued(Function::IdentifyVisitor)),
             Metric::Count("QueuedTrackEvent", queued(Function::TrackEvent)),
             Metric::Count("Refused", usize::from((400..500).contains(&answer.status))),
-            Metric::Count("PutOff", usize::from(answer.status >= 500)),
+            Metric::Count("Unavailable", usize::from(answer.status >= 500)),
         ];
         metrics.extend(counts.skipped.iter().map(|(reason, count)| Metric::Count(reason.metric(), count)));
         metrics.extend(settings_age.map(|age| Metric::Seconds("SettingsAge", age)));

@@ -451,7 +451,7 @@ async fn a_write_key_goes_no_further_than_intake() {
 }
 
 #[tokio::test]
-async fn every_write_key_is_a_proof_as_a_user_name_or_in_the_body() {
+async fn every_write_key_is_accepted_as_a_user_name_or_in_the_body() {
     let event = |key: Option<&str>| json!({"event": "A", "userId": "u", "writeKey": key}).to_string();
     for (authorization, in_body, status) in [
         (Some(basic("wk-old:")), None, 200),
@@ -490,7 +490,7 @@ async fn every_secret_and_every_token_proves_a_webhook_and_a_write_key_does_not(
 }
 
 #[tokio::test]
-async fn without_a_configured_proof_a_route_refuses_everything_and_names_the_parameter() {
+async fn without_configured_credentials_a_route_refuses_everything_and_names_the_parameter() {
     let tree = || Tree(&[("public-api-key", "pk_1")]);
     for (path, parameter) in [("/v1/segment", "webhook-secret"), ("/v1/track", "write-keys")] {
         let answered = send_to(tree(), OPTIONS, "POST", path, &[], b"{}").await;
@@ -539,7 +539,7 @@ async fn a_body_in_gzip_is_unpacked_but_never_to_more_than_may_be() {
 /// Method, path, a header, body; and the answer's status and code.
 type Case<'c> = (&'c str, &'c str, (&'c str, &'c str), &'c [u8], (u16, &'c str));
 
-/// Each fault of a request, with its answer. All are signed or have a key, so that the proof is not what is wrong.
+/// Each fault of a request, with its answer. All are signed or have a key, so that the credentials are not what is wrong.
 #[tokio::test]
 async fn each_fault_of_a_request_has_an_answer_in_json_that_names_it() {
     let key = ("authorization", &*basic("wk-new:"));

@@ -85,7 +85,7 @@ async fn a_second_set_on_the_same_file_does_not_start() {
     let _first = home.up(&[]);
     let (status, said) = home.cannot_start(&[]);
     assert_eq!(status, 2);
-    assert!(said.contains("is in use by another koala"), "{said}");
+    assert!(said.contains("is locked by another koala process"), "{said}");
 }
 
 #[tokio::test]

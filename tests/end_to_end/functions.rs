@@ -131,7 +131,7 @@ async fn metrics_of_an_event_s_whole_way_are_in_the_functions_output() {
     }
     let (dispatch, track) = (metrics("dispatch").unwrap(), metrics("track-event").unwrap());
     assert_eq!(
-        (&dispatch["Accepted"], &dispatch["QueuedTrackEvent"], &dispatch["PutOff"]),
+        (&dispatch["Accepted"], &dispatch["QueuedTrackEvent"], &dispatch["Unavailable"]),
         (&json!(1), &json!(1), &json!(0))
     );
     assert_eq!((&track["Delivered"], &track["KoalaRequests"], &track["Dead"]), (&json!(1), &json!(1), &json!(0)));

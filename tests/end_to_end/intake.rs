@@ -8,7 +8,7 @@ use crate::collector::Collector;
 use crate::koala::{Home, sign, track};
 
 #[tokio::test]
-async fn a_request_without_a_right_proof_is_401_and_says_what_to_send() {
+async fn a_request_without_valid_credentials_is_401_and_says_what_to_send() {
     let home = Home::new();
     let koala = home.up(&[]);
     let event = track("m-1", "ada@example.com");
@@ -39,13 +39,13 @@ async fn a_bearer_token_proves_a_request_and_any_line_of_the_parameter_serves() 
 }
 
 #[tokio::test]
-async fn without_any_configured_proof_every_request_is_refused() {
+async fn without_any_configured_credentials_every_request_is_refused() {
     let home = Home::new();
     std::fs::remove_file(home.parameters().join("webhook-secret")).unwrap();
     let koala = home.up(&[]);
     let (status, answer) = koala.post(&track("m-1", "ada@example.com")).await;
     assert_eq!(status, 401);
-    assert!(answer["error"]["message"].as_str().unwrap().contains("no proof is configured"), "{answer}");
+    assert!(answer["error"]["message"].as_str().unwrap().contains("no credentials are configured"), "{answer}");
 }
 
 #[tokio::test]

@@ -119,7 +119,7 @@ async fn where_a_token_is_set_only_who_has_it_sees_the_page_and_the_api() {
     ] {
         assert_eq!(koala.request("GET", "/api/queues", "", &[(header, value)]).await.0, status, "{header} {value}");
     }
-    // Intake and the collector have proofs of their own.
+    // Intake and the collector have credentials of their own.
     assert_eq!(koala.post(&crate::koala::track("m-1", "ada@acme.com")).await.0, 200);
     let (status, _) = koala.request("POST", &format!("/web/projects/{KEY}/batch"), "{}", &[("user-agent", "x")]).await;
     assert_eq!(status, 400);

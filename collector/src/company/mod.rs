@@ -78,7 +78,7 @@ pub fn domain_of(value: &Value) -> Option<String> {
     is_host.then(|| host.to_owned())
 }
 
-/// The domain of an address, where it is a company's: no free mail, none to throw away.
+/// The domain of an address, where it is a company's: no free mail, none that is disposable.
 fn company_domain(email: &str) -> Option<String> {
     let domain = email.rsplit_once('@')?.1.to_lowercase();
     let is_free = FREE_MAIL.contains(domain.as_str());

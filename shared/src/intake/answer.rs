@@ -115,10 +115,10 @@ struct ErrorText<'a> {
 impl Answer {
     pub(super) fn not_found(path: &str) -> Self {
         let message = if path.starts_with("/v1/") {
-            "nothing is here: Segment's webhook sends to /v1/segment, an SDK to /v1/batch, /v1/track, /v1/identify, \
+            "no such route: Segment's webhook sends to /v1/segment, an SDK to /v1/batch, /v1/track, /v1/identify, \
              /v1/page, /v1/screen, /v1/group or /v1/alias"
         } else {
-            "nothing is here: events go to POST /v1/segment, those of an SDK to POST /v1/batch"
+            "no such route: events go to POST /v1/segment, those of an SDK to POST /v1/batch"
         };
         Self::error(404, "not_found", message)
     }
@@ -126,7 +126,7 @@ impl Answer {
     pub(super) fn method_not_allowed(method: &str) -> Self {
         // A method's name is of the client's making, and any length.
         let method = if method.len() <= 16 { method } else { "this method" };
-        let message = format!("{method} is not for here: events are sent with POST");
+        let message = format!("method {method} not allowed; use POST");
         Self { headers: METHOD_HEADERS, ..Self::error(405, "method_not_allowed", &message) }
     }
 
@@ -192,7 +192,7 @@ impl Answer {
     }
 
     pub(super) fn not_gzip() -> Self {
-        Self::error(400, "not_gzip", "the body is marked as gzip and is not, or not whole")
+        Self::error(400, "not_gzip", "the body is marked as gzip and is not a complete gzip stream")
     }
 
     pub(super) fn unpacked_too_large(limit: usize) -> Self {
@@ -200,10 +200,11 @@ impl Answer {
         Self::error(413, "body_too_large", &message)
     }
 
-    pub(super) fn no_proof_configured(route: Route) -> Self {
+    pub(super) fn no_credentials_configured(route: Route) -> Self {
         let parameters = if route == Route::Webhook { "webhook-secret or bearer-token" } else { "write-keys" };
-        let message =
-            format!("no proof is configured for this, so every request is refused: set the parameter {parameters}");
+        let message = format!(
+            "no credentials are configured for this route, so every request is refused: set the parameter {parameters}"
+        );
         Self::unauthorized(route, &message)
     }
 
@@ -212,22 +213,22 @@ impl Answer {
         Self { headers, ..Self::error(401, "unauthorized", message) }
     }
 
-    pub(super) fn unproven_webhook(shown: bool) -> Self {
+    pub(super) fn invalid_webhook_credentials(shown: bool) -> Self {
         let message = if shown {
-            "the proof is not right: X-Signature must be the hex HMAC-SHA1 of the body (or of an array's first event) \
+            "invalid signature or token: X-Signature must be the hex HMAC-SHA1 of the body (or of an array's first event) \
              under webhook-secret, Authorization: Bearer must be bearer-token"
         } else {
-            "there is no proof: send X-Signature (set the shared secret in Segment's webhook destination) \
+            "credentials are missing: send X-Signature (set the shared secret in Segment's webhook destination) \
              or Authorization: Bearer"
         };
         Self::unauthorized(Route::Webhook, message)
     }
 
-    pub(super) fn unproven_sdk(shown: bool) -> Self {
+    pub(super) fn invalid_write_key(shown: bool) -> Self {
         let message = if shown {
-            "the write key is not right: it must be a line of the parameter write-keys"
+            "invalid write key: it must be a line of the parameter write-keys"
         } else {
-            "there is no write key: send it as the user of Authorization: Basic, or as writeKey in the body"
+            "the write key is missing: send it as the user of Authorization: Basic, or as writeKey in the body"
         };
         Self::unauthorized(Route::Batch, message)
     }
@@ -313,7 +314,7 @@ impl Answer {
             }
             Summary::Preflight | Summary::Metrics => {}
             Summary::Refused { code, reason } if status >= 500 => {
-                tracing::error!(request_id, trace_id, status, code, reason, "request put off");
+                tracing::error!(request_id, trace_id, status, code, reason, "request refused for now");
             }
             Summary::Refused { code, .. } => {
                 tracing::warn!(request_id, trace_id, status, code, "request refused");

@@ -1,7 +1,7 @@
 //! Intake: a request of Segment's or of one of its SDKs, from its bytes to the answer.
 //!
 //! [`handle`] has the I/O: the settings before, the queue after. Between them are decisions: is the request proven
-//! (`proof`), which events are in it (`body`, `tracking`), which mappings take them (`sorting`).
+//! (`credentials`), which events are in it (`body`, `tracking`), which mappings take them (`sorting`).
 //!
 //! Whatever is in a body, the work for it and the memory stay within a small multiple of it: nothing is kept of each field
 //! of a body, what a batch shares is counted before it is copied, and messages go to the queue part by part.
@@ -9,8 +9,8 @@
 mod answer;
 mod body;
 mod bots;
+mod credentials;
 mod outbox;
-mod proof;
 mod request;
 mod route;
 mod shared_context;
@@ -101,13 +101,13 @@ async fn take<O: Outbox>(
     let mut sorting = match route {
         Route::Webhook => {
             // Who may not send at all is not told what is wrong with the body.
-            proof::of_webhook(request, &signed, body::first_of_several(&signed), settings.proofs())?;
+            credentials::of_webhook(request, &signed, body::first_of_several(&signed), settings.credentials())?;
             Sorting::new(settings, options, origin, body::events(&text)?, None)
         }
         Route::Event(_) | Route::Batch => {
             let body = TrackingBody::parse(&text, route);
             let write_key = body.as_ref().ok().and_then(TrackingBody::write_key);
-            proof::of_sdk(request, write_key.as_deref(), settings.proofs())?;
+            credentials::of_sdk(request, write_key.as_deref(), settings.credentials())?;
             let (events, mut additions) = body?.into_events()?;
             additions.ip = request.source_ip.filter(|_| options.forward_ip);
             // A body may be sent that is as large as this without any context, so that a small one may come to it.

@@ -31,7 +31,7 @@ pub enum EventError {
     #[error("an event is an object, this is {0}")]
     NotAnObject(Kind),
     /// Text that is no JSON; the parser's message, with line and column.
-    #[error("an event is JSON, this is none: {0}")]
+    #[error("not valid JSON: {0}")]
     NotJson(String),
     /// Deeper than [`json::DEEPEST`].
     #[error("the event has more than {} objects and arrays inside each other", json::DEEPEST)]

@@ -38,7 +38,7 @@ pub const MOST_MAPPINGS: usize = 50;
 #[derive(Debug, Clone)]
 pub struct Settings {
     public_api_key: PublicApiKey,
-    proofs: Proofs,
+    credentials: Credentials,
     /// Own ones and the presets that none of them replaces, by name.
     mappings: Vec<Mapping>,
     /// All presets, for messages that were queued before one was replaced.
@@ -47,7 +47,7 @@ pub struct Settings {
 
 /// What a request can prove itself with.
 #[derive(Debug, Clone, Default)]
-pub struct Proofs {
+pub struct Credentials {
     /// Any of these may have signed a body.
     pub webhook_secrets: Vec<SharedSecret>,
     /// Any of these may stand in `Authorization: Bearer …`.
@@ -56,7 +56,7 @@ pub struct Proofs {
     pub write_keys: Vec<Token>,
 }
 
-impl Proofs {
+impl Credentials {
     /// Whether there is none, so that every request is refused.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -119,7 +119,7 @@ impl Settings {
     pub fn from_parameters(parameters: &[Parameter], collector: CollectorKind) -> Result<Self, InvalidSettings> {
         let mut problems = Vec::new();
         let mut public_api_key = None;
-        let mut proofs = Proofs::default();
+        let mut credentials = Credentials::default();
         let mut mappings = Vec::new();
 
         for Parameter { name, value } in parameters {
@@ -130,7 +130,7 @@ impl Settings {
                     Err(error) => problem(error.to_string()),
                 },
                 "webhook-secret" => match lines(value).map(SharedSecret::parse).collect::<Result<Vec<_>, _>>() {
-                    Ok(secrets) if !secrets.is_empty() => proofs.webhook_secrets = secrets,
+                    Ok(secrets) if !secrets.is_empty() => credentials.webhook_secrets = secrets,
                     Ok(_) => {
                         problem("is empty: remove it, or give it the secret of the webhook destination".to_owned());
                     }
@@ -141,9 +141,9 @@ impl Settings {
                     if tokens.is_empty() {
                         problem("is empty: remove it, or give it at least one token, one a line".to_owned());
                     } else if name == "bearer-token" {
-                        proofs.bearer_tokens = tokens;
+                        credentials.bearer_tokens = tokens;
                     } else {
-                        proofs.write_keys = tokens;
+                        credentials.write_keys = tokens;
                     }
                 }
                 _ => {
@@ -176,7 +176,7 @@ impl Settings {
         match public_api_key {
             Some(public_api_key) if problems.is_empty() => {
                 mappings.sort_by(|a, b| a.name().cmp(b.name()));
-                Ok(Self { public_api_key, proofs, mappings, presets })
+                Ok(Self { public_api_key, credentials, mappings, presets })
             }
             _ => Err(InvalidSettings { problems }),
         }
@@ -190,8 +190,8 @@ impl Settings {
 
     /// What a request can prove itself with.
     #[must_use]
-    pub fn proofs(&self) -> &Proofs {
-        &self.proofs
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
     }
 
     /// The mappings by name: those of one's own, on or off, and the presets that are in force.

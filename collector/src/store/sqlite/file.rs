@@ -77,7 +77,7 @@ type Answer = Box<dyn FnOnce(Result<(), String>) + Send>;
 #[derive(Debug, Error)]
 pub enum FileError {
     /// Another process has the file.
-    #[error("{0} is in use by another koala; end that one, or give this one another file with --data")]
+    #[error("{0} is locked by another koala process; stop it, or give this one another file with --data")]
     InUse(String),
     /// A later version of this software has written the file.
     #[error("{0} was written by a later version of koala; use that one, or give this one another file with --data")]
