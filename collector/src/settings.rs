@@ -2,7 +2,7 @@
 //!
 //! | parameter | meaning |
 //! |---|---|
-//! | `intent/<name>` | an intent rule as JSON; none at all means the presets |
+//! | `intent/<name>` | an intent rule as JSON, beside the presets; one of a preset's name replaces it |
 //! | `page-token` | what opens the page and the API where others can reach them |
 
 use koala_destination::settings::{InvalidSettings, Parameter, ParameterTree, Problem, SettingsCache};
@@ -28,6 +28,10 @@ impl CollectorSettings {
     pub fn read(parameters: &[Parameter]) -> Self {
         let mut read =
             Self { intent_rules: Vec::new(), bad_rules: Vec::new(), page_token: Ok(None), problems: Vec::new() };
+        let is_written = |preset: &IntentRule| {
+            parameters.iter().any(|parameter| parameter.name.strip_prefix("intent/") == Some(&preset.name))
+        };
+        read.intent_rules = IntentRule::presets().into_iter().filter(|preset| !is_written(preset)).collect();
         for parameter in parameters {
             if let Err(message) = read.add(parameter) {
                 read.problems.push(Problem { parameter: parameter.name.clone(), message });
@@ -35,9 +39,6 @@ impl CollectorSettings {
         }
         read.intent_rules.sort_by(|a, b| a.name.cmp(&b.name));
         let count = read.intent_rules.len() + read.bad_rules.len();
-        if count == 0 {
-            read.intent_rules = IntentRule::presets();
-        }
         if count > MOST_INTENT_RULES {
             let message = format!("there are {count}, and a collector has at most {MOST_INTENT_RULES}: remove some");
             read.problems.push(Problem { parameter: "intent".to_owned(), message });
@@ -49,7 +50,7 @@ impl CollectorSettings {
     fn add(&mut self, Parameter { name, value }: &Parameter) -> Result<(), String> {
         if let Some(rule) = name.strip_prefix("intent/") {
             match IntentRule::parse(rule, value) {
-                Ok(rule) => self.intent_rules.push(rule),
+                Ok(rule) => self.intent_rules.extend(rule),
                 Err(error) => {
                     self.bad_rules.push(rule.to_owned());
                     return Err(error.to_string());
@@ -70,7 +71,7 @@ impl CollectorSettings {
         name == "page-token" || name.starts_with("intent/")
     }
 
-    /// The intent rules by name, the presets when none is configured.
+    /// The intent rules in force by name, presets too.
     #[must_use]
     pub fn intent_rules(&self) -> &[IntentRule] {
         &self.intent_rules
@@ -112,9 +113,20 @@ mod tests {
     }
 
     #[test]
-    fn the_presets_serve_when_no_rule_is_configured() {
-        let names: Vec<_> = CollectorSettings::read(&[]).intent_rules().iter().map(|rule| rule.name.clone()).collect();
-        assert_eq!(names, ["activity", "demo", "docs", "pricing"]);
+    fn presets_serve_beside_own_rules_and_one_of_a_preset_s_name_replaces_it_or_turns_it_off() {
+        let names = |parameters: &[Parameter]| {
+            let read = CollectorSettings::read(parameters);
+            read.intent_rules().iter().map(|rule| (rule.name.clone(), rule.score)).collect::<Vec<_>>()
+        };
+        let of =
+            |names: &[(&str, f64)]| names.iter().map(|(name, score)| ((*name).to_owned(), *score)).collect::<Vec<_>>();
+        assert_eq!(names(&[]), of(&[("activity", 1.0), ("demo", 10.0), ("docs", 2.0), ("pricing", 5.0)]));
+        let own = [
+            parameter("intent/signup", r#"{"trigger":"event = \"Signed Up\"","score":7}"#),
+            parameter("intent/docs", r#"{"enabled":false}"#),
+            parameter("intent/pricing", r#"{"score":8}"#),
+        ];
+        assert_eq!(names(&own), of(&[("activity", 1.0), ("demo", 10.0), ("pricing", 8.0), ("signup", 7.0)]));
     }
 
     #[test]
@@ -126,14 +138,14 @@ mod tests {
         ]);
         let named: Vec<_> = read.problems().iter().map(|problem| problem.parameter.as_str()).collect();
         assert_eq!(named, ["intent/prices", "page-token"]);
-        assert_eq!((read.intent_rules().len(), read.bad_rules()), (1, &["prices".to_owned()][..]));
+        assert_eq!((read.intent_rules().len(), read.bad_rules()), (5, &["prices".to_owned()][..]));
         assert_eq!(read.page_token().err(), Some(PageTokenError::NotForCookies));
         assert!(!format!("{:?}", read.problems()).contains("hunter"));
     }
 
     #[test]
-    fn one_bad_rule_alone_brings_back_no_preset() {
-        let read = CollectorSettings::read(&[parameter("intent/prices", "{")]);
-        assert!(read.intent_rules().is_empty());
+    fn a_bad_rule_of_a_preset_s_name_does_not_bring_the_preset_back() {
+        let read = CollectorSettings::read(&[parameter("intent/pricing", "{")]);
+        assert!(read.intent_rules().iter().all(|rule| rule.name != "pricing"));
     }
 }

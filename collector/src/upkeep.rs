@@ -86,6 +86,6 @@ mod tests {
     }
 
     fn named(name: &str) -> IntentRule {
-        IntentRule::parse(name, r#"{"trigger":"type = \"track\""}"#).expect("a rule")
+        IntentRule::parse(name, r#"{"trigger":"type = \"track\""}"#).expect("a rule").expect("one that is on")
     }
 }

@@ -99,7 +99,7 @@ async fn a_file_of_the_version_before_is_brought_over_each_visitor_under_its_str
     let kinds: Vec<_> = timeline.iter().map(|entry| (entry.kind.as_str(), entry.message_id.as_deref())).collect();
     assert_eq!(kinds, [("identify", Some("m-1")), ("event", None), ("event", Some("m-1"))]);
 
-    let rule = IntentRule::parse("pricing", r#"{"trigger":"event = \"Viewed Pricing\"","score":8}"#).unwrap();
+    let rule = IntentRule::parse("pricing", r#"{"trigger":"event = \"Viewed Pricing\"","score":8}"#).unwrap().unwrap();
     store.follow_intent_rules(&[rule]).await.unwrap();
     let acme = store.show_company("acme.com", 10).await.unwrap().unwrap();
     assert_eq!((acme.company.name.as_deref(), acme.people.len(), acme.reasons.len()), (Some("Acme"), 1, 1));

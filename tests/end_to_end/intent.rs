@@ -33,6 +33,13 @@ fn rule(home: &Home, name: &str, trigger: &str, score: f64, half_life_days: f64)
     home.set_parameter(&format!("collector/intent/{name}.json"), &rule.to_string());
 }
 
+/// Only the rules of the test count.
+fn without_presets(home: &Home) {
+    for preset in ["activity", "demo", "docs", "pricing"] {
+        home.set_parameter(&format!("collector/intent/{preset}.json"), r#"{"enabled":false}"#);
+    }
+}
+
 /// Waits until every company has so many points.
 async fn until_points(koala: &Koala, points: f64) {
     for _ in 0..200 {
@@ -47,6 +54,7 @@ async fn until_points(koala: &Koala, points: f64) {
 #[tokio::test]
 async fn companies_rank_by_what_their_visitors_did_and_how_lately() {
     let home = Home::new();
+    without_presets(&home);
     rule(&home, "pricing", r#"type = "track" and event = "Viewed Pricing""#, 8.0, 7.0);
     rule(&home, "careers", r#"contains(event, "Careers")"#, -2.0, 7.0);
     let koala = home.up(&[]);
@@ -69,6 +77,7 @@ async fn companies_rank_by_what_their_visitors_did_and_how_lately() {
 #[tokio::test]
 async fn a_rule_that_is_new_or_changed_counts_what_was_there_before() {
     let home = Home::new();
+    without_presets(&home);
     rule(&home, "pricing", r#"event = "Viewed Pricing""#, 1.0, 7.0);
     let koala = home.up(&[]);
     for n in 0..120 {
@@ -85,8 +94,7 @@ async fn a_rule_that_is_new_or_changed_counts_what_was_there_before() {
     until(13.0).await;
     rule(&home, "pricing", r#"event = "Viewed Nothing""#, 3.0, 7.0);
     until(10.0).await;
-    std::fs::remove_file(home.parameters().join("collector/intent/pricing.json")).unwrap();
-    std::fs::remove_file(home.parameters().join("collector/intent/demo.json")).unwrap();
+    std::fs::remove_dir_all(home.parameters().join("collector/intent")).unwrap();
     // The presets: any activity 1, a demo 10, prices 5.
     until(16.0).await;
     let (_, rules) = koala.get("/api/intent-rules").await;
@@ -99,6 +107,7 @@ async fn what_somebody_did_before_being_known_counts_for_the_company() {
     const VISITOR: &str = "6f1b8a52-8a1c-4a7e-9a51-2f3f4f1f0a01";
     const OTHER: &str = "6f1b8a52-8a1c-4a7e-9a51-2f3f4f1f0a02";
     let home = Home::new();
+    without_presets(&home);
     rule(&home, "pages", r#"type = "page" and match(properties.path, "/pricing*")"#, 4.0, 7.0);
     rule(&home, "team", r#"type = "identify" and traits.plan = "team""#, 2.0, 7.0);
     let koala = home.up(&[]);
@@ -121,6 +130,7 @@ async fn what_somebody_did_before_being_known_counts_for_the_company() {
 #[tokio::test]
 async fn a_bad_rule_is_named_and_stops_neither_intake_nor_another_rule() {
     let home = Home::new();
+    without_presets(&home);
     home.set_parameter("collector/intent/prices.json", r#"{"trigger":"event >","score":5}"#);
     rule(&home, "demo", r#"contains(event, "Demo")"#, 10.0, 7.0);
     let koala = home.up(&[]);

@@ -30,33 +30,45 @@ pub struct IntentRuleError(String);
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
-    trigger: String,
-    #[serde(default = "default_score")]
-    score: f64,
-    #[serde(default = "default_half_life_days")]
-    half_life_days: f64,
+    #[serde(default = "enabled")]
+    enabled: bool,
+    trigger: Option<String>,
+    score: Option<f64>,
+    half_life_days: Option<f64>,
 }
 
-fn default_score() -> f64 {
-    1.0
+fn enabled() -> bool {
+    true
 }
 
-fn default_half_life_days() -> f64 {
-    14.0
-}
+/// What a rule is worth that does not say so.
+const DEFAULT_SCORE: f64 = 1.0;
+/// After how many days half of it is left, where a rule does not say so.
+const DEFAULT_HALF_LIFE_DAYS: f64 = 14.0;
 
 impl IntentRule {
-    /// Reads the JSON of a parameter `intent/<name>`; without `score` it is 1, without `half_life_days` 14.
+    /// Reads the JSON of a parameter `intent/<name>`: none where it says `"enabled": false`. What a parameter of a preset's
+    /// name leaves out is the preset's; else `score` is 1, `half_life_days` 14, and the trigger must be there.
     ///
     /// # Errors
     /// With what is wrong and what to write instead.
-    pub fn parse(name: &str, json: &str) -> Result<Self, IntentRuleError> {
-        let Written { trigger, score, half_life_days } = serde_json::from_str(json).map_err(|error| {
-            IntentRuleError(format!(
-                "{error}: an intent rule is {{\"trigger\":…,\"score\"?:points,\"half_life_days\"?:days}}"
-            ))
-        })?;
-        let trigger = Trigger::parse(&trigger).map_err(|error| IntentRuleError(format!("trigger: {error}")))?;
+    pub fn parse(name: &str, json: &str) -> Result<Option<Self>, IntentRuleError> {
+        const FORM: &str =
+            "an intent rule is {\"trigger\":…,\"score\"?:points,\"half_life_days\"?:days,\"enabled\"?:true}";
+        let written: Written =
+            serde_json::from_str(json).map_err(|error| IntentRuleError(format!("{error}: {FORM}")))?;
+        let preset = Self::presets().into_iter().find(|preset| preset.name == name);
+        let score = written.score.or(preset.as_ref().map(|preset| preset.score)).unwrap_or(DEFAULT_SCORE);
+        let half_life_days = written.half_life_days.or(preset.as_ref().map(|preset| preset.half_life_days));
+        let half_life_days = half_life_days.unwrap_or(DEFAULT_HALF_LIFE_DAYS);
+        let trigger = match (&written.trigger, preset) {
+            (Some(trigger), _) => {
+                Trigger::parse(trigger).map_err(|error| IntentRuleError(format!("trigger: {error}")))?
+            }
+            (None, Some(preset)) => preset.trigger,
+            (None, None) if !written.enabled => return Ok(None),
+            (None, None) => return Err(IntentRuleError(format!("missing field `trigger`: {FORM}"))),
+        };
         if score.abs() > MOST_POINTS {
             return Err(IntentRuleError(format!("score: must be between -{MOST_POINTS} and {MOST_POINTS}")));
         }
@@ -64,10 +76,10 @@ impl IntentRule {
             let message = format!("half_life_days: must be more than 0 and at most {LONGEST_HALF_LIFE_DAYS}");
             return Err(IntentRuleError(message));
         }
-        Ok(Self { name: name.to_owned(), trigger, score, half_life_days })
+        Ok(written.enabled.then(|| Self { name: name.to_owned(), trigger, score, half_life_days }))
     }
 
-    /// What serves when no rule is configured: any activity a little, documentation more, prices and a demo most.
+    /// The rules that need not be written, each replaced by a parameter of its name: any activity a little, documentation more, prices and a demo most.
     #[must_use]
     pub fn presets() -> Vec<Self> {
         let presets = [
@@ -118,14 +130,16 @@ mod tests {
             let IntentRule { name, trigger, score, half_life_days } = &preset;
             let json =
                 serde_json::json!({"trigger": trigger.as_str(), "score": score, "half_life_days": half_life_days});
-            assert_eq!(IntentRule::parse(name, &json.to_string()).expect("a rule"), preset);
+            assert_eq!(IntentRule::parse(name, &json.to_string()).expect("a rule").as_ref(), Some(&preset));
+            assert_eq!(IntentRule::parse(name, r#"{"enabled":true}"#).expect("a rule").as_ref(), Some(&preset));
+            assert_eq!(IntentRule::parse(name, r#"{"enabled":false}"#).expect("a rule that is off"), None);
         }
     }
 
     #[test]
     fn half_of_the_points_is_left_after_a_half_life() {
         let rule = IntentRule::parse("r", r#"{"trigger":"type = \"track\"","score":8,"half_life_days":7}"#);
-        let rule = rule.expect("a rule");
+        let rule = rule.expect("a rule").expect("one that is on");
         let left = [-1, 0, 7, 14, 21].map(|days| rule.points_after(days));
         for (left, expected) in left.into_iter().zip([8.0, 8.0, 4.0, 2.0, 1.0]) {
             assert!((left - expected).abs() < 1e-9, "{left} {expected}");

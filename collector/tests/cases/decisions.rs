@@ -41,7 +41,7 @@ async fn shown(store: &dyn Store) -> Vec<String> {
 }
 
 pub async fn a_split_gives_each_what_was_its_own(store: &dyn Store) {
-    let rule = IntentRule::parse("pricing", r#"{"trigger":"event = \"Viewed Pricing\"","score":8}"#).unwrap();
+    let rule = IntentRule::parse("pricing", r#"{"trigger":"event = \"Viewed Pricing\"","score":8}"#).unwrap().unwrap();
     store.follow_intent_rules(&[rule]).await.unwrap();
     let now = clock::now();
     ingest(store, &json!({"anonymous_id": ADA, "events": [event("e-1", &now)]})).await;

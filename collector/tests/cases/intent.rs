@@ -9,7 +9,7 @@ use super::{ADA, ingest};
 
 fn rule(name: &str, trigger: &str, score: f64, half_life_days: f64) -> IntentRule {
     let rule = json!({"trigger": trigger, "score": score, "half_life_days": half_life_days});
-    IntentRule::parse(name, &rule.to_string()).expect("a rule")
+    IntentRule::parse(name, &rule.to_string()).expect("a rule").expect("one that is on")
 }
 
 fn pricing() -> IntentRule {

@@ -11,7 +11,7 @@ const LATE: &str = "9999-12-31T23:59:59Z";
 
 pub async fn an_event_of_the_year_9999_pins_no_trait_no_last_seen_and_no_points(store: &dyn Store) {
     let rule = IntentRule::parse("pricing", r#"{"trigger":"event = \"Viewed Pricing\"","score":8,"half_life_days":7}"#);
-    store.follow_intent_rules(&[rule.unwrap()]).await.unwrap();
+    store.follow_intent_rules(&[rule.unwrap().unwrap()]).await.unwrap();
     let body = json!({"email": "ada@acme.com", "events": [event("e-1", LATE)],
                       "identifies": [identify("i-1", LATE, &json!({"plan": "forged"}))]});
     ingest(store, &body).await;
@@ -36,7 +36,7 @@ pub async fn what_was_received_long_ago_did_not_happen_after_that(store: &dyn St
 
 pub async fn points_that_are_next_to_nothing_are_0(store: &dyn Store) {
     let rule = IntentRule::parse("careers", r#"{"trigger":"type = \"track\"","score":-0.001,"half_life_days":1}"#);
-    store.follow_intent_rules(&[rule.unwrap()]).await.unwrap();
+    store.follow_intent_rules(&[rule.unwrap().unwrap()]).await.unwrap();
     ingest(store, &json!({"email": "ada@acme.com", "events": [event("e-1", &clock::now())]})).await;
     let points = store.list_companies(0, 1).await.unwrap().0[0].intent;
     assert_eq!(format!("{points}"), "0");

@@ -4,13 +4,13 @@ use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
-use koala_destination::delivery::{self, DeadLetter, Received, SourceQueue};
+use koala_destination::delivery::{DeadLetter, Received, Retried, SourceQueue};
 use koala_destination::intake::{Outbox, OutboxError};
 use koala_destination::koala::{Collector, KoalaClient, Route, SendError};
 use koala_destination::message::{OutgoingMessage, Queue};
 use koala_destination::settings::PublicApiKey;
 
-use super::report::{Dead, Queued, Retried, Sent, as_json};
+use super::report::{Dead, Queued, Sent, ToRetry, as_json};
 
 /// All that a function did.
 pub struct Memory {
@@ -29,7 +29,7 @@ pub struct Kept {
     /// Messages that went to the dead letters.
     pub dead: Vec<Dead>,
     /// Messages that went back to their queue.
-    pub retried: Vec<Retried>,
+    pub retried: Vec<ToRetry>,
 }
 
 impl Memory {
@@ -73,8 +73,8 @@ impl SourceQueue for &Memory {
         HashSet::new()
     }
 
-    async fn retry(&self, messages: &[delivery::Retried<'_>]) {
-        let retried = messages.iter().map(|retried| Retried {
+    async fn retry(&self, messages: &[Retried<'_>]) {
+        let retried = messages.iter().map(|retried| ToRetry {
             message_id: retried.message.id.to_owned(),
             after_seconds: retried.after.as_secs(),
             reason: retried.reason.to_owned(),
@@ -82,9 +82,8 @@ impl SourceQueue for &Memory {
         self.with(|kept| kept.retried.extend(retried));
     }
 
-    async fn delete(&self, _: &[Received<'_>]) {
-        // What is done with is in the report as what was sent.
-    }
+    /// What is deleted before its batch ends is delivered or skipped, as the answer says of it.
+    async fn delete(&self, _: &[Received<'_>]) {}
 }
 
 impl Collector for &Memory {

@@ -14,7 +14,7 @@ pub struct Report {
     queued: Vec<Queued>,
     sent: Vec<Sent>,
     dead_letters: Vec<Dead>,
-    retried: Vec<Retried>,
+    retried: Vec<ToRetry>,
     /// Whether it did all that the event asks for.
     #[serde(skip)]
     is_well: bool,
@@ -54,7 +54,7 @@ pub struct Dead {
 
 /// A message that went back to its queue.
 #[derive(Serialize)]
-pub struct Retried {
+pub struct ToRetry {
     /// The queue's id of it.
     pub message_id: String,
     /// How long it stays out of sight.
@@ -94,7 +94,7 @@ impl Report {
             let of = if mapping.is_empty() { String::new() } else { format!("{mapping}: ") };
             outln!("{:<12}{message_id}  {of}{reason}", "dead letter");
         }
-        for Retried { message_id, after_seconds, reason } in &self.retried {
+        for ToRetry { message_id, after_seconds, reason } in &self.retried {
             outln!("{:<12}{message_id}  in {after_seconds} s: {reason}", "retries");
         }
     }
