@@ -28,4 +28,5 @@ mod preview;
 mod queues;
 mod release;
 mod set;
+mod site;
 mod tallies;
