@@ -29,4 +29,5 @@ mod queues;
 mod release;
 mod set;
 mod site;
+mod soak;
 mod tallies;
