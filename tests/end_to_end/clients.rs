@@ -17,16 +17,17 @@ hold_for_both_sets!(
     analytics_js_in_a_browser_sends_each_event_once,
 );
 
-/// Runs a client of `tests/clients` until it has sent everything.
-pub async fn run(client: &str, arguments: [&str; 2]) {
+/// Runs a client of `tests/clients` until it has sent everything; gives what it says.
+pub async fn run(client: &str, arguments: [&str; 2]) -> String {
     let script = root().join("tests/clients").join(client);
     let is_python = script.extension().is_some_and(|extension| extension == "py");
     let program = if is_python { root().join("target/venv/bin/python") } else { "node".into() };
     let mut command = Command::new(program);
     command.arg(script).args(arguments).env("NODE_PATH", root().join("target/clients/node_modules"));
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{client}: {said}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{client}: {said}{}", String::from_utf8_lossy(&output.stderr));
+    said
 }
 
 /// Waits until `identifies` and `events` arrived, each once and under an id of its own.

@@ -28,4 +28,6 @@ mod preview;
 mod queues;
 mod release;
 mod set;
+mod site;
+mod soak;
 mod tallies;
