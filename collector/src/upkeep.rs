@@ -77,10 +77,11 @@ mod tests {
     fn a_rule_that_cannot_be_read_serves_on_as_it_was() {
         let rule = |name: &str, score: f64| IntentRule { score, ..named(name) };
         let parameter = |name: &str, value: &str| Parameter { name: name.to_owned(), value: value.to_owned() };
-        let settings = CollectorSettings::read(&[
-            parameter("intent/a", "{"),
-            parameter("intent/b", r#"{"trigger":"type = \"track\"","score":2}"#),
-        ]);
+        let mut parameters =
+            vec![parameter("intent/a", "{"), parameter("intent/b", r#"{"trigger":"type = \"track\"","score":2}"#)];
+        let presets = IntentRule::presets().into_iter().map(|preset| format!("intent/{}", preset.name));
+        parameters.extend(presets.map(|name| parameter(&name, r#"{"enabled":false}"#)));
+        let settings = CollectorSettings::read(&parameters);
         let now = [rule("a", 7.0), rule("b", 1.0), rule("c", 3.0)];
         assert_eq!(rules_to_follow(&settings, &now), [rule("a", 7.0), rule("b", 2.0)]);
     }

@@ -130,3 +130,18 @@ async fn a_log_with_a_torn_end_is_opened_and_one_damaged_in_the_middle_is_told()
     let file = SqliteFile::open(&copy, &TABLE).unwrap();
     assert_eq!(kept(&file).await, 19);
 }
+
+/// SQLite would throw the log away without a word.
+#[tokio::test]
+async fn an_empty_file_beside_a_log_that_holds_something_is_damage_and_is_told_at_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, copy) = (folder.path().join("koala.db"), folder.path().join("copy.db"));
+    let file = SqliteFile::open(&path, &TABLE).unwrap();
+    file.write(insert(1)).await.unwrap();
+    // As a kill leaves it: with what was written in the log alone.
+    fs::copy(path.with_extension("db-wal"), copy.with_extension("db-wal")).unwrap();
+    fs::write(&copy, b"").unwrap();
+    let opened = SqliteFile::open(&copy, &TABLE).map(drop);
+    assert!(matches!(&opened, Err(FileError::Damaged { .. })), "{opened:?}");
+    assert!(fs::metadata(copy.with_extension("db-wal")).unwrap().len() > 0);
+}

@@ -8,13 +8,17 @@ use koala_destination::delivery::{Delivery, Received};
 use koala_destination::koala::Collector;
 use koala_destination::settings::ParameterSource;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep};
 
 use crate::queue::{Lease, Queues};
 
 /// How many visitors of a function are delivered at once.
 const LANES_AT_ONCE: usize = 32;
+/// A visitor that takes longer does not count among those: some whose requests hang hold back no other.
+const LONGEST_OF_THOSE: Duration = Duration::from_secs(1);
+/// How many there are at most, slow ones too. More than that hang only where the collector does, and then the breaker opens.
+const MOST_LANES: usize = 512;
 /// What an invocation may take, as the functions' timeout in `infra/template.yaml`.
 const INVOCATION: Duration = Duration::from_secs(30);
 /// How often an idle consumer looks of itself.
@@ -51,14 +55,19 @@ where
 {
     let function = delivery.function();
     let mut lanes = JoinSet::new();
+    // Those that began lately, with the time at which they did.
+    let mut quick: Vec<(Instant, AbortHandle)> = Vec::with_capacity(LANES_AT_ONCE);
     while !*stopping.borrow() {
         while let Some(ended) = lanes.try_join_next() {
             say_how_it_ended(ended);
         }
-        match queues.hand_out(function, LANES_AT_ONCE - lanes.len()).await {
+        let now = Instant::now();
+        quick.retain(|(begun, lane)| now.duration_since(*begun) < LONGEST_OF_THOSE && !lane.is_finished());
+        let room = LANES_AT_ONCE.saturating_sub(quick.len()).min(MOST_LANES.saturating_sub(lanes.len()));
+        match queues.hand_out(function, room).await {
             Ok(leases) => {
                 for lease in leases {
-                    lanes.spawn(deliver(Arc::clone(&delivery), lease));
+                    quick.push((now, lanes.spawn(deliver(Arc::clone(&delivery), lease))));
                 }
             }
             Err(error) => {

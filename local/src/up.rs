@@ -13,6 +13,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::output::{notice, say};
 use crate::set::{LocalSet, Options as SetOptions};
 
+/// Sent to a process that writes beyond its limit of a file's size (`ulimit -f`); the number on Linux and on a Mac.
+const SIGXFSZ: i32 = 25;
+
 #[derive(Args)]
 #[command(after_help = "Examples:
   koala up                                       everything here, events at http://127.0.0.1:8787/v1/segment
@@ -40,6 +43,8 @@ pub struct Options {
 
 /// Runs until Ctrl-C, a SIGTERM or a SIGHUP.
 pub async fn run(options: Options) -> Result<ExitCode> {
+    // A file that may grow no further fails to be written, and ends nothing: by default this signal ends the process.
+    let _file_too_large = signal(SignalKind::from_raw(SIGXFSZ))?;
     // A variable that is set to nothing counts as not set.
     let token = options.token.as_deref().filter(|token| !token.is_empty()).map(PageToken::parse).transpose()?;
     let set = LocalSet::start(SetOptions {

@@ -108,9 +108,13 @@ impl Home {
 
     /// Starts `koala up` that may have so many files open.
     pub fn up_with_files(&self, files: u64, koala_url: &str) -> Koala {
+        self.up_limited(&format!("ulimit -n {files}"), koala_url)
+    }
+
+    fn up_limited(&self, limit: &str, koala_url: &str) -> Koala {
         let command = self.command(&[("KOALA_URL", koala_url)]);
         let mut limited = Command::new("sh");
-        limited.args(["-c", &format!("ulimit -n {files} && exec \"$0\" \"$@\"")]);
+        limited.args(["-c", &format!("{limit} && exec \"$0\" \"$@\"")]);
         limited.arg(command.get_program()).args(command.get_args());
         for (name, value) in command.get_envs() {
             match value {
@@ -119,6 +123,11 @@ impl Home {
             };
         }
         self.start(limited, self.log_file())
+    }
+
+    /// Starts `koala up` whose files may grow to so many blocks of 512 or 1,024 bytes, as the shell counts them.
+    pub fn up_with_file_size(&self, blocks: u64, koala_url: &str) -> Koala {
+        self.up_limited(&format!("ulimit -f {blocks}"), koala_url)
     }
 
     fn log_file(&self) -> fs::File {

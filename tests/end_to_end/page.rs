@@ -2,6 +2,8 @@
 
 use serde_json::json;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
 use crate::clients;
 use crate::koala::{Home, KEY};
 
@@ -90,6 +92,21 @@ pub fn fill(home: &Home, visitors: u32, events: u32) {
          COMMIT"
     ))
     .unwrap();
+}
+
+/// A reverse proxy that is set up in three lines: HTTP/1.0, this machine's name, and not a word of itself.
+#[tokio::test]
+async fn what_a_proxy_asks_by_http_1_0_is_refused_without_a_token() {
+    let home = Home::new();
+    let koala = home.up(&[]);
+    for head in ["GET /api/queues HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n", "GET /api/queues HTTP/1.0\r\n\r\n"] {
+        let mut connection = tokio::net::TcpStream::connect(koala.url.trim_start_matches("http://")).await.unwrap();
+        connection.write_all(head.as_bytes()).await.unwrap();
+        let mut said = Vec::new();
+        connection.read_to_end(&mut said).await.unwrap();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        assert!(said.contains(" 403 "), "{said}");
+    }
 }
 
 #[tokio::test]

@@ -97,6 +97,23 @@ async fn a_request_that_hangs_holds_back_no_other_visitor() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn many_visitors_whose_requests_hang_hold_back_no_others() {
+    let collector = Collector::start();
+    collector.answer(|request| {
+        let hangs = |entry: &&Value| {
+            let visitor =
+                entry["message_id"].as_str().and_then(|id| id.split('-').next()).and_then(|it| it.parse().ok());
+            visitor.is_some_and(|visitor: usize| visitor < 60)
+        };
+        if request.entries().iter().any(hangs) { Reply::Hang } else { Reply::Answer(200, "") }
+    });
+    let home = Home::new();
+    let koala = home.up_with(&collector.url());
+    post(&koala, 160, 0, 5).await;
+    collector.until_taken(500, Duration::from_secs(8)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_clean_stop_doubles_nothing_of_what_was_under_way() {
     let collector = Collector::start();
     collector.answer(|_| Reply::Slow(Duration::from_millis(700)));
@@ -223,4 +240,36 @@ async fn what_an_earlier_version_kept_in_the_data_file_is_brought_over_once() {
     let delivered: i64 =
         file.query_row("SELECT count FROM tally WHERE outcome = 'delivered'", [], |row| row.get(0)).unwrap();
     assert!((27..=47).contains(&delivered), "{delivered}");
+}
+
+/// A disk that is full, as far as one process can be given one: what was answered with 200 is there, the rest is answered with 503.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_may_grow_no_further_end_nothing_and_what_was_accepted_is_delivered() {
+    let collector = Collector::start();
+    let (address, url) = (collector.address, collector.url());
+    drop(collector);
+    let home = Home::new();
+    let koala = home.up_with_file_size(600, &url);
+    let (mut accepted, mut refused) = (Vec::new(), 0);
+    for n in 0..400 {
+        let id = format!("m-{n}");
+        let event = json!({"type": "track", "messageId": id, "event": "A", "userId": format!("u-{n}"), "properties": {"x": "y".repeat(4000)}});
+        match koala.post(&event.to_string()).await.0 {
+            200 => accepted.push(id),
+            status => {
+                assert_eq!(status, 503);
+                refused += 1;
+            }
+        }
+        if refused > 5 {
+            break;
+        }
+    }
+    assert!(refused > 0 && !accepted.is_empty(), "{refused} {}", accepted.len());
+    koala.kill();
+    let collector = Collector::start_at(address);
+    let _koala = home.up_with(&url);
+    collector.until_taken(accepted.len(), std::time::Duration::from_secs(30)).await;
+    let taken = collector.taken();
+    assert!(accepted.iter().all(|id| taken.contains_key(id)));
 }

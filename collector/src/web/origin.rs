@@ -57,7 +57,9 @@ pub fn is_forwarded(headers: &HeaderMap) -> bool {
 
 /// A page of another site can make its own name lead to this machine; the request then still has that name.
 pub fn names_this_machine(headers: &HeaderMap) -> bool {
-    let Some(host) = headers.get(HOST) else { return true };
+    // One host, as HTTP/1.1 asks for (RFC 9112, 3.2): of two a proxy before us may have looked at the other.
+    let mut hosts = headers.get_all(HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
     let Ok(host) = host.to_str() else { return false };
     let name = host.rsplit_once(':').map_or(host, |(name, port)| if port.ends_with(']') { host } else { name });
     name.eq_ignore_ascii_case("localhost")
@@ -95,6 +97,18 @@ mod tests {
             (&[("host", "localhost"), ("origin", "null")], Origin::Other),
         ] {
             assert_eq!(Origin::of(&headers(said)), origin, "{said:?}");
+        }
+    }
+
+    #[test]
+    fn one_host_that_is_this_machine_s_names_it() {
+        for host in ["localhost", "127.0.0.1:8787", "[::1]:8787"] {
+            assert!(names_this_machine(&headers(&[("host", host)])), "{host}");
+        }
+        let mut two = headers(&[("host", "127.0.0.1")]);
+        two.append("host", HeaderValue::from_static("evil.example"));
+        for other in [headers(&[]), headers(&[("host", "evil.example")]), two] {
+            assert!(!names_this_machine(&other), "{other:?}");
         }
     }
 

@@ -66,6 +66,7 @@ macro_rules! all {
                 points_that_are_next_to_nothing_are_0;
             poisoning: nobody_takes_another_s_event_by_sending_its_message_id_first,
                 a_forged_identify_joins_no_two_who_are_known,
+                traits_without_end_do_not_shut_out_the_name_and_the_company,
                 traits_of_a_visitor_do_not_grow_without_end;
             deletion: a_deleted_person_leaves_nothing,
                 a_visitor_without_an_address_is_deleted_by_id,

@@ -36,6 +36,18 @@ pub async fn a_forged_identify_joins_no_two_who_are_known(store: &dyn Store) {
     }
 }
 
+pub async fn traits_without_end_do_not_shut_out_the_name_and_the_company(store: &dyn Store) {
+    for n in 0..3 {
+        let junk: Map<String, Value> = (0..400).map(|at| (format!("junk-{n}-{at}"), json!("x".repeat(400)))).collect();
+        ingest(store, &json!({"user_id": "u1", "identifies": [identify(&format!("x-{n}"), AT, &Value::Object(junk))]}))
+            .await;
+    }
+    let real = json!({"name": "Ada Lovelace", "title": "CTO", "company": {"name": "Acme", "domain": "acme.com"}});
+    ingest(store, &json!({"user_id": "u1", "identifies": [identify("i-1", AT, &real)]})).await;
+    let visitor = only_visitor(store).await;
+    assert_eq!((&visitor.traits["name"], visitor.account.as_deref()), (&json!("Ada Lovelace"), Some("acme.com")));
+}
+
 /// As many as a thousand identifies of as many traits.
 pub async fn traits_of_a_visitor_do_not_grow_without_end(store: &dyn Store) {
     let now = clock::now();

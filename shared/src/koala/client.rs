@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderValue;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::Url;
 use reqwest::redirect;
 use thiserror::Error;
@@ -135,6 +135,11 @@ impl KoalaClient {
     async fn answered(request: reqwest::RequestBuilder) -> Result<(), SendError> {
         let mut response = request.send().await.map_err(|error| not_sent(&error))?;
         let status = response.status();
+        // Nothing packed was asked for, so that a packed answer is not a collector's.
+        let is_packed = response.headers().contains_key(CONTENT_ENCODING);
+        let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let is_html =
+            content_type.is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("text/html"));
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let mut answer = Vec::new();
         // An answer cut off after its status still says whether the request was taken; only a success must be whole
@@ -145,8 +150,18 @@ impl KoalaClient {
                 break;
             }
         }
-        classify(status, retry_after.as_deref(), &String::from_utf8_lossy(&answer))
+        let answer = String::from_utf8_lossy(&answer);
+        if status.is_success() && (is_packed || (is_html && is_for_people(&answer))) {
+            let reason = format!("{}, and the body is a page for people: not a collector's answer", status.as_u16());
+            return Err(SendError::Passing { reason, retry_after: None });
+        }
+        classify(status, retry_after.as_deref(), &answer)
     }
+}
+
+/// Whether a body that is said to be HTML is for people to read: some servers call each answer HTML, an empty one and JSON too.
+fn is_for_people(body: &str) -> bool {
+    !body.trim().is_empty() && serde_json::from_str::<serde::de::IgnoredAny>(body).is_err()
 }
 
 /// What a request that got no answer means.

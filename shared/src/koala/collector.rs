@@ -104,6 +104,9 @@ impl SendError {
 pub fn classify(status: StatusCode, retry_after: Option<&str>, body: &str) -> Result<(), SendError> {
     let retry_after = retry_after.and_then(parse_retry_after);
     if status.is_success() {
+        if body.to_ascii_lowercase().contains("ingest suspended") {
+            return Err(SendError::Unavailable { reason: format!("{}: ingest suspended", status.as_u16()) });
+        }
         if is_markup(body) {
             let reason = format!("{}, and the body is HTML: not a collector's answer", status.as_u16());
             return Err(SendError::Passing { reason, retry_after });
@@ -182,6 +185,12 @@ mod tests {
     fn a_suspended_koala_is_unavailable_and_not_a_bad_payload() {
         let suspended = answer(400, r#"{"error":"Koala ingest suspended"}"#);
         assert_eq!(suspended, Err(SendError::Unavailable { reason: "400: ingest suspended".to_owned() }));
+    }
+
+    #[test]
+    fn a_suspended_koala_is_unavailable_whatever_its_status() {
+        let suspended = answer(200, r#"{"error":"Koala ingest suspended"}"#);
+        assert!(matches!(suspended, Err(SendError::Unavailable { .. })), "{suspended:?}");
     }
 
     #[test]

@@ -11,6 +11,33 @@ const MOST_TRAITS: usize = 300;
 /// The most bytes of their names and values together.
 const MOST_BYTES: usize = 128 * 1024;
 
+/// Traits that the pages show or that a company is told by, as Segment's spec names them
+/// (<https://segment.com/docs/connections/spec/identify/#traits>).
+const OF_PAGES: [&str; 16] = [
+    "$account",
+    "account",
+    "company",
+    "companyName",
+    "domain",
+    "email",
+    "employees",
+    "firstName",
+    "first_name",
+    "industry",
+    "lastName",
+    "last_name",
+    "name",
+    "phone",
+    "plan",
+    "title",
+];
+/// Such a trait is a name or a small object.
+const LONGEST_OF_PAGES: usize = 4 * 1024;
+
+fn is_of_pages(name: &str, value: &str) -> bool {
+    value.len() <= LONGEST_OF_PAGES && OF_PAGES.contains(&name)
+}
+
 /// What was said of a trait last counts, whatever order it comes in. Tells whether anything of it was: the same said anew may
 /// outdo what was said in between under another id.
 pub(super) fn merge(
@@ -46,7 +73,10 @@ pub(super) fn merge(
             None => bytes + name.len() + value.len(),
         };
         let count_after = if before.is_none() { count + 1 } else { count };
-        if (count_after > count && count_after > MOST_TRAITS) || (bytes_after > bytes && bytes_after > MOST_BYTES) {
+        // Room is kept for what the pages are made of: whoever came first with junk does not shut it out.
+        let (most_traits, most_bytes) =
+            if is_of_pages(name, &value) { (2 * MOST_TRAITS, 2 * MOST_BYTES) } else { (MOST_TRAITS, MOST_BYTES) };
+        if (count_after > count && count_after > most_traits) || (bytes_after > bytes && bytes_after > most_bytes) {
             too_many += 1;
             continue;
         }
@@ -81,7 +111,7 @@ pub(super) fn of(connection: &Connection, visitor_id: i64) -> rusqlite::Result<M
             if at > *said_at {
                 (*said_at, *before) = (at, value.to_owned());
             }
-        } else if latest.len() < MOST_TRAITS && bytes + length <= MOST_BYTES {
+        } else if (latest.len() < MOST_TRAITS && bytes + length <= MOST_BYTES) || is_of_pages(name, value) {
             latest.insert(name.to_owned(), (at, value.to_owned()));
             bytes += length;
         }

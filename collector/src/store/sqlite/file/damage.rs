@@ -20,6 +20,10 @@ pub fn of_wal(path: &Path) -> io::Result<Option<String>> {
     let mut wal = path.as_os_str().to_owned();
     wal.push("-wal");
     match fs::read(&wal) {
+        // SQLite throws a log away without a word whose file is empty.
+        Ok(bytes) if bytes.len() > WAL_HEADER && fs::metadata(path)?.len() == 0 => {
+            Ok(Some("the file beside it is empty, and it holds what was written to it".to_owned()))
+        }
         Ok(bytes) => Ok(in_wal(&bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
