@@ -44,7 +44,16 @@ async fn post_bursts(koala: &Koala, visitors: impl Iterator<Item = usize>) {
 }
 
 async fn all_delivered(koala: &Koala, dead: usize) {
-    koala.until_queues(json!({"waiting": 0, "in_flight": 0, "dead": dead, "rejected": 0})).await;
+    let (begun, expected) = (Instant::now(), json!({"waiting": 0, "in_flight": 0, "dead": dead, "rejected": 0}));
+    loop {
+        let counts = koala.queues().await;
+        if counts == expected {
+            return;
+        }
+        // Half a minute on a machine that does nothing else.
+        assert!(begun.elapsed() < Duration::from_mins(2), "{counts} did not become {expected}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 fn ids(request: &Received) -> Vec<String> {
@@ -145,7 +154,7 @@ async fn a_stop_and_a_kill_in_the_middle_lose_nothing_and_double_at_most_what_wa
     println!("6,000 events, a stop and a kill: {} doubled after the kill", doubled.len());
     assert_eq!(collector.taken().into_keys().collect::<HashSet<_>>(), all(VISITORS, |_, _| false));
     // In flight: the answer was under way, or not yet recorded.
-    let just_before = |at: Instant| at <= killed && killed.duration_since(at) < Duration::from_secs(1);
+    let just_before = |at: Instant| at <= killed && killed.duration_since(at) < Duration::from_secs(2);
     let in_flight: HashSet<String> =
         collector.requests().iter().filter(|request| just_before(request.at)).flat_map(ids).collect();
     assert!(doubled.is_subset(&in_flight), "{:?}", doubled.difference(&in_flight));
@@ -184,22 +193,26 @@ fn up_with_clock(home: &Home, collector: &Collector, clock: &[(&'static str, Str
     home.up(&variables)
 }
 
-/// A clock sixty times as fast makes a quarter of an hour of 15 s.
+/// A clock forty times as fast makes a quarter of an hour of 22.5 s. All limits of time are as much shorter, intake's too, so
+/// the events are accepted by a clock that goes right; and one whose answer is late by the fast clock may be sent twice.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_after_of_ages_holds_a_visitor_for_a_quarter_of_an_hour_and_no_longer() {
     let collector = Collector::start();
-    collector.answer(told_to_wait_for_ages());
+    collector.answer(|_| Reply::Answer(503, ""));
     let home = Home::new();
-    let koala = up_with_clock(&home, &collector, &clock("+0 x60"));
+    let koala = home.up_with(&collector.url());
     post_bursts(&koala, 0..6).await;
-    collector.until_asked(6).await;
+    assert_eq!(koala.end_by("TERM"), 0);
+    collector.answer(told_to_wait_for_ages());
+    let asked = collector.requests().len();
+    let koala = up_with_clock(&home, &collector, &clock("+0 x40"));
+    collector.until_asked(asked + 6).await;
     let begun = Instant::now();
-    collector.until_taken(6 * BURST, Duration::from_secs(25)).await;
-    println!("a Retry-After of ages: all taken after {:.1?} on a clock of 60 times the speed", begun.elapsed());
-    assert!(begun.elapsed() > Duration::from_secs(10), "it is honoured: {:?}", begun.elapsed());
+    collector.until_taken(6 * BURST, Duration::from_secs(35)).await;
+    println!("a Retry-After of ages: all taken after {:.1?} on a clock of 40 times the speed", begun.elapsed());
+    assert!(begun.elapsed() > Duration::from_secs(18), "it is honoured: {:?}", begun.elapsed());
     all_delivered(&koala, 0).await;
-    assert_eq!(doubled(&collector), HashSet::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
