@@ -21,8 +21,9 @@ pub struct Account {
 }
 
 impl Account {
-    /// The company of a visitor with these traits and addresses: by the domain of `$account`, `company` or `domain`, else by the
-    /// group's id or the name that one of them has, else by the first address that is a company's.
+    /// The company of a visitor with these traits and addresses: by the domain of `$account`, `company` or `domain`, else by that of
+    /// the first address that is a company's, else by the group's id or the name that one of them has. A name or an id alone
+    /// would make a second company of one whose other visitors are known by its domain.
     #[must_use]
     pub fn of(traits: &Map<String, Value>, emails: &[String]) -> Option<Self> {
         let named = ["$account", "company"].into_iter().filter_map(|name| traits.get(name)).map(Self::written);
@@ -34,7 +35,7 @@ impl Account {
                 name: found.name.or(name),
             };
         }
-        if !found.is_anything() {
+        if found.domain.is_none() {
             found.domain = emails.iter().find_map(|email| company_domain(email));
         }
         found.is_anything().then_some(found)
@@ -108,12 +109,15 @@ mod tests {
             key(&json!({"company": {"name": "Acme", "website": "acme.io"}}), emails).as_deref(),
             Some("acme.io")
         );
-        assert_eq!(key(&json!({"$account": {"group_id": "G-1", "name": "Acme"}}), emails).as_deref(), Some("G-1"));
+        let named = json!({"$account": {"group_id": "G-1", "name": "Acme"}});
+        assert_eq!(key(&named, emails).as_deref(), Some("analytical.example.com"));
+        assert_eq!(key(&named, &["ada@gmail.com"]).as_deref(), Some("G-1"));
         assert_eq!(
             key(&json!({"$account": {"group_id": "G-1", "domain": "acme.io"}}), emails).as_deref(),
             Some("acme.io")
         );
-        assert_eq!(key(&json!({"company": "Acme & Söhne"}), emails).as_deref(), Some("acme & söhne"));
+        assert_eq!(key(&json!({"company": "Acme & Söhne"}), emails).as_deref(), Some("analytical.example.com"));
+        assert_eq!(key(&json!({"company": "Acme & Söhne"}), &["ada@gmail.com"]).as_deref(), Some("acme & söhne"));
         assert_eq!(key(&json!({"company": {}}), emails).as_deref(), Some("analytical.example.com"));
     }
 

@@ -26,7 +26,7 @@ pub struct Company {
     pub traits: Map<String, Value>,
     /// How many visitors are of it.
     pub visitors: i64,
-    /// How many events they have.
+    /// How many events they have, page views among them.
     pub events: i64,
     /// The time of their newest entry.
     pub last_seen: Option<String>,

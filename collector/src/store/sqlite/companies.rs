@@ -82,7 +82,7 @@ fn company(connection: &Connection, key: &str, points: f64) -> rusqlite::Result<
         "SELECT domain, name, traits,
                 (SELECT count(*) FROM visitor WHERE account = key),
                 (SELECT count(*) FROM visitor CROSS JOIN identity ON identity.visitor_id = visitor.id
-                 CROSS JOIN entry ON entry.identity_id = identity.id AND entry.kind = 'event'
+                 CROSS JOIN entry ON entry.identity_id = identity.id AND entry.kind IN ('event', 'page_view')
                  WHERE visitor.account = key),
                 (SELECT max(last_seen) FROM visitor WHERE account = key)
          FROM account WHERE key = ?1",
