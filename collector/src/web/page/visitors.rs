@@ -111,6 +111,7 @@ pub async fn show(State(web): State<Web>, Path(id): Path<VisitorId>) -> Page {
                         td { (layout::time(&entry.at)) }
                         td {
                             b { (entry_name(&entry.kind, entry.name.as_deref())) }
+                            @if let Some(path) = path(entry.entry.get()) { " " (path) }
                             details { summary { "Raw JSON" } code { (entry.entry.get()) } }
                         }
                     }
@@ -170,4 +171,23 @@ pub fn name(visitor: &Visitor) -> &str {
 /// What an entry is called.
 pub fn entry_name<'a>(kind: &str, name: Option<&'a str>) -> &'a str {
     name.unwrap_or(if kind == "identify" { "Identified" } else { "Page viewed" })
+}
+
+/// The page that an entry is about, where it names one: what was looked at is what is asked first.
+fn path(entry: &str) -> Option<String> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct At {
+        path: Option<serde_json::Value>,
+    }
+    #[derive(Deserialize)]
+    struct Entry {
+        #[serde(default)]
+        page: At,
+        #[serde(default)]
+        properties: At,
+    }
+    let Entry { page, properties } = serde_json::from_str(entry).ok()?;
+    let text = |at: At| at.path.and_then(|path| path.as_str().map(str::to_owned));
+    text(page).or_else(|| text(properties))
 }
