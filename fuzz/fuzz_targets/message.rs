@@ -47,7 +47,8 @@ fuzz_target!(|data: &[u8]| {
     let message = Received { id: "1", receipt: "1", body: &body, receive_count: 1 };
     let delivery = &DELIVERIES[usize::from(mapping == "identify")];
     let sent = *SENT.lock().expect("a lock");
-    let outcomes = block_on(delivery.deliver(&[message], Instant::now() + Duration::from_secs(1000), &Mutex::default()));
+    let outcomes =
+        block_on(delivery.deliver(&[message], Instant::now() + Duration::from_secs(1000), &Mutex::default(), &()));
     assert_eq!(outcomes.len(), 1);
     match &outcomes[0] {
         Outcome::Dead(reason) => assert!(!reason.reason.contains("a fault of this software"), "{reason:?}"),

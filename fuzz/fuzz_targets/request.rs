@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use aws_lambda_events::encodings::Body;
 use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
-use koala_destination::lambda::dispatch::answer;
-use koala_destination::json::without_lone_surrogates;
 use koala_destination::intake::{IntakeOptions, Outbox, OutboxError};
+use koala_destination::json::without_lone_surrogates;
+use koala_destination::lambda::dispatch::answer;
 use koala_destination::message::{Message, OutgoingMessage, Queue};
 use koala_destination::metrics::Metrics;
 use koala_destination::segment::{Event, SharedSecret};
@@ -48,9 +48,14 @@ impl Outbox for Checked {
                 Queue::Function(_) => {
                     let read = Message::parse(&message.body).expect("a message");
                     assert_eq!(without_lone_surrogates(read.event.get()), read.event.get(), "all text is Unicode");
-                    assert!(!Event::from_json(read.event.get()).expect("an event").message_id().is_empty() || read.message_id.is_some());
+                    assert!(
+                        !Event::from_json(read.event.get()).expect("an event").message_id().is_empty()
+                            || read.message_id.is_some()
+                    );
                 }
-                Queue::Rejected => drop(serde_json::from_str::<&serde_json::value::RawValue>(&message.body).expect("JSON")),
+                Queue::Rejected => {
+                    drop(serde_json::from_str::<&serde_json::value::RawValue>(&message.body).expect("JSON"))
+                }
             }
         }
         Ok(())
