@@ -162,7 +162,8 @@ pub fn accepted(event: &Event<'_>, mapping: &Mapping, another: bool, origin: Ori
 /// (1 MiB) and for a batch.
 const MOST_OF_A_REJECTED_EVENT: usize = 256 * 1024;
 
-/// The message that keeps a rejected event with its reason. Of one larger than 256 KiB the beginning is kept, as text.
+/// The message that keeps a rejected event with its reason. Of one larger than 256 KiB, or not well-formed, the
+/// beginning is kept, as text.
 #[must_use]
 pub fn rejected(json: &str, reason: &str, origin: Origin<'_>) -> OutgoingMessage {
     let mut body = String::with_capacity(json.len().min(MOST_OF_A_REJECTED_EVENT) + 256);
@@ -170,7 +171,9 @@ pub fn rejected(json: &str, reason: &str, origin: Origin<'_>) -> OutgoingMessage
     object.raw("v", &VERSION.to_string());
     object.string("reason", reason);
     origin.write(&mut object);
-    if json.len() <= MOST_OF_A_REJECTED_EVENT {
+    // What is not well-formed, which may be why it is rejected, stands there as text: the message itself is always JSON.
+    let is_kept_whole = json.len() <= MOST_OF_A_REJECTED_EVENT && serde_json::from_str::<&RawValue>(json).is_ok();
+    if is_kept_whole {
         object.raw("event", json);
     } else {
         object.string("beginning", &json[..json.floor_char_boundary(MOST_OF_A_REJECTED_EVENT)]);
@@ -235,6 +238,17 @@ mod tests {
         {
             assert!(matches!(parsed(nobodys), Err(ReadMessageError::Form { .. })), "{nobodys}");
         }
+    }
+
+    #[test]
+    fn a_rejected_event_that_is_not_well_formed_stands_in_a_message_that_is() {
+        for event in ["{\"type\":\"track\" \"event\"", "{\n\"a\" 1}", "nul", "\u{ffff}"] {
+            let message = rejected(event, "not valid JSON", Origin::default());
+            let read: serde_json::Value = serde_json::from_str(&message.body).expect("JSON");
+            assert_eq!(read["beginning"], event);
+        }
+        let message = rejected("{\"type\":1}", "no type", Origin::default());
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&message.body).expect("JSON")["event"]["type"], 1);
     }
 
     #[test]
