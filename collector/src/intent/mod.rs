@@ -2,6 +2,8 @@
 
 mod entry;
 mod rule;
+mod strength;
 
 pub use entry::with_event;
 pub use rule::{IntentRule, MOST_INTENT_RULES};
+pub use strength::{Strength, StrengthLabel, Trend};
