@@ -9,12 +9,13 @@
 //! | [`identity`] | who is who: which ids are one visitor's |
 //! | [`company`] | which company a visitor is of |
 //! | [`intent`] | which entries say that somebody means to buy, and how much |
+//! | [`signals`] | who is told of it, and what they read |
 //! | [`store`] | the port of what is kept, and its engines |
 //! | [`web`] | the page for people, the API for programs, and who may see them |
 //! | [`settings`] | the collector's own parameters |
 //! | [`upkeep`] | what is done beside the requests |
 //!
-//! [`identity`], [`company`] and [`intent`] are pure. What is kept stands behind [`store::Store`], and the pipeline before the collector
+//! [`identity`], [`company`], [`intent`] and [`signals`] are pure. What is kept stands behind [`store::Store`], and the pipeline before the collector
 //! (queues, dead letters, mappings) behind [`web::Pipeline`]: the routes know no engine and no queue.
 
 pub mod company;
@@ -22,6 +23,7 @@ pub mod identity;
 pub mod intent;
 pub mod protocol;
 pub mod settings;
+pub mod signals;
 pub mod store;
 pub mod upkeep;
 pub mod web;

@@ -87,7 +87,8 @@ impl StrengthLabel {
     /// The label of a text, in any case, with or without the space.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let text: String = text.chars().filter(|c| !matches!(c, ' ' | '_' | '-')).flat_map(char::to_lowercase).collect();
+        let text: String =
+            text.chars().filter(|c| !matches!(c, ' ' | '_' | '-')).flat_map(char::to_lowercase).collect();
         [("low", Self::Low), ("medium", Self::Medium), ("high", Self::High), ("veryhigh", Self::VeryHigh)]
             .into_iter()
             .find_map(|(name, label)| (name == text).then_some(label))

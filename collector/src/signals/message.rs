@@ -1,0 +1,160 @@
+//! What an alert tells, in plain terms: its targets write it in their own form.
+
+use serde::Serialize;
+
+use crate::intent::{Strength, Trend};
+
+/// The most of what was done that a message names.
+pub const MOST_DEEDS: usize = 3;
+
+/// What sets a message off.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Subject {
+    /// An intent rule took something that a visitor did.
+    Rule(String),
+    /// The company's points rose over a limit.
+    Points {
+        /// The limit.
+        over: f64,
+    },
+    /// The company's interest took a direction.
+    Trend(Trend),
+}
+
+/// One message about one company, or about a visitor of whom no company is known.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    /// The alert's name.
+    pub alert: String,
+    /// What set it off.
+    pub subject: Subject,
+    /// Whom it is about.
+    pub company: Option<CompanyFacts>,
+    /// What the visitor is called, where the message is about one.
+    pub visitor: Option<String>,
+    /// What was done, by whom, the newest first: at most [`MOST_DEEDS`].
+    pub deeds: Vec<Deed>,
+    /// The page that shows it.
+    pub link: Option<String>,
+}
+
+/// A company as a message tells it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CompanyFacts {
+    /// What the store knows it by.
+    pub key: String,
+    /// Its name; the domain where none is known.
+    pub name: String,
+    /// Its domain.
+    pub domain: Option<String>,
+    /// Its points now.
+    pub points: f64,
+    /// 0 to 100.
+    pub strength: Strength,
+    /// Beside a week ago.
+    pub trend: Trend,
+    /// How many visitors did something in the last seven days.
+    pub people: u64,
+}
+
+/// What somebody did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Deed {
+    /// What the visitor is called, with the title where one is known.
+    pub who: String,
+    /// What was done: `viewed /pricing`, `Order Completed`.
+    pub what: String,
+    /// How often in the last seven days.
+    pub times: u64,
+    /// When last, as RFC 3339 in UTC.
+    pub last: String,
+}
+
+impl Message {
+    /// The message in one line, as a seller would say it: `Northwind looks at pricing, 3 people, surging`.
+    #[must_use]
+    pub fn headline(&self) -> String {
+        let name = match (&self.company, &self.visitor) {
+            (Some(company), _) => company.name.as_str(),
+            (None, Some(visitor)) => visitor,
+            (None, None) => "An unknown visitor",
+        };
+        let mut headline = format!("{name} {}", self.subject.verb());
+        if let Some(company) = &self.company {
+            headline.push_str(&match company.people {
+                0 => String::new(),
+                1 => ", 1 person".to_owned(),
+                people => format!(", {people} people"),
+            });
+            let is_said = matches!(self.subject, Subject::Trend(_));
+            if !is_said && company.trend != Trend::Neutral {
+                headline.push_str(&format!(", {}", company.trend.as_str().to_lowercase()));
+            }
+        }
+        headline
+    }
+}
+
+impl Subject {
+    /// What a company does that sets it off; the presets in words, another rule by its name.
+    fn verb(&self) -> String {
+        match self {
+            Self::Rule(rule) => match rule.as_str() {
+                "pricing" => "looks at pricing".to_owned(),
+                "docs" => "reads the docs".to_owned(),
+                "demo" => "asks for a demo".to_owned(),
+                "activity" => "is active".to_owned(),
+                other => format!("shows intent: {other}"),
+            },
+            Self::Points { over } => format!("has more than {over} points"),
+            Self::Trend(trend) => match trend {
+                Trend::Surging => "is surging".to_owned(),
+                Trend::Heating => "is heating up".to_owned(),
+                Trend::Neutral => "is steady".to_owned(),
+                Trend::Cooling => "is cooling down".to_owned(),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn company(people: u64, trend: Trend) -> CompanyFacts {
+        let points = 30.0;
+        CompanyFacts {
+            key: "northwind.example".to_owned(),
+            name: "Northwind".to_owned(),
+            domain: Some("northwind.example".to_owned()),
+            points,
+            strength: Strength::of(points),
+            trend,
+            people,
+        }
+    }
+
+    fn headline(subject: Subject, company: Option<CompanyFacts>, visitor: Option<&str>) -> String {
+        let visitor = visitor.map(str::to_owned);
+        Message { alert: "a".to_owned(), subject, company, visitor, deeds: Vec::new(), link: None }.headline()
+    }
+
+    #[test]
+    fn a_headline_says_who_does_what_how_many_and_where_it_goes() {
+        let pricing = || Subject::Rule("pricing".to_owned());
+        assert_eq!(
+            headline(pricing(), Some(company(3, Trend::Surging)), Some("Ada")),
+            "Northwind looks at pricing, 3 people, surging"
+        );
+        assert_eq!(headline(pricing(), Some(company(1, Trend::Neutral)), None), "Northwind looks at pricing, 1 person");
+        assert_eq!(headline(pricing(), None, Some("ada@gmail.com")), "ada@gmail.com looks at pricing");
+        assert_eq!(
+            headline(Subject::Trend(Trend::Surging), Some(company(2, Trend::Surging)), None),
+            "Northwind is surging, 2 people"
+        );
+        assert_eq!(
+            headline(Subject::Points { over: 50.0 }, Some(company(0, Trend::Heating)), None),
+            "Northwind has more than 50 points, heating"
+        );
+    }
+}

@@ -1,0 +1,18 @@
+//! Signals: who is told when a company or a visitor shows intent, and what they read.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`alert`] | a parameter `alerts/<name>`: what sets it off, and whom it tells |
+//! | [`target`] | a parameter `alert-targets/<name>`: where it is sent, a secret |
+//! | [`crossing`] | when a value that rises sets an alert off, and when it may again |
+//! | [`message`] | what is told, in plain terms |
+//! | [`slack`], [`webhook`] | the same as a Slack message, and as signed JSON |
+//!
+//! All of it is pure. What is due is decided from what the store gives; what is sent is claimed there before.
+
+pub mod alert;
+pub mod crossing;
+pub mod message;
+pub mod slack;
+pub mod target;
+pub mod webhook;

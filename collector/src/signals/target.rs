@@ -1,0 +1,245 @@
+//! Targets: parameters `alert-targets/<name>`. All of a target is a secret: who knows a webhook's URL can post to it.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use serde::Deserialize;
+use thiserror::Error;
+
+/// The most targets.
+pub const MOST_TARGETS: usize = 50;
+/// Segment's HTTP tracking API (<https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/>).
+const SEGMENT: &str = "https://api.segment.io/v1";
+
+/// Where an alert is sent. Its `Debug` says the kind alone.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Target {
+    /// An incoming webhook of Slack (<https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>).
+    Slack {
+        /// The webhook's URL.
+        url: String,
+    },
+    /// Any URL, signed as Standard Webhooks wants it (<https://www.standardwebhooks.com>).
+    Webhook {
+        /// The URL.
+        url: String,
+        /// `whsec_` and the key in base64.
+        secret: String,
+    },
+    /// A source of Segment: what companies show goes back to every destination behind it.
+    Segment {
+        /// The source's write key.
+        write_key: String,
+        /// Where its API is; another one for the EU's workspaces.
+        url: String,
+    },
+}
+
+/// What is wrong with a target. It never repeats the value.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("{0}")]
+pub struct TargetError(&'static str);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    slack: Option<String>,
+    url: Option<String>,
+    secret: Option<String>,
+    segment: Option<String>,
+}
+
+const FORM: &str = "a target is the URL of a Slack incoming webhook, or {\"slack\":\"https://…\"}, {\"url\":\"https://…\",\"secret\":\"whsec_…\"} or {\"segment\":\"<write key>\"}";
+
+impl Target {
+    /// Reads a parameter `alert-targets/<name>`: the URL of a Slack webhook as it is, or JSON.
+    ///
+    /// # Errors
+    /// With what is wrong and what to write instead.
+    pub fn parse(value: &str) -> Result<Self, TargetError> {
+        let value = value.trim();
+        if !value.starts_with('{') {
+            return if is_url(value) { Ok(Self::Slack { url: value.to_owned() }) } else { Err(TargetError(FORM)) };
+        }
+        let written: Written = serde_json::from_str(value).map_err(|_| TargetError(FORM))?;
+        match written {
+            Written { slack: Some(url), url: None, secret: None, segment: None } => {
+                if is_url(&url) {
+                    Ok(Self::Slack { url })
+                } else {
+                    Err(TargetError("slack: must be a URL: https://…"))
+                }
+            }
+            Written { slack: None, url: Some(url), secret: Some(secret), segment: None } => {
+                if !is_url(&url) {
+                    return Err(TargetError("url: must be a URL: https://…"));
+                }
+                if standardwebhooks::Webhook::new(&secret).is_err() || secret.len() < LEAST_SECRET {
+                    return Err(TargetError(
+                        "secret: must be whsec_ and at least 24 random bytes in base64: openssl rand -base64 24",
+                    ));
+                }
+                Ok(Self::Webhook { url, secret })
+            }
+            Written { slack: None, url: Some(_), secret: None, segment: None } => Err(TargetError(
+                "missing field `secret`: whsec_ and at least 24 random bytes in base64: openssl rand -base64 24",
+            )),
+            Written { slack: None, url, secret: None, segment: Some(write_key) } => {
+                if write_key.is_empty() || !write_key.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':') {
+                    return Err(TargetError("segment: must be the write key of a source"));
+                }
+                let url = url.unwrap_or_else(|| SEGMENT.to_owned());
+                if is_url(&url) {
+                    Ok(Self::Segment { write_key, url })
+                } else {
+                    Err(TargetError("url: must be a URL: https://…"))
+                }
+            }
+            _ => Err(TargetError(FORM)),
+        }
+    }
+
+    /// What kind of target it is, in words that may be shown.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Slack { .. } => "Slack",
+            Self::Webhook { .. } => "Webhook",
+            Self::Segment { .. } => "Segment",
+        }
+    }
+
+    /// Where it is sent to. A secret.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        match self {
+            Self::Slack { url } | Self::Webhook { url, .. } | Self::Segment { url, .. } => url,
+        }
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct(self.kind()).finish_non_exhaustive()
+    }
+}
+
+/// `whsec_` and 24 bytes in base64, the least that Standard Webhooks asks for.
+const LEAST_SECRET: usize = "whsec_".len() + 32;
+
+fn is_url(text: &str) -> bool {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    host.is_some_and(|rest| {
+        !rest.is_empty() && !rest.starts_with('/') && rest.bytes().all(|byte| byte.is_ascii_graphic())
+    })
+}
+
+/// Whether an address is one that alerts may go to without a setting: none of this machine, of a private network, or of a
+/// cloud's metadata service. IPv4 addresses that are written as IPv6 count as what they are.
+#[must_use]
+pub fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            !(v4.is_unspecified()
+                || v4.is_loopback()
+                || v4.is_private()
+                || v4.is_link_local()
+                || v4.is_broadcast()
+                || v4.is_multicast()
+                || v4.is_documentation()
+                || a == 0
+                // Carriers' networks (RFC 6598), protocol assignments (RFC 6890), benchmarks (RFC 2544), reserved (RFC 1112).
+                || (a == 100 && (64..128).contains(&b))
+                || (a == 192 && b == 0 && c == 0)
+                || (a == 198 && (18..20).contains(&b))
+                || a >= 240)
+        }
+        IpAddr::V6(v6) => {
+            let segments = v6.segments();
+            if let Some(v4) = v6.to_ipv4_mapped() {
+                return is_public(IpAddr::V4(v4));
+            }
+            let embedded = |high: u16, low: u16| {
+                let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+                is_public(IpAddr::from([a, b, c, d]))
+            };
+            match segments {
+                // NAT64 (RFC 6052) and 6to4 (RFC 3056) lead to the IPv4 address in them.
+                [0x64, 0xff9b, 0, 0, 0, 0, high, low] => embedded(high, low),
+                [0x2002, high, low, ..] => embedded(high, low),
+                // What is given out (RFC 4291), but for documentation (RFC 3849) and Teredo (RFC 4380).
+                [first, second, ..] => {
+                    first & 0xe000 == 0x2000 && !(first == 0x2001 && (second == 0xdb8 || second == 0))
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_slack_a_signed_webhook_or_segment() {
+        let slack = "https://hooks.slack.com/services/T0/B0/x";
+        assert_eq!(Target::parse(&format!(" {slack}\n")), Ok(Target::Slack { url: slack.to_owned() }));
+        assert_eq!(Target::parse(&format!(r#"{{"slack":"{slack}"}}"#)), Ok(Target::Slack { url: slack.to_owned() }));
+        let webhook = r#"{"url":"https://example.com/in","secret":"whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"}"#;
+        assert_eq!(Target::parse(webhook).map(|target| target.kind()), Ok("Webhook"));
+        let segment = Target::parse(r#"{"segment":"abc"}"#).expect("a target");
+        assert_eq!((segment.kind(), segment.url()), ("Segment", "https://api.segment.io/v1"));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_target_is_said_without_the_target() {
+        let why = |value: &str| Target::parse(value).expect_err("no target").to_string();
+        assert!(why("hooks.slack.com/services/hunter2").starts_with("a target is the URL"));
+        assert!(why(r#"{"slack":"hunter2"}"#).starts_with("slack: must be a URL"));
+        assert!(why(r#"{"url":"https://example.com"}"#).starts_with("missing field `secret`"));
+        assert!(why(r#"{"url":"https://example.com","secret":"hunter2"}"#).starts_with("secret: must be whsec_"));
+        assert!(why(r#"{"segment":""}"#).starts_with("segment: must be"));
+        for value in ["hunter2", r#"{"slack":"hunter2"}"#, r#"{"hunter2":1}"#, r#"{"segment":"hunter2:"}"#] {
+            assert!(!why(value).contains("hunter2"));
+        }
+        let target = Target::parse("https://hooks.slack.com/services/hunter2").expect("a target");
+        assert_eq!(format!("{target:?}"), "Slack { .. }");
+    }
+
+    #[test]
+    fn no_address_of_this_machine_a_private_network_or_a_metadata_service_is_public() {
+        let is_public = |text: &str| is_public(text.parse().expect("an address"));
+        for address in ["8.8.8.8", "3.5.140.2", "2606:4700::1111", "100.128.0.1", "::ffff:8.8.8.8", "64:ff9b::808:808"]
+        {
+            assert!(is_public(address), "{address}");
+        }
+        for address in [
+            "127.0.0.1",
+            "0.0.0.0",
+            "10.0.0.1",
+            "172.31.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "169.254.170.2",
+            "100.64.0.1",
+            "192.0.0.192",
+            "198.18.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "240.0.0.1",
+            "::",
+            "::1",
+            "fe80::1",
+            "fd00:ec2::254",
+            "ff02::1",
+            "::ffff:169.254.169.254",
+            "::127.0.0.1",
+            "64:ff9b::a9fe:a9fe",
+            "2002:7f00:1::",
+            "2001:db8::1",
+        ] {
+            assert!(!is_public(address), "{address}");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! A message as JSON for any receiver, signed by Standard Webhooks (<https://www.standardwebhooks.com>).
+
+use serde::Serialize;
+use thiserror::Error;
+
+use super::message::{CompanyFacts, Deed, Message, Subject};
+
+/// The version of the JSON; fields may be added to it.
+const VERSION: u8 = 1;
+
+/// A signed request: its headers, in the order that Standard Webhooks names them, and its body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedBody {
+    /// `webhook-id`, the same for each try; `webhook-timestamp` in seconds since 1970; `webhook-signature`.
+    pub headers: [(&'static str, String); 3],
+    /// What is signed.
+    pub body: String,
+}
+
+/// The secret cannot sign.
+#[derive(Debug, Error)]
+#[error("the target's secret cannot be used to sign")]
+pub struct SignError;
+
+#[derive(Serialize)]
+struct Body<'a> {
+    version: u8,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    timestamp: &'a str,
+    data: Data<'a>,
+}
+
+#[derive(Serialize)]
+struct Data<'a> {
+    alert: &'a str,
+    #[serde(flatten)]
+    cause: Cause<'a>,
+    headline: String,
+    company: Option<&'a CompanyFacts>,
+    visitor: Option<&'a str>,
+    activity: &'a [Deed],
+    url: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Cause<'a> {
+    Rule(&'a str),
+    PointsOver(f64),
+    Trend(&'static str),
+}
+
+/// The message as JSON: `{"version":1,"type":"visitor.signal"|"company.intent","timestamp":…,"data":{…}}`. `at` is RFC 3339 in UTC.
+#[must_use]
+pub fn body(message: &Message, at: &str) -> String {
+    let (kind, cause) = match &message.subject {
+        Subject::Rule(rule) => ("visitor.signal", Cause::Rule(rule)),
+        Subject::Points { over } => ("company.intent", Cause::PointsOver(*over)),
+        Subject::Trend(trend) => ("company.intent", Cause::Trend(trend.as_str())),
+    };
+    let data = Data {
+        alert: &message.alert,
+        cause,
+        headline: message.headline(),
+        company: message.company.as_ref(),
+        visitor: message.visitor.as_deref(),
+        activity: &message.deeds,
+        url: message.link.as_deref(),
+    };
+    serde_json::to_string(&Body { version: VERSION, kind, timestamp: at, data }).unwrap_or_default()
+}
+
+/// Signs a body under a target's secret. The id is the same for each try of one message; the time is that of the try.
+///
+/// # Errors
+/// When the secret is none.
+pub fn sign(secret: &str, id: &str, seconds: i64, body: String) -> Result<SignedBody, SignError> {
+    let webhook = standardwebhooks::Webhook::new(secret).map_err(|_| SignError)?;
+    let signature = webhook.sign(id, seconds, body.as_bytes()).map_err(|_| SignError)?;
+    let headers =
+        [("webhook-id", id.to_owned()), ("webhook-timestamp", seconds.to_string()), ("webhook-signature", signature)];
+    Ok(SignedBody { headers, body })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::intent::{Strength, Trend};
+
+    fn message(subject: Subject) -> Message {
+        Message {
+            alert: "pricing-sales".to_owned(),
+            subject,
+            company: Some(CompanyFacts {
+                key: "northwind.example".to_owned(),
+                name: "Northwind".to_owned(),
+                domain: Some("northwind.example".to_owned()),
+                points: 20.0,
+                strength: Strength::of(20.0),
+                trend: Trend::Surging,
+                people: 3,
+            }),
+            visitor: Some("Ada Byron".to_owned()),
+            deeds: vec![Deed {
+                who: "Ada Byron".to_owned(),
+                what: "viewed /pricing".to_owned(),
+                times: 4,
+                last: "2026-11-24T10:00:00Z".to_owned(),
+            }],
+            link: None,
+        }
+    }
+
+    #[test]
+    fn a_body_has_a_version_a_type_and_what_set_it_off() {
+        let read = |subject| -> Value {
+            serde_json::from_str(&body(&message(subject), "2026-11-24T10:00:01Z")).expect("JSON")
+        };
+        let signal = read(Subject::Rule("pricing".to_owned()));
+        assert_eq!((&signal["version"], &signal["type"]), (&json!(1), &json!("visitor.signal")));
+        assert_eq!(signal["data"]["rule"], "pricing");
+        assert_eq!(signal["data"]["headline"], "Northwind looks at pricing, 3 people, surging");
+        assert_eq!(signal["data"]["company"]["strength"], 50);
+        assert_eq!(signal["data"]["activity"][0]["times"], 4);
+        let intent = read(Subject::Points { over: 15.0 });
+        assert_eq!((&intent["type"], &intent["data"]["points_over"]), (&json!("company.intent"), &json!(15.0)));
+        assert_eq!(read(Subject::Trend(Trend::Surging))["data"]["trend"], "Surging");
+    }
+
+    /// The example of Standard Webhooks' own libraries
+    /// (<https://github.com/standard-webhooks/standard-webhooks/blob/main/libraries/rust/src/lib.rs>).
+    #[test]
+    fn a_signature_is_that_of_the_specification() {
+        let secret = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+        let signed = sign(
+            secret,
+            "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk",
+            1_649_367_553,
+            r#"{"email":"test@example.com","username":"test_user"}"#.to_owned(),
+        );
+        let [id, timestamp, signature] = signed.expect("signed").headers;
+        assert_eq!(id, ("webhook-id", "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk".to_owned()));
+        assert_eq!(timestamp, ("webhook-timestamp", "1649367553".to_owned()));
+        assert_eq!(signature, ("webhook-signature", "v1,tZ1I4/hDygAJgO5TYxiSd6Sd0kDW6hPenDe+bTa3Kkw=".to_owned()));
+    }
+}
