@@ -736,3 +736,12 @@ async fn where_koala_s_pixel_is_installed_page_views_of_analytics_js_are_skipped
     let options = IntakeOptions { koala_pixel_installed: true, ..OPTIONS };
     assert_eq!(skipped(options, events).await, json!({"pixel_installed": 2}));
 }
+
+#[tokio::test]
+async fn what_the_collector_sent_to_segment_itself_is_never_taken_in_again() {
+    let of = |kind: &str| {
+        json!({"type": kind, "userId": "u1", "event": "Company Showed Intent", "groupId": "g",
+        "context": {"library": {"name": "koala-destination", "version": "0.1.0"}}})
+    };
+    assert_eq!(skipped(OPTIONS, json!([of("track"), of("group")])).await, json!({"own": 2}));
+}

@@ -47,6 +47,8 @@ pub struct CompanyFacts {
     pub name: String,
     /// Its domain.
     pub domain: Option<String>,
+    /// Segment's id of it.
+    pub group_id: Option<String>,
     /// Its points now.
     pub points: f64,
     /// 0 to 100.
@@ -55,6 +57,8 @@ pub struct CompanyFacts {
     pub trend: Trend,
     /// How many visitors did something in the last seven days.
     pub people: u64,
+    /// What its points come from, as sentences: `Looked at pricing: 3 people`.
+    pub reasons: Vec<String>,
 }
 
 /// What somebody did.
@@ -127,10 +131,12 @@ mod tests {
             key: "northwind.example".to_owned(),
             name: "Northwind".to_owned(),
             domain: Some("northwind.example".to_owned()),
+            group_id: None,
             points,
             strength: Strength::of(points),
             trend,
             people,
+            reasons: Vec::new(),
         }
     }
 

@@ -6,13 +6,14 @@
 //! | [`target`] | a parameter `alert-targets/<name>`: where it is sent, a secret |
 //! | [`crossing`] | when a value that rises sets an alert off, and when it may again |
 //! | [`message`] | what is told, in plain terms |
-//! | [`slack`], [`webhook`] | the same as a Slack message, and as signed JSON |
+//! | [`slack`], [`webhook`], [`segment`] | the same as a Slack message, as signed JSON, and as calls of Segment's API |
 //!
 //! All of it is pure. What is due is decided from what the store gives; what is sent is claimed there before.
 
 pub mod alert;
 pub mod crossing;
 pub mod message;
+pub mod segment;
 pub mod slack;
 pub mod target;
 pub mod webhook;

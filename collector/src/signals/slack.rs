@@ -99,10 +99,12 @@ mod tests {
             key: "northwind.example".to_owned(),
             name: name.to_owned(),
             domain: Some("northwind.example".to_owned()),
+            group_id: None,
             points: 31.0,
             strength: Strength::of(31.0),
             trend: Trend::Surging,
             people: 3,
+            reasons: Vec::new(),
         };
         let deed = |what: &str, times| Deed {
             who: who.to_owned(),

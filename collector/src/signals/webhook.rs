@@ -98,10 +98,12 @@ mod tests {
                 key: "northwind.example".to_owned(),
                 name: "Northwind".to_owned(),
                 domain: Some("northwind.example".to_owned()),
+                group_id: None,
                 points: 20.0,
                 strength: Strength::of(20.0),
                 trend: Trend::Surging,
                 people: 3,
+                reasons: Vec::new(),
             }),
             visitor: Some("Ada Byron".to_owned()),
             deeds: vec![Deed {

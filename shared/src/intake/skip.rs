@@ -22,11 +22,14 @@ pub enum SkipReason {
     Bot,
     /// Koala's script runs in the browser and has sent it.
     PixelInstalled,
+    /// The collector sent it to Segment itself.
+    Own,
 }
 
 impl SkipReason {
     /// Every reason.
-    pub const ALL: [Self; 5] = [Self::NoMapping, Self::Integrations, Self::Consent, Self::Bot, Self::PixelInstalled];
+    pub const ALL: [Self; 6] =
+        [Self::NoMapping, Self::Integrations, Self::Consent, Self::Bot, Self::PixelInstalled, Self::Own];
 
     /// Its name in answers, logs and counts.
     #[must_use]
@@ -37,6 +40,7 @@ impl SkipReason {
             Self::Consent => "consent",
             Self::Bot => "bot",
             Self::PixelInstalled => "pixel_installed",
+            Self::Own => "own",
         }
     }
 
@@ -49,6 +53,7 @@ impl SkipReason {
             Self::Consent => "SkippedConsent",
             Self::Bot => "SkippedBot",
             Self::PixelInstalled => "SkippedPixelInstalled",
+            Self::Own => "SkippedOwn",
         }
     }
 
@@ -61,6 +66,7 @@ impl SkipReason {
             Self::Consent => "its context.consent forbids it",
             Self::Bot => "its user agent is that of a bot, a monitor or a headless browser",
             Self::PixelInstalled => "Koala's pixel has sent this event of analytics.js",
+            Self::Own => "the collector sent it to Segment as a signal of its own",
         }
     }
 
@@ -71,6 +77,9 @@ impl SkipReason {
         let context = event.fields().get_object("context");
         if from_sdk && context.is_some_and(|context| consent_forbids(context, options.consent_categories)) {
             return Some(Self::Consent);
+        }
+        if event.is_our_own() {
+            return Some(Self::Own);
         }
         if options.koala_pixel_installed && event.is_from_analytics_js() {
             return Some(Self::PixelInstalled);

@@ -10,6 +10,8 @@ use crate::json::{self, Kind, Object, ObjectError};
 /// The largest event that Segment's tracking API takes: 32 KB
 /// (<https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/#max-request-size>).
 pub const LARGEST_EVENT_BYTES: usize = 32 * 1024;
+/// The `context.library.name` of what the collector sends to Segment itself.
+pub const OWN_LIBRARY: &str = "koala-destination";
 
 /// The longest message id that is passed on as it came; Segment's own have 36 to 60 characters.
 const LONGEST_MESSAGE_ID: usize = 256;
@@ -131,11 +133,21 @@ impl<'a> Event<'a> {
     /// Whether analytics.js in the visitor's browser sent it (`context.library.name`).
     #[must_use]
     pub fn is_from_analytics_js(&self) -> bool {
+        self.is_from("analytics.js")
+    }
+
+    /// Whether the collector sent it to Segment itself: taken in again, it would go round for ever.
+    #[must_use]
+    pub fn is_our_own(&self) -> bool {
+        self.is_from(OWN_LIBRARY)
+    }
+
+    fn is_from(&self, library: &str) -> bool {
         self.fields
             .get_object("context")
             .and_then(|context| context.get_object("library"))
             .and_then(|library| library.get_str("name"))
-            .is_some_and(|name| name == "analytics.js")
+            .is_some_and(|name| name == library)
     }
 }
 

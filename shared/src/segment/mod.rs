@@ -9,7 +9,9 @@ mod trigger;
 mod value;
 
 pub use action::{Action, Function, UnknownFunction};
-pub use event::{Event, EventError, LARGEST_EVENT_BYTES, fits, hashed_message_id, message_id_of, usable_message_id};
+pub use event::{
+    Event, EventError, LARGEST_EVENT_BYTES, OWN_LIBRARY, fits, hashed_message_id, message_id_of, usable_message_id,
+};
 pub use field_mapping::{FieldMapping, FieldProblem, RenderError};
 pub use mapping::{Given, MappedAccount, MappedAction, MappedEvent, MappedPage, Mapping, MappingProblem};
 pub use signature::{ParseSecretError, SharedSecret, Signature};
