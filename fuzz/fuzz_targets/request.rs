@@ -34,7 +34,7 @@ const OPTIONS: IntakeOptions = IntakeOptions {
 };
 const PATHS: [&str; 6] = ["/v1/segment", "/v1/batch", "/v1/track", "/v1/i", "/v1/page", "/v1/x"];
 
-static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics::new("dispatch", &|_: &str| None).to(|_| {}));
+static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics::new("dispatch", "KoalaDestination").to(|_| {}));
 static SETTINGS: LazyLock<SettingsCache<Tree>> = LazyLock::new(settings);
 
 /// What stands in the queues is what the consumers can read.

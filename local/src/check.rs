@@ -6,14 +6,14 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 use koala_collector::settings::CollectorSettings;
-use koala_destination::environment::{self, DEFAULT_KOALA_URL};
-use koala_destination::koala::{CollectorKind, KoalaClient, KoalaUrl};
+use koala_destination::koala::{CollectorAddress, CollectorKind, KoalaClient};
 use koala_destination::segment::Mapping;
 use koala_destination::settings::{
     COLLECTOR_FOLDER, Parameter, ParameterDirectory, ParameterSource, Problem, Settings,
 };
 use serde_json::json;
 
+use crate::environment::Environment;
 use crate::output::outln;
 use crate::unknown_parameters;
 
@@ -45,9 +45,11 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         Some(prefix) => in_parameter_store(prefix).await?,
         None => in_directory(&options.parameters).await?,
     };
-    let without_url = if options.prefix.is_some() { CollectorKind::Koala } else { CollectorKind::Own };
-    let kind = environment::collector_kind(&environment::process, without_url)?;
-    let settings = Settings::from_parameters(&destination, kind);
+    let environment = match options.prefix {
+        Some(_) => Environment::of_function(CollectorKind::Koala)?,
+        None => Environment::of_process()?,
+    };
+    let settings = Settings::from_parameters(&destination, environment.collector.kind);
     let mut problems = match &settings {
         Ok(_) => Vec::new(),
         Err(invalid) => invalid.problems.clone(),
@@ -66,7 +68,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
             problems.push(problem("webhook-secret", message));
         }
         if options.online
-            && let Err(error) = ask_koala(settings).await?
+            && let Err(error) = ask_koala(settings, &environment.collector).await?
         {
             problems.push(problem("public-api-key", &error));
         }
@@ -145,8 +147,8 @@ fn print(options: &Options, settings: Option<&Settings>, problems: &[Problem], w
 }
 
 /// What Koala says of the key: the reason when it is not good.
-async fn ask_koala(settings: &Settings) -> Result<Result<(), String>> {
-    let url = environment::koala_url(&environment::process)?.map_or_else(|| KoalaUrl::parse(DEFAULT_KOALA_URL), Ok)?;
+async fn ask_koala(settings: &Settings, collector: &CollectorAddress) -> Result<Result<(), String>> {
+    let url = collector.url_or_hosted()?;
     let checked = KoalaClient::new(url.clone())?.check_key(settings.public_api_key()).await;
     Ok(checked.map_err(|error| format!("{url} does not say that the key is good: {error}")))
 }
@@ -155,7 +157,8 @@ async fn ask_koala(settings: &Settings) -> Result<Result<(), String>> {
 #[cfg(feature = "aws")]
 async fn in_parameter_store(prefix: &str) -> Result<Trees> {
     use koala_destination::aws::{parameter_store::ParameterStore, sdk::AwsEnvironment};
-    let aws = AwsEnvironment::read(&environment::process)?;
+    use koala_destination::environment;
+    let aws = environment::read(environment::process, AwsEnvironment::read)?;
     let destination = ParameterStore::new(aws.ssm(), prefix).read().await?;
     let beside = prefix.strip_prefix("/koala-destination/").map(|stage| format!("/koala-collector/{stage}"));
     let collector = match &beside {

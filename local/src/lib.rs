@@ -5,6 +5,7 @@
 //! | [`command`] | the command line; `up`, `demo`, `send`, `preview`, `invoke`, `check`, `redrive` are a command each |
 //! | [`set`] | the parts of `koala up`, started and stopped together |
 //! | `gateway` | HTTP: intake, and the routes of the collector beside it |
+//! | `environment` | the environment variables, read in one place |
 //! | `forwarded` | whom a proxy says that a request comes from |
 //! | `queue` | the queues, as SQS would keep them |
 //! | `pipeline` | what the collector's page sees of mappings and queues |
@@ -24,6 +25,7 @@ mod check;
 pub mod command;
 mod consumer;
 mod demo;
+mod environment;
 pub mod fixtures;
 mod forwarded;
 mod gateway;

@@ -13,8 +13,7 @@ use koala_collector::store::sqlite::{MIGRATIONS, SqliteStore};
 use koala_collector::upkeep::Upkeep;
 use koala_collector::web::{Access, PageToken};
 use koala_destination::delivery::Delivery;
-use koala_destination::environment;
-use koala_destination::koala::{CollectorKind, KoalaClient, KoalaUrl};
+use koala_destination::koala::{CollectorAddress, CollectorKind, KoalaClient, KoalaUrl};
 use koala_destination::segment::Function;
 use koala_destination::settings::{COLLECTOR_FOLDER, ParameterDirectory, ParameterSource, SettingsCache};
 use tokio::net::TcpListener;
@@ -24,6 +23,7 @@ use tokio::time::timeout;
 
 use crate::bodies::Bodies;
 use crate::consumer;
+use crate::environment::Environment;
 use crate::gateway::{self, Intake};
 use crate::own_handlers::OwnHandlers;
 use crate::pipeline::LocalPipeline;
@@ -31,10 +31,6 @@ use crate::queue::Queues;
 use crate::server::Server;
 use crate::unknown_parameters;
 
-/// The first delay of a message that failed. Looking into the queue costs nothing here, so it is shorter than on AWS.
-const FIRST_DELAY_SECONDS: u64 = 2;
-/// Reading a few files costs little, and who edits one wants to see it work.
-const SETTINGS_TTL_SECONDS: u64 = 2;
 /// How often it is looked whether the collector's settings are others.
 const UPKEEP_EVERY: Duration = Duration::from_secs(1);
 /// How often pages are told at most that something changed in the queues.
@@ -59,7 +55,7 @@ pub struct Options<'a> {
     /// Whether a proxy before the set is trusted to say whom a request comes from.
     pub trust_forwarded_for: bool,
     /// Where to deliver, and what kind of collector is there; none for `KOALA_URL`, or the collector in here.
-    pub deliver_to: Option<(KoalaUrl, CollectorKind)>,
+    pub deliver_to: Option<CollectorAddress>,
 }
 
 /// A running set.
@@ -90,14 +86,10 @@ impl LocalSet {
     /// With what keeps it from starting: a variable, a parameter, the file, the address.
     pub async fn start(options: Options<'_>) -> Result<Self> {
         let Options { listen, parameters, data, deliver_to, token, trust_forwarded_for } = options;
-        let variables = environment::process;
-        let intake_options = environment::intake_options(&variables)?;
-        let (koala_url, collector) = match deliver_to {
-            Some((url, kind)) => (Some(url), kind),
-            None => (environment::koala_url(&variables)?, environment::collector_kind(&variables, CollectorKind::Own)?),
-        };
-        let delivery_options = environment::delivery_options(&variables, FIRST_DELAY_SECONDS, collector)?;
-        let settings_ttl = environment::settings_ttl(&variables, SETTINGS_TTL_SECONDS)?;
+        let Environment { settings_ttl, collector: address, intake: intake_options, mut delivery } =
+            Environment::of_process()?;
+        let CollectorAddress { url: koala_url, kind: collector } = deliver_to.unwrap_or(address);
+        delivery.entry.collector = collector;
 
         let settings = SettingsCache::new(ParameterDirectory::new(parameters), settings_ttl);
         let settings = Arc::new(settings.with_collector(collector));
@@ -129,7 +121,7 @@ impl LocalSet {
             settings: Arc::clone(&settings),
             queues: queues.clone(),
             intake: intake_options,
-            entry: delivery_options.entry.clone(),
+            entry: delivery.entry.clone(),
         };
         let access = Access::new(token, address.ip());
         let is_page_closed = access.is_closed();
@@ -149,8 +141,9 @@ impl LocalSet {
 
         let (stop_consumers, stopping) = watch::channel(false);
         let mut consumers = JoinSet::new();
+        let options = delivery;
         for function in Function::ALL {
-            let delivery = Delivery::new(function, Arc::clone(&settings), client.clone(), delivery_options.clone());
+            let delivery = Delivery::new(function, Arc::clone(&settings), client.clone(), options.clone());
             let delivery = Arc::new(delivery);
             let (queues, stopping) = (queues.clone(), stopping.clone());
             consumers.spawn(async move {

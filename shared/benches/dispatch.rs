@@ -83,7 +83,7 @@ fn dispatch(criterion: &mut Criterion) {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_time().build() else { return };
     let settings = SettingsCache::new(Tree, Duration::from_hours(1));
     let outbox = InMemory::default();
-    let metrics = Metrics::new("dispatch", &|_: &str| None).to(|_| {});
+    let metrics = Metrics::new("dispatch", "KoalaDestination").to(|_| {});
     let handle = |invocation: &str| {
         runtime.block_on(async {
             let request: ApiGatewayV2httpRequest = serde_json::from_str(invocation).unwrap_or_default();

@@ -1,29 +1,39 @@
-//! The environment variables: every setting of a function that is no parameter, read and validated in one place.
+//! Environment variables: how they are read, and how a start that fails names all of those that cannot be used.
+//!
+//! This knows no variable's name. A part says beside what it does which ones it reads (`IntakeOptions::read`,
+//! `DeliveryOptions::read`, `CollectorAddress::read`), and a program puts its parts together in one place, its environment:
+//! `aws::environment` for the functions, `environment` of the crate `koala-local` for `koala`. `docs/settings.md` lists all.
 
+use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::delivery::{DeliveryOptions, RetryPolicy};
-use crate::intake::IntakeOptions;
-use crate::koala::{CollectorKind, EntryOptions, KoalaUrl, UnknownCollectorKind};
-
-/// Koala's own collection host. It answers `ingest suspended` since the service was shut down.
-pub const DEFAULT_KOALA_URL: &str = "https://api2.getkoala.com";
+/// Every environment variable that is missing or cannot be used; never only the first.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub struct EnvironmentError {
+    /// At least one.
+    pub problems: Vec<VariableProblem>,
+}
 
 /// An environment variable that is missing or cannot be used.
-#[derive(Debug, Error, PartialEq, Eq)]
-#[error("the environment variable {name} {problem}")]
-pub struct EnvironmentError {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VariableProblem {
     /// The variable.
     pub name: &'static str,
     /// What is wrong and what is expected.
     pub problem: String,
 }
 
-/// A way to look variables up: the process's environment, or a table in a test.
-pub trait Variables: Fn(&str) -> Option<String> {}
-impl<F: Fn(&str) -> Option<String>> Variables for F {}
+impl fmt::Display for EnvironmentError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, VariableProblem { name, problem }) in self.problems.iter().enumerate() {
+            write!(formatter, "{}the environment variable {name} {problem}", if at == 0 { "" } else { "; " })?;
+        }
+        Ok(())
+    }
+}
 
 /// The process's environment; a variable that is set to nothing counts as not set, as SAM templates leave them.
 #[must_use]
@@ -31,186 +41,168 @@ pub fn process(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// What every function is told.
-#[derive(Debug, Clone)]
-pub struct SettingsEnvironment {
-    /// `PARAMETER_PREFIX`, required: the root of the parameter tree, as `/koala-destination/prod`.
-    pub parameter_prefix: String,
-    /// `SETTINGS_TTL_SECONDS`, 300: how long settings serve before they are read anew.
-    pub settings_ttl: Duration,
+/// Reads an environment whole.
+///
+/// # Errors
+/// With every variable that is missing or cannot be used.
+pub fn read<T>(
+    look_up: impl Fn(&str) -> Option<String>,
+    parts: impl FnOnce(&mut Variables<'_>) -> T,
+) -> Result<T, EnvironmentError> {
+    let mut variables = Variables { look_up: &look_up, problems: Vec::new() };
+    let whole = parts(&mut variables);
+    if variables.problems.is_empty() { Ok(whole) } else { Err(EnvironmentError { problems: variables.problems }) }
 }
 
-impl SettingsEnvironment {
-    /// Reads it.
-    ///
-    /// # Errors
-    /// With the variable's name.
-    pub fn read(variables: &impl Variables) -> Result<Self, EnvironmentError> {
-        let parameter_prefix = required(variables, "PARAMETER_PREFIX")?;
-        if !parameter_prefix.starts_with('/') {
-            let problem = "must begin with `/`, as in /koala-destination/prod".to_owned();
-            return Err(EnvironmentError { name: "PARAMETER_PREFIX", problem });
+/// Variables that are being read: the process's environment, or a table in a test. One that cannot be used is noted and read
+/// as its default, so that the others are looked at too; [`read`] then gives back no environment.
+pub struct Variables<'e> {
+    look_up: &'e dyn Fn(&str) -> Option<String>,
+    problems: Vec<VariableProblem>,
+}
+
+impl fmt::Debug for Variables<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Variables").field("problems", &self.problems).finish_non_exhaustive()
+    }
+}
+
+impl Variables<'_> {
+    /// A text, where there is one.
+    pub fn optional(&mut self, name: &'static str) -> Option<String> {
+        (self.look_up)(name)
+    }
+
+    /// A text that has no default.
+    pub fn required(&mut self, name: &'static str) -> String {
+        self.optional(name).unwrap_or_else(|| {
+            self.refuse(name, "is not set; infra/template.yaml sets it");
+            String::new()
+        })
+    }
+
+    /// A text.
+    pub fn text(&mut self, name: &'static str, default: &str) -> String {
+        self.optional(name).unwrap_or_else(|| default.to_owned())
+    }
+
+    /// A whole number in a range.
+    pub fn number(&mut self, name: &'static str, default: usize, range: RangeInclusive<usize>) -> usize {
+        let Some(text) = self.optional(name) else { return default };
+        match text.trim().parse() {
+            Ok(number) if range.contains(&number) => number,
+            Ok(_) => {
+                let (from, to) = range.into_inner();
+                let expected = match to {
+                    usize::MAX => format!("a number from {from} on"),
+                    _ => format!("a number from {from} to {to}"),
+                };
+                self.refuse(name, format!("is {text:?}; {expected} is expected"));
+                default
+            }
+            Err(_) => {
+                self.refuse(name, format!("is {text:?}; a whole number is expected"));
+                default
+            }
         }
-        Ok(Self { parameter_prefix, settings_ttl: settings_ttl(variables, 300)? })
+    }
+
+    /// A whole number of seconds.
+    pub fn seconds(&mut self, name: &'static str, default: u64) -> Duration {
+        Duration::from_secs(self.whole(name, default))
+    }
+
+    /// A whole number of milliseconds.
+    pub fn milliseconds(&mut self, name: &'static str, default: u64) -> Duration {
+        Duration::from_millis(self.whole(name, default))
+    }
+
+    fn whole(&mut self, name: &'static str, default: u64) -> u64 {
+        let number = self.parsed(name, |text| text.trim().parse().map_err(|_| NotANumber(text.to_owned())));
+        number.unwrap_or(default)
+    }
+
+    /// True or false.
+    pub fn flag(&mut self, name: &'static str, default: bool) -> bool {
+        match self.optional(name).as_deref().map(str::trim) {
+            None => default,
+            Some("true") => true,
+            Some("false") => false,
+            Some(text) => {
+                self.refuse(name, format!("is {text:?}; true or false is expected"));
+                default
+            }
+        }
+    }
+
+    /// Texts with commas between them.
+    pub fn list(&mut self, name: &'static str) -> Vec<String> {
+        let text = self.optional(name).unwrap_or_default();
+        text.split(',').map(str::trim).filter(|value| !value.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// What `parse` makes of a text, where there is one that it takes.
+    pub fn parsed<T, E: fmt::Display>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let text = self.optional(name)?;
+        parse(&text).map_err(|error| self.refuse(name, error.to_string())).ok()
+    }
+
+    /// Notes that a variable cannot be used.
+    pub fn refuse(&mut self, name: &'static str, problem: impl Into<String>) {
+        self.problems.push(VariableProblem { name, problem: problem.into() });
     }
 }
 
-/// `SETTINGS_TTL_SECONDS`, or `default_seconds`.
-///
-/// # Errors
-/// When it is no number of seconds.
-pub fn settings_ttl(variables: &impl Variables, default_seconds: u64) -> Result<Duration, EnvironmentError> {
-    Ok(Duration::from_secs(number(variables, "SETTINGS_TTL_SECONDS", default_seconds)?))
-}
-
-/// `ANSWER_WITHIN_MILLISECONDS`, 1000, `MAX_BODY_BYTES`, 1 MiB, `KOALA_PIXEL_INSTALLED`, false, `FORWARD_IP`, true, and
-/// `CONSENT_CATEGORIES`, none.
-///
-/// # Errors
-/// With the variable's name.
-pub fn intake_options(variables: &impl Variables) -> Result<IntakeOptions, EnvironmentError> {
-    let max_body_bytes = number(variables, "MAX_BODY_BYTES", 1024 * 1024)?;
-    Ok(IntakeOptions {
-        answer_within: Duration::from_millis(number(variables, "ANSWER_WITHIN_MILLISECONDS", 1000)?),
-        max_body_bytes: usize::try_from(max_body_bytes).unwrap_or(usize::MAX),
-        koala_pixel_installed: flag(variables, "KOALA_PIXEL_INSTALLED", false)?,
-        forward_ip: flag(variables, "FORWARD_IP", true)?,
-        consent_categories: list(variables, "CONSENT_CATEGORIES").leak(),
-    })
-}
-
-/// How delivery goes: `KEEP_ANONYMOUS_VISITORS` (true), `FORWARD_IP` (true), `REPEAT_IDENTIFY_TRAITS` (false),
-/// `CONTEXT_SOURCE` (`segment-webhook`), `CONCURRENT_REQUESTS` (8), `RETRY_FIRST_DELAY_SECONDS` (`first_delay_seconds`),
-/// `RETRY_LONGEST_DELAY_SECONDS` (900).
-///
-/// # Errors
-/// With the variable's name.
-pub fn delivery_options(
-    variables: &impl Variables,
-    first_delay_seconds: u64,
-    collector: CollectorKind,
-) -> Result<DeliveryOptions, EnvironmentError> {
-    let defaults = EntryOptions::default();
-    let concurrent_requests = number(variables, "CONCURRENT_REQUESTS", 8)?;
-    if !(1..=100).contains(&concurrent_requests) {
-        let problem = format!("is {concurrent_requests}; a number from 1 to 100 is expected");
-        return Err(EnvironmentError { name: "CONCURRENT_REQUESTS", problem });
-    }
-    Ok(DeliveryOptions {
-        entry: EntryOptions {
-            keep_anonymous_visitors: flag(variables, "KEEP_ANONYMOUS_VISITORS", defaults.keep_anonymous_visitors)?,
-            forward_ip: flag(variables, "FORWARD_IP", defaults.forward_ip)?,
-            repeat_identify_traits: flag(variables, "REPEAT_IDENTIFY_TRAITS", defaults.repeat_identify_traits)?,
-            context_source: variables("CONTEXT_SOURCE").unwrap_or(defaults.context_source),
-            collector,
-        },
-        retry: RetryPolicy {
-            first_delay: Duration::from_secs(number(variables, "RETRY_FIRST_DELAY_SECONDS", first_delay_seconds)?),
-            longest_delay: Duration::from_secs(number(variables, "RETRY_LONGEST_DELAY_SECONDS", 900)?),
-        },
-        concurrent_requests: usize::try_from(concurrent_requests).unwrap_or(1),
-    })
-}
-
-/// `COLLECTOR_KIND`: which of the two the collector at `KOALA_URL` is, `own` or `koala`. Where it is not set it is `koala`,
-/// and `without_url` where `KOALA_URL` is not set either: a set that brings its own collector delivers to that one.
-///
-/// # Errors
-/// When it is neither.
-pub fn collector_kind(
-    variables: &impl Variables,
-    without_url: CollectorKind,
-) -> Result<CollectorKind, EnvironmentError> {
-    match variables("COLLECTOR_KIND") {
-        Some(text) => text.parse().map_err(|error: UnknownCollectorKind| EnvironmentError {
-            name: "COLLECTOR_KIND",
-            problem: error.to_string(),
-        }),
-        None if variables("KOALA_URL").is_some() => Ok(CollectorKind::Koala),
-        None => Ok(without_url),
-    }
-}
-
-/// `KOALA_URL`, where it is set.
-///
-/// # Errors
-/// When it is no URL.
-pub fn koala_url(variables: &impl Variables) -> Result<Option<KoalaUrl>, EnvironmentError> {
-    let parse = |text: String| {
-        KoalaUrl::parse(&text).map_err(|error| EnvironmentError { name: "KOALA_URL", problem: error.to_string() })
-    };
-    variables("KOALA_URL").map(parse).transpose()
-}
-
-/// A variable that has no default.
-///
-/// # Errors
-/// When it is not set.
-pub fn required(variables: &impl Variables, name: &'static str) -> Result<String, EnvironmentError> {
-    variables(name)
-        .ok_or_else(|| EnvironmentError { name, problem: "is not set; infra/template.yaml sets it".to_owned() })
-}
-
-fn number(variables: &impl Variables, name: &'static str, default: u64) -> Result<u64, EnvironmentError> {
-    let Some(text) = variables(name) else { return Ok(default) };
-    let problem = |_| EnvironmentError { name, problem: format!("is {text:?}; a whole number is expected") };
-    text.trim().parse().map_err(problem)
-}
-
-/// Values with commas between them.
-fn list(variables: &impl Variables, name: &'static str) -> Vec<String> {
-    let text = variables(name).unwrap_or_default();
-    text.split(',').map(str::trim).filter(|value| !value.is_empty()).map(str::to_owned).collect()
-}
-
-fn flag(variables: &impl Variables, name: &'static str, default: bool) -> Result<bool, EnvironmentError> {
-    match variables(name).as_deref().map(str::trim) {
-        None => Ok(default),
-        Some("true") => Ok(true),
-        Some("false") => Ok(false),
-        Some(text) => Err(EnvironmentError { name, problem: format!("is {text:?}; true or false is expected") }),
-    }
-}
+/// A text that is no number.
+#[derive(Debug, Error)]
+#[error("is {0:?}; a whole number is expected")]
+struct NotANumber(String);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn every_setting_has_its_default() {
-        let nothing = |_: &str| None;
-        assert_eq!(settings_ttl(&nothing, 300), Ok(Duration::from_mins(5)));
-        assert_eq!(intake_options(&nothing).expect("options").max_body_bytes, 1_048_576);
-        let delivery = delivery_options(&nothing, 30, CollectorKind::Koala).expect("options");
-        assert_eq!((delivery.retry.first_delay.as_secs(), delivery.retry.longest_delay.as_secs()), (30, 900));
-        assert_eq!(delivery.entry.context_source, "segment-webhook");
-    }
-
-    #[test]
-    fn which_collector_it_is_is_said_or_follows_from_its_url() {
-        let kind = |kind: Option<&'static str>, url: Option<&'static str>| {
-            let variables = move |name: &str| match name {
-                "COLLECTOR_KIND" => kind.map(str::to_owned),
-                "KOALA_URL" => url.map(str::to_owned),
-                _ => None,
-            };
-            collector_kind(&variables, CollectorKind::Own)
+    fn a_start_that_fails_names_every_variable_that_cannot_be_used() {
+        let set = |name: &str| match name {
+            "FLAG" => Some("no".to_owned()),
+            "NUMBER" => Some("101".to_owned()),
+            "SECONDS" => Some("soon".to_owned()),
+            _ => None,
         };
-        let url = Some("https://collector.example");
-        assert_eq!(kind(None, None), Ok(CollectorKind::Own));
-        assert_eq!(kind(None, url), Ok(CollectorKind::Koala));
-        assert_eq!(kind(Some("own"), url), Ok(CollectorKind::Own));
-        assert_eq!(kind(Some("koala"), None), Ok(CollectorKind::Koala));
-        let error = kind(Some("mine"), url).expect_err("a bad value");
-        assert!(error.to_string().starts_with("the environment variable COLLECTOR_KIND is \"mine\"; own"), "{error}");
+        let read = read(set, |variables| {
+            variables.flag("FLAG", true);
+            variables.number("NUMBER", 8, 1..=100);
+            variables.seconds("SECONDS", 300);
+            variables.required("MISSING");
+            variables.text("TEXT", "default")
+        });
+        assert_eq!(
+            read.expect_err("bad values").to_string(),
+            "the environment variable FLAG is \"no\"; true or false is expected; \
+             the environment variable NUMBER is \"101\"; a number from 1 to 100 is expected; \
+             the environment variable SECONDS is \"soon\"; a whole number is expected; \
+             the environment variable MISSING is not set; infra/template.yaml sets it"
+        );
     }
 
     #[test]
-    fn a_bad_value_is_named_with_what_is_expected() {
-        let ten = |name: &str| (name == "FORWARD_IP").then(|| "no".to_owned());
-        let error = delivery_options(&ten, 30, CollectorKind::Koala).expect_err("a bad value");
-        assert_eq!(error.to_string(), "the environment variable FORWARD_IP is \"no\"; true or false is expected");
-        let error = SettingsEnvironment::read(&|_: &str| None).expect_err("a missing value");
-        assert!(error.to_string().contains("PARAMETER_PREFIX is not set"));
+    fn what_is_not_set_has_its_default() {
+        let whole = read(
+            |_| None,
+            |variables| {
+                (
+                    variables.flag("FLAG", true),
+                    variables.number("NUMBER", 8, 1..=100),
+                    variables.milliseconds("TIME_MILLISECONDS", 1000),
+                    variables.list("LIST"),
+                )
+            },
+        );
+        assert_eq!(whole, Ok((true, 8, Duration::from_secs(1), Vec::new())));
     }
 }

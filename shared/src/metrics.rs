@@ -2,28 +2,15 @@
 //! without a call of the function's
 //! (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>).
 //!
-//! | metric | unit | of | what it counts |
-//! |---|---|---|---|
-//! | `Received`, `Accepted`, `Skipped`, `Rejected` | Count | dispatch | events |
-//! | `SkippedNoMapping`, `SkippedIntegrations`, `SkippedConsent`, `SkippedBot`, `SkippedPixelInstalled` | Count | dispatch | events skipped, by reason, where there are some |
-//! | `QueuedIdentifyVisitor`, `QueuedTrackEvent` | Count | dispatch | messages, by function |
-//! | `Refused`, `Unavailable` | Count | dispatch | requests answered with 4xx, with 503 |
-//! | `Delivered`, `Skipped`, `Retried`, `Dead` | Count | delivery | messages |
-//! | `KoalaRequests`, `KoalaFailed` | Count | delivery | requests to Koala, and those that it did not take |
-//! | `KoalaUnavailable`, `KeyRefused` | Count | delivery | of these, ingest suspended or host gone; key not taken |
-//! | `KoalaLatency` | Milliseconds | delivery | each request's time |
-//! | `SettingsAge` | Seconds | all | since the settings were read |
+//! What is counted is said by what has come to something: it has [`Figures`]. This adds `SettingsAge`, the seconds since the
+//! settings were read.
 
 use std::io::Write;
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use crate::delivery::BatchCounts;
-use crate::environment::Variables;
-use crate::intake::Answer;
 use crate::json::ObjectWriter;
-use crate::segment::Function;
 
 /// An array of values in the embedded format has at most 100.
 const MOST_VALUES: usize = 100;
@@ -36,19 +23,28 @@ pub struct Metrics {
     sink: fn(&str),
 }
 
-/// One metric of a line.
-enum Metric {
+/// What an invocation came to, in figures.
+pub trait Figures {
+    /// Each of them.
+    fn metrics(&self) -> Vec<Metric>;
+}
+
+/// One figure under its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Metric {
+    /// How many.
     Count(&'static str, usize),
+    /// How long each of several took; at most 100 of them are written.
     Milliseconds(&'static str, Vec<Duration>),
+    /// How long ago, or how long.
     Seconds(&'static str, Duration),
 }
 
 impl Metrics {
-    /// Metrics of a function in the namespace `METRIC_NAMESPACE`, or `KoalaDestination`.
+    /// Metrics of a function in a namespace.
     #[must_use]
-    pub fn new(function: &'static str, variables: &impl Variables) -> Self {
-        let namespace = variables("METRIC_NAMESPACE").unwrap_or_else(|| "KoalaDestination".to_owned());
-        Self { namespace, function, sink: to_standard_output }
+    pub fn new(function: &'static str, namespace: &str) -> Self {
+        Self { namespace: namespace.to_owned(), function, sink: to_standard_output }
     }
 
     /// The same metrics, with each line given to `sink`.
@@ -57,51 +53,11 @@ impl Metrics {
         Self { sink, ..self }
     }
 
-    /// Writes the line of a request to intake.
-    pub fn request(&self, answer: &Answer, request_id: &str, settings_age: Option<Duration>) {
-        (self.sink)(&self.request_line(answer, request_id, settings_age));
-    }
-
-    /// Writes the line of a batch of a queue.
-    pub fn batch(&self, counts: &BatchCounts, request_id: &str, settings_age: Option<Duration>) {
-        (self.sink)(&self.batch_line(counts, request_id, settings_age));
-    }
-
-    fn request_line(&self, answer: &Answer, request_id: &str, settings_age: Option<Duration>) -> String {
-        let counts = answer.counts();
-        let queued = |function: Function| counts.queued.iter().filter(|queued| **queued == function).count();
-        let mut metrics = vec![
-            Metric::Count("Received", counts.accepted + counts.skipped.total() + counts.rejected),
-            Metric::Count("Accepted", counts.accepted),
-            Metric::Count("Skipped", counts.skipped.total()),
-            Metric::Count("Rejected", counts.rejected),
-            Metric::Count("QueuedIdentifyVisitor", queued(Function::IdentifyVisitor)),
-            Metric::Count("QueuedTrackEvent", queued(Function::TrackEvent)),
-            Metric::Count("Refused", usize::from((400..500).contains(&answer.status))),
-            Metric::Count("Unavailable", usize::from(answer.status >= 500)),
-        ];
-        metrics.extend(counts.skipped.iter().map(|(reason, count)| Metric::Count(reason.metric(), count)));
+    /// Writes the line of an invocation.
+    pub fn write(&self, figures: &impl Figures, request_id: &str, settings_age: Option<Duration>) {
+        let mut metrics = figures.metrics();
         metrics.extend(settings_age.map(|age| Metric::Seconds("SettingsAge", age)));
-        self.line(request_id, &metrics)
-    }
-
-    fn batch_line(&self, counts: &BatchCounts, request_id: &str, settings_age: Option<Duration>) -> String {
-        let requests = &counts.requests;
-        let mut metrics = vec![
-            Metric::Count("Delivered", counts.delivered),
-            Metric::Count("Skipped", counts.skipped),
-            Metric::Count("Retried", counts.retried),
-            Metric::Count("Dead", counts.dead),
-            Metric::Count("KoalaRequests", requests.latencies.len()),
-            Metric::Count("KoalaFailed", requests.failed),
-            Metric::Count("KoalaUnavailable", requests.unavailable),
-            Metric::Count("KeyRefused", requests.key_refused),
-        ];
-        if !requests.latencies.is_empty() {
-            metrics.push(Metric::Milliseconds("KoalaLatency", requests.latencies.clone()));
-        }
-        metrics.extend(settings_age.map(|age| Metric::Seconds("SettingsAge", age)));
-        self.line(request_id, &metrics)
+        (self.sink)(&self.line(request_id, &metrics));
     }
 
     fn line(&self, request_id: &str, metrics: &[Metric]) -> String {
@@ -173,7 +129,6 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::delivery::KoalaRequests;
 
     fn read(line: &str) -> Value {
         assert!(!line.contains('\n'), "one line is one metric object");
@@ -200,34 +155,19 @@ mod tests {
         }
     }
 
-    fn metrics() -> Metrics {
-        Metrics::new("track-event", &|name: &str| {
-            (name == "METRIC_NAMESPACE").then(|| "KoalaDestination/dev".to_owned())
-        })
-    }
-
     #[test]
-    fn a_batch_s_line_is_of_the_embedded_format_and_has_its_counts() {
+    fn a_line_is_of_the_embedded_format() {
         let latencies = (0..130).map(Duration::from_millis).collect();
-        let requests = KoalaRequests { latencies, failed: 4, unavailable: 2, key_refused: 1 };
-        let counts = BatchCounts { delivered: 90, skipped: 1, retried: 7, dead: 2, requests };
-        let line = read(&metrics().batch_line(&counts, "r-1", Some(Duration::from_secs(12))));
+        let metrics = [
+            Metric::Count("Delivered", 90),
+            Metric::Milliseconds("KoalaLatency", latencies),
+            Metric::Seconds("SettingsAge", Duration::from_secs(12)),
+        ];
+        let line = read(&Metrics::new("track-event", "KoalaDestination/dev").line("r-1", &metrics));
         holds_to_the_specification(&line);
         assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Namespace"], "KoalaDestination/dev");
-        for (name, value) in [("Delivered", 90), ("Skipped", 1), ("Retried", 7), ("Dead", 2), ("KoalaRequests", 130)] {
-            assert_eq!(line[name], value, "{name}");
-        }
-        for (name, value) in [("KoalaFailed", 4), ("KoalaUnavailable", 2), ("KeyRefused", 1), ("SettingsAge", 12)] {
-            assert_eq!(line[name], value, "{name}");
-        }
+        assert_eq!((&line["Delivered"], &line["SettingsAge"]), (&json!(90), &json!(12)));
         assert_eq!((&line["Function"], &line["request_id"]), (&json!("track-event"), &json!("r-1")));
         assert_eq!(line["KoalaLatency"].as_array().map(Vec::len), Some(100));
-    }
-
-    #[test]
-    fn a_batch_without_a_request_has_no_latency() {
-        let line = read(&metrics().batch_line(&BatchCounts::default(), "r-1", None));
-        holds_to_the_specification(&line);
-        assert!(line.get("KoalaLatency").is_none() && line.get("SettingsAge").is_none());
     }
 }

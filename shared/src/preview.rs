@@ -1,7 +1,7 @@
 //! What would happen to an event, without sending it.
 
 use crate::clock;
-use crate::intake::{IntakeOptions, SkipReason};
+use crate::intake::{IntakeOptions, Sender, SkipReason};
 use crate::json::without_lone_surrogates;
 use crate::koala::{Delivered, EntryOptions, EntryProblem, entry, request};
 use crate::segment::{Action, Event, Mapping};
@@ -124,8 +124,8 @@ impl Previewer<'_> {
             Err(error) => return Preview::Rejected { reason: error.to_string() },
         };
         let short = PreviewedEvent { kind: event.kind().to_string(), message_id: event.message_id().to_string() };
-        // As one that an SDK sends here: by way of Segment consent is enforced before.
-        if let Some(reason) = SkipReason::of(&event, &self.intake, true) {
+        // As one that an SDK sends here: Segment looks at consent and integrations before its webhook posts.
+        if let Some(reason) = SkipReason::of(&event, &self.intake, Sender::Sdk { integrations: None }) {
             return Preview::Skipped { event: short, reason: reason.explanation() };
         }
         let takes: Vec<(&Mapping, bool)> = self.settings.mappings_that_take(&event).collect();
@@ -160,5 +160,30 @@ impl Previewer<'_> {
             Err(error @ EntryProblem::AnonymousLeftOut) => Verdict::Skipped { reason: error.to_string() },
             Err(error) => Verdict::Rejected { reason: error.to_string() },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::environment;
+    use crate::koala::CollectorKind;
+    use crate::settings::Parameter;
+
+    fn preview(event: &str) -> Preview {
+        let key = Parameter { name: "public-api-key".to_owned(), value: "pk_1".to_owned() };
+        let settings = Settings::from_parameters(&[key], CollectorKind::Koala).expect("settings");
+        let intake = environment::read(|_| None, IntakeOptions::read).expect("defaults");
+        Previewer { settings: &settings, intake, entry: &EntryOptions::default() }.preview(event)
+    }
+
+    #[test]
+    fn what_intake_would_skip_for_its_integrations_is_skipped_here() {
+        let event = r#"{"type":"track","event":"A","messageId":"m","userId":"u","integrations":{"All":false}}"#;
+        let preview = preview(event);
+        assert!(
+            matches!(&preview, Preview::Skipped { reason, .. } if *reason == SkipReason::Integrations.explanation()),
+            "{preview:?}"
+        );
     }
 }

@@ -32,13 +32,24 @@ def function(name):
     return TEMPLATE["Resources"][f"{FUNCTIONS[name]}Function"]["Properties"]
 
 
+def code():
+    """The core and its adapters, without tests."""
+    source = "".join(file.read_text() for file in sorted((ROOT / "shared/src").rglob("*.rs")))
+    return re.sub(r"#\[cfg\(test\)\]\s+mod tests \{.*?\n\}\n", "", source, flags=re.S)
+
+
 def variables_in_code():
     """The environment variables that the core reads: those it requires, and all."""
-    source = "".join(file.read_text() for file in sorted((ROOT / "shared/src").rglob("*.rs")))
-    source = re.sub(r"#\[cfg\(test\)\]\s+mod tests \{.*?\n\}\n", "", source, flags=re.S)
-    required = set(re.findall(r'\brequired\(\s*variables,\s*"([A-Z_]+)"', source))
-    optional = set(re.findall(r'\b(?:number|flag|list)\(\s*variables,\s*"([A-Z_]+)"', source))
-    return required, required | optional | set(re.findall(r'\bvariables\("([A-Z_]+)"\)', source))
+    source = code()
+    read = re.findall(r'\bvariables\s*\.\s*(\w+)\(\s*"([A-Z_]+)"', source)
+    roots = set(re.findall(r'ROOTS_FILE: &str = "([A-Z_]+)"', source)) | {"AWS_CA_BUNDLE"}
+    required = {variable for how, variable in read if how == "required"}
+    return required, {variable for _, variable in read} | roots
+
+
+def metrics_in_code():
+    """The metrics that the functions write."""
+    return set(re.findall(r'Metric::\w+\("(\w+)"', code()))
 
 
 def statements(name):
@@ -98,7 +109,7 @@ class TheTemplate(unittest.TestCase):
             self.assertGreaterEqual(queue["VisibilityTimeout"], 6 * function(name)["Timeout"])
 
     def test_rides_out_an_outage_of_twelve_hours(self):
-        consumer = (ROOT / "shared/src/aws/consumer.rs").read_text()
+        consumer = (ROOT / "shared/src/aws/environment.rs").read_text()
         delay = int(re.search(r"FIRST_DELAY_SECONDS: u64 = (\d+)", consumer)[1])
         for queue in ("IdentifyQueue", "TrackQueue"):
             properties = TEMPLATE["Resources"][queue]["Properties"]
@@ -153,7 +164,7 @@ class TheTemplate(unittest.TestCase):
         self.assertIn("DispatchFunction", json.dumps(api["paths"]))
 
     def test_alarms_on_metrics_that_the_code_writes(self):
-        written = set(re.findall(r'Metric::\w+\("(\w+)"', (ROOT / "shared/src/metrics.rs").read_text()))
+        written = metrics_in_code()
         namespaces = {}
         for name, alarm in of_type("AWS::CloudWatch::Alarm").items():
             for metric in alarm["Properties"].get("Metrics", []):
@@ -170,7 +181,7 @@ class TheTemplate(unittest.TestCase):
     def test_has_a_dashboard_of_metrics_that_there_are(self):
         body = next(iter(of_type("AWS::CloudWatch::Dashboard").values()))["Properties"]["DashboardBody"]["Fn::Sub"]
         widgets = json.loads(re.sub(r"\$\{[^}]*\}", "x", body))["widgets"]
-        written = set(re.findall(r'Metric::\w+\("(\w+)"', (ROOT / "shared/src/metrics.rs").read_text()))
+        written = metrics_in_code()
         shown = set(re.findall(r'\["(?:KoalaDestination/x|\.)", "(\w+)", "(?:Function|\.)"', json.dumps(widgets)))
         self.assertLessEqual(shown - {"Skipped", "Throttles", "4xx", "5xx"}, written | {"Errors"})
         self.assertGreaterEqual(len(widgets), 9)

@@ -15,7 +15,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use koala_destination::koala::{CollectorKind, KoalaUrl};
+use koala_destination::koala::{CollectorAddress, CollectorKind, KoalaUrl};
 use koala_destination::segment::SharedSecret;
 use koala_local::fixtures::Fixture;
 use koala_local::output::outln;
@@ -94,7 +94,7 @@ async fn measure(options: &Options, folder: &std::path::Path) -> Result<Measured
         data: &folder.join("koala.db"),
         token: None,
         trust_forwarded_for: false,
-        deliver_to: Some((koala_url, CollectorKind::Koala)),
+        deliver_to: Some(CollectorAddress { url: Some(koala_url), kind: CollectorKind::Koala }),
     })
     .await?;
 

@@ -1,6 +1,7 @@
 //! Why a request is refused.
 
-use koala_destination::koala::{MOST_ENTRIES, UNKNOWN_KEY};
+use axum::http::StatusCode;
+use koala_destination::koala::MOST_ENTRIES;
 use thiserror::Error;
 
 /// Why a request is refused.
@@ -39,12 +40,21 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// What a program goes by, next to the words.
+    /// What a program goes by, next to the status and the words.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::UnknownKey => UNKNOWN_KEY,
+            Self::UnknownKey => "unknown_key",
             _ => "bad_request",
+        }
+    }
+
+    /// The status: 401 where another key would help, so that a sender reads its key again and keeps its entries.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::UnknownKey => StatusCode::UNAUTHORIZED,
+            _ => StatusCode::BAD_REQUEST,
         }
     }
 }

@@ -121,7 +121,7 @@ impl IntoResponse for CollectorError {
         match self {
             Self::Refused(refusal) => {
                 let body = json!({"error": refusal.to_string(), "code": refusal.code()});
-                (StatusCode::BAD_REQUEST, axum::Json(body)).into_response()
+                (refusal.status(), axum::Json(body)).into_response()
             }
             Self::Unavailable(reason) => {
                 tracing::error!(reason, "the collector cannot keep a request");

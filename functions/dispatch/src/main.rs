@@ -2,11 +2,9 @@
 //!
 //! It is the only function on the visitor's side, and never waits for Koala.
 
+use koala_destination::aws::environment::DispatchEnvironment;
 use koala_destination::aws::parameter_store::ParameterStore;
-use koala_destination::aws::sdk::AwsEnvironment;
 use koala_destination::aws::sqs::SqsOutbox;
-use koala_destination::environment::{self, SettingsEnvironment};
-use koala_destination::koala::CollectorKind;
 use koala_destination::lambda::dispatch::answer;
 use koala_destination::metrics::Metrics;
 use koala_destination::settings::SettingsCache;
@@ -16,16 +14,14 @@ use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init_json();
-    let variables = environment::process;
-    let settings_environment = SettingsEnvironment::read(&variables)?;
-    let options = environment::intake_options(&variables)?;
-    let aws = AwsEnvironment::read(&variables)?;
+    let DispatchEnvironment { function: environment, intake: options, queues } = DispatchEnvironment::of_process()?;
+    let aws = &environment.aws;
 
-    let source = ParameterStore::new(aws.ssm(), &settings_environment.parameter_prefix);
-    let settings = SettingsCache::new(source, settings_environment.settings_ttl);
-    let settings = &settings.with_collector(environment::collector_kind(&variables, CollectorKind::Koala)?);
-    let metrics = &Metrics::new("dispatch", &variables);
-    let outbox = &SqsOutbox::new(aws.sqs_within(options.answer_within), &variables)?;
+    let source = ParameterStore::new(aws.ssm(), &environment.parameter_prefix);
+    let settings = SettingsCache::new(source, environment.settings_ttl);
+    let settings = &settings.with_collector(environment.collector.kind);
+    let metrics = &Metrics::new("dispatch", &environment.metric_namespace);
+    let outbox = &SqsOutbox::new(aws.sqs_within(options.answer_within), queues);
 
     // Read while Lambda is asked for the first request; a failure is not fatal, requests get a 503 and try again.
     let load = settings.load_at_init();

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use koala_collector::store::filter::Filter;
 use koala_destination::clock::now_milliseconds;
-use koala_destination::koala::{CollectorKind, KoalaUrl};
+use koala_destination::koala::{CollectorAddress, CollectorKind, KoalaUrl};
 use tokio::time::sleep;
 
 use crate::fixtures::{self, Fixture};
@@ -61,7 +61,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
 
     let collector = start(&options, "127.0.0.1:0", &options.data, None).await?;
     let address = collector.address;
-    let deliver_to = (KoalaUrl::parse(&collector.url())?, CollectorKind::Own);
+    let deliver_to = CollectorAddress { url: Some(KoalaUrl::parse(&collector.url())?), kind: CollectorKind::Own };
     let intake = start(&options, "127.0.0.1:0", &intake_data, Some(deliver_to)).await?;
     let sender = Sender::new(&format!("{}/v1/segment", intake.url()), secret(None, &options.parameters)?)?;
     outln!(
@@ -97,12 +97,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     Ok(if taken + also_taken == 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-async fn start(
-    options: &Options,
-    listen: &str,
-    data: &Path,
-    deliver_to: Option<(KoalaUrl, CollectorKind)>,
-) -> Result<LocalSet> {
+async fn start(options: &Options, listen: &str, data: &Path, deliver_to: Option<CollectorAddress>) -> Result<LocalSet> {
     LocalSet::start(SetOptions {
         listen,
         parameters: &options.parameters,

@@ -13,7 +13,6 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use koala_destination::delivery::Delivery;
-use koala_destination::environment;
 use koala_destination::koala::{CollectorKind, KoalaClient, KoalaUrl};
 use koala_destination::lambda::consumer::{Consumer, deadline};
 use koala_destination::lambda::dispatch;
@@ -26,12 +25,11 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use self::memory::Memory;
 use self::report::{Report, as_json};
+use crate::environment::Environment;
 use crate::output::outln;
 
 /// An event has at most as many bytes (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>).
 const LARGEST_EVENT: u64 = 6 * 1024 * 1024;
-/// The first delay of a message that failed, as on AWS.
-const FIRST_DELAY_SECONDS: u64 = 30;
 /// The settings are read once.
 const SETTINGS_TTL: Duration = Duration::from_hours(1);
 /// What the logs call the invocation.
@@ -103,10 +101,10 @@ pub async fn run(options: Options) -> Result<ExitCode> {
 async fn dispatch(event: &str, options: &Options) -> Result<Report> {
     let request = parse(event, "requestContext", "a request of API Gateway (payload format 2.0)", &options.fixture)?;
     let memory = Memory::new(None);
-    let variables = environment::process;
-    let intake = environment::intake_options(&variables)?;
-    let settings = settings(options).await?;
-    let response = dispatch::answer(&request, REQUEST_ID, &settings, &memory, intake, &metrics("dispatch")).await;
+    let environment = environment(options)?;
+    let settings = settings(options, &environment).await?;
+    let metrics = metrics("dispatch");
+    let response = dispatch::answer(&request, REQUEST_ID, &settings, &memory, environment.intake, &metrics).await;
     let status = response.status_code;
     let body = response.body.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
     let answer = to_raw_value(&HttpAnswer { status, body: &as_json(&body) })?;
@@ -117,11 +115,10 @@ async fn consume(function: Consuming, event: &str, options: &Options) -> Result<
     let batch = parse(event, "Records", "a batch of SQS", &options.fixture)?;
     let url = options.koala_url.as_deref().map(KoalaUrl::parse).transpose().context("--koala-url")?;
     let memory = Memory::new(url.map(KoalaClient::new).transpose()?);
-    let variables = environment::process;
-    let delivery = environment::delivery_options(&variables, FIRST_DELAY_SECONDS, collector_kind(options)?)?;
-    let settings = Arc::new(settings(options).await?);
+    let environment = environment(options)?;
+    let settings = Arc::new(settings(options, &environment).await?);
     let consumer = Consumer {
-        delivery: Delivery::new(function, Arc::clone(&settings), &memory, delivery),
+        delivery: Delivery::new(function, Arc::clone(&settings), &memory, environment.delivery),
         queue: &memory,
         settings,
         metrics: metrics(function.name()),
@@ -133,22 +130,22 @@ async fn consume(function: Consuming, event: &str, options: &Options) -> Result<
 }
 
 /// As in `koala up`: our own collector, unless another one is named.
-fn collector_kind(options: &Options) -> Result<CollectorKind> {
+fn environment(options: &Options) -> Result<Environment> {
     let without_url = if options.koala_url.is_none() { CollectorKind::Own } else { CollectorKind::Koala };
-    Ok(environment::collector_kind(&environment::process, without_url)?)
+    Ok(Environment::of_function(without_url)?)
 }
 
 /// The settings, read: what is wrong with them is said here, where a function would answer 503.
-async fn settings(options: &Options) -> Result<SettingsCache<ParameterDirectory>> {
+async fn settings(options: &Options, environment: &Environment) -> Result<SettingsCache<ParameterDirectory>> {
     let settings = SettingsCache::new(ParameterDirectory::new(&options.parameters), SETTINGS_TTL);
-    let settings = settings.with_collector(collector_kind(options)?);
+    let settings = settings.with_collector(environment.collector.kind);
     settings.current().await?;
     Ok(settings)
 }
 
 /// Figures of one event are of no use to anybody.
 fn metrics(function: &'static str) -> Metrics {
-    Metrics::new(function, &environment::process).to(|_| {})
+    Metrics::new(function, "KoalaDestination").to(|_| {})
 }
 
 fn read(fixture: &Path) -> Result<String> {

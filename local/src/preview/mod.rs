@@ -10,12 +10,11 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use koala_destination::environment;
-use koala_destination::koala::CollectorKind;
 use koala_destination::preview::{MappingPreview, Preview, Previewer, Verdict};
 use koala_destination::settings::{ParameterDirectory, ParameterSource, Settings};
 use serde_json::{Value as Json, json};
 
+use crate::environment::Environment;
 use crate::fixtures;
 use crate::output::outln;
 
@@ -53,14 +52,9 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let parameters = ParameterDirectory::new(&options.parameters).read().await?;
-    let variables = environment::process;
-    let collector = environment::collector_kind(&variables, CollectorKind::Own)?;
-    let settings = Settings::from_parameters(&parameters, collector)?;
-    let previewer = Previewer {
-        settings: &settings,
-        intake: environment::intake_options(&variables)?,
-        entry: &environment::delivery_options(&variables, 0, collector)?.entry,
-    };
+    let environment = Environment::of_process()?;
+    let settings = Settings::from_parameters(&parameters, environment.collector.kind)?;
+    let previewer = Previewer { settings: &settings, intake: environment.intake, entry: &environment.delivery.entry };
     let paint = Paint { on: io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() };
     let mut rejected = false;
     for fixture in fixtures::read(&options.files)? {

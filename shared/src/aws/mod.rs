@@ -1,9 +1,10 @@
 //! The adapters to AWS.
 //!
-//! [`sdk`] builds the SDK's clients, [`parameter_store`] and [`sqs`] are the ports over Parameter Store and SQS, and
+//! [`environment`] is what each function is told, [`sdk`] builds the SDK's clients, [`parameter_store`] and [`sqs`] are the ports over Parameter Store and SQS, and
 //! [`consumer`] runs a delivering function with them. What an invocation does is in [`crate::lambda`].
 
 pub mod consumer;
+pub mod environment;
 #[cfg(test)]
 mod fake_sqs;
 pub mod parameter_store;

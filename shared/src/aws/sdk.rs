@@ -12,7 +12,7 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::environment::{EnvironmentError, Variables, required};
+use crate::environment::Variables;
 use crate::http_client::ROOTS_FILE;
 
 /// What signs the certificates of AWS's endpoints.
@@ -65,26 +65,22 @@ impl AwsEnvironment {
     /// Reads `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`, which Lambda sets, and
     /// `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_SSM`, `AWS_ENDPOINT_URL_SQS`, which lead to another server than AWS, and
     /// `AWS_CA_BUNDLE` or `SSL_CERT_FILE`, which name a PEM file with other roots than Amazon's.
-    ///
-    /// # Errors
-    /// When one that Lambda sets is missing, or the roots cannot be read.
-    pub fn read(variables: &impl Variables) -> Result<Self, EnvironmentError> {
-        let region = variables("AWS_REGION").or_else(|| variables("AWS_DEFAULT_REGION"));
-        let region = region.map_or_else(|| required(variables, "AWS_REGION"), Ok)?;
-        let credentials = Credentials::from_keys(
-            required(variables, "AWS_ACCESS_KEY_ID")?,
-            required(variables, "AWS_SECRET_ACCESS_KEY")?,
-            variables("AWS_SESSION_TOKEN"),
-        );
-        Ok(Self {
-            region,
-            credentials,
-            endpoint: variables("AWS_ENDPOINT_URL"),
-            ssm_endpoint: variables("AWS_ENDPOINT_URL_SSM"),
-            sqs_endpoint: variables("AWS_ENDPOINT_URL_SQS"),
-            tls: tls_context(variables)?,
+    #[must_use]
+    pub fn read(variables: &mut Variables<'_>) -> Self {
+        let region = variables.optional("AWS_REGION").or_else(|| variables.optional("AWS_DEFAULT_REGION"));
+        Self {
+            region: region.unwrap_or_else(|| variables.required("AWS_REGION")),
+            credentials: Credentials::from_keys(
+                variables.required("AWS_ACCESS_KEY_ID"),
+                variables.required("AWS_SECRET_ACCESS_KEY"),
+                variables.optional("AWS_SESSION_TOKEN"),
+            ),
+            endpoint: variables.optional("AWS_ENDPOINT_URL"),
+            ssm_endpoint: variables.optional("AWS_ENDPOINT_URL_SSM"),
+            sqs_endpoint: variables.optional("AWS_ENDPOINT_URL_SQS"),
+            tls: tls_context(variables),
             http: Arc::default(),
-        })
+        }
     }
 
     /// A client of Parameter Store.
@@ -132,18 +128,22 @@ impl AwsEnvironment {
 }
 
 /// The roots are Amazon's own, linked in: reading those of the platform from about 150 files takes 2 ms of a cold start.
-fn tls_context(variables: &impl Variables) -> Result<tls::TlsContext, EnvironmentError> {
-    let other_roots = ["AWS_CA_BUNDLE", ROOTS_FILE].into_iter().find_map(|name| Some((name, variables(name)?)));
-    let roots = match other_roots {
-        Some((name, file)) => std::fs::read(&file).map_err(|error| EnvironmentError {
-            name,
-            problem: format!("names {file}, which cannot be read: {error}"),
-        })?,
-        None => AMAZON_ROOTS.to_vec(),
-    };
+fn tls_context(variables: &mut Variables<'_>) -> tls::TlsContext {
+    for name in ["AWS_CA_BUNDLE", ROOTS_FILE] {
+        let Some(file) = variables.optional(name) else { continue };
+        let trusting = std::fs::read(&file).map_err(|error| format!("names {file}, which cannot be read: {error}"));
+        match trusting.and_then(|roots| trusting_only(roots).map_err(|error| format!("names {file}: {error}"))) {
+            Ok(tls) => return tls,
+            Err(problem) => variables.refuse(name, problem),
+        }
+        break;
+    }
+    trusting_only(AMAZON_ROOTS.to_vec()).unwrap_or_default()
+}
+
+fn trusting_only(roots: Vec<u8>) -> Result<tls::TlsContext, String> {
     let trust = tls::TrustStore::empty().with_pem_certificate(roots);
-    let tls = tls::TlsContext::builder().with_trust_store(trust).build();
-    tls.map_err(|error| EnvironmentError { name: ROOTS_FILE, problem: format!("gives no roots: {error}") })
+    tls::TlsContext::builder().with_trust_store(trust).build().map_err(|error| format!("no roots in it: {error}"))
 }
 
 /// One budget: a call ends within `time`, and its first try leaves room for another. What is left over is for the caller's

@@ -9,10 +9,10 @@ use aws_sdk_sqs::types::{
 };
 use futures_util::{StreamExt, stream};
 
+use super::environment::{OutgoingQueues, OwnQueue};
 use super::parameter_store::reason;
 use super::sdk::Lazy;
 use crate::delivery::{DeadLetter, Received, Retried, SourceQueue};
-use crate::environment::{EnvironmentError, Variables, required};
 use crate::intake::{Outbox, OutboxError};
 use crate::message::{OutgoingMessage, Queue};
 use crate::segment::Function;
@@ -36,17 +36,15 @@ pub struct SqsOutbox {
 }
 
 impl SqsOutbox {
-    /// Reads `IDENTIFY_QUEUE_URL`, `TRACK_QUEUE_URL` and `REJECTED_QUEUE_URL`.
-    ///
-    /// # Errors
-    /// When one is not set.
-    pub fn new(client: Lazy<Client>, variables: &impl Variables) -> Result<Self, EnvironmentError> {
+    /// An outbox that writes to these queues.
+    #[must_use]
+    pub fn new(client: Lazy<Client>, queues: OutgoingQueues) -> Self {
         let queue_urls = HashMap::from([
-            (Queue::Function(Function::IdentifyVisitor), required(variables, "IDENTIFY_QUEUE_URL")?),
-            (Queue::Function(Function::TrackEvent), required(variables, "TRACK_QUEUE_URL")?),
-            (Queue::Rejected, required(variables, "REJECTED_QUEUE_URL")?),
+            (Queue::Function(Function::IdentifyVisitor), queues.identify),
+            (Queue::Function(Function::TrackEvent), queues.track),
+            (Queue::Rejected, queues.rejected),
         ]);
-        Ok(Self { client, queue_urls })
+        Self { client, queue_urls }
     }
 
     /// Sends one batch; what SQS refuses for a fault of its own is tried once more. Gives back how many failed, and why.
@@ -113,21 +111,14 @@ fn batches<'b>(bodies: impl Iterator<Item = &'b str>) -> Vec<Vec<&'b str>> {
 #[derive(Debug)]
 pub struct SqsSource {
     client: Lazy<Client>,
-    queue_url: String,
-    dead_letter_queue_url: String,
+    queue: OwnQueue,
 }
 
 impl SqsSource {
-    /// Reads `QUEUE_URL` and `DEAD_LETTER_QUEUE_URL`.
-    ///
-    /// # Errors
-    /// When one is not set.
-    pub fn new(client: Lazy<Client>, variables: &impl Variables) -> Result<Self, EnvironmentError> {
-        Ok(Self {
-            client,
-            queue_url: required(variables, "QUEUE_URL")?,
-            dead_letter_queue_url: required(variables, "DEAD_LETTER_QUEUE_URL")?,
-        })
+    /// A consumer's side of this queue.
+    #[must_use]
+    pub fn new(client: Lazy<Client>, queue: OwnQueue) -> Self {
+        Self { client, queue }
     }
 }
 
@@ -141,7 +132,7 @@ impl SqsSource {
             let entries = left.iter().filter_map(|(id, letter)| {
                 entry(*id, letter.message.body).set_message_attributes(Some(attributes(letter))).build().ok()
             });
-            let request = self.client.get().send_message_batch().queue_url(&self.dead_letter_queue_url);
+            let request = self.client.get().send_message_batch().queue_url(&self.queue.dead_letters_url);
             match request.set_entries(Some(entries.collect())).send().await {
                 Ok(answer) => {
                     if let Some(first) = answer.failed.first() {
@@ -194,7 +185,7 @@ impl SourceQueue for SqsSource {
                     .build()
                     .ok()
             });
-            let request = self.client.get().change_message_visibility_batch().queue_url(&self.queue_url);
+            let request = self.client.get().change_message_visibility_batch().queue_url(&self.queue.url);
             let why = match request.set_entries(Some(entries.collect())).send().await {
                 Ok(answer) => answer.failed.first().map(failure),
                 Err(error) => Some(reason(&error)),
@@ -213,7 +204,7 @@ impl SourceQueue for SqsSource {
                 let entry = DeleteMessageBatchRequestEntry::builder().id(id.to_string());
                 entry.receipt_handle(message.receipt).build().ok()
             });
-            let request = self.client.get().delete_message_batch().queue_url(&self.queue_url);
+            let request = self.client.get().delete_message_batch().queue_url(&self.queue.url);
             let why = match request.set_entries(Some(entries.collect())).send().await {
                 Ok(answer) => answer.failed.first().map(failure),
                 Err(error) => Some(reason(&error)),
@@ -265,13 +256,15 @@ mod tests {
     use crate::aws::fake_sqs::{FakeSqs, Reply};
     use crate::aws::sdk::AwsEnvironment;
     use crate::delivery::DeadReason;
+    use crate::environment;
 
     const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
     fn outbox(sqs: &FakeSqs) -> SqsOutbox {
-        let variables = sqs.variables();
-        let aws = AwsEnvironment::read(&variables).expect("an environment");
-        SqsOutbox::new(aws.sqs_within(ANSWER_WITHIN), &variables).expect("queues")
+        environment::read(sqs.variables(), |variables| {
+            SqsOutbox::new(AwsEnvironment::read(variables).sqs_within(ANSWER_WITHIN), OutgoingQueues::read(variables))
+        })
+        .expect("an environment")
     }
 
     fn messages(count: usize) -> Vec<OutgoingMessage> {
@@ -311,9 +304,11 @@ mod tests {
             0 => Reply::Failed(vec![("1", false), ("2", true)]),
             _ => Reply::AllAfter(Duration::ZERO),
         });
-        let variables = sqs.variables();
-        let aws = AwsEnvironment::read(&variables).expect("an environment");
-        let source = SqsSource::new(aws.sqs_within(Duration::from_secs(4)), &variables).expect("queues");
+        let source = environment::read(sqs.variables(), |variables| {
+            let aws = AwsEnvironment::read(variables);
+            SqsSource::new(aws.sqs_within(Duration::from_secs(4)), OwnQueue::read(variables))
+        });
+        let source = source.expect("an environment");
         let reason = DeadReason { reason: "r".to_owned(), mapping: String::new(), koala_answer: None };
         let ids = ["m-0", "m-1", "m-2"];
         let letters: Vec<DeadLetter<'_>> = ids

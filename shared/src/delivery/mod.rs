@@ -10,9 +10,11 @@
 
 mod breaker;
 mod consume;
+mod figures;
 mod group;
 mod lane;
 mod ledger;
+mod options;
 mod outcome;
 mod prepare;
 mod retry;
@@ -21,6 +23,7 @@ mod suspects;
 
 pub use consume::{Consumed, DeadLetter, Retried, SourceQueue, consume};
 pub use lane::Lane;
+pub use options::DeliveryOptions;
 pub use outcome::{BatchCounts, DeadReason, KoalaRequests, Outcome, Outcomes};
 pub use retry::RetryPolicy;
 pub use send::TIME_TO_TELL_THE_QUEUE;
@@ -31,7 +34,7 @@ use futures_util::{StreamExt, stream};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::koala::{Collector, EntryOptions};
+use crate::koala::Collector;
 use crate::segment::Function;
 use crate::settings::{ParameterSource, Settings, SettingsCache};
 use breaker::Breaker;
@@ -49,17 +52,6 @@ pub struct Received<'a> {
     pub body: &'a str,
     /// How often the queue has given this message out, this time included.
     pub receive_count: u32,
-}
-
-/// What delivery may be told.
-#[derive(Debug, Clone)]
-pub struct DeliveryOptions {
-    /// How entries are made.
-    pub entry: EntryOptions,
-    /// How long failed messages wait.
-    pub retry: RetryPolicy,
-    /// How many requests are under way at once.
-    pub concurrent_requests: usize,
 }
 
 /// The delivery of one function.
@@ -204,7 +196,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::koala::{Route, SendError};
+    use crate::koala::{EntryOptions, Route, SendError};
     use crate::message::{self, Origin};
     use crate::segment::{Action, Event, Mapping};
     use crate::settings::{Parameter, PublicApiKey, SourceError};

@@ -10,6 +10,8 @@ mod answer;
 mod body;
 mod bots;
 mod credentials;
+mod figures;
+mod options;
 mod outbox;
 mod request;
 mod route;
@@ -18,14 +20,13 @@ mod skip;
 mod sorting;
 mod tracking;
 
-use std::time::Duration;
-
 pub use answer::{Answer, AnswerCounts, RejectedEvent};
 pub use body::MOST_EVENTS;
+pub use options::IntakeOptions;
 pub use outbox::{Outbox, OutboxError};
 pub use request::Request;
 pub use route::Route;
-pub use skip::{SkipCounts, SkipReason};
+pub use skip::{Sender, SkipCounts, SkipReason};
 
 use self::sorting::Sorting;
 use self::tracking::TrackingBody;
@@ -33,22 +34,6 @@ use crate::clock;
 use crate::json::without_lone_surrogates;
 use crate::message::Origin;
 use crate::settings::{ParameterSource, Settings, SettingsCache};
-
-/// What intake may be told.
-#[derive(Debug, Clone, Copy)]
-pub struct IntakeOptions {
-    /// An answer that takes longer is 503. Segment waits for 5 s
-    /// (<https://segment.com/docs/connections/destinations/catalog/actions-webhook/>), a cold start included.
-    pub answer_within: Duration,
-    /// A larger body is refused unread.
-    pub max_body_bytes: usize,
-    /// Koala's own script runs in the visitor's browser too: events of analytics.js are skipped, since it has sent them.
-    pub koala_pixel_installed: bool,
-    /// Events of a visitor's browser or app get the address that they came from.
-    pub forward_ip: bool,
-    /// The consent categories that this destination is in; read once in a process's life.
-    pub consent_categories: &'static [String],
-}
 
 /// Takes a request in: the whole job of `dispatch`.
 ///

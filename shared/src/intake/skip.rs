@@ -70,13 +70,18 @@ impl SkipReason {
         }
     }
 
-    /// Why an event is skipped whatever the mappings say; `from_sdk` where it did not come by way of Segment, which has
-    /// enforced consent before it posts to a webhook.
+    /// Why an event is skipped whatever the mappings say. What the person allows is looked at first, then where the sender
+    /// wants it to go, as Segment does.
     #[must_use]
-    pub fn of(event: &Event<'_>, options: &IntakeOptions, from_sdk: bool) -> Option<Self> {
+    pub fn of(event: &Event<'_>, options: &IntakeOptions, sender: Sender<'_, '_>) -> Option<Self> {
         let context = event.fields().get_object("context");
-        if from_sdk && context.is_some_and(|context| consent_forbids(context, options.consent_categories)) {
-            return Some(Self::Consent);
+        if let Sender::Sdk { integrations } = sender {
+            if context.is_some_and(|context| consent_forbids(context, options.consent_categories)) {
+                return Some(Self::Consent);
+            }
+            if is_for_others(event.fields(), integrations) {
+                return Some(Self::Integrations);
+            }
         }
         if event.is_our_own() {
             return Some(Self::Own);
@@ -87,6 +92,29 @@ impl SkipReason {
         let user_agent = context.and_then(|context| context.get_str("userAgent"));
         user_agent.is_some_and(|user_agent| bots::is_bot(&user_agent)).then_some(Self::Bot)
     }
+}
+
+/// Who sends an event here.
+#[derive(Debug, Clone, Copy)]
+pub enum Sender<'r, 'a> {
+    /// Segment's webhook: Segment has looked at consent and integrations before it posts.
+    Webhook,
+    /// One of Segment's SDKs.
+    Sdk {
+        /// Where the whole batch is to go.
+        integrations: Option<&'r Object<'a>>,
+    },
+}
+
+/// Whether the event, or else its batch, says that it is not for this destination, as `integrations` does for those of Segment
+/// (<https://segment.com/docs/guides/filtering-data/#filtering-with-the-integrations-object>).
+fn is_for_others(event: &Object<'_>, of_batch: Option<&Object<'_>>) -> bool {
+    let says = |integrations: &Object<'_>| match integrations.get("Koala").map(RawJson::get) {
+        Some("false") => Some(true),
+        Some(_) => Some(false),
+        None => integrations.get("All").map(|all| all.get() == "false"),
+    };
+    event.get_object("integrations").and_then(says).or_else(|| of_batch.and_then(says)).unwrap_or(false)
 }
 
 /// Whether the person's preferences forbid it, by Segment's rules

@@ -2,7 +2,7 @@
 
 use super::answer::{AnswerCounts, RejectedEvent};
 use super::tracking::Additions;
-use super::{Answer, IntakeOptions, SkipReason};
+use super::{Answer, IntakeOptions, Sender, SkipReason};
 use crate::clock;
 use crate::message::{self, Origin, OutgoingMessage, Queue};
 use crate::segment::{Event, EventError};
@@ -73,7 +73,7 @@ impl<'r> Sorting<'r> {
         let Some(additions) = &mut self.additions else {
             return match Event::parse(json) {
                 Ok(event) => {
-                    self.accept(&event, false, part);
+                    self.accept(&event, part);
                     Ok(())
                 }
                 // The elements of an array are JSON: this is a body of a single event.
@@ -86,10 +86,7 @@ impl<'r> Sorting<'r> {
         };
         match additions.to(json, &self.origin) {
             Ok(added) => match Event::from_json(&added) {
-                Ok(event) => {
-                    let for_others = additions.is_for_others(event.fields());
-                    self.accept(&event, for_others, part);
-                }
+                Ok(event) => self.accept(&event, part),
                 Err(error) => self.reject(&added, &error, part),
             },
             Err(error) => self.reject(json, &error, part),
@@ -104,15 +101,13 @@ impl<'r> Sorting<'r> {
         self.sorted.rejected.push(RejectedEvent::new(self.origin.place, json, reason));
     }
 
-    /// Makes the messages of an event, unless it is skipped; `for_others` where its integrations keep it from Koala.
-    fn accept(&mut self, event: &Event<'_>, for_others: bool, part: &mut Vec<OutgoingMessage>) {
-        // As Segment does: what the person allows is looked at first, then where the sender wants it to go.
-        let reason = match SkipReason::of(event, &self.options, self.additions.is_some()) {
-            Some(SkipReason::Consent) => Some(SkipReason::Consent),
-            _ if for_others => Some(SkipReason::Integrations),
-            other => other,
+    /// Makes the messages of an event, unless it is skipped.
+    fn accept(&mut self, event: &Event<'_>, part: &mut Vec<OutgoingMessage>) {
+        let sender = match &self.additions {
+            Some(additions) => Sender::Sdk { integrations: additions.integrations() },
+            None => Sender::Webhook,
         };
-        if let Some(reason) = reason {
+        if let Some(reason) = SkipReason::of(event, &self.options, sender) {
             self.sorted.counts.skipped.add(reason);
             return;
         }

@@ -114,7 +114,7 @@ pub struct Additions<'a> {
 const WRITTEN_ANEW: [&str; 8] =
     ["type", "messageId", "context", "timestamp", "originalTimestamp", "sentAt", "receivedAt", "writeKey"];
 
-impl Additions<'_> {
+impl<'a> Additions<'a> {
     /// The event as Segment's servers would pass it on.
     ///
     /// # Errors
@@ -152,20 +152,10 @@ impl Additions<'_> {
         Ok(out)
     }
 
-    /// Whether the event says that it is not for this destination, as `integrations` does for those of Segment
-    /// (<https://segment.com/docs/guides/filtering-data/#filtering-with-the-integrations-object>).
+    /// Where the whole batch is to go, by its sender.
     #[must_use]
-    pub fn is_for_others(&self, event: &Object<'_>) -> bool {
-        let says = |integrations: &Object<'_>| match integrations.get("Koala").map(RawJson::get) {
-            Some("false") => Some(true),
-            Some(_) => Some(false),
-            None => integrations.get("All").map(|all| all.get() == "false"),
-        };
-        event
-            .get_object("integrations")
-            .and_then(says)
-            .or_else(|| self.integrations.as_ref().and_then(says))
-            .unwrap_or(false)
+    pub fn integrations(&self) -> Option<&Object<'a>> {
+        self.integrations.as_ref()
     }
 
     fn write_context(

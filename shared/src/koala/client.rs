@@ -1,16 +1,14 @@
 //! The HTTP client: one for the life of the process, its connections reused.
 
 use std::error::Error as StdError;
-use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderValue;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
-use reqwest::Url;
 use reqwest::redirect;
-use thiserror::Error;
 
+use super::address::KoalaUrl;
 use super::collector::{Collector, Route, SendError, classify};
 use crate::http_client::{self, BuildClientError};
 use crate::resolver::LookupError;
@@ -27,47 +25,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most of an answer that is read: an error is a line of JSON.
 const MOST_OF_AN_ANSWER: usize = 16 * 1024;
-
-/// Where Koala's collection API is: `https://api2.getkoala.com`, or a collector that speaks the same protocol.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KoalaUrl(Url);
-
-/// Why a text is no URL of a collector.
-#[derive(Debug, Error, PartialEq, Eq)]
-pub enum ParseKoalaUrlError {
-    /// No URL at all.
-    #[error("is no URL: {0}")]
-    NotAUrl(String),
-    /// Another scheme.
-    #[error("must begin with https:// or http://")]
-    Scheme,
-}
-
-impl KoalaUrl {
-    /// Takes the URL without `/web/projects/…`, which the client adds.
-    ///
-    /// # Errors
-    /// When it is no http or https URL.
-    pub fn parse(text: &str) -> Result<Self, ParseKoalaUrlError> {
-        let mut url = Url::parse(text.trim()).map_err(|error| ParseKoalaUrlError::NotAUrl(error.to_string()))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(ParseKoalaUrlError::Scheme);
-        }
-        url.set_query(None);
-        url.set_fragment(None);
-        Ok(Self(url))
-    }
-
-    fn of(&self, route: Route, key: &PublicApiKey) -> String {
-        format!("{}/web/projects/{}/{}", self.0.as_str().trim_end_matches('/'), key.as_str(), route.path())
-    }
-}
-
-impl fmt::Display for KoalaUrl {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.0.as_str().trim_end_matches('/'))
-    }
-}
 
 /// Koala over HTTP.
 #[derive(Debug, Clone)]
@@ -198,6 +155,7 @@ mod tests {
     use std::net::SocketAddr;
 
     use super::*;
+    use crate::koala::ParseKoalaUrlError;
     use crate::resolver::Lookup;
 
     #[test]

@@ -11,9 +11,6 @@ use thiserror::Error;
 use crate::json::Object;
 use crate::settings::PublicApiKey;
 
-/// The `code` of an answer that refuses the key.
-pub const UNKNOWN_KEY: &str = "unknown_key";
-
 /// The longest part of an answer that is kept as a reason.
 const LONGEST_REASON: usize = 300;
 
@@ -121,10 +118,6 @@ pub fn classify(status: StatusCode, retry_after: Option<&str>, body: &str) -> Re
     if said.to_ascii_lowercase().contains("ingest suspended") {
         return Err(SendError::Unavailable { reason: format!("{reason}: ingest suspended") });
     }
-    // The embedded collector answers 400 to all that is wrong with a request, and tells the key by its code.
-    if answer.get_str("code").as_deref() == Some(UNKNOWN_KEY) {
-        return Err(SendError::KeyRefused { reason });
-    }
     Err(match status.as_u16() {
         401 | 403 | 404 => SendError::KeyRefused { reason },
         // The only ones that are about what was sent. All others, the other 4xx too, are about the moment or the way there.
@@ -191,12 +184,6 @@ mod tests {
     fn a_suspended_koala_is_unavailable_whatever_its_status() {
         let suspended = answer(200, r#"{"error":"Koala ingest suspended"}"#);
         assert!(matches!(suspended, Err(SendError::Unavailable { .. })), "{suspended:?}");
-    }
-
-    #[test]
-    fn a_key_refused_by_its_code_is_no_bad_payload() {
-        let refused = answer(400, r#"{"error":"no such key","code":"unknown_key"}"#);
-        assert!(matches!(refused, Err(SendError::KeyRefused { .. })));
     }
 
     #[test]

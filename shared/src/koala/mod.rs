@@ -4,6 +4,7 @@
 //! (<https://getkoala.com/docs/developer-guides/server-side>).
 
 mod account;
+mod address;
 mod batch;
 mod client;
 mod collector;
@@ -13,9 +14,10 @@ mod page_view;
 mod subject;
 mod visitor;
 
+pub use address::{CollectorAddress, KoalaUrl, ParseKoalaUrlError};
 pub use batch::{EntryKind, MOST_ENTRIES, request};
-pub use client::{COLLECTOR_TOKEN_HEADER, KoalaClient, KoalaUrl, ParseKoalaUrlError, USER_AGENT};
-pub use collector::{Collector, Route, SendError, UNKNOWN_KEY, classify};
+pub use client::{COLLECTOR_TOKEN_HEADER, KoalaClient, USER_AGENT};
+pub use collector::{Collector, Route, SendError, classify};
 pub use entry::{Delivered, Entry, EntryOptions, EntryProblem, entry};
 pub use kind::{CollectorKind, UnknownCollectorKind};
 pub use subject::Subject;

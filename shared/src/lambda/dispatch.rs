@@ -39,7 +39,7 @@ pub async fn answer<S: ParameterSource, O: Outbox>(
         answer.log(&request);
         answer
     };
-    metrics.request(&answer, id, settings.age());
+    metrics.write(&answer, id, settings.age());
     response(answer)
 }
 
@@ -129,7 +129,7 @@ mod tests {
         event.body = Some("not base64".to_owned());
         event.is_base64_encoded = true;
         event.request_context.request_id = Some("the-request".to_owned());
-        let metrics = Metrics::new("dispatch", &|_: &str| None)
+        let metrics = Metrics::new("dispatch", "Test")
             .to(|line| METRICS.lock().unwrap_or_else(PoisonError::into_inner).push_str(line));
         let log = Log::default();
         let writer = log.clone();

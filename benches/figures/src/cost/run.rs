@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use bytes::Bytes;
-use koala_destination::delivery::{DeadLetter, Delivery, Received, Retried, SourceQueue, consume};
+use koala_destination::delivery::{DeadLetter, Delivery, DeliveryOptions, Received, Retried, SourceQueue, consume};
 use koala_destination::environment;
-use koala_destination::intake::{self, Outbox, OutboxError, Request};
+use koala_destination::intake::{self, IntakeOptions, Outbox, OutboxError, Request};
 use koala_destination::koala::{Collector, CollectorKind, Route, SendError};
 use koala_destination::message::{OutgoingMessage, Queue};
 use koala_destination::metrics::Metrics;
@@ -22,6 +22,10 @@ use super::{CONCURRENT_REQUESTS, DELIVERY_SECONDS, DISPATCH_SECONDS, MEMORY_GB, 
 
 /// How many events the run has.
 const EVENTS: usize = 20_000;
+/// Where the functions' metrics go by default.
+const NAMESPACE: &str = "KoalaDestination";
+/// The first delay of a message that failed, as on AWS.
+const FIRST_DELAY_SECONDS: u64 = 30;
 /// The bytes of all lines that were logged.
 static LOGGED: AtomicUsize = AtomicUsize::new(0);
 /// What Lambda and API Gateway log by themselves.
@@ -117,11 +121,18 @@ pub async fn usage(options: &Options) -> Result<Usage> {
     let count_metrics: fn(&str) = |line| {
         LOGGED.fetch_add(line.len() + 1, Ordering::Relaxed);
     };
-    let nothing = |_: &str| None;
-    let intake_options = environment::intake_options(&nothing)?;
+    let (intake_options, delivery_options) = environment::read(
+        |_| None,
+        |variables| {
+            (
+                IntakeOptions::read(variables),
+                DeliveryOptions::read(variables, FIRST_DELAY_SECONDS, CollectorKind::Koala),
+            )
+        },
+    )?;
     let settings = Arc::new(SettingsCache::new(Tree, Duration::from_hours(1)));
     let queues = Queues::default();
-    let metrics = Metrics::new("dispatch", &nothing).to(count_metrics);
+    let metrics = Metrics::new("dispatch", NAMESPACE).to(count_metrics);
 
     let headers = [("authorization", "Bearer token"), ("content-type", "application/json")];
     let headers = headers
@@ -144,10 +155,10 @@ pub async fn usage(options: &Options) -> Result<Usage> {
             source_ip: None,
             body: body.as_bytes(),
         };
-        let intake_options = intake::IntakeOptions { max_body_bytes: 8 * 1024 * 1024, ..intake_options };
+        let intake_options = IntakeOptions { max_body_bytes: 8 * 1024 * 1024, ..intake_options };
         let answer = intake::handle(&request, &settings, &queues, intake_options).await;
         ensure!(answer.status == 200, "{}", answer.body);
-        metrics.request(&answer, id, settings.age());
+        metrics.write(&answer, id, settings.age());
         requests += 1;
         logs += LAMBDA_LINES + ACCESS_LINE;
     }
@@ -156,15 +167,14 @@ pub async fn usage(options: &Options) -> Result<Usage> {
     let (mut batches, mut seconds) = (0_usize, 0.0);
     let messages = std::mem::take(&mut *queues.messages.lock().unwrap_or_else(PoisonError::into_inner));
     for (messages, function) in messages.iter().zip(Function::ALL) {
-        let delivery_options = environment::delivery_options(&nothing, 30, CollectorKind::Koala)?;
-        let delivery = Delivery::new(function, Arc::clone(&settings), &collector, delivery_options);
-        let metrics = Metrics::new(function.name(), &nothing).to(count_metrics);
+        let delivery = Delivery::new(function, Arc::clone(&settings), &collector, delivery_options.clone());
+        let metrics = Metrics::new(function.name(), NAMESPACE).to(count_metrics);
         for messages in messages.chunks(100) {
             let received: Vec<Received<'_>> =
                 messages.iter().map(|body| Received { id: "1", receipt: "1", body, receive_count: 1 }).collect();
             let done = consume(&delivery, &queues, &received, Instant::now() + Duration::from_secs(30)).await;
             ensure!(done.counts.delivered == messages.len(), "{:?}", done.counts);
-            metrics.batch(&done.counts, "11111111-2222-3333-4444-555555555555", settings.age());
+            metrics.write(&done.counts, "11111111-2222-3333-4444-555555555555", settings.age());
             let rounds = (done.counts.requests.latencies.len() as f64 / CONCURRENT_REQUESTS).ceil();
             seconds += DELIVERY_SECONDS + rounds * f64::from(options.koala_milliseconds) / 1000.0;
             batches += 1;

@@ -1,0 +1,58 @@
+//! The environment of `koala`: the variables of the functions, with the defaults of one machine, read whole.
+
+use std::time::Duration;
+
+use koala_destination::delivery::DeliveryOptions;
+use koala_destination::environment::{self, EnvironmentError};
+use koala_destination::intake::IntakeOptions;
+use koala_destination::koala::{CollectorAddress, CollectorKind};
+
+/// Reading a few files costs little, and who edits one wants to see it work.
+const SETTINGS_TTL_SECONDS: u64 = 2;
+/// The first delay of a message that failed. Looking into the queue costs nothing here, so it is shorter than on AWS.
+const FIRST_DELAY_SECONDS: u64 = 2;
+/// The same of a function, as in `koala_destination::aws::environment`.
+const FIRST_DELAY_SECONDS_OF_A_FUNCTION: u64 = 30;
+
+/// What `koala` is told beside its options.
+#[derive(Debug)]
+pub struct Environment {
+    /// `SETTINGS_TTL_SECONDS`, 2: how long settings serve before they are read again.
+    pub settings_ttl: Duration,
+    /// `KOALA_URL` and `COLLECTOR_KIND`.
+    pub collector: CollectorAddress,
+    /// How requests are taken.
+    pub intake: IntakeOptions,
+    /// How it is delivered.
+    pub delivery: DeliveryOptions,
+}
+
+impl Environment {
+    /// Reads the process's environment. Where it names no collector, it is the set's own.
+    ///
+    /// # Errors
+    /// With every variable that cannot be used.
+    pub fn of_process() -> Result<Self, EnvironmentError> {
+        Self::read(CollectorKind::Own, FIRST_DELAY_SECONDS)
+    }
+
+    /// Reads it as a function would, with the kind of collector that it is where `KOALA_URL` is not set.
+    ///
+    /// # Errors
+    /// With every variable that cannot be used.
+    pub fn of_function(without_url: CollectorKind) -> Result<Self, EnvironmentError> {
+        Self::read(without_url, FIRST_DELAY_SECONDS_OF_A_FUNCTION)
+    }
+
+    fn read(without_url: CollectorKind, first_delay_seconds: u64) -> Result<Self, EnvironmentError> {
+        environment::read(environment::process, |variables| {
+            let collector = CollectorAddress::read(variables, without_url);
+            Self {
+                settings_ttl: variables.seconds("SETTINGS_TTL_SECONDS", SETTINGS_TTL_SECONDS),
+                intake: IntakeOptions::read(variables),
+                delivery: DeliveryOptions::read(variables, first_delay_seconds, collector.kind),
+                collector,
+            }
+        })
+    }
+}
