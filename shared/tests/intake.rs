@@ -313,6 +313,32 @@ async fn text_that_was_cut_inside_an_emoji_is_taken_with_the_replacement_charact
     assert_eq!(serde_json::from_str::<Value>(&answered.messages[0]).unwrap()["event"]["messageId"], "m\u{fffd}");
 }
 
+/// RFC 8259, 8.1: who reads JSON may ignore a byte order mark. Segment's signature is of the bytes as they are sent.
+#[tokio::test]
+async fn a_byte_order_mark_before_a_body_is_ignored_and_is_part_of_what_is_signed() {
+    let event = r#"{"type":"track","messageId":"m-1","event":"A","userId":"u"}"#;
+    let marked = |body: &str| format!("\u{feff}{body}");
+    let post = async |body: &str, signature: String| {
+        send("POST", "/v1/segment", &[("x-signature", &signature)], body).await
+    };
+    for body in [event.to_owned(), format!("[{event}]"), format!(" \n{event}")] {
+        let answered = post(&marked(&body), signed(&marked(&body))).await;
+        assert_eq!((answered.status, message_ids(&answered)), (200, vec!["m-1".to_owned()]), "{}", answered.body);
+    }
+    // Of a batch the first event is signed, which the mark is no part of.
+    assert_eq!(post(&marked(&format!("[{event}]")), signed(event)).await.status, 200);
+    assert_eq!(post(&marked(event), signed(event)).await.status, 401);
+    // One mark is one too many in the middle, and so are two.
+    assert_ne!(message_ids(&post(&marked(&marked(event)), signed(&marked(&marked(event)))).await), ["m-1"]);
+    let batch = format!(r#"{{"batch":[{event}],"writeKey":"wk-new"}}"#);
+    let answered = send("POST", "/v1/batch", &[], marked(&batch)).await;
+    assert_eq!((answered.status, message_ids(&answered)), (200, vec!["m-1".to_owned()]), "{}", answered.body);
+    let user = basic("wk-new:");
+    let packed = [("authorization", user.as_str()), ("content-encoding", "gzip")];
+    let answered = send("POST", "/v1/track", &packed, gzip(marked(event).as_bytes())).await;
+    assert_eq!((answered.status, message_ids(&answered)), (200, vec!["m-1".to_owned()]), "{}", answered.body);
+}
+
 #[tokio::test]
 async fn a_gzip_body_of_several_members_is_all_of_them() {
     let event = json!({"event": "A", "userId": "u", "writeKey": "wk-new"}).to_string();
@@ -549,7 +575,7 @@ async fn each_fault_of_a_request_has_an_answer_in_json_that_names_it() {
     let many = format!("[{}]", vec![r#"{"type":"track","event":"A","userId":"u"}"#; 1001].join(","));
     let many_batch = format!(r#"{{"batch":{many}}}"#);
     let large = " ".repeat(OPTIONS.max_body_bytes + 1);
-    let cases: [Case<'_>; 30] = [
+    let cases: [Case<'_>; 31] = [
         ("POST", "/v1", key, b"{}", (404, "not_found")),
         ("POST", "/v1/unknown", key, b"{}", (404, "not_found")),
         ("POST", "/v1/track/x", key, b"{}", (404, "not_found")),
@@ -588,7 +614,8 @@ async fn each_fault_of_a_request_has_an_answer_in_json_that_names_it() {
         ("POST", "/v1/track", key, b"{\"event\":\"\x00\"}", (400, "not_json")),
         ("POST", "/v1/track", key, b"{\"event\":NaN}", (400, "not_json")),
         ("POST", "/v1/track", key, b"{\"event\":\"\xff\xfe\"}", (400, "not_utf8")),
-        ("POST", "/v1/segment", json_type, b"\xef\xbb\xbf{}", (400, "not_json")),
+        ("POST", "/v1/segment", json_type, b"\xef\xbb\xbf\xef\xbb\xbf{}", (400, "not_json")),
+        ("POST", "/v1/segment", json_type, b"\xef\xbb\xbf{}", (400, "no_event")),
         ("POST", "/v1/segment", json_type, b"[]", (400, "no_event")),
         ("POST", "/v1/segment", json_type, b"5", (400, "no_event")),
         ("POST", "/v1/segment", json_type, b"[1,null,\"x\",[]]", (400, "no_event")),

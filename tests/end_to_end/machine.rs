@@ -17,11 +17,15 @@ async fn the_data_file_is_its_owner_s_alone_also_one_that_was_not() {
     };
     let koala = home.up(&[]);
     batch(&koala, json!({"profile_id": ADA, "events": [event("e-1", "2026-11-20T09:00:00Z")]})).await;
-    assert_eq!(["", "-wal", "-shm"].map(permissions), [0o600; 3]);
+    assert_eq!(["", "-wal", "-shm", ".lock"].map(permissions), [0o600; 4]);
     drop(koala);
-    std::fs::set_permissions(home.data(), std::fs::Permissions::from_mode(0o644)).unwrap();
+    for suffix in ["", ".lock"] {
+        let mut file = home.data().into_os_string();
+        file.push(suffix);
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    }
     let _koala = home.up(&[]);
-    assert_eq!(permissions(""), 0o600);
+    assert_eq!(["", ".lock"].map(permissions), [0o600; 2]);
 }
 
 #[tokio::test]

@@ -72,6 +72,12 @@ fn utf8(bytes: &[u8]) -> Result<&str, Answer> {
     std::str::from_utf8(bytes).map_err(|error| Answer::not_utf8(error.valid_up_to()))
 }
 
+/// A body without the byte order mark that some programs write before a text: a parser may ignore it (RFC 8259, 8.1). What is
+/// signed are the bytes with it.
+pub fn without_mark(body: &str) -> &str {
+    body.strip_prefix('\u{feff}').unwrap_or(body)
+}
+
 /// The events of a body that is one event, nobody has looked at which, or an array of them: where each begins and ends.
 ///
 /// # Errors

@@ -81,12 +81,13 @@ async fn take<O: Outbox>(
 ) -> Result<Answer, Answer> {
     let received_at = clock::now();
     let signed = body::text(request, options.max_body_bytes)?;
-    let text = without_lone_surrogates(&signed);
+    let json = body::without_mark(&signed);
+    let text = without_lone_surrogates(json);
     let origin = Origin { received_at: &received_at, request_id: request.id, trace_id: request.trace_id, place: 0 };
     let mut sorting = match route {
         Route::Webhook => {
             // Who may not send at all is not told what is wrong with the body.
-            credentials::of_webhook(request, &signed, body::first_of_several(&signed), settings.credentials())?;
+            credentials::of_webhook(request, &signed, body::first_of_several(json), settings.credentials())?;
             Sorting::new(settings, options, origin, body::events(&text)?, None)
         }
         Route::Event(_) | Route::Batch => {

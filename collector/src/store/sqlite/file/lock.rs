@@ -1,12 +1,12 @@
 //! One process at a file, by whatever name it is reached.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::FileError;
+use super::{FileError, OWNER_ONLY};
 
 /// A process that is ending still has the file for a moment.
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
@@ -34,10 +34,11 @@ impl FileLock {
             fs::create_dir_all(folder).map_err(at)?;
         }
         let mut open = OpenOptions::new();
-        let file = open.read(true).write(true).create(true).truncate(false).mode(0o600).open(path).map_err(at)?;
+        let file = open.read(true).write(true).create(true).truncate(false).mode(OWNER_ONLY).open(path).map_err(at)?;
         lock(&file, path)?;
         let path = path.canonicalize().map_err(at)?;
-        let beside = File::create(path.with_added_extension("lock")).map_err(at)?;
+        let beside = open.open(path.with_added_extension("lock")).map_err(at)?;
+        beside.set_permissions(Permissions::from_mode(OWNER_ONLY)).map_err(at)?;
         lock(&beside, &path)?;
         Ok(Self { path, _file: file, _beside: beside })
     }
