@@ -3,10 +3,12 @@
 //! | parameter | meaning |
 //! |---|---|
 //! | `intent/<name>` | an intent rule as JSON, beside the presets; one of a preset's name replaces it |
+//! | `exclude` | who is kept out of the ranking: domains, addresses, a trigger over traits |
 //! | `page-token` | what opens the page and the API where others can reach them |
 
 use koala_destination::settings::{InvalidSettings, Parameter, ParameterTree, Problem, SettingsCache};
 
+use crate::exclude::Exclude;
 use crate::intent::{IntentRule, MOST_INTENT_RULES};
 use crate::web::page_token::{PageToken, PageTokenError};
 
@@ -18,6 +20,8 @@ pub type CollectorSettingsCache<S> = SettingsCache<S, CollectorSettings>;
 pub struct CollectorSettings {
     intent_rules: Vec<IntentRule>,
     bad_rules: Vec<String>,
+    /// Nothing where it cannot be read.
+    exclude: Option<Exclude>,
     page_token: Result<Option<PageToken>, PageTokenError>,
     problems: Vec<Problem>,
 }
@@ -26,8 +30,13 @@ impl CollectorSettings {
     /// Reads the whole tree.
     #[must_use]
     pub fn read(parameters: &[Parameter]) -> Self {
-        let mut read =
-            Self { intent_rules: Vec::new(), bad_rules: Vec::new(), page_token: Ok(None), problems: Vec::new() };
+        let mut read = Self {
+            intent_rules: Vec::new(),
+            bad_rules: Vec::new(),
+            exclude: Some(Exclude::default()),
+            page_token: Ok(None),
+            problems: Vec::new(),
+        };
         let is_written = |preset: &IntentRule| {
             parameters.iter().any(|parameter| parameter.name.strip_prefix("intent/") == Some(&preset.name))
         };
@@ -56,6 +65,12 @@ impl CollectorSettings {
                     return Err(error.to_string());
                 }
             }
+        } else if name == "exclude" {
+            let exclude = Exclude::parse(value);
+            self.exclude = exclude.as_ref().ok().cloned();
+            if let Err(error) = exclude {
+                return Err(error.to_string());
+            }
         } else if name == "page-token" {
             self.page_token = PageToken::parse(value).map(Some);
             if let Err(error) = &self.page_token {
@@ -68,7 +83,7 @@ impl CollectorSettings {
     /// Whether a parameter of this name means something here.
     #[must_use]
     pub fn knows(name: &str) -> bool {
-        name == "page-token" || name.starts_with("intent/")
+        matches!(name, "exclude" | "page-token") || name.starts_with("intent/")
     }
 
     /// The intent rules in force by name, presets too.
@@ -81,6 +96,12 @@ impl CollectorSettings {
     #[must_use]
     pub fn bad_rules(&self) -> &[String] {
         &self.bad_rules
+    }
+
+    /// Who is kept out of the ranking; nothing where the parameter cannot be read.
+    #[must_use]
+    pub fn exclude(&self) -> Option<&Exclude> {
+        self.exclude.as_ref()
     }
 
     /// What opens the page and the API.
@@ -134,10 +155,14 @@ mod tests {
         let read = CollectorSettings::read(&[
             parameter("intent/prices", r#"{"trigger":"event >"}"#),
             parameter("intent/any", r#"{"trigger":"type = \"track\""}"#),
+            parameter("exclude", r#"{"domains":["acme"]}"#),
             parameter("page-token", "hunter 2"),
         ]);
         let named: Vec<_> = read.problems().iter().map(|problem| problem.parameter.as_str()).collect();
-        assert_eq!(named, ["intent/prices", "page-token"]);
+        assert_eq!(named, ["intent/prices", "exclude", "page-token"]);
+        assert!(read.problems()[1].message.contains("\"acme\" is no domain"), "{:?}", read.problems());
+        assert_eq!(read.exclude(), None);
+        assert_eq!(CollectorSettings::read(&[]).exclude(), Some(&Exclude::default()));
         assert_eq!((read.intent_rules().len(), read.bad_rules()), (5, &["prices".to_owned()][..]));
         assert_eq!(read.page_token().err(), Some(PageTokenError::NotForCookies));
         assert!(!format!("{:?}", read.problems()).contains("hunter"));

@@ -51,6 +51,10 @@ impl<S: ParameterSource> Upkeep<S> {
     async fn follow(&self, settings: &CollectorSettings) -> Result<(), StoreError> {
         let now = self.store.intent_rules().await?;
         self.store.follow_intent_rules(&rules_to_follow(settings, &now)).await?;
+        // One that cannot be read now changes nothing: the one before serves on.
+        if let Some(exclude) = settings.exclude() {
+            self.store.follow_exclude(exclude).await?;
+        }
         // A token that cannot be used opens nothing: the one before serves on.
         if let (Some(access), Ok(token)) = (&self.access, settings.page_token()) {
             access.set_token(token.cloned());

@@ -1,9 +1,12 @@
 //! Companies as the store gives them.
 
-use serde::Serialize;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::visitor::{Visitor, VisitorId};
+use crate::about::Utm;
 
 /// How many days of activity are shown.
 pub const DAYS: usize = 14;
@@ -11,15 +14,43 @@ pub const DAYS: usize = 14;
 /// How many events there were on each of the last days, today last.
 pub type DaysOfActivity = [i64; DAYS];
 
+/// A company's id, which means something to the engine alone. It stays when further domains, groups and names join; that of a
+/// company that was merged with another leads to that one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CompanyId(String);
+
+impl CompanyId {
+    /// The id that an engine gave, or that an address names.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self(id.into())
+    }
+
+    /// As the engine wrote it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for CompanyId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
 /// A company as the API lists it.
 #[derive(Debug, Serialize)]
 pub struct Company {
-    /// What it is known by: its domain, or its name in lower case.
+    /// What the store knows it by.
+    pub id: CompanyId,
+    /// What people call it in an address: its domain, else its group's id, else its name in lower case.
     pub key: String,
     /// Its domain.
     pub domain: Option<String>,
     /// Its name.
     pub name: Option<String>,
+    /// What group calls name it by.
+    pub group_ids: Vec<String>,
     /// How much it means to buy, in points of the intent rules.
     pub intent: f64,
     /// What was said of it.
@@ -28,8 +59,12 @@ pub struct Company {
     pub visitors: i64,
     /// How many events they have, page views among them.
     pub events: i64,
+    /// The time of their oldest entry.
+    pub first_seen: Option<String>,
     /// The time of their newest entry.
     pub last_seen: Option<String>,
+    /// Whether it is kept out of the ranking by the parameter `exclude`.
+    pub excluded: bool,
 }
 
 /// A company with its people.
@@ -40,10 +75,75 @@ pub struct CompanyPage {
     pub company: Company,
     /// What its points come from, the most first.
     pub reasons: Vec<Reason>,
+    /// How many events there were on each of the last days, today last.
+    pub days: DaysOfActivity,
     /// Its visitors, the one seen last first.
-    pub people: Vec<Visitor>,
+    pub people: Vec<Member>,
+    /// The pages and events of its visitors: what most of them did, and most often, first.
+    pub interests: Vec<Interest>,
+    /// Where its visitors came from: what most of them came by first.
+    pub sources: Vec<Source>,
     /// What they did last, the newest first.
     pub activity: Vec<Activity>,
+}
+
+/// One of a company's visitors.
+#[derive(Debug, Serialize)]
+pub struct Member {
+    /// The visitor.
+    #[serde(flatten)]
+    pub visitor: Visitor,
+    /// What they are there, by their trait `title`.
+    pub title: Option<String>,
+    /// The page that they looked at last.
+    pub last_page: Option<LastPage>,
+}
+
+/// The page that a visitor looked at last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LastPage {
+    /// Its path.
+    pub path: Option<String>,
+    /// Its title.
+    pub title: Option<String>,
+    /// When.
+    pub at: String,
+}
+
+/// A page or an event, and who looked at it or did it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Interest {
+    /// `event` or `page_view`.
+    pub kind: String,
+    /// The event's name, or that of the page.
+    pub name: Option<String>,
+    /// The page's path.
+    pub path: Option<String>,
+    /// The page's title.
+    pub title: Option<String>,
+    /// How often.
+    pub times: i64,
+    /// By how many visitors.
+    pub visitors: i64,
+    /// Some of them, the one who did it last first.
+    pub by: Vec<VisitorId>,
+    /// When last.
+    pub last_at: String,
+}
+
+/// Another site or a campaign, and who came by it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Source {
+    /// The host of the other site.
+    pub referrer: Option<String>,
+    /// The campaign.
+    pub utm: Utm,
+    /// How often.
+    pub times: i64,
+    /// By how many visitors.
+    pub visitors: i64,
+    /// When last.
+    pub last_at: String,
 }
 
 /// What one rule gives a company.
@@ -68,6 +168,17 @@ pub struct Activity {
     pub kind: String,
     /// The event's name.
     pub name: Option<String>,
+    /// The page's path.
+    pub path: Option<String>,
     /// When it happened.
     pub at: String,
+}
+
+/// How much the parameter `exclude` keeps out of the ranking.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Excluded {
+    /// Companies.
+    pub companies: u64,
+    /// Visitors, those of such companies among them.
+    pub visitors: u64,
 }

@@ -1,20 +1,54 @@
-//! Which visitors are looked for.
+//! Which visitors and which companies are looked for. A part of a text is found whatever the case of its ASCII letters.
 
 /// Which visitors are looked for; what is not set is not asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// A part of an id or a trait, or an event's name.
+    /// A part of an id or a trait, of an event's name, or of a page's name, title or path.
     pub text: Option<String>,
     /// Only those with a user id or an address, or only those without.
     pub known: Option<bool>,
-    /// Only those with an event of this name, whatever its case; with a time, one of that time.
-    pub event: Option<String>,
+    /// What they did; with a time, at that time.
+    pub did: Did,
+    /// Only those with a user id of which this is a part.
+    pub user_id: Option<String>,
+    /// Only those of a company of whose id, domain, group ids or names this is one or a part.
+    pub company: Option<String>,
+    /// Only those who were first seen at this time or later, in milliseconds since 1970.
+    pub first_seen_since: Option<i64>,
     /// Only those with this trait.
     pub of_trait: Option<TraitFilter>,
     /// Only those who did something at this time or later, in milliseconds since 1970.
     pub since: Option<i64>,
     /// Only those who did something before this time, in milliseconds since 1970.
     pub before: Option<i64>,
+}
+
+/// What somebody did, or came by.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Did {
+    /// An event with this part in its name.
+    pub event: Option<String>,
+    /// A page view with this part in the page's name, title or path.
+    pub page: Option<String>,
+    /// Anything on a page with this part in its path.
+    pub path: Option<String>,
+    /// Came from a site or by a campaign with this part in the site's host, or in the campaign's source, medium or name.
+    pub source: Option<String>,
+    /// What the intent rule of this name looks for.
+    pub rule: Option<String>,
+}
+
+/// Which companies are looked for; what is not set is not asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CompanyFilter {
+    /// A part of a domain, a group's id or a name, of an id of one of its visitors, or of a page or an event of theirs.
+    pub text: Option<String>,
+    /// What one of its visitors did.
+    pub did: Did,
+    /// Only those that were first seen at this time or later, in milliseconds since 1970.
+    pub first_seen_since: Option<i64>,
+    /// Those that the parameter `exclude` keeps out of the ranking, in place of the others.
+    pub excluded: bool,
 }
 
 /// A trait that is looked for.

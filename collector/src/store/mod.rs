@@ -20,11 +20,12 @@ use async_trait::async_trait;
 use thiserror::Error;
 use tokio::sync::watch;
 
-use self::company::{Company, CompanyPage, DaysOfActivity};
+use self::company::{Company, CompanyId, CompanyPage, DaysOfActivity, Excluded};
 use self::decision::{Decision, Undone};
 use self::deletion::{Deleted, Person};
-use self::filter::Filter;
+use self::filter::{CompanyFilter, Filter};
 use self::visitor::{TimelineEntry, Visitor, VisitorId};
+use crate::exclude::Exclude;
 use crate::intent::IntentRule;
 use crate::protocol::accounts::ReceivedAccount;
 use crate::protocol::batch::Batch;
@@ -57,14 +58,27 @@ pub trait Store: Send + Sync {
         limit: u32,
     ) -> Result<Option<(Visitor, Vec<TimelineEntry>)>, StoreError>;
 
-    /// Companies, the one with the most intent first, and how many there are in all.
-    async fn list_companies(&self, offset: u32, limit: u32) -> Result<(Vec<Company>, u64), StoreError>;
+    /// Companies that a filter looks for, the one with the most intent first, and how many there are in all.
+    async fn list_companies(
+        &self,
+        filter: CompanyFilter,
+        offset: u32,
+        limit: u32,
+    ) -> Result<(Vec<Company>, u64), StoreError>;
 
-    /// One company with at most `limit` of its visitors, and what they did.
+    /// One company, by its id, or by a domain, a group's id or a name that leads to it, with at most `limit` of its visitors, and
+    /// what they did.
     async fn show_company(&self, key: &str, limit: u32) -> Result<Option<CompanyPage>, StoreError>;
 
     /// How many events each company had on each of the last fourteen days, today last.
-    async fn activity(&self, companies: Vec<String>) -> Result<Vec<DaysOfActivity>, StoreError>;
+    async fn activity(&self, companies: Vec<CompanyId>) -> Result<Vec<DaysOfActivity>, StoreError>;
+
+    /// Keeps these companies and visitors out of the ranking from now on; those that are there already are looked at by
+    /// [`look_back`](Self::look_back).
+    async fn follow_exclude(&self, exclude: &Exclude) -> Result<(), StoreError>;
+
+    /// How much is kept out of the ranking.
+    async fn excluded(&self) -> Result<Excluded, StoreError>;
 
     /// Makes these the intent rules that count, from the next entry on.
     async fn follow_intent_rules(&self, rules: &[IntentRule]) -> Result<(), StoreError>;
@@ -72,7 +86,8 @@ pub trait Store: Send + Sync {
     /// The intent rules that count.
     async fn intent_rules(&self) -> Result<Arc<[IntentRule]>, StoreError>;
 
-    /// Looks at a piece of the entries that were there before a new intent rule. Gives back whether there is more.
+    /// Looks at a piece of what was there before a new intent rule, or before the last change of what is kept out of the ranking.
+    /// Gives back whether there is more.
     async fn look_back(&self) -> Result<bool, StoreError>;
 
     /// How far new intent rules have come through what was there before them, from 0 to 1.

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use super::company::CompanyId;
+use crate::about::Utm;
+
 /// A visitor's id, which means something to the engine alone. It stays when further ids join; that of a visitor who was merged
 /// with another leads to that one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
@@ -52,8 +55,12 @@ pub struct Visitor {
     pub emails: Vec<String>,
     /// Every device that leads here, by `anonymousId` or `profile_id`.
     pub anonymous_ids: Vec<String>,
-    /// The company, by its domain or name.
+    /// The company, by its domain, else its group's id, else its name in lower case.
     pub account: Option<String>,
+    /// The company's id.
+    pub company_id: Option<CompanyId>,
+    /// The company's name, where one is known.
+    pub company: Option<String>,
     /// The latest traits.
     pub traits: Map<String, Value>,
     /// The time of the oldest entry.
@@ -66,6 +73,8 @@ pub struct Visitor {
     pub identifies: i64,
     /// How many page views there are.
     pub page_views: i64,
+    /// Whether the parameter `exclude` keeps the visitor out of the ranking.
+    pub excluded: bool,
     /// All its ids, the strongest first.
     #[serde(skip)]
     pub identities: Vec<VisitorIdentity>,
@@ -93,6 +102,15 @@ pub struct TimelineEntry {
     pub message_id: Option<String>,
     /// When it happened.
     pub at: String,
+    /// The path of the page that it is about.
+    pub path: Option<String>,
+    /// The title of the page.
+    pub title: Option<String>,
+    /// The address of the page that led there.
+    pub referrer: Option<String>,
+    /// The campaign that led there.
+    #[serde(skip_serializing_if = "Utm::is_empty")]
+    pub utm: Utm,
     /// The entry as Koala's protocol writes it.
     pub entry: Box<RawValue>,
 }

@@ -14,8 +14,8 @@ use super::api_error::ApiError;
 use super::decisions;
 use super::erasure::erase;
 use super::export;
+use super::filter_query::{CompanyQuery, VisitorQuery};
 use super::state::Web;
-use super::visitor_query::VisitorQuery;
 use crate::intent::IntentRule;
 use crate::store::deletion::Person;
 use crate::store::visitor::{TimelineEntry, Visitor, VisitorId};
@@ -91,9 +91,15 @@ async fn show_visitor(
     }
 }
 
-async fn list_companies(State(web): State<Web>, Query(page): Query<Page>) -> Result<Response, ApiError> {
-    let (companies, total) = web.store.list_companies(page.offset, page.limit.min(LONGEST_PAGE)).await?;
-    Ok(axum::Json(json!({"total": total, "companies": companies})).into_response())
+async fn list_companies(
+    State(web): State<Web>,
+    Query(query): Query<CompanyQuery>,
+    Query(page): Query<Page>,
+) -> Result<Response, ApiError> {
+    let filter = query.filter().map_err(ApiError::BadRequest)?;
+    let (companies, total) = web.store.list_companies(filter, page.offset, page.limit.min(LONGEST_PAGE)).await?;
+    let excluded = web.store.excluded().await?;
+    Ok(axum::Json(json!({"total": total, "excluded": excluded, "companies": companies})).into_response())
 }
 
 async fn show_company(

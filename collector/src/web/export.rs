@@ -12,8 +12,8 @@ use csv::{QuoteStyle, WriterBuilder};
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 
 use super::api_error::ApiError;
+use super::filter_query::{CompanyQuery, VisitorQuery};
 use super::state::Web;
-use super::visitor_query::VisitorQuery;
 use crate::store::StoreError;
 use crate::store::company::Company;
 use crate::store::visitor::Visitor;
@@ -26,16 +26,17 @@ const VISITOR: &[&str] =
     &["id", "user_ids", "name", "emails", "anonymous_ids", "company", "events", "first_seen", "last_seen"];
 
 /// `GET /api/companies.csv`
-pub async fn companies(State(web): State<Web>) -> Result<Response, ApiError> {
-    let (first, _) = web.store.list_companies(0, ROWS_AT_ONCE).await?;
+pub async fn companies(State(web): State<Web>, Query(query): Query<CompanyQuery>) -> Result<Response, ApiError> {
+    let filter = query.filter().map_err(ApiError::BadRequest)?;
+    let (first, _) = web.store.list_companies(filter.clone(), 0, ROWS_AT_ONCE).await?;
     let pages = stream::try_unfold((first, 0), move |(page, offset): (Vec<Company>, u32)| {
-        let store = Arc::clone(&web.store);
+        let (store, filter) = (Arc::clone(&web.store), filter.clone());
         async move {
             if page.is_empty() {
                 return Ok(None);
             }
             let offset = offset.saturating_add(ROWS_AT_ONCE);
-            let (next, _) = store.list_companies(offset, ROWS_AT_ONCE).await?;
+            let (next, _) = store.list_companies(filter, offset, ROWS_AT_ONCE).await?;
             let rows: Vec<_> = page.iter().map(company).collect();
             Ok::<_, StoreError>(Some((rows, (next, offset))))
         }

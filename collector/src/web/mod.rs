@@ -6,7 +6,7 @@
 //! | [`api`], [`export`] | JSON and CSV for programs and spreadsheets |
 //! | [`origin`], [`headers`] | what a request tells of where it comes from, and what an answer says to a browser |
 //! | [`page`] | the page for people |
-//! | [`visitor_query`] | which visitors an address asks for |
+//! | [`filter_query`] | which visitors and companies an address asks for |
 //! | [`erasure`] | a person deleted, here and in the queues |
 //! | [`decisions`] | an id taken from a person, or blocked |
 //! | [`pipeline`] | the port of what stands before the collector |
@@ -18,13 +18,13 @@ mod api_error;
 mod decisions;
 mod erasure;
 mod export;
+mod filter_query;
 mod headers;
 mod origin;
 mod page;
 pub mod page_token;
 mod pipeline;
 mod state;
-mod visitor_query;
 
 pub use access::Access;
 pub use page_token::{PageToken, PageTokenError};

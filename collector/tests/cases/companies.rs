@@ -2,7 +2,8 @@
 
 use koala_collector::protocol::accounts;
 use koala_collector::store::Store;
-use koala_collector::store::company::DAYS;
+use koala_collector::store::company::{CompanyId, DAYS};
+use koala_collector::store::filter::CompanyFilter;
 use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY};
 use serde_json::{Value, json};
 
@@ -15,7 +16,7 @@ async fn account(store: &dyn Store, body: &Value) {
 
 /// The keys of all companies with how many visitors each has, by key.
 async fn keys(store: &dyn Store) -> Vec<(String, i64)> {
-    let (companies, total) = store.list_companies(0, 100).await.expect("companies");
+    let (companies, total) = store.list_companies(CompanyFilter::default(), 0, 100).await.expect("companies");
     assert_eq!(companies.len() as u64, total);
     let mut keys: Vec<_> = companies.into_iter().map(|company| (company.key, company.visitors)).collect();
     keys.sort();
@@ -43,9 +44,9 @@ pub async fn a_company_has_the_visitors_of_its_addresses_and_traits(store: &dyn 
         (Some("Acme"), Some("acme.com"), 2)
     );
     assert_eq!(acme.company.last_seen.as_deref(), Some("2026-11-20T11:00:00.000Z"));
-    let people: Vec<_> = acme.people.iter().map(|visitor| visitor.emails[0].as_str()).collect();
+    let people: Vec<_> = acme.people.iter().map(|member| member.visitor.emails[0].as_str()).collect();
     assert_eq!(people, ["grace@acme.com", "ada@acme.com"]);
-    assert_eq!((acme.activity.len(), &acme.activity[0].visitor_id), (4, &acme.people[0].id));
+    assert_eq!((acme.activity.len(), &acme.activity[0].visitor_id), (4, &acme.people[0].visitor.id));
     assert_eq!(store.show_company("acme.com", 1).await.unwrap().unwrap().people.len(), 1);
     assert!(store.show_company("gmail.com", 10).await.unwrap().is_none());
 }
@@ -75,8 +76,9 @@ pub async fn activity_counts_each_of_the_last_fourteen_days(store: &dyn Store) {
     let events: Vec<_> =
         [0, 0, 1, 13, 14].iter().enumerate().map(|(n, days)| event(&format!("e-{n}"), &days_ago(*days))).collect();
     ingest(store, &json!({"email": "ada@acme.com", "events": events})).await;
-    let days = store.activity(vec!["acme.com".into(), "nobody.com".into()]).await.unwrap();
+    let acme = store.show_company("acme.com", 10).await.unwrap().expect("a company");
+    let days = store.activity(vec![acme.company.id, CompanyId::new("nobody.com")]).await.unwrap();
     let mut expected = [0; DAYS];
     (expected[13], expected[12], expected[0]) = (2, 1, 1);
-    assert_eq!(days, [expected, [0; DAYS]]);
+    assert_eq!((days, acme.days), (vec![expected, [0; DAYS]], expected));
 }

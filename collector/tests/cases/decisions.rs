@@ -3,7 +3,7 @@
 use koala_collector::intent::IntentRule;
 use koala_collector::store::Store;
 use koala_collector::store::decision::{Decision, Refused, Undone};
-use koala_collector::store::filter::Filter;
+use koala_collector::store::filter::{CompanyFilter, Filter};
 use koala_collector::store::visitor::{Visitor, VisitorId};
 use koala_destination::clock;
 use koala_destination::ids::{Id, IdKind};
@@ -34,7 +34,7 @@ async fn shown(store: &dyn Store) -> Vec<String> {
         let messages: Vec<_> = timeline.iter().map(|entry| entry.message_id.clone()).collect();
         all.push(format!("{shown} {messages:?}"));
     }
-    let (companies, _) = store.list_companies(0, 100).await.unwrap();
+    let (companies, _) = store.list_companies(CompanyFilter::default(), 0, 100).await.unwrap();
     all.extend(companies.iter().map(|company| serde_json::to_string(company).unwrap()));
     all.sort();
     all

@@ -2,6 +2,7 @@
 
 use koala_collector::intent::IntentRule;
 use koala_collector::store::Store;
+use koala_collector::store::filter::CompanyFilter;
 use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY};
 use serde_json::{Value, json};
 
@@ -27,7 +28,7 @@ async fn does(store: &dyn Store, email: &str, what: &[(&str, i64)]) {
 
 /// The companies with their points, the first first.
 async fn ranked(store: &dyn Store) -> Vec<(String, f64)> {
-    let (companies, _) = store.list_companies(0, 1000).await.expect("companies");
+    let (companies, _) = store.list_companies(CompanyFilter::default(), 0, 1000).await.expect("companies");
     companies.into_iter().map(|company| (company.key, company.intent)).collect()
 }
 
@@ -50,7 +51,7 @@ pub async fn companies_rank_by_what_their_visitors_did_and_how_lately(store: &dy
     // Half of 8 after a half-life, a quarter after two.
     let expected = [("many.com", 16.0), ("old.com", 6.0), ("reader.com", 0.0), ("seeker.com", -2.0)];
     assert_eq!(ranked(store).await, points(expected));
-    let (second, total) = store.list_companies(1, 2).await.unwrap();
+    let (second, total) = store.list_companies(CompanyFilter::default(), 1, 2).await.unwrap();
     assert_eq!((second[0].key.as_str(), second.len(), total), ("old.com", 2, 4));
 }
 

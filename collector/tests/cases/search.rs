@@ -1,7 +1,7 @@
 //! Visitors listed, searched and exported.
 
 use koala_collector::store::Store;
-use koala_collector::store::filter::{Filter, TraitFilter};
+use koala_collector::store::filter::{Did, Filter, TraitFilter};
 use koala_destination::clock;
 use serde_json::json;
 
@@ -69,7 +69,7 @@ pub async fn a_filter_finds_by_text_trait_event_and_time(store: &dyn Store) {
     let none = Filter::default;
     let of_trait = |text| Filter { of_trait: TraitFilter::parse(text), ..none() };
     let text = |text: &str| Filter { text: Some(text.into()), ..none() };
-    let event = |name: &str| Filter { event: Some(name.into()), ..none() };
+    let event = |name: &str| Filter { did: Did { event: Some(name.into()), ..Did::default() }, ..none() };
     for (filter, found) in [
         (of_trait("plan=team"), vec!["ada"]),
         (of_trait("plan=5"), vec!["alan"]),

@@ -2,6 +2,7 @@
 
 use koala_collector::intent::IntentRule;
 use koala_collector::store::Store;
+use koala_collector::store::filter::CompanyFilter;
 use koala_destination::clock;
 use serde_json::json;
 
@@ -38,6 +39,6 @@ pub async fn points_that_are_next_to_nothing_are_0(store: &dyn Store) {
     let rule = IntentRule::parse("careers", r#"{"trigger":"type = \"track\"","score":-0.001,"half_life_days":1}"#);
     store.follow_intent_rules(&[rule.unwrap().unwrap()]).await.unwrap();
     ingest(store, &json!({"email": "ada@acme.com", "events": [event("e-1", &clock::now())]})).await;
-    let points = store.list_companies(0, 1).await.unwrap().0[0].intent;
+    let points = store.list_companies(CompanyFilter::default(), 0, 1).await.unwrap().0[0].intent;
     assert_eq!(format!("{points}"), "0");
 }

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use koala_collector::store::Store;
+use koala_collector::store::filter::CompanyFilter;
 use koala_collector::store::visitor::{TimelineEntry, Visitor};
 use koala_destination::clock;
 use serde_json::Value;
@@ -67,7 +68,7 @@ pub async fn tell(store: &dyn Store, person: &Visitor) -> Result<()> {
 
 /// Prints the companies with the most intent.
 pub async fn companies(store: &dyn Store) -> Result<()> {
-    let (companies, _) = store.list_companies(0, COMPANIES).await?;
+    let (companies, _) = store.list_companies(CompanyFilter::default(), 0, COMPANIES).await?;
     outln!("\nCompanies by intent:");
     for company in companies {
         let name = company.name.unwrap_or(company.key);

@@ -5,7 +5,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::ranking::Ranked;
 use super::visitors;
-use crate::store::company::{Activity, Company, CompanyPage, DAYS, DaysOfActivity, Reason};
+use crate::about::About;
+use crate::store::company::{
+    Activity, Company, CompanyId, CompanyPage, DAYS, DaysOfActivity, LastPage, Member, Reason,
+};
 use crate::store::visitor::VisitorId;
 
 /// How many of a company's newest entries are shown.
@@ -19,7 +22,7 @@ pub(super) fn list(connection: &Connection, ranked: &[Ranked]) -> rusqlite::Resu
 }
 
 /// How many events each company had on each of the last days, today last.
-pub(super) fn activity(connection: &Connection, keys: &[String]) -> rusqlite::Result<Vec<DaysOfActivity>> {
+pub(super) fn activity(connection: &Connection, keys: &[CompanyId]) -> rusqlite::Result<Vec<DaysOfActivity>> {
     let today = now_milliseconds() / MILLISECONDS_OF_A_DAY;
     let mut days = connection.prepare_cached(
         "SELECT entry.at / ?2, count(*) FROM visitor CROSS JOIN identity ON identity.visitor_id = visitor.id
@@ -27,11 +30,12 @@ pub(super) fn activity(connection: &Connection, keys: &[String]) -> rusqlite::Re
          WHERE visitor.account = ?1 AND entry.at >= ?3 GROUP BY 1",
     )?;
     let first = today - i64::try_from(DAYS).unwrap_or_default() + 1;
-    let of = |key: &String| {
+    let of = |key: &CompanyId| {
         let mut counts = [0; DAYS];
-        let read = days.query_map(params![key, MILLISECONDS_OF_A_DAY, first * MILLISECONDS_OF_A_DAY], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
-        })?;
+        let read = days
+            .query_map(params![key.as_str(), MILLISECONDS_OF_A_DAY, first * MILLISECONDS_OF_A_DAY], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+            })?;
         for day in read {
             let (day, count) = day?;
             if let Some(counted) = usize::try_from(day - first).ok().and_then(|at| counts.get_mut(at)) {
@@ -55,23 +59,41 @@ pub(super) fn show(
     let mut ids =
         connection.prepare_cached("SELECT id FROM visitor WHERE account = ?1 ORDER BY last_seen DESC LIMIT ?2")?;
     let ids = ids.query_map(params![key, limit], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
-    let people = ids.into_iter().filter_map(|id| visitors::visitor(connection, id).transpose());
+    let people = ids.into_iter().filter_map(|id| member(connection, id).transpose());
     let people = people.collect::<rusqlite::Result<_>>()?;
+    let activity_of = activity(connection, std::slice::from_ref(&company.id))?;
+    let days = activity_of.into_iter().next().unwrap_or_default();
     let activity = latest_activity(connection, key)?;
-    Ok(Some(CompanyPage { company, reasons, people, activity }))
+    let (interests, sources) = (Vec::new(), Vec::new());
+    Ok(Some(CompanyPage { company, reasons, days, people, interests, sources, activity }))
+}
+
+fn member(connection: &Connection, visitor_id: i64) -> rusqlite::Result<Option<Member>> {
+    let Some(visitor) = visitors::visitor(connection, visitor_id)? else { return Ok(None) };
+    let title = visitor.traits.get("title").and_then(|title| title.as_str()).map(str::to_owned);
+    let mut last = connection.prepare_cached(
+        "SELECT at, json FROM identity CROSS JOIN entry ON entry.identity_id = identity.id AND entry.kind = 'page_view'
+         WHERE identity.visitor_id = ?1 ORDER BY at DESC LIMIT 1",
+    )?;
+    let last_page = last.query_row([visitor_id], |row| {
+        let About { path, title, .. } = About::of(row.get_ref(1)?.as_str()?);
+        Ok(LastPage { path, title, at: clock::from_milliseconds(row.get(0)?) })
+    });
+    Ok(Some(Member { visitor, title, last_page: last_page.optional()? }))
 }
 
 /// The newest entries of a company's visitors: they are of those that were seen last.
 fn latest_activity(connection: &Connection, key: &str) -> rusqlite::Result<Vec<Activity>> {
     let mut select = connection.prepare_cached(
-        "SELECT one.id, entry.kind, name, at FROM (SELECT id FROM visitor WHERE account = ?1 ORDER BY last_seen DESC LIMIT ?2) AS one
+        "SELECT one.id, entry.kind, name, at, json FROM (SELECT id FROM visitor WHERE account = ?1 ORDER BY last_seen DESC LIMIT ?2) AS one
          CROSS JOIN identity ON identity.visitor_id = one.id CROSS JOIN entry ON entry.identity_id = identity.id
          ORDER BY at DESC, entry.id DESC LIMIT ?2",
     )?;
     let activity = select.query_map(params![key, LATEST], |row| {
         let at = clock::from_milliseconds(row.get(3)?);
         let visitor_id = VisitorId::new(row.get::<_, i64>(0)?.to_string());
-        Ok(Activity { visitor_id, kind: row.get(1)?, name: row.get(2)?, at })
+        let path = About::of(row.get_ref(4)?.as_str()?).path;
+        Ok(Activity { visitor_id, kind: row.get(1)?, name: row.get(2)?, path, at })
     })?;
     activity.collect()
 }
@@ -90,7 +112,11 @@ fn company(connection: &Connection, key: &str, points: f64) -> rusqlite::Result<
     let company = select.query_row([key], |row| {
         let traits: String = row.get(2)?;
         Ok(Company {
+            id: CompanyId::new(key),
             key: key.to_owned(),
+            group_ids: Vec::new(),
+            first_seen: None,
+            excluded: false,
             domain: row.get(0)?,
             name: row.get(1)?,
             intent: rounded(points),

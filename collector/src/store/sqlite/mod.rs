@@ -34,12 +34,13 @@ use tokio::sync::watch;
 use self::file::{FileError, Migration, SqliteFile};
 use self::intent::IntentRules;
 use self::ranking::{Ranked, Ranking};
-use super::company::{Company, CompanyPage, DaysOfActivity};
+use super::company::{Company, CompanyId, CompanyPage, DaysOfActivity, Excluded};
 use super::decision::{Decision, Undone};
 use super::deletion::{Deleted, Person};
-use super::filter::Filter;
+use super::filter::{CompanyFilter, Filter};
 use super::visitor::{TimelineEntry, Visitor, VisitorId};
 use super::{Store, StoreError};
+use crate::exclude::Exclude;
 use crate::intent::IntentRule;
 use crate::protocol::accounts::ReceivedAccount;
 use crate::protocol::batch::Batch;
@@ -121,7 +122,12 @@ impl Store for SqliteStore {
         Ok(self.file.read(move |connection| visitors::show(connection, row, limit)).await?)
     }
 
-    async fn list_companies(&self, offset: u32, limit: u32) -> Result<(Vec<Company>, u64), StoreError> {
+    async fn list_companies(
+        &self,
+        _filter: CompanyFilter,
+        offset: u32,
+        limit: u32,
+    ) -> Result<(Vec<Company>, u64), StoreError> {
         let ranked = self.ranking.companies().await?;
         let of_page: Vec<Ranked> = ranked.iter().skip(offset as usize).take(limit as usize).cloned().collect();
         let companies = self.file.read(move |connection| companies::list(connection, &of_page)).await?;
@@ -134,8 +140,16 @@ impl Store for SqliteStore {
         Ok(self.file.read(move |connection| companies::show(connection, &key, reasons, limit)).await?)
     }
 
-    async fn activity(&self, companies: Vec<String>) -> Result<Vec<DaysOfActivity>, StoreError> {
+    async fn activity(&self, companies: Vec<CompanyId>) -> Result<Vec<DaysOfActivity>, StoreError> {
         Ok(self.file.read(move |connection| companies::activity(connection, &companies)).await?)
+    }
+
+    async fn follow_exclude(&self, _exclude: &Exclude) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn excluded(&self) -> Result<Excluded, StoreError> {
+        Ok(Excluded::default())
     }
 
     async fn follow_intent_rules(&self, rules: &[IntentRule]) -> Result<(), StoreError> {

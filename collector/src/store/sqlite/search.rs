@@ -75,7 +75,7 @@ impl Conditions {
         let time =
             filter.since.map(|at| (" AND at >= ?", at)).into_iter().chain(filter.before.map(|at| (" AND at < ?", at)));
         let (times, at): (String, Vec<Value>) = time.map(|(sql, at)| (sql, Value::from(at))).unzip();
-        match &filter.event {
+        match &filter.did.event {
             Some(event) if at.is_empty() => {
                 self.add(
                     "id IN (SELECT visitor_id FROM identity

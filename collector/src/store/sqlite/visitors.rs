@@ -9,6 +9,8 @@ use serde_json::Map;
 use serde_json::value::RawValue;
 
 use super::{identities, search, traits};
+use crate::about::About;
+use crate::store::company::CompanyId;
 use crate::store::filter::Filter;
 use crate::store::visitor::{TimelineEntry, Visitor, VisitorId, VisitorIdentity};
 
@@ -53,7 +55,12 @@ pub(super) fn show(
     let entry = |(_, id): (i64, i64)| {
         select.query_row([id], |row| {
             let json: String = row.get(4)?;
+            let About { path, title, referrer, utm, .. } = About::of(&json);
             Ok(TimelineEntry {
+                path,
+                title,
+                referrer,
+                utm,
                 kind: row.get(0)?,
                 name: row.get(1)?,
                 message_id: row.get(2)?,
@@ -92,6 +99,9 @@ pub(super) fn visitor(connection: &Connection, id: i64) -> rusqlite::Result<Opti
             emails: Vec::new(),
             anonymous_ids: Vec::new(),
             account: row.get(0)?,
+            company_id: row.get::<_, Option<String>>(0)?.map(CompanyId::new),
+            company: None,
+            excluded: false,
             traits: Map::new(),
             first_seen: clock::from_milliseconds(row.get(1)?),
             last_seen: clock::from_milliseconds(row.get(2)?),

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use super::answer::{Page, PageError, page};
 use super::layout::{self, Place};
 use super::visitors;
-use crate::store::company::{Activity, Company, CompanyPage, Reason};
-use crate::store::visitor::Visitor;
+use crate::store::company::{Activity, Company, CompanyPage, Member, Reason};
+use crate::web::filter_query::CompanyQuery;
 use crate::web::state::Web;
 
 /// Companies on a page.
@@ -23,9 +23,10 @@ pub struct Which {
 }
 
 /// `GET /`
-pub async fn list(State(web): State<Web>, Query(which): Query<Which>) -> Page {
-    let (companies, total) = web.store.list_companies(which.offset, ON_A_PAGE).await?;
-    let keys = companies.iter().map(|company| company.key.clone()).collect();
+pub async fn list(State(web): State<Web>, Query(query): Query<CompanyQuery>, Query(which): Query<Which>) -> Page {
+    let filter = query.filter().unwrap_or_default();
+    let (companies, total) = web.store.list_companies(filter, which.offset, ON_A_PAGE).await?;
+    let keys = companies.iter().map(|company| company.id.clone()).collect();
     let activity = web.store.activity(keys).await?;
     let looked_back = web.store.looked_back().await?;
     let most = companies.iter().map(|company| company.intent).fold(0.0, f64::max);
@@ -45,12 +46,20 @@ pub async fn list(State(web): State<Web>, Query(which): Query<Which>) -> Page {
                 &html! { "No company yet. Send events with " code { "cargo koala send tests/events" } "; they appear here." },
             ))
             p.soft {
-                @if total > 0 { a href="/api/companies.csv" { "Download CSV" } " · " }
+                @if total > 0 { a href=(address("/api/companies.csv", &query, 0)) { "Download CSV" } " · " }
                 "Ranked by " a href="/mappings#intent" { "intent" } ": what their visitors did, and how lately."
             }
-            (layout::pager(&|offset| format!("/?offset={offset}"), which.offset, ON_A_PAGE, total))
+            (layout::pager(&|offset| address("/", &query, offset), which.offset, ON_A_PAGE, total))
         },
     )))
+}
+
+/// An address with the same query.
+fn address(path: &str, query: &CompanyQuery, offset: u32) -> String {
+    let asked = query.pairs().into_iter().filter(|(_, value)| !value.is_empty());
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(asked).append_pair("offset", &offset.to_string());
+    format!("{path}?{}", query.finish())
 }
 
 fn row(company: &Company, days: &[i64], most: f64) -> Markup {
@@ -70,8 +79,7 @@ fn row(company: &Company, days: &[i64], most: f64) -> Markup {
 /// `GET /companies/{key}`
 pub async fn show(State(web): State<Web>, Path(key): Path<String>) -> Page {
     let found = web.company(&key, MOST_PEOPLE).await?;
-    let CompanyPage { company, reasons, people, activity } = found.ok_or(PageError::NotFound)?;
-    let days = web.store.activity(vec![company.key.clone()]).await?;
+    let CompanyPage { company, reasons, days, people, activity, .. } = found.ok_or(PageError::NotFound)?;
     let title = company.name.clone().unwrap_or_else(|| company.key.clone());
     Ok(page(layout::page(
         &title,
@@ -81,13 +89,13 @@ pub async fn show(State(web): State<Web>, Path(key): Path<String>) -> Page {
                 @if let Some(domain) = &company.domain { dt { "Domain" } dd { (domain) } }
                 dt { "Visitors" } dd { (company.visitors) }
                 dt { "Events" } dd { (company.events) }
-                dt { "Two weeks" } dd { @for days in &days { (layout::sparkline(days)) } }
+                dt { "Two weeks" } dd { (layout::sparkline(&days)) }
                 @for (name, value) in &company.traits { dt { (name) } dd { (layout::value(value)) } }
             } }
             h2 { "Intent: " (layout::written(company.intent)) " points" }
             (reasons_table(&reasons))
             h2 { "People" }
-            (visitors::table(&people))
+            (visitors::table(people.iter().map(|member| &member.visitor)))
             h2 { "Latest" }
             (activity_table(&activity, &people))
         },
@@ -111,7 +119,7 @@ fn reasons_table(reasons: &[Reason]) -> Markup {
     )
 }
 
-fn activity_table(activity: &[Activity], people: &[Visitor]) -> Markup {
+fn activity_table(activity: &[Activity], people: &[Member]) -> Markup {
     html! {
         div.card { table.timeline { tbody {
             @for entry in activity {
@@ -119,8 +127,8 @@ fn activity_table(activity: &[Activity], people: &[Visitor]) -> Markup {
                     td { (layout::time(&entry.at)) }
                     td { (visitors::entry_name(&entry.kind, entry.name.as_deref())) }
                     td {
-                        @if let Some(visitor) = people.iter().find(|visitor| visitor.id == entry.visitor_id) {
-                            a href={ "/visitors/" (visitor.id) } { (visitors::name(visitor)) }
+                        @if let Some(member) = people.iter().find(|member| member.visitor.id == entry.visitor_id) {
+                            a href={ "/visitors/" (entry.visitor_id) } { (visitors::name(&member.visitor)) }
                         }
                     }
                 }

@@ -10,8 +10,8 @@ use super::layout::{self, Place};
 use crate::store::deletion::Person;
 use crate::store::visitor::{Visitor, VisitorId};
 use crate::web::erasure::erase;
+use crate::web::filter_query::VisitorQuery;
 use crate::web::state::Web;
-use crate::web::visitor_query::VisitorQuery;
 
 /// Visitors on a page.
 const ON_A_PAGE: u32 = 50;
@@ -77,15 +77,7 @@ fn search(query: &VisitorQuery) -> Markup {
 
 /// An address with the same query.
 fn address(path: &str, query: &VisitorQuery, offset: u32) -> String {
-    let asked = [
-        ("q", &query.q),
-        ("who", &query.who),
-        ("event", &query.event),
-        ("trait", &query.of_trait),
-        ("since", &query.since),
-        ("until", &query.until),
-    ];
-    let asked = asked.into_iter().filter(|(_, value)| !value.is_empty());
+    let asked = query.pairs().into_iter().filter(|(_, value)| !value.is_empty());
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(asked).append_pair("offset", &offset.to_string());
     format!("{path}?{}", query.finish())
@@ -111,7 +103,7 @@ pub async fn show(State(web): State<Web>, Path(id): Path<VisitorId>) -> Page {
                         td { (layout::time(&entry.at)) }
                         td {
                             b { (entry_name(&entry.kind, entry.name.as_deref())) }
-                            @if let Some(path) = path(entry.entry.get()) { " " (path) }
+                            @if let Some(path) = &entry.path { " " (path) }
                             details { summary { "Raw JSON" } code { (entry.entry.get()) } }
                         }
                     }
@@ -145,7 +137,7 @@ pub async fn delete(State(web): State<Web>, Path(id): Path<VisitorId>) -> Page {
 }
 
 /// Visitors, a row each.
-pub fn table(visitors: &[Visitor]) -> Markup {
+pub fn table<'a>(visitors: impl IntoIterator<Item = &'a Visitor>) -> Markup {
     let row = |visitor: &Visitor| {
         html! {
             td { a href={ "/visitors/" (visitor.id) } { (name(visitor)) } }
@@ -156,7 +148,7 @@ pub fn table(visitors: &[Visitor]) -> Markup {
     };
     layout::table(
         &html! { th { "Visitor" } th.wide { "Company" } th.number { "Events" } th { "Last seen" } },
-        &visitors.iter().map(row).collect::<Vec<_>>(),
+        &visitors.into_iter().map(row).collect::<Vec<_>>(),
         &html! { "No visitors match." },
     )
 }
@@ -171,23 +163,4 @@ pub fn name(visitor: &Visitor) -> &str {
 /// What an entry is called.
 pub fn entry_name<'a>(kind: &str, name: Option<&'a str>) -> &'a str {
     name.unwrap_or(if kind == "identify" { "Identified" } else { "Page viewed" })
-}
-
-/// The page that an entry is about, where it names one: what was looked at is what is asked first.
-fn path(entry: &str) -> Option<String> {
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct At {
-        path: Option<serde_json::Value>,
-    }
-    #[derive(Deserialize)]
-    struct Entry {
-        #[serde(default)]
-        page: At,
-        #[serde(default)]
-        properties: At,
-    }
-    let Entry { page, properties } = serde_json::from_str(entry).ok()?;
-    let text = |at: At| at.path.and_then(|path| path.as_str().map(str::to_owned));
-    text(page).or_else(|| text(properties))
 }

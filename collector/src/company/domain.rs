@@ -1,0 +1,92 @@
+//! Domains of companies.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::sync::LazyLock;
+
+/// Domains where people, and not companies, have their mail.
+static FREE_MAIL: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| include_str!("free_mail.txt").lines().filter(|line| !line.starts_with('#')).collect());
+/// The longest name that DNS has (RFC 1035, 2.3.4).
+const LONGEST: usize = 253;
+
+/// The domain that somebody can register, by the public suffix list (<https://publicsuffix.org>), of a host, an address of the web
+/// or a part behind an `@`: `acme.co.uk` of `https://www.mail.acme.co.uk/about`. Letters beyond ASCII are written as DNS has them.
+#[must_use]
+pub fn registrable(text: &str) -> Option<String> {
+    let text = text.trim();
+    let authority = text.split_once("://").map_or(text, |(_, rest)| rest).split(['/', '?', '#']).next()?;
+    let host = authority.rsplit('@').next()?.split(':').next()?.trim_end_matches('.');
+    if host.is_empty() || host.len() > LONGEST || host.parse::<IpAddr>().is_ok() {
+        return None;
+    }
+    let host = idna::domain_to_ascii(host).ok()?;
+    let is_label = |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let is_host = host.len() <= LONGEST && host.split('.').all(is_label);
+    is_host.then(|| psl::domain_str(&host).map(str::to_owned)).flatten()
+}
+
+/// The same, where it can be a company's: not one where everybody may have an address, and none for addresses to throw away.
+#[must_use]
+pub fn of_company(text: &str) -> Option<String> {
+    let domain = registrable(text)?;
+    let host = text.trim().trim_end_matches('.').to_lowercase();
+    let is_free = FREE_MAIL.contains(domain.as_str()) || FREE_MAIL.contains(host.as_str());
+    (!is_free && mailchecker::is_valid(&format!("someone@{domain}"))).then_some(domain)
+}
+
+/// The company's domain of an address.
+#[must_use]
+pub fn of_address(email: &str) -> Option<String> {
+    of_company(email.rsplit_once('@')?.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_domain_is_what_somebody_can_register() {
+        for (text, domain) in [
+            ("mail.acme.com", "acme.com"),
+            (" https://www.Mail.Acme.co.uk:8443/about?x=1#y ", "acme.co.uk"),
+            ("ada@eng.acme.com", "acme.com"),
+            ("acme.com.", "acme.com"),
+            ("team.acme.example", "acme.example"),
+            // What people get below some domains is theirs.
+            ("docs.acme.github.io", "acme.github.io"),
+            ("Bücher.example", "xn--bcher-kva.example"),
+            ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+        ] {
+            assert_eq!(registrable(text).as_deref(), Some(domain), "{text}");
+        }
+        for text in [
+            "",
+            "acme",
+            "co.uk",
+            "github.io",
+            "192.0.2.1",
+            "http://[2001:db8::1]/",
+            "a b.com",
+            ".",
+            "..",
+            "-",
+            "acme..com",
+            "localhost",
+        ] {
+            assert_eq!(registrable(text), None, "{text}");
+        }
+        assert_eq!(registrable(&format!("{}.com", "a.".repeat(200))), None);
+    }
+
+    #[test]
+    fn free_and_disposable_mail_is_no_company_s() {
+        for address in
+            ["ada@gmail.com", "ada@GMX.de", "ada@mailinator.com", "ada@sub.mailinator.com", "ada", "@", "ada@"]
+        {
+            assert_eq!(of_address(address), None, "{address}");
+        }
+        assert_eq!(of_address("ada@mail.acme.com").as_deref(), Some("acme.com"));
+        assert_eq!((of_company("https://gmail.com"), of_company("www.yahoo.co.uk")), (None, None));
+    }
+}
