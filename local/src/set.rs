@@ -12,7 +12,7 @@ use koala_collector::store::sqlite::file::SqliteFile;
 use koala_collector::store::sqlite::{MIGRATIONS, SqliteStore};
 use koala_collector::upkeep::Upkeep;
 use koala_collector::web::{Access, PageToken};
-use koala_destination::delivery::Delivery;
+use koala_destination::delivery::{Delivery, LONGEST_REQUEST};
 use koala_destination::koala::{CollectorAddress, CollectorKind, KoalaClient, KoalaUrl};
 use koala_destination::segment::Function;
 use koala_destination::settings::{COLLECTOR_FOLDER, ParameterDirectory, ParameterSource, SettingsCache};
@@ -36,8 +36,8 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(1);
 /// How often pages are told at most that something changed in the queues.
 const QUEUE_CHANGES_EVERY: Duration = Duration::from_millis(250);
 /// How long a stop waits for deliveries under way: as long as a request may take, since one that is cut off may have arrived
-/// and would be doubled after the next start.
-const GRACE_OF_DELIVERIES: Duration = Duration::from_secs(11);
+/// and would be doubled after the next start; and then as long as the file may be busy before what came of it is recorded.
+const GRACE_OF_DELIVERIES: Duration = LONGEST_REQUEST.saturating_add(Duration::from_secs(6));
 /// How long a stop waits for requests to the gateway.
 const GRACE: Duration = Duration::from_secs(5);
 

@@ -318,9 +318,8 @@ async fn text_that_was_cut_inside_an_emoji_is_taken_with_the_replacement_charact
 async fn a_byte_order_mark_before_a_body_is_ignored_and_is_part_of_what_is_signed() {
     let event = r#"{"type":"track","messageId":"m-1","event":"A","userId":"u"}"#;
     let marked = |body: &str| format!("\u{feff}{body}");
-    let post = async |body: &str, signature: String| {
-        send("POST", "/v1/segment", &[("x-signature", &signature)], body).await
-    };
+    let post =
+        async |body: &str, signature: String| send("POST", "/v1/segment", &[("x-signature", &signature)], body).await;
     for body in [event.to_owned(), format!("[{event}]"), format!(" \n{event}")] {
         let answered = post(&marked(&body), signed(&marked(&body))).await;
         assert_eq!((answered.status, message_ids(&answered)), (200, vec!["m-1".to_owned()]), "{}", answered.body);

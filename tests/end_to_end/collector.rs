@@ -110,6 +110,11 @@ impl Collector {
         self.received.lock().unwrap().clone()
     }
 
+    /// How many requests came so far.
+    pub fn count(&self) -> usize {
+        self.received.lock().unwrap().len()
+    }
+
     /// How often each message id was taken.
     pub fn taken(&self) -> HashMap<String, usize> {
         let mut taken = HashMap::new();

@@ -1,13 +1,13 @@
 //! What was answered with 200 arrives, whatever happens to the collector and to the process.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Mutex;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use serde_json::json;
 
-use crate::collector::Collector;
+use crate::collector::{Collector, Reply};
 use crate::koala::{Home, KEY, Koala, track};
 
 /// Posts events one by one, many at once, and sees each answered with 200. Ten events a visitor.
@@ -79,6 +79,55 @@ async fn ctrl_c_ends_it_cleanly_and_the_next_start_delivers_what_was_accepted() 
     assert_each_once(&collector, &ids);
 }
 
+/// A request may take ten seconds; a stop waits for as long, and then for what came of it to be recorded.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_waits_for_an_answer_that_comes_when_its_request_almost_gives_up() {
+    let collector = Collector::start();
+    collector.answer(|_| Reply::Slow(Duration::from_secs(9)));
+    let home = Home::new();
+    let koala = home.up_with(&collector.url());
+    let ids = ids(50);
+    post_all(&koala, &ids).await;
+    collector.until_asked(5).await;
+    assert_eq!(koala.end_by("TERM"), 0);
+    collector.answer(|_| (200, ""));
+    let koala = home.up_with(&collector.url());
+    koala.until_queues(json!({"waiting": 0, "in_flight": 0, "dead": 0})).await;
+    assert_each_once(&collector, &ids);
+}
+
+/// A collector that takes a request at once and answers after more than the ten seconds that a request may take is asked
+/// again: with a stop in between exactly as often as without one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_doubles_nothing_that_would_not_be_doubled_without_it() {
+    let run = async |stop: bool| {
+        let collector = Collector::start();
+        let met = Mutex::new(HashSet::new());
+        // Each visitor's first request is answered too late.
+        collector.answer(move |request| {
+            let is_first = met.lock().unwrap().insert(request.body["email"].to_string());
+            if is_first { Reply::Slow(Duration::from_secs(11)) } else { Reply::Answer(200, "") }
+        });
+        let home = Home::new();
+        let mut koala = home.up_with(&collector.url());
+        // Four: a fifth would be taken for an outage.
+        let ids = ids(40);
+        post_all(&koala, &ids).await;
+        collector.until_asked(4).await;
+        if stop {
+            let stopped = tokio::task::spawn_blocking(move || koala.end_by("TERM"));
+            assert_eq!(stopped.await.unwrap(), 0);
+            koala = home.up_with(&collector.url());
+        }
+        koala.until_queues(json!({"waiting": 0, "in_flight": 0, "dead": 0})).await;
+        let taken: BTreeMap<String, usize> = collector.taken().into_iter().collect();
+        assert_eq!(taken.len(), ids.len());
+        taken
+    };
+    let (with, without) = tokio::join!(run(true), run(false));
+    assert_eq!(with, without);
+}
+
 #[tokio::test]
 async fn a_second_set_on_the_same_file_does_not_start() {
     let home = Home::new();
@@ -86,6 +135,35 @@ async fn a_second_set_on_the_same_file_does_not_start() {
     let (status, said) = home.cannot_start(&[]);
     assert_eq!(status, 2);
     assert!(said.contains("is locked by another koala process"), "{said}");
+}
+
+/// SQLite starts with what is left of it, without a word; what the index says of it after a kill does not fit any more.
+#[tokio::test]
+async fn a_log_that_is_cut_off_or_gone_after_a_kill_is_told_at_start_whichever_file_it_is_of() {
+    let home = Home::new();
+    let koala = home.up(&[]);
+    post_all(&koala, &ids(30)).await;
+    koala.until_queues(json!({"waiting": 0, "in_flight": 0, "dead": 0})).await;
+    koala.kill();
+    for file in [home.data(), home.queue_file()] {
+        let log = std::path::PathBuf::from(format!("{}-wal", file.display()));
+        let whole = std::fs::read(&log).unwrap();
+        for left in [Some(whole.len() / 2), Some(0), None] {
+            match left {
+                Some(left) => std::fs::write(&log, &whole[..left]).unwrap(),
+                None => std::fs::remove_file(&log).unwrap(),
+            }
+            let (status, said) = home.cannot_start(&[]);
+            assert_eq!(status, 2, "{said}");
+            let name = log.file_name().unwrap().to_string_lossy();
+            assert!(said.contains(&format!("{name} lacks ")) && said.contains("pages that were committed"), "{said}");
+            std::fs::write(&log, &whole).unwrap();
+        }
+    }
+    let koala = home.up(&[]);
+    assert_eq!(koala.queues().await["waiting"], 0);
+    assert_eq!(koala.interrupt(), 0);
+    drop(home.up(&[]));
 }
 
 #[tokio::test]

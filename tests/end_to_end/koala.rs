@@ -221,6 +221,11 @@ impl Koala {
         Some(request.send().await.ok()?.status().as_u16())
     }
 
+    /// The process's id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// The most memory that the process has had, in bytes.
     pub fn peak_memory(&self) -> usize {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();

@@ -30,4 +30,6 @@ mod release;
 mod set;
 mod site;
 mod soak;
+#[cfg(target_os = "linux")]
+mod soak_of_all_faults;
 mod tallies;

@@ -12,24 +12,24 @@ use crate::collector::{Collector, Received, Reply};
 use crate::koala::{Home, Koala};
 
 /// So many events of a visitor come at once.
-const BURST: usize = 10;
+pub const BURST: usize = 10;
 /// How many visitors `koala up` delivers at once, of each function.
-const LANES_AT_ONCE: usize = 32;
-const TAKEN: Reply = Reply::Answer(200, "");
-const SUSPENDED: Reply = Reply::Answer(400, r#"{"error":"ingest suspended"}"#);
-const INVALID: Reply = Reply::Answer(400, r#"{"error":"events is invalid"}"#);
+pub const LANES_AT_ONCE: usize = 32;
+pub const TAKEN: Reply = Reply::Answer(200, "");
+pub const SUSPENDED: Reply = Reply::Answer(400, r#"{"error":"ingest suspended"}"#);
+pub const INVALID: Reply = Reply::Answer(400, r#"{"error":"events is invalid"}"#);
 
 /// How many visitors a soak has, ten events each: `KOALA_SOAK_VISITORS=10000 cargo nextest run --profile all soak::` is a long one.
-fn visitors(default: usize) -> usize {
+pub fn visitors(default: usize) -> usize {
     std::env::var("KOALA_SOAK_VISITORS").ok().map_or(default, |text| text.parse().unwrap())
 }
 
 /// The id of a visitor's event: the visitor, and its place.
-fn id(visitor: usize, place: usize) -> String {
+pub fn id(visitor: usize, place: usize) -> String {
     format!("{visitor}-{place}")
 }
 
-fn burst(visitor: usize) -> String {
+pub fn burst(visitor: usize) -> String {
     let event = |place| {
         json!({
             "type": "track", "messageId": id(visitor, place), "event": "Signed Up", "userId": format!("u-{visitor}"),
@@ -62,17 +62,17 @@ async fn all_delivered(koala: &Koala, dead: usize) {
     }
 }
 
-fn ids(request: &Received) -> Vec<String> {
+pub fn ids(request: &Received) -> Vec<String> {
     request.entries().iter().map(|entry| entry["message_id"].as_str().unwrap().to_owned()).collect()
 }
 
 /// The ids that were taken more than once.
-fn doubled(collector: &Collector) -> HashSet<String> {
+pub fn doubled(collector: &Collector) -> HashSet<String> {
     collector.taken().into_iter().filter(|(_, times)| *times > 1).map(|(id, _)| id).collect()
 }
 
 /// Sees that each visitor's events were taken in their order, a repetition aside.
-fn assert_in_order(collector: &Collector) {
+pub fn assert_in_order(collector: &Collector) {
     let mut next: HashMap<usize, usize> = HashMap::new();
     let mut seen = HashSet::new();
     for id in collector.requests().iter().filter(|request| request.taken).flat_map(ids) {
@@ -87,7 +87,7 @@ fn assert_in_order(collector: &Collector) {
 }
 
 /// All events of these visitors but those at `without`.
-fn all(visitors: usize, without: impl Fn(usize, usize) -> bool) -> HashSet<String> {
+pub fn all(visitors: usize, without: impl Fn(usize, usize) -> bool) -> HashSet<String> {
     let places = |visitor| (0..BURST).map(move |place| (visitor, place));
     (0..visitors)
         .flat_map(places)
@@ -176,7 +176,7 @@ async fn a_stop_and_a_kill_in_the_middle_lose_nothing_and_double_at_most_what_wa
 }
 
 /// What asks to wait for ages: in seconds, and by a date.
-const HOSTILE: [&str; 3] = ["18446744073709551615", "315360000", "Thu, 31 Dec 2099 23:59:59 GMT"];
+pub const HOSTILE: [&str; 3] = ["18446744073709551615", "315360000", "Thu, 31 Dec 2099 23:59:59 GMT"];
 
 /// A rule that tells each visitor to wait for ages the first time that it is met.
 fn told_to_wait_for_ages() -> impl Fn(&Received) -> Reply {
@@ -188,14 +188,19 @@ fn told_to_wait_for_ages() -> impl Fn(&Received) -> Reply {
     }
 }
 
-/// The environment of a process whose clock libfaketime sets.
+/// The library that sets a process's clock, as `LD_PRELOAD` wants it.
 #[cfg(target_os = "linux")]
-fn clock(fake: &str) -> Vec<(&'static str, String)> {
+pub fn faketime() -> String {
     let folders = std::fs::read_dir("/usr/lib").unwrap().map(|folder| folder.unwrap().path());
     let library: Option<std::path::PathBuf> =
         folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1")).find(|library| library.exists());
-    let library = library.expect("libfaketime is installed").to_string_lossy().into_owned();
-    vec![("LD_PRELOAD", library), ("FAKETIME", fake.to_owned())]
+    library.expect("libfaketime is installed").to_string_lossy().into_owned()
+}
+
+/// The environment of a process whose clock libfaketime sets.
+#[cfg(target_os = "linux")]
+fn clock(fake: &str) -> Vec<(&'static str, String)> {
+    vec![("LD_PRELOAD", faketime()), ("FAKETIME", fake.to_owned())]
 }
 
 #[cfg(target_os = "linux")]
@@ -245,7 +250,7 @@ async fn what_was_told_to_wait_for_ages_is_tried_again_after_a_restart() {
 
 /// By how many hours the clock that `koala` goes by is before ours: `Date` of its answer.
 #[cfg(target_os = "linux")]
-async fn hours_ahead(koala: &Koala) -> i64 {
+pub async fn hours_ahead(koala: &Koala) -> i64 {
     let client = koala_destination::http_client::builder().unwrap().build().unwrap();
     let answer = client.get(format!("{}/api/queues", koala.url)).send().await.unwrap();
     let date = answer.headers()["date"].to_str().unwrap();

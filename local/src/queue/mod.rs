@@ -2,6 +2,8 @@
 //!
 //! | module | what it does |
 //! |---|---|
+//! | `outbox` | what intake writes |
+//! | `lease` | a lane in hand, and what becomes of its messages |
 //! | `schedule` | whose turn it is, in memory: a lane for each visitor |
 //! | `rows` | the rows of the file |
 //! | `tally` | what messages came to, counted |
@@ -11,29 +13,27 @@
 //! is recorded as it comes ([`Lease`]). Leases are in memory: when the process ends, all that has no outcome is in its queue.
 
 mod bring;
+mod lease;
+mod outbox;
 mod rows;
 mod schedule;
 mod tally;
 
-use std::borrow::Cow;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use koala_collector::store::sqlite::file::{FileError, Migration, SqliteFile};
 use koala_collector::web::{QueueCounts, RequestTally, StoredDeadLetter, Tallies};
-use koala_destination::delivery::{DeadReason, Outcome as DeliveryOutcome, Outcomes};
-use koala_destination::intake::{AnswerCounts, Outbox, OutboxError};
-use koala_destination::message::{OutgoingMessage, Queue};
+use koala_destination::intake::AnswerCounts;
 use koala_destination::segment::Function;
-use rusqlite::{Connection, params};
-use serde::Deserialize;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+pub use self::lease::Lease;
 use self::rows::Recorded;
-use self::schedule::{Hand, LaneKey, Schedule, Waiting};
-use self::tally::Outcome;
+use self::schedule::{Schedule, Waiting};
 
 const MIGRATIONS: [Migration; 1] = [Migration::sql(include_str!("migrations/1.sql"))];
 
@@ -41,10 +41,6 @@ const MIGRATIONS: [Migration; 1] = [Migration::sql(include_str!("migrations/1.sq
 const MOST_KNOWN: usize = 100_000;
 /// How many are loaded at once.
 const LOADED_AT_ONCE: usize = 1_000;
-/// What was tried for so long without success is dead. Time counts, not how often: crashes would inflate that.
-const LONGEST_TRYING: Duration = Duration::from_hours(12);
-/// What a consumer drops without a word comes back after this.
-const AFTER_A_FAULT: Duration = Duration::from_secs(2);
 
 /// The queues; clones share them.
 #[derive(Clone)]
@@ -129,7 +125,7 @@ impl Queues {
             return Ok(leases);
         }
         let bodies = self.file.write(move |connection| rows::hand_out(connection, &marked)).await?;
-        let mut bodies: std::collections::HashMap<i64, String> = bodies.into_iter().collect();
+        let mut bodies: HashMap<i64, String> = bodies.into_iter().collect();
         for lease in &mut leases {
             lease.fill(&mut bodies);
         }
@@ -233,173 +229,4 @@ pub fn beside(data: &Path) -> PathBuf {
         Some(extension) => data.with_extension(Path::new("queue").with_extension(extension)),
         None => data.with_extension("queue"),
     }
-}
-
-/// A message that is handed out.
-#[derive(Debug)]
-pub struct LeasedMessage {
-    /// Its row, as text.
-    pub id: String,
-    /// What intake wrote.
-    pub body: String,
-    /// How often it was given out, this time included.
-    pub receive_count: u32,
-    waiting: Waiting,
-}
-
-/// A lane that is handed out. When it is dropped, what has no outcome is retried; so a consumer may end in any way.
-pub struct Lease {
-    queues: Queues,
-    function: Function,
-    lane: LaneKey,
-    /// What is to be delivered, oldest first.
-    pub messages: Vec<LeasedMessage>,
-    left: Mutex<Left>,
-}
-
-/// What of a hand has no final outcome, and how long it has to wait.
-struct Left {
-    waiting: Vec<Waiting>,
-    after: Option<Duration>,
-}
-
-impl Lease {
-    fn new(queues: Queues, function: Function, hand: Hand) -> Self {
-        let left = Mutex::new(Left { waiting: hand.messages, after: None });
-        Self { queues, function, lane: hand.lane, messages: Vec::new(), left }
-    }
-
-    fn left(&self) -> MutexGuard<'_, Left> {
-        self.left.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn rows(&self, now: Instant) -> Vec<(i64, i64)> {
-        self.left().waiting.iter().map(|message| (message.id, milliseconds(message.tried_for(now)))).collect()
-    }
-
-    /// Takes its messages' bodies; a message without one is not there any more.
-    fn fill(&mut self, bodies: &mut std::collections::HashMap<i64, String>) {
-        let waiting = std::mem::take(&mut self.left().waiting);
-        for waiting in waiting {
-            let Some(body) = bodies.remove(&waiting.id) else {
-                self.queues.queue(self.function).schedule().settled();
-                continue;
-            };
-            let receive_count = waiting.retries.saturating_add(1);
-            self.left().waiting.push(waiting.clone());
-            self.messages.push(LeasedMessage { id: waiting.id.to_string(), body, receive_count, waiting });
-        }
-    }
-}
-
-impl Outcomes for Lease {
-    async fn settled(&self, settled: &[(usize, DeliveryOutcome)]) {
-        let now = Instant::now();
-        let mut outcomes = Vec::with_capacity(settled.len());
-        let mut done = Vec::new();
-        for (at, outcome) in settled {
-            let waiting = &self.messages[*at].waiting;
-            let tried_for = waiting.tried_for(now);
-            let recorded = match outcome {
-                DeliveryOutcome::Delivered => Recorded::Delivered(waiting.id),
-                DeliveryOutcome::Skipped => Recorded::Skipped(waiting.id),
-                DeliveryOutcome::Dead(reason) => Recorded::Dead(waiting.id, reason.clone()),
-                DeliveryOutcome::Retry { reason, .. } if tried_for >= LONGEST_TRYING => {
-                    Recorded::Dead(waiting.id, given_up(reason, &self.messages[*at].body))
-                }
-                DeliveryOutcome::Retry { after, .. } => {
-                    let mut left = self.left();
-                    left.after = left.after.max(Some(*after));
-                    for message in left.waiting.iter_mut().filter(|message| message.id == waiting.id) {
-                        message.retries = message.retries.saturating_add(1);
-                        message.crashes = 0;
-                    }
-                    Recorded::Retried(waiting.id, milliseconds(tried_for))
-                }
-            };
-            if let Recorded::Dead(_, why) = &recorded {
-                // What Koala said may repeat the event, and stays in the letter.
-                let (id, mapping, reason) = (waiting.id, &why.mapping, &why.reason);
-                let function = self.function.name();
-                tracing::error!(function, queue_message_id = id, mapping, reason, "message to the dead letters");
-            }
-            if !matches!(recorded, Recorded::Retried(..)) {
-                done.push(waiting.id);
-            }
-            outcomes.push(recorded);
-        }
-        // First what is not to come again, whatever becomes of this task while it is recorded.
-        {
-            let mut left = self.left();
-            left.waiting.retain(|message| !done.contains(&message.id));
-        }
-        self.queues.record(self.function, outcomes).await;
-        let mut schedule = self.queues.queue(self.function).schedule();
-        for _ in &done {
-            schedule.settled();
-        }
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        let queue = self.queues.queue(self.function);
-        let Left { waiting, after } = &mut *self.left();
-        let after = after.unwrap_or(AFTER_A_FAULT);
-        queue.schedule().give_back(self.lane, std::mem::take(waiting), after, Instant::now());
-        queue.bell.notify_one();
-    }
-}
-
-fn given_up(reason: &str, body: &str) -> DeadReason {
-    let reason = format!("not delivered in {} hours of trying: {reason}", LONGEST_TRYING.as_secs() / 3600);
-    let mapping = mapping_named_in(body).unwrap_or_default().into_owned();
-    DeadReason { reason, mapping, koala_answer: None }
-}
-
-impl Outbox for Queues {
-    async fn send(&self, messages: &[OutgoingMessage]) -> Result<(), OutboxError> {
-        let rows: Vec<(&'static str, String)> =
-            messages.iter().map(|message| (queue_name(message.queue), message.body.clone())).collect();
-        let insert = move |connection: &Connection| {
-            let mut insert =
-                connection.prepare_cached("INSERT INTO message (queue, mapping, body) VALUES (?1, ?2, ?3)")?;
-            let mut mappings = Vec::with_capacity(rows.len());
-            for (queue, body) in &rows {
-                let mapping = mapping_named_in(body);
-                insert.execute(params![queue, mapping, body])?;
-                mappings.extend(mapping);
-            }
-            tally::count(connection, Outcome::Queued, mappings.iter().map(|mapping| &**mapping))
-        };
-        let all = messages.len();
-        self.file.write(insert).await.map_err(|error| OutboxError { failed: all, all, reason: error.to_string() })?;
-        for queue in self.queues.iter() {
-            if messages.iter().any(|message| message.queue == Queue::Function(queue.function)) {
-                queue.bell.notify_one();
-            }
-        }
-        Ok(())
-    }
-}
-
-fn queue_name(queue: Queue) -> &'static str {
-    match queue {
-        Queue::Function(function) => function.name(),
-        Queue::Rejected => "rejected",
-    }
-}
-
-/// The mapping that a message of intake is for; one of a rejected event names none.
-fn mapping_named_in(body: &str) -> Option<Cow<'_, str>> {
-    #[derive(Deserialize)]
-    struct Named<'a> {
-        #[serde(borrow)]
-        mapping: Cow<'a, str>,
-    }
-    serde_json::from_str(body).ok().map(|Named { mapping }| mapping)
-}
-
-fn milliseconds(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

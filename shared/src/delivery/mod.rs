@@ -8,6 +8,7 @@
 //! [`consume`] is what a function does with a batch of its queue: it delivers, puts dead letters into their queue, gives back
 //! what has to be retried, and takes what may have crashed a function before (`suspects`) last and one by one.
 
+mod batch;
 mod breaker;
 mod consume;
 mod figures;
@@ -26,7 +27,7 @@ pub use lane::Lane;
 pub use options::DeliveryOptions;
 pub use outcome::{BatchCounts, DeadReason, KoalaRequests, Outcome, Outcomes};
 pub use retry::RetryPolicy;
-pub use send::TIME_TO_TELL_THE_QUEUE;
+pub use send::{LONGEST_REQUEST, TIME_TO_TELL_THE_QUEUE};
 
 use std::sync::{Arc, Mutex};
 
@@ -36,10 +37,9 @@ use tokio::time::Instant;
 
 use crate::koala::Collector;
 use crate::segment::Function;
-use crate::settings::{ParameterSource, Settings, SettingsCache};
+use crate::settings::{ParameterSource, SettingsCache};
 use breaker::Breaker;
 use ledger::Ledger;
-use prepare::Unprepared;
 
 /// A message as the queue gave it.
 #[derive(Debug, Clone, Copy)]
@@ -136,56 +136,6 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
         let receive_count = places.iter().map(|at| messages[*at].receive_count).max().unwrap_or(1);
         let after = self.options.retry.delay_of_visitor(receive_count, retry_after, fastrand::f64());
         places.into_iter().map(|at| (at, Outcome::Retry { reason: reason.to_owned(), after })).collect()
-    }
-
-    /// Maps every message. One that names a mapping unknown so far makes the settings be read anew: dispatch may have
-    /// seen a new mapping before this function has.
-    async fn prepare<O: Outcomes>(
-        &self,
-        messages: &[Received<'_>],
-        mut settings: Arc<Settings>,
-        ledger: &Ledger<'_, O>,
-    ) -> (prepare::Batch, Arc<Settings>) {
-        let mut ready = Vec::with_capacity(messages.len());
-        let mut settled = Vec::new();
-        let mut read_anew = false;
-        for (index, message) in messages.iter().enumerate() {
-            let mut made = prepare::prepare(message.body, self.function, &settings, &self.options.entry);
-            if let Err(Unprepared::UnknownMapping(name)) = &made
-                && !read_anew
-            {
-                read_anew = true;
-                match self.settings.read_anew(&settings).await {
-                    Ok(newer) => {
-                        settings = newer;
-                        made = prepare::prepare(message.body, self.function, &settings, &self.options.entry);
-                    }
-                    Err(error) => {
-                        tracing::warn!(mapping = name, %error, "unknown mapping, and the settings cannot be read anew");
-                        made = Err(Unprepared::MappingNotRead(name.clone()));
-                        read_anew = false;
-                    }
-                }
-            }
-            match made {
-                Ok(prepared) => ready.push((index, prepared)),
-                Err(Unprepared::LeftOut) => settled.push((index, Outcome::Skipped)),
-                Err(Unprepared::MappingNotRead(name)) => {
-                    let reason = format!("the mapping {name} is not among the settings that could be read");
-                    settled.extend(self.retry(messages, std::iter::once(index), &reason, None));
-                }
-                Err(Unprepared::Newer(error)) => {
-                    settled.extend(self.retry(messages, std::iter::once(index), &error.to_string(), None));
-                }
-                Err(Unprepared::Never(reason)) => settled.push((index, Outcome::Dead(reason))),
-                Err(Unprepared::UnknownMapping(name)) => {
-                    let reason = format!("no mapping has the name {name}: it was removed after the event was accepted");
-                    settled.push((index, Outcome::Dead(DeadReason { reason, mapping: name, koala_answer: None })));
-                }
-            }
-        }
-        ledger.settle(settled).await;
-        (prepare::Batch::of(ready), settings)
     }
 }
 

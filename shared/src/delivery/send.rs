@@ -19,7 +19,7 @@ pub const TIME_TO_TELL_THE_QUEUE: Duration = Duration::from_secs(4);
 
 /// What one request may take with all its tries: a third of the invocation, so that one that hangs leaves time for the
 /// others of its batch. What is not taken by then is retried from the queue.
-const LONGEST_REQUEST: Duration = Duration::from_secs(10);
+pub const LONGEST_REQUEST: Duration = Duration::from_secs(10);
 
 /// The most traces that a line of the log names.
 const MOST_TRACES: usize = 10;

@@ -2,29 +2,41 @@
 //!
 //! One thread writes. It takes all the work that waits into one transaction, so that a thousand requests at once cost a
 //! few commits, and answers each only when it is on the disk. Reading has connections of its own.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `writer` | the thread that writes |
+//! | `migration` | an older file is brought up to date |
+//! | `damage`, `wal` | what is wrong with a file or its log, told when it is opened |
+//! | `lock` | one process at a file |
+//! | `error` | why a file cannot do what was asked |
 
 mod damage;
+mod error;
 mod lock;
+mod migration;
+mod wal;
+mod writer;
 
 use std::fs::{OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::thread;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
-use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 
+use self::damage::LogDamage;
+pub use self::error::FileError;
 use self::lock::FileLock;
+pub use self::migration::Migration;
+use self::migration::migrate;
+use self::writer::{Changes, Work, in_savepoint, write_all};
 use super::readers::Readers;
-
-/// The most pieces of work that share a transaction.
-const MOST_IN_A_TRANSACTION: usize = 512;
 
 /// Read and write for the owner, nothing for others.
 const OWNER_ONLY: u32 = 0o600;
@@ -32,23 +44,6 @@ const OWNER_ONLY: u32 = 0o600;
 const READERS: usize = 2;
 /// Connections for long ones: two of them leave the rest of the machine to the others.
 const LONG_READERS: usize = 2;
-
-/// What a version of a file has more than the one before it. One that was released is never changed: a file of any older version
-/// is brought up to date when it is opened.
-pub struct Migration {
-    /// The change.
-    pub sql: &'static str,
-    /// What is to be done in the file after it.
-    pub then: Option<fn(&Connection) -> rusqlite::Result<()>>,
-}
-
-impl Migration {
-    /// A change that nothing is to be done after.
-    #[must_use]
-    pub const fn sql(sql: &'static str) -> Self {
-        Self { sql, then: None }
-    }
-}
 
 /// An open file; clones share it.
 #[derive(Clone)]
@@ -61,60 +56,6 @@ pub struct SqliteFile {
     lock: Arc<FileLock>,
 }
 
-/// Tells whoever looks that something was written.
-#[derive(Default)]
-struct Changes {
-    /// Goes up with each transaction.
-    version: AtomicU64,
-    tell: watch::Sender<()>,
-}
-
-/// Work gets the connection within a transaction, or why there is none: then it must do nothing.
-type Work = Box<dyn FnOnce(Result<&Connection, &str>) -> Answer + Send>;
-type Answer = Box<dyn FnOnce(Result<(), String>) + Send>;
-
-/// The file cannot do what was asked.
-#[derive(Debug, Error)]
-pub enum FileError {
-    /// Another process has the file.
-    #[error("{0} is locked by another koala process; stop it, or give this one another file with --data")]
-    InUse(String),
-    /// A later version of this software has written the file.
-    #[error("{0} was written by a later version of koala; use that one, or give this one another file with --data")]
-    Newer(String),
-    /// The folder or the file cannot be used.
-    #[error("{place}: {reason}")]
-    File {
-        /// The path.
-        place: String,
-        /// What the system says.
-        reason: io::Error,
-    },
-    /// The file or its log cannot be read as it was written.
-    #[error(
-        "{place} is damaged: {reason}. Nothing was changed. Copy it with its -wal and -shm files, then restore a backup, or \
-         have `sqlite3 {place} .recover` save what can be read, or move the damaged file away to go on without what stood in it"
-    )]
-    Damaged {
-        /// The path.
-        place: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// A fault of this software; nothing of the work was done.
-    #[error("the store: the work panicked; the log has the place")]
-    Panicked,
-    /// SQLite says no.
-    #[error("the store: {0}")]
-    Sqlite(#[from] rusqlite::Error),
-    /// The work was done and could not be committed.
-    #[error("the store cannot commit: {0}")]
-    Commit(String),
-    /// The writing thread is gone.
-    #[error("the store is closed")]
-    Closed,
-}
-
 impl SqliteFile {
     /// Opens the file, or makes it with its folder, and brings it up to date.
     ///
@@ -125,9 +66,16 @@ impl SqliteFile {
         let path = lock.path.as_path();
         let at = |reason| FileError::File { place: path.display().to_string(), reason };
         let damaged = |reason| FileError::Damaged { place: path.display().to_string(), reason };
-        if let Some(reason) = damage::of_wal(path).map_err(at)? {
-            let place = format!("{}-wal", path.display());
-            return Err(FileError::Damaged { place, reason });
+        match damage::of_log(path).map_err(at)? {
+            None => {}
+            Some(LogDamage::Damaged(reason)) => {
+                let place = damage::beside(path, "-wal").display().to_string();
+                return Err(FileError::Damaged { place, reason });
+            }
+            Some(LogDamage::Lacks { missing, committed }) => {
+                let place = path.display().to_string();
+                return Err(FileError::LacksCommitted { place, missing, committed });
+            }
         }
         let sqlite = |error: rusqlite::Error| {
             if damage::is_damage(&error) { damaged(error.to_string()) } else { FileError::Sqlite(error) }
@@ -253,66 +201,6 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON;",
     )?;
     Ok(connection)
-}
-
-/// Does work so that all of it is done or nothing; a panic in it fails this work alone.
-fn in_savepoint<T>(
-    connection: Result<&Connection, &str>,
-    work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-) -> Result<T, FileError> {
-    let connection = connection.map_err(|reason| FileError::Commit(reason.to_owned()))?;
-    connection.execute_batch("SAVEPOINT work")?;
-    let result = catch_unwind(AssertUnwindSafe(|| work(connection)));
-    let result = result.map_or(Err(FileError::Panicked), |result| result.map_err(FileError::from));
-    connection.execute_batch(if result.is_ok() { "RELEASE work" } else { "ROLLBACK TO work; RELEASE work" })?;
-    result
-}
-
-/// Brings a file up to date, a version at a time: each with all that it needs in one transaction.
-fn migrate(connection: &Connection, path: &Path, migrations: &[Migration]) -> Result<(), FileError> {
-    let version: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    let version = usize::try_from(version).unwrap_or(usize::MAX);
-    if version > migrations.len() {
-        return Err(FileError::Newer(path.display().to_string()));
-    }
-    for (at, Migration { sql, then }) in migrations.iter().enumerate().skip(version) {
-        connection.execute_batch("BEGIN IMMEDIATE")?;
-        let done = connection.execute_batch(sql).and_then(|()| then.map_or(Ok(()), |then| then(connection)));
-        let done = done.and_then(|()| connection.execute_batch(&format!("PRAGMA user_version = {}; COMMIT", at + 1)));
-        if let Err(error) = done {
-            // Where SQLite has rolled back of itself this says so, which is no news.
-            let _ = connection.execute_batch("ROLLBACK");
-            return Err(error.into());
-        }
-    }
-    Ok(())
-}
-
-/// The writing thread: until every `SqliteFile` is dropped.
-fn write_all(connection: &Connection, work: &mpsc::Receiver<Work>, changed: &Changes) {
-    while let Ok(first) = work.recv() {
-        let more = std::iter::from_fn(|| work.try_recv().ok()).take(MOST_IN_A_TRANSACTION - 1);
-        let works: Vec<Work> = std::iter::once(first).chain(more).collect();
-        let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(|error| error.to_string());
-        let run = |work: Work| match &begun {
-            Err(reason) => work(Err(reason)),
-            // A full disk and the like make SQLite roll back all that was done before: outside a transaction nothing may run.
-            Ok(()) if connection.is_autocommit() => work(Err("an earlier failure ended the transaction")),
-            Ok(()) => work(Ok(connection)),
-        };
-        let answers: Vec<Answer> = works.into_iter().map(run).collect();
-        let commit = || connection.execute_batch("COMMIT").map_err(|error| error.to_string());
-        let committed = begun.clone().and_then(|()| commit());
-        if committed.is_err() {
-            // A failed COMMIT leaves the transaction open; when there is none this says so, which is no news.
-            let _ = connection.execute_batch("ROLLBACK");
-        }
-        changed.version.fetch_add(1, Ordering::AcqRel);
-        for answer in answers {
-            answer(committed.clone());
-        }
-        changed.tell.send_replace(());
-    }
 }
 
 /// The text in a column as it can be read: a damaged row must not stop what is about others.

@@ -1,94 +1,103 @@
 //! Whether a file was damaged, told when it is opened and not in the middle of work.
 //!
 //! SQLite reads a write-ahead log up to the first frame whose checksum is wrong and forgets the rest without a word, since that
-//! is how a torn last write looks. A wrong frame with whole transactions behind it is something else: what was answered for is
-//! lost. The format is <https://www.sqlite.org/fileformat2.html#the_write_ahead_log>.
+//! is how a torn last write looks; a log that is gone it does not miss. But a wrong frame with whole transactions behind it is no
+//! torn write, and after a kill the index beside the log (`-shm`) still says how much was committed. SQLite makes the index
+//! anew when it opens the file, so it is read before.
 
-use std::fs;
-use std::io;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode};
 
-const WAL_HEADER: usize = 32;
-const FRAME_HEADER: usize = 24;
+use super::wal::{INDEX_BYTES, Index, Log};
+
 /// A file up to this size is looked through when it is opened; a larger one would hold up the start.
 const MOST_BYTES_TO_CHECK: u64 = 64 * 1024 * 1024;
+/// An index that is older than its log by up to as many rounds was left by a power cut, which keeps what was synced: the log.
+/// The system writes an index out twice a minute.
+const MOST_ROUNDS: u32 = 65_536;
+
+/// What is wrong with the log beside a file.
+#[derive(Debug, PartialEq, Eq)]
+pub enum LogDamage {
+    /// It cannot be read as it was written.
+    Damaged(String),
+    /// Frames that were committed are not there any more.
+    Lacks {
+        /// How many.
+        missing: usize,
+        /// Of how many.
+        committed: usize,
+    },
+}
+
+/// The file that stands beside a file of SQLite's.
+pub fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
 
 /// What is wrong with the log beside a file; nothing where all is well, or where its last write alone is torn.
-pub fn of_wal(path: &Path) -> io::Result<Option<String>> {
-    let mut wal = path.as_os_str().to_owned();
-    wal.push("-wal");
-    match fs::read(&wal) {
+///
+/// # Errors
+/// When it cannot be read at all.
+pub fn of_log(path: &Path) -> io::Result<Option<LogDamage>> {
+    let bytes = if_there(fs::read(beside(path, "-wal")))?.unwrap_or_default();
+    let log = match Log::read(&bytes) {
+        Ok(log) => log,
+        Err(reason) => return Ok(Some(LogDamage::Damaged(reason.to_owned()))),
+    };
+    if let Some(log) = &log {
         // SQLite throws a log away without a word whose file is empty.
-        Ok(bytes) if bytes.len() > WAL_HEADER && fs::metadata(path)?.len() == 0 => {
-            Ok(Some("the file beside it is empty, and it holds what was written to it".to_owned()))
+        if fs::metadata(path)?.len() == 0 {
+            let reason = "the file beside it is empty, and it holds what was written to it".to_owned();
+            return Ok(Some(LogDamage::Damaged(reason)));
         }
-        Ok(bytes) => Ok(in_wal(&bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        if log.is_followed {
+            let (at, frames) = (log.right + 1, log.frames);
+            let reason =
+                format!("its frame {at} of {frames} is damaged, and writes that were complete stand behind it");
+            return Ok(Some(LogDamage::Damaged(reason)));
+        }
+    }
+    Ok(index(path)?.and_then(|index| lacks(index, log)))
+}
+
+fn index(path: &Path) -> io::Result<Option<Index>> {
+    let Some(mut file) = if_there(File::open(beside(path, "-shm")))? else { return Ok(None) };
+    let mut bytes = [0; INDEX_BYTES];
+    match file.read_exact(&mut bytes) {
+        Ok(()) => Ok(Index::read(&bytes)),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-fn in_wal(bytes: &[u8]) -> Option<String> {
-    // A log without a frame holds nothing that could be lost.
-    if bytes.len() <= WAL_HEADER {
-        return None;
-    }
-    let header = &bytes[..WAL_HEADER];
-    let big_endian = match be32(header, 0) {
-        0x377f_0682 => false,
-        0x377f_0683 => true,
-        _ => return Some("its header is not that of a write-ahead log".to_owned()),
+/// What a log lacks of what its index says. A commit is synced before the index says so, and a new round of the log begins
+/// only when all of the last one is in the file.
+fn lacks(index: Index, log: Option<Log>) -> Option<LogDamage> {
+    let Index { salts, committed, copied } = index;
+    let there = match log.filter(|log| log.committed > 0) {
+        Some(log) if log.salts == salts => log.committed,
+        Some(log) if (1..=MOST_ROUNDS).contains(&log.salts.rounds_after(salts)) => return None,
+        // Another log: what SQLite would bring into the file from it is older, or another file's.
+        Some(_) if committed > 0 => return Some(LogDamage::Lacks { missing: committed, committed }),
+        // In the file is all that was copied. With a part of the log beside it that part would count, though it is older.
+        _ => copied,
     };
-    let mut sum = checksum(&header[..24], (0, 0), big_endian);
-    if sum != (be32(header, 24), be32(header, 28)) {
-        return Some("the checksum of its header is wrong".to_owned());
-    }
-    let page = match be32(header, 8) {
-        // 64 KiB does not fit where SQLite first kept it.
-        1 => 65_536,
-        size => usize::try_from(size).unwrap_or(usize::MAX),
-    };
-    let salts = &header[16..24];
-    let frames: Vec<&[u8]> = bytes[WAL_HEADER..].chunks_exact(FRAME_HEADER.saturating_add(page).max(1)).collect();
-    for (at, frame) in frames.iter().enumerate() {
-        sum = checksum(&frame[FRAME_HEADER..], checksum(&frame[..8], sum, big_endian), big_endian);
-        if &frame[8..16] != salts || sum != (be32(frame, 16), be32(frame, 20)) {
-            return is_followed(&frames[at + 1..], salts).then(|| {
-                format!(
-                    "its frame {} of {} is damaged, and writes that were complete stand behind it",
-                    at + 1,
-                    frames.len()
-                )
-            });
-        }
-    }
-    None
+    let missing = committed.saturating_sub(there);
+    (missing > 0).then_some(LogDamage::Lacks { missing, committed })
 }
 
-/// Whether frames of this log stand behind a complete transaction of it: each commit is on the disk before the next write
-/// begins, so that a torn write has nothing behind it. Frames of an earlier round of the file have other salts.
-fn is_followed(frames: &[&[u8]], salts: &[u8]) -> bool {
-    let of_this_log = frames.iter().filter(|frame| &frame[8..16] == salts);
-    let mut of_this_log = of_this_log.skip_while(|frame| be32(frame, 4) == 0);
-    of_this_log.next().is_some() && of_this_log.next().is_some()
-}
-
-/// The checksum of the format: two sums over pairs of words.
-fn checksum(bytes: &[u8], start: (u32, u32), big_endian: bool) -> (u32, u32) {
-    let word = |bytes: &[u8]| {
-        let word = [bytes[0], bytes[1], bytes[2], bytes[3]];
-        if big_endian { u32::from_be_bytes(word) } else { u32::from_le_bytes(word) }
-    };
-    bytes.chunks_exact(8).fold(start, |(one, two), pair| {
-        let one = one.wrapping_add(word(pair)).wrapping_add(two);
-        (one, two.wrapping_add(word(&pair[4..])).wrapping_add(one))
-    })
-}
-
-fn be32(bytes: &[u8], at: usize) -> u32 {
-    u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+fn if_there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(it) => Ok(Some(it)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// What SQLite finds wrong with an open file, where it is small enough to be looked through.

@@ -1,0 +1,67 @@
+//! The one thread that writes.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+
+use rusqlite::Connection;
+use tokio::sync::watch;
+
+use super::FileError;
+
+/// The most pieces of work that share a transaction.
+const MOST_IN_A_TRANSACTION: usize = 512;
+
+/// Tells whoever looks that something was written.
+#[derive(Default)]
+pub struct Changes {
+    /// Goes up with each transaction.
+    pub version: AtomicU64,
+    /// Rings with each transaction.
+    pub tell: watch::Sender<()>,
+}
+
+/// Work gets the connection within a transaction, or why there is none: then it must do nothing.
+pub type Work = Box<dyn FnOnce(Result<&Connection, &str>) -> Answer + Send>;
+/// Told whether the transaction was committed.
+pub type Answer = Box<dyn FnOnce(Result<(), String>) + Send>;
+
+/// The writing thread: until every `SqliteFile` is dropped.
+pub fn write_all(connection: &Connection, work: &mpsc::Receiver<Work>, changed: &Changes) {
+    while let Ok(first) = work.recv() {
+        let more = std::iter::from_fn(|| work.try_recv().ok()).take(MOST_IN_A_TRANSACTION - 1);
+        let works: Vec<Work> = std::iter::once(first).chain(more).collect();
+        let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(|error| error.to_string());
+        let run = |work: Work| match &begun {
+            Err(reason) => work(Err(reason)),
+            // A full disk and the like make SQLite roll back all that was done before: outside a transaction nothing may run.
+            Ok(()) if connection.is_autocommit() => work(Err("an earlier failure ended the transaction")),
+            Ok(()) => work(Ok(connection)),
+        };
+        let answers: Vec<Answer> = works.into_iter().map(run).collect();
+        let commit = || connection.execute_batch("COMMIT").map_err(|error| error.to_string());
+        let committed = begun.clone().and_then(|()| commit());
+        if committed.is_err() {
+            // A failed COMMIT leaves the transaction open; when there is none this says so, which is no news.
+            let _ = connection.execute_batch("ROLLBACK");
+        }
+        changed.version.fetch_add(1, Ordering::AcqRel);
+        for answer in answers {
+            answer(committed.clone());
+        }
+        changed.tell.send_replace(());
+    }
+}
+
+/// Does work so that all of it is done or nothing; a panic in it fails this work alone.
+pub fn in_savepoint<T>(
+    connection: Result<&Connection, &str>,
+    work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> Result<T, FileError> {
+    let connection = connection.map_err(|reason| FileError::Commit(reason.to_owned()))?;
+    connection.execute_batch("SAVEPOINT work")?;
+    let result = catch_unwind(AssertUnwindSafe(|| work(connection)));
+    let result = result.map_or(Err(FileError::Panicked), |result| result.map_err(FileError::from));
+    connection.execute_batch(if result.is_ok() { "RELEASE work" } else { "ROLLBACK TO work; RELEASE work" })?;
+    result
+}
