@@ -266,7 +266,8 @@ impl Drop for Koala {
     }
 }
 
-fn client() -> reqwest::Client {
+/// A client that waits ten seconds for an answer.
+pub fn client() -> reqwest::Client {
     http_client::builder().unwrap().timeout(Duration::from_secs(10)).build().unwrap()
 }
 

@@ -250,7 +250,7 @@ async fn what_was_told_to_wait_for_ages_is_tried_again_after_a_restart() {
 
 /// By how many hours the clock that `koala` goes by is before ours: `Date` of its answer.
 #[cfg(target_os = "linux")]
-pub async fn hours_ahead(koala: &Koala) -> i64 {
+async fn hours_ahead(koala: &Koala) -> i64 {
     let client = koala_destination::http_client::builder().unwrap().build().unwrap();
     let answer = client.get(format!("{}/api/queues", koala.url)).send().await.unwrap();
     let date = answer.headers()["date"].to_str().unwrap();
