@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::RenderError;
-use super::render::{Budget, DEEPEST_VALUE};
+use super::budget::{Budget, DEEPEST_VALUE, RenderError};
 use crate::segment::value::{Value, in_order};
 
 /// Flattens objects, and arrays unless they are to stay. What is neither is the value of an empty key.

@@ -1,5 +1,8 @@
 //! Paths as the reference reads them: `$.products[0].name`, `$.properties['plan']`.
 
+use super::budget::{Budget, RenderError};
+use crate::segment::value::Value;
+
 /// The keys of a path, with its first `$.` left out.
 pub fn keys_below_root(path: &str) -> Vec<String> {
     keys(&path.replacen("$.", "", 1))
@@ -37,6 +40,26 @@ pub fn keys(path: &str) -> Vec<String> {
         key.retain(|c| !matches!(c, '"' | '\''));
     }
     keys
+}
+
+/// What stands at a path.
+pub fn follow<'a>(event: &Value<'a>, keys: &[String], budget: &mut Budget) -> Result<Value<'a>, RenderError> {
+    let Some((first, rest)) = keys.split_first() else {
+        budget.spend_copy(event, 0)?;
+        return Ok(event.clone());
+    };
+    let (mut found, rest) = match event {
+        Value::Event(fields) => {
+            let (found, rest) = fields.find(keys);
+            (found.map_or(Value::Undefined, Value::Raw), rest)
+        }
+        _ => (event.get(first), rest),
+    };
+    for key in rest {
+        found = found.get(key);
+    }
+    budget.spend_copy(&found, 0)?;
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -4,75 +4,13 @@ use std::borrow::Cow;
 
 use serde_json::Value as Json;
 
-use super::compile::{Condition, If, JsonMode, Node, Replace};
+use super::budget::{Budget, DEEPEST_VALUE, RenderError};
+use super::node::{Condition, If, JsonMode, Node, Replace};
+use super::path::{self, follow};
 use super::replace::replace;
-use super::{RenderError, flatten, path, text_template};
+use super::{flatten, text_template};
 use crate::json;
 use crate::segment::value::{Value, in_order};
-
-/// What a mapping may do for one event; a hundred times what a large one does. `@transform` can double its input with each
-/// layer, so without a bound a mapping of a few lines would never end.
-const MOST_STEPS: usize = 200_000;
-/// What a mapping may write for one event.
-const MOST_BYTES: usize = 8 * 1024 * 1024;
-/// The deepest value that a directive goes into; JSON of an event may be nested deeper than a stack bears.
-pub const DEEPEST_VALUE: usize = 128;
-
-/// What is left of the bounds.
-#[derive(Debug)]
-pub struct Budget {
-    steps: usize,
-    bytes: usize,
-}
-
-impl Budget {
-    /// What a mapping has for one event.
-    pub fn full() -> Self {
-        Self { steps: MOST_STEPS, bytes: MOST_BYTES }
-    }
-
-    /// Takes `steps` off.
-    pub fn spend(&mut self, steps: usize) -> Result<(), RenderError> {
-        self.steps = self.steps.checked_sub(steps).ok_or_else(RenderError::too_much)?;
-        Ok(())
-    }
-
-    /// Takes `bytes` off.
-    pub fn spend_bytes(&mut self, bytes: usize) -> Result<(), RenderError> {
-        self.bytes = self.bytes.checked_sub(bytes).ok_or_else(RenderError::too_much)?;
-        Ok(())
-    }
-
-    /// Takes off what a copy of a value costs.
-    fn spend_copy(&mut self, value: &Value<'_>, depth: usize) -> Result<(), RenderError> {
-        if depth > DEEPEST_VALUE {
-            return Err(RenderError::too_deep());
-        }
-        self.spend(1)?;
-        match value {
-            Value::Text(Cow::Owned(text)) => self.spend_bytes(text.len()),
-            Value::Array(items) => items.iter().try_for_each(|item| self.spend_copy(item, depth + 1)),
-            Value::Object(fields) => fields.iter().try_for_each(|(_, field)| self.spend_copy(field, depth + 1)),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl RenderError {
-    fn new(message: impl Into<String>) -> Self {
-        Self(message.into())
-    }
-
-    /// The bounds are reached.
-    pub(super) fn too_much() -> Self {
-        Self::new("the mapping does too much for one event")
-    }
-
-    /// A value is nested deeper than [`DEEPEST_VALUE`].
-    pub(super) fn too_deep() -> Self {
-        Self::new(format!("a value has more than {DEEPEST_VALUE} objects and arrays inside each other"))
-    }
-}
 
 /// Renders a whole mapping: undefined fields are left out of what it gives.
 pub fn whole<'a>(node: &'a Node, event: &Value<'a>) -> Result<Value<'a>, RenderError> {
@@ -123,7 +61,7 @@ fn render<'a>(node: &'a Node, event: &Value<'a>, budget: &mut Budget) -> Result<
             Value::Text(Cow::Owned(text_template::fill(&template, event, budget)?))
         }
         Node::Liquid(template) => {
-            let rendered = template.render(event).map_err(RenderError)?;
+            let rendered = template.render(event).map_err(RenderError::new)?;
             budget.spend_bytes(rendered.len())?;
             Value::Text(Cow::Owned(rendered))
         }
@@ -181,26 +119,6 @@ fn constant_value<'a>(constant: &'a Json, budget: &mut Budget) -> Result<Value<'
             Value::Object(in_order(fields.collect::<Result<_, RenderError>>()?))
         }
     })
-}
-
-/// What stands at a path.
-pub fn follow<'a>(event: &Value<'a>, keys: &[String], budget: &mut Budget) -> Result<Value<'a>, RenderError> {
-    let Some((first, rest)) = keys.split_first() else {
-        budget.spend_copy(event, 0)?;
-        return Ok(event.clone());
-    };
-    let (mut found, rest) = match event {
-        Value::Event(fields) => {
-            let (found, rest) = fields.find(keys);
-            (found.map_or(Value::Undefined, Value::Raw), rest)
-        }
-        _ => (event.get(first), rest),
-    };
-    for key in rest {
-        found = found.get(key);
-    }
-    budget.spend_copy(&found, 0)?;
-    Ok(found)
 }
 
 fn text<'a>(value: &Value<'a>, directive: &str) -> Result<Cow<'a, str>, RenderError> {

@@ -1,7 +1,6 @@
 //! `@replace`: one text for another, as `String.prototype.replace` with an escaped pattern does it.
 
-use super::RenderError;
-use super::render::Budget;
+use super::budget::{Budget, RenderError};
 
 /// The longest pattern and the longest replacement, in UTF-16 units.
 pub const LONGEST_PATTERN: usize = 10;

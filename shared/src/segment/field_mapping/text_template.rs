@@ -1,8 +1,7 @@
 //! `@template`: `Viewed {{name}} Page`.
 
+use super::budget::{Budget, RenderError};
 use super::path;
-use super::render::Budget;
-use super::{RenderError, render};
 use crate::segment::value::Value;
 
 /// Fills the placeholders: those in three braces first, and in what comes out those in two.
@@ -62,7 +61,7 @@ fn fill_with(
     let mut from = 0;
     while let Some((at, inside, end)) = next_placeholder(template, from, open, close) {
         out.push_str(&template[from..at]);
-        let value = render::follow(event, &path::keys(template[inside].trim()), budget)?;
+        let value = path::follow(event, &path::keys(template[inside].trim()), budget)?;
         if value.exists() {
             let text = value.to_text();
             budget.spend_bytes(text.len())?;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::FieldProblem;
+use super::problem::FieldProblem;
 use super::replace::LONGEST_PATTERN;
 
 /// Every problem of a mapping.

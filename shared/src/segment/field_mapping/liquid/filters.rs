@@ -1,14 +1,18 @@
-//! Liquid's filters, each as liquidjs does it: what is not there is an empty text, what is no number is 0.
+//! Liquid's filters, each as liquidjs does it.
 
 use std::fmt;
 
-use liquid_core::model::{KString, Object, Value, ValueView};
+use liquid_core::model::{Value, ValueView};
 use liquid_core::parser::{FilterArguments, ParameterReflection};
 use liquid_core::runtime::Expression;
 use liquid_core::{Filter, FilterReflection, ParseFilter, Runtime};
 
-use super::liquid::MOST_BYTES;
-use crate::segment::value::number_text;
+use super::bound::MOST_BYTES;
+use super::convert::{
+    argument_number, argument_text, count, is_text, joined, json, number, text, to_array, to_number, to_text,
+};
+use super::date::date;
+use super::text::{capitalized, escaped, replaced, url_decoded, url_encoded, without_tags};
 
 /// What a filter does with its input and its arguments.
 type Apply = fn(&Value, &[Value]) -> Value;
@@ -30,7 +34,7 @@ pub fn all() -> impl Iterator<Item = NamedFilter> {
         ("capitalize", |v, _| text(capitalized(&to_text(v)))),
         ("ceil", |v, _| number(to_number(v).ceil())),
         ("compact", |v, _| Value::Array(to_array(v).into_iter().filter(|item| !item.is_nil()).collect())),
-        ("date", |v, a| super::liquid::date(v, &argument_text(a, 0))),
+        ("date", |v, a| date(v, &argument_text(a, 0))),
         ("default", default),
         ("divided_by", |v, a| number(to_number(v) / argument_number(a, 0))),
         ("downcase", |v, _| text(to_text(v).to_lowercase())),
@@ -154,77 +158,6 @@ impl Filter for AppliedFilter {
     }
 }
 
-/// A number; one without a fraction is written without a point.
-pub fn number(value: f64) -> Value {
-    #[allow(clippy::cast_possible_truncation)] // what is below 2^53 and has no fraction is an i64
-    if value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0 {
-        Value::scalar(value as i64)
-    } else if value.is_finite() {
-        Value::scalar(value)
-    } else {
-        Value::scalar(number_text(value))
-    }
-}
-
-fn text(text: String) -> Value {
-    Value::scalar(text)
-}
-
-/// liquidjs's `stringify`: nothing is an empty text, arrays are their items one after the other.
-fn to_text(value: &Value) -> String {
-    match value {
-        Value::Scalar(scalar) => match scalar.to_integer().is_none().then(|| scalar.to_float()).flatten() {
-            Some(float) if scalar.to_kstr() == float.to_string().as_str() => number_text(float),
-            _ => scalar.to_kstr().into_string(),
-        },
-        Value::Array(items) => items.iter().map(to_text).collect(),
-        Value::Object(_) => "[object Object]".to_owned(),
-        _ => String::new(),
-    }
-}
-
-/// JavaScript's `join`: arrays inside are joined by commas.
-fn joined(items: &[Value], separator: &str) -> String {
-    let items = items.iter().map(|item| match item {
-        Value::Array(inner) => joined(inner, ","),
-        item => to_text(item),
-    });
-    items.collect::<Vec<_>>().join(separator)
-}
-
-/// liquidjs's `toNumber`: what is no number is 0.
-fn to_number(value: &Value) -> f64 {
-    let Some(scalar) = value.as_scalar() else { return 0.0 };
-    if let Some(value) = scalar.to_bool() {
-        return f64::from(u8::from(value));
-    }
-    let number = scalar.to_kstr().trim().parse().unwrap_or(0.0);
-    if f64::is_finite(number) { number } else { 0.0 }
-}
-
-fn to_array(value: &Value) -> Vec<Value> {
-    match value {
-        Value::Array(items) => items.clone(),
-        value if value.is_nil() => Vec::new(),
-        value => vec![value.clone()],
-    }
-}
-
-fn argument_text(arguments: &[Value], at: usize) -> String {
-    arguments.get(at).map(to_text).unwrap_or_default()
-}
-
-fn argument_number(arguments: &[Value], at: usize) -> f64 {
-    arguments.get(at).map(to_number).unwrap_or_default()
-}
-
-/// A count given as a number; what is negative is none.
-fn count(number: f64) -> usize {
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a cast of floats saturates
-    let count = number.max(0.0) as usize;
-    count
-}
-
 fn default(value: &Value, arguments: &[Value]) -> Value {
     let is_empty = match value {
         Value::Array(items) => items.is_empty(),
@@ -233,12 +166,6 @@ fn default(value: &Value, arguments: &[Value]) -> Value {
         _ => true,
     };
     if is_empty { arguments.first().cloned().unwrap_or(Value::Nil) } else { value.clone() }
-}
-
-fn capitalized(text: &str) -> String {
-    let mut characters = text.chars();
-    let first = characters.next().map(|first| first.to_uppercase().collect::<String>()).unwrap_or_default();
-    first + &characters.as_str().to_lowercase()
 }
 
 /// The first or last item, or character.
@@ -255,10 +182,6 @@ fn end(value: &Value, first: bool) -> Value {
     }
 }
 
-fn is_text(value: &Value) -> bool {
-    value.as_scalar().is_some_and(|scalar| scalar.type_name() == "string")
-}
-
 fn size(value: &Value, _: &[Value]) -> Value {
     let length = match value {
         Value::Array(items) => items.len(),
@@ -266,14 +189,6 @@ fn size(value: &Value, _: &[Value]) -> Value {
         _ => 0,
     };
     Value::scalar(i64::try_from(length).unwrap_or(i64::MAX))
-}
-
-fn replaced(text: &str, pattern: &str, replacement: &str) -> String {
-    if pattern.is_empty() {
-        // `split("")` parts between all characters.
-        return text.chars().map(String::from).collect::<Vec<_>>().join(replacement);
-    }
-    text.replace(pattern, replacement)
 }
 
 /// Half away from zero, as `Math.round` of the absolute value.
@@ -345,91 +260,4 @@ fn truncate_words(value: &Value, arguments: &[Value]) -> Value {
     let cut = words.len() >= most;
     words.truncate(most);
     text(words.join(" ") + if cut { &mark } else { "" })
-}
-
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&#34;"),
-            '\'' => out.push_str("&#39;"),
-            other => out.push(other),
-        }
-    }
-    out
-}
-
-fn without_tags(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('<') {
-        out.push_str(&rest[..at]);
-        let tag = &rest[at..];
-        let closing = [("<script", "</script>"), ("<style", "</style>"), ("<!--", "-->")];
-        let end = closing
-            .iter()
-            .find(|(open, _)| tag.starts_with(open))
-            .and_then(|(_, close)| Some(tag.find(close)? + close.len()));
-        match end.or_else(|| tag.find('>').map(|end| end + 1)) {
-            Some(end) => rest = &tag[end..],
-            None => break,
-        }
-    }
-    out.push_str(rest);
-    out
-}
-
-/// `encodeURIComponent` with `+` for a space.
-fn url_encoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b' ' => out.push('+'),
-            byte if byte.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&byte) => out.push(char::from(byte)),
-            byte => {
-                out.push('%');
-                let digits = [byte >> 4, byte & 0xf].into_iter().filter_map(|digit| char::from_digit(digit.into(), 16));
-                out.extend(digits.map(|digit| digit.to_ascii_uppercase()));
-            }
-        }
-    }
-    out
-}
-
-fn url_decoded(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        let escaped = after.get(..2).and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
-        match (first, escaped) {
-            (b'%', Some(byte)) => {
-                out.push(byte);
-                rest = &after[2..];
-                continue;
-            }
-            (b'+', _) => out.push(b' '),
-            (byte, _) => out.push(*byte),
-        }
-        rest = after;
-    }
-    String::from_utf8_lossy(&out).into_owned()
-}
-
-fn json(value: &Value) -> String {
-    fn to_json(value: &Value) -> serde_json::Value {
-        match value {
-            Value::Array(items) => items.iter().map(to_json).collect(),
-            Value::Object(fields) => object(fields),
-            Value::Scalar(scalar) if is_text(value) => scalar.to_kstr().as_str().into(),
-            Value::Scalar(scalar) => serde_json::from_str(&scalar.to_kstr()).unwrap_or_default(),
-            _ => serde_json::Value::Null,
-        }
-    }
-    fn object(fields: &Object) -> serde_json::Value {
-        fields.iter().map(|(key, value): (&KString, &Value)| (key.to_string(), to_json(value))).collect()
-    }
-    to_json(value).to_string()
 }
