@@ -4,12 +4,15 @@
 //! |---|---|
 //! | `intent/<name>` | an intent rule as JSON, beside the presets; one of a preset's name replaces it |
 //! | `exclude` | who is kept out of the ranking: domains, addresses, a trigger over traits |
+//! | `alerts/<name>` | an [alert](crate::signals) as JSON |
+//! | `alert-targets/<name>` | where alerts are sent: secrets |
 //! | `page-token` | what opens the page and the API where others can reach them |
 
 use koala_destination::settings::{InvalidSettings, Parameter, ParameterTree, Problem, SettingsCache};
 
 use crate::exclude::Exclude;
 use crate::intent::{IntentRule, MOST_INTENT_RULES};
+use crate::signals::{Configured, RuleNames, configured};
 use crate::web::page_token::{PageToken, PageTokenError};
 
 /// The collector's settings, cached.
@@ -22,6 +25,7 @@ pub struct CollectorSettings {
     bad_rules: Vec<String>,
     /// Nothing where it cannot be read.
     exclude: Option<Exclude>,
+    signals: Configured,
     page_token: Result<Option<PageToken>, PageTokenError>,
     problems: Vec<Problem>,
 }
@@ -34,6 +38,7 @@ impl CollectorSettings {
             intent_rules: Vec::new(),
             bad_rules: Vec::new(),
             exclude: Some(Exclude::default()),
+            signals: Configured::default(),
             page_token: Ok(None),
             problems: Vec::new(),
         };
@@ -53,6 +58,11 @@ impl CollectorSettings {
             read.problems.push(Problem { parameter: "intent".to_owned(), message });
             read.intent_rules.truncate(MOST_INTENT_RULES);
         }
+        let rules: Vec<&str> = read.intent_rules.iter().map(|rule| rule.name.as_str()).collect();
+        let rules = RuleNames { in_force: &rules, unreadable: &read.bad_rules };
+        let (signals, problems) = Configured::read(parameters, rules);
+        read.signals = signals;
+        read.problems.extend(problems);
         read
     }
 
@@ -83,7 +93,8 @@ impl CollectorSettings {
     /// Whether a parameter of this name means something here.
     #[must_use]
     pub fn knows(name: &str) -> bool {
-        matches!(name, "exclude" | "page-token") || name.starts_with("intent/")
+        matches!(name, "exclude" | "page-token")
+            || ["intent/", configured::ALERTS, configured::TARGETS].iter().any(|folder| name.starts_with(folder))
     }
 
     /// The intent rules in force by name, presets too.
@@ -102,6 +113,12 @@ impl CollectorSettings {
     #[must_use]
     pub fn exclude(&self) -> Option<&Exclude> {
         self.exclude.as_ref()
+    }
+
+    /// The alerts in force, and where they are sent.
+    #[must_use]
+    pub fn signals(&self) -> &Configured {
+        &self.signals
     }
 
     /// What opens the page and the API.
@@ -166,6 +183,23 @@ mod tests {
         assert_eq!((read.intent_rules().len(), read.bad_rules()), (5, &["prices".to_owned()][..]));
         assert_eq!(read.page_token().err(), Some(PageTokenError::NotForCookies));
         assert!(!format!("{:?}", read.problems()).contains("hunter"));
+    }
+
+    #[test]
+    fn alerts_and_their_targets_are_parameters_and_a_bad_one_stops_nothing_else() {
+        let read = CollectorSettings::read(&[
+            parameter("alerts/sales", r#"{"on":"pricing","to":"sales"}"#),
+            parameter("alerts/nobody", r#"{"on":"pricing","to":"nobody"}"#),
+            parameter("alert-targets/sales", "https://hooks.slack.com/services/T0/B0/hunter2"),
+            parameter("intent/pricing", r#"{"score":8}"#),
+        ]);
+        let alerts: Vec<_> = read.signals().alerts().iter().map(|alert| alert.name.as_str()).collect();
+        assert_eq!((alerts, read.intent_rules().len()), (vec!["sales"], 4));
+        let named: Vec<_> = read.problems().iter().map(|problem| problem.parameter.as_str()).collect();
+        assert_eq!(named, ["alerts/nobody"]);
+        assert!(CollectorSettings::knows("alerts/sales") && CollectorSettings::knows("alert-targets/sales"));
+        assert!(!CollectorSettings::knows("alert/sales"));
+        assert!(!format!("{read:?}").contains("hunter2"));
     }
 
     #[test]

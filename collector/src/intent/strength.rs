@@ -1,6 +1,6 @@
 //! Strength and trend: points in words that a seller reads.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Strength is 50 at as many points, 75 at twice as many, and so on towards 100.
 const POINTS_OF_HALF: f64 = 20.0;
@@ -14,7 +14,7 @@ const COOLING: f64 = 0.9;
 const LEAST_POINTS: f64 = 1.0;
 
 /// How strong the interest of a visitor or a company is: 0 to 100.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Strength(u8);
 
@@ -33,7 +33,7 @@ pub enum StrengthLabel {
 }
 
 /// Where the interest goes, beside that of seven days ago.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Trend {
     /// At least 1.5 times as much, and at least 5 points more.
     Surging,

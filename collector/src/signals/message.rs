@@ -1,14 +1,19 @@
 //! What an alert tells, in plain terms: its targets write it in their own form.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::intent::{Strength, Trend};
 
 /// The most of what was done that a message names.
 pub const MOST_DEEDS: usize = 3;
+/// The most known members that a message names, for a source of Segment.
+pub const MOST_MEMBERS: usize = 100;
+/// The longest name in a headline: what it is about stands behind the name.
+const LONGEST_NAME: usize = 60;
 
 /// What sets a message off.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Subject {
     /// An intent rule took something that a visitor did.
     Rule(String),
@@ -22,7 +27,7 @@ pub enum Subject {
 }
 
 /// One message about one company, or about a visitor of whom no company is known.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Message {
     /// The alert's name.
     pub alert: String,
@@ -34,12 +39,14 @@ pub struct Message {
     pub visitor: Option<String>,
     /// What was done, by whom, the newest first: at most [`MOST_DEEDS`].
     pub deeds: Vec<Deed>,
+    /// The user ids of the company's members who are known by one: at most [`MOST_MEMBERS`].
+    pub user_ids: Vec<String>,
     /// The page that shows it.
     pub link: Option<String>,
 }
 
 /// A company as a message tells it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CompanyFacts {
     /// What the store knows it by.
     pub key: String,
@@ -49,6 +56,9 @@ pub struct CompanyFacts {
     pub domain: Option<String>,
     /// Segment's id of it.
     pub group_id: Option<String>,
+    /// Whether nobody said it: it is the company whose network an address is of.
+    #[serde(rename = "guess", default)]
+    pub is_guess: bool,
     /// Its points now.
     pub points: f64,
     /// 0 to 100.
@@ -62,7 +72,7 @@ pub struct CompanyFacts {
 }
 
 /// What somebody did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deed {
     /// What the visitor is called, with the title where one is known.
     pub who: String,
@@ -79,9 +89,9 @@ impl Message {
     #[must_use]
     pub fn headline(&self) -> String {
         let name = match (&self.company, &self.visitor) {
-            (Some(company), _) => company.name.as_str(),
-            (None, Some(visitor)) => visitor,
-            (None, None) => "An unknown visitor",
+            (Some(company), _) => shortened(&company.name),
+            (None, Some(visitor)) => shortened(visitor),
+            (None, None) => "An unknown visitor".to_owned(),
         };
         let mut headline = format!("{name} {}", self.subject.verb());
         if let Some(company) = &self.company {
@@ -96,6 +106,14 @@ impl Message {
             }
         }
         headline
+    }
+}
+
+/// A name that leaves room for what it is about.
+fn shortened(name: &str) -> String {
+    match name.char_indices().nth(LONGEST_NAME) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name.to_owned(),
     }
 }
 
@@ -122,7 +140,7 @@ impl Subject {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
     fn company(people: u64, trend: Trend) -> CompanyFacts {
@@ -132,6 +150,7 @@ mod tests {
             name: "Northwind".to_owned(),
             domain: Some("northwind.example".to_owned()),
             group_id: None,
+            is_guess: false,
             points,
             strength: Strength::of(points),
             trend,
@@ -140,9 +159,22 @@ mod tests {
         }
     }
 
+    /// A message about a company of this name.
+    pub fn message(name: &str) -> Message {
+        Message {
+            alert: "pricing-sales".to_owned(),
+            subject: Subject::Rule("pricing".to_owned()),
+            company: Some(CompanyFacts { name: name.to_owned(), ..company(3, Trend::Surging) }),
+            visitor: Some("Ada Byron".to_owned()),
+            deeds: Vec::new(),
+            user_ids: Vec::new(),
+            link: None,
+        }
+    }
+
     fn headline(subject: Subject, company: Option<CompanyFacts>, visitor: Option<&str>) -> String {
         let visitor = visitor.map(str::to_owned);
-        Message { alert: "a".to_owned(), subject, company, visitor, deeds: Vec::new(), link: None }.headline()
+        Message { subject, company, visitor, ..message("") }.headline()
     }
 
     #[test]
@@ -162,5 +194,12 @@ mod tests {
             headline(Subject::Points { over: 50.0 }, Some(company(0, Trend::Heating)), None),
             "Northwind has more than 50 points, heating"
         );
+    }
+
+    #[test]
+    fn a_long_name_does_not_hide_what_it_is_about() {
+        let headline = message(&"ü".repeat(500)).headline();
+        assert!(headline.ends_with("ü… looks at pricing, 3 people, surging"), "{headline}");
+        assert!(headline.chars().count() < 120, "{headline}");
     }
 }

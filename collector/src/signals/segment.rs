@@ -6,19 +6,19 @@
 use koala_destination::segment::OWN_LIBRARY;
 use serde_json::{Value, json};
 
-use super::message::{CompanyFacts, Message};
+use super::message::{MOST_MEMBERS, Message};
 
-/// The most members who are told of in one message. Each is two calls, and a batch holds at most 500 KB.
-pub const MOST_MEMBERS: usize = 100;
 /// The event that says that a company showed intent.
 pub const EVENT: &str = "Company Showed Intent";
 
 /// The body of a request to `/v1/batch`: for each member a `group` call with the company's intent as traits, and a `track`
 /// call. `id` is that of the message, the same for each try, so that Segment keeps each call once; `at` is RFC 3339 in UTC.
 ///
-/// Only members with a user id are named: an anonymous one would be billed as a new user.
+/// Only members with a user id are named: an anonymous one would be billed as a new user. Where there is none, or no company,
+/// nothing is sent. Each member is two calls, and a batch holds at most 500 KB.
 #[must_use]
-pub fn body(message: &Message, company: &CompanyFacts, user_ids: &[String], id: &str, at: &str) -> String {
+pub fn body(message: &Message, id: &str, at: &str) -> Option<String> {
+    let company = message.company.as_ref().filter(|_| !message.user_ids.is_empty())?;
     let group_id = company.group_id.as_deref().or(company.domain.as_deref()).unwrap_or(&company.name);
     let traits = json!({
         "intent_score": company.points.round(),
@@ -26,7 +26,7 @@ pub fn body(message: &Message, company: &CompanyFacts, user_ids: &[String], id: 
         "intent_trend": company.trend.as_str(),
         "intent_reasons": company.reasons,
     });
-    let calls = user_ids.iter().take(MOST_MEMBERS).flat_map(|user_id| {
+    let calls = message.user_ids.iter().take(MOST_MEMBERS).flat_map(|user_id| {
         let common = |kind: &str| {
             json!({
                 "type": kind,
@@ -49,14 +49,14 @@ pub fn body(message: &Message, company: &CompanyFacts, user_ids: &[String], id: 
         track["properties"]["headline"] = message.headline().into();
         [group, track]
     });
-    json!({"batch": calls.collect::<Vec<_>>(), "sentAt": at}).to_string()
+    Some(json!({"batch": calls.collect::<Vec<_>>(), "sentAt": at}).to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::intent::{Strength, Trend};
-    use crate::signals::message::Subject;
+    use crate::signals::message::{CompanyFacts, Subject};
 
     fn company() -> CompanyFacts {
         CompanyFacts {
@@ -64,6 +64,7 @@ mod tests {
             name: "Northwind".to_owned(),
             domain: Some("northwind.example".to_owned()),
             group_id: Some("G-7".to_owned()),
+            is_guess: false,
             points: 31.4,
             strength: Strength::of(31.4),
             trend: Trend::Surging,
@@ -80,11 +81,12 @@ mod tests {
             company: Some(company()),
             visitor: None,
             deeds: Vec::new(),
+            user_ids: vec!["u1".to_owned(), "u2".to_owned()],
             link: None,
         };
-        let users = ["u1".to_owned(), "u2".to_owned()];
-        let body =
-            |at| -> Value { serde_json::from_str(&body(&message, &company(), &users, "msg_1", at)).expect("JSON") };
+        let body = |at| -> Value {
+            serde_json::from_str(&body(&message, "msg_1", at).expect("somebody is known")).expect("JSON")
+        };
         let (first, second) = (body("2026-11-24T10:00:00Z"), body("2026-11-24T10:05:00Z"));
         let calls = first["batch"].as_array().expect("calls");
         let kinds: Vec<_> = calls.iter().map(|call| (call["type"].as_str(), call["userId"].as_str())).collect();

@@ -4,18 +4,23 @@
 
 use serde_json::{Value, json};
 
-use super::message::{Deed, Message};
+use super::digest::Digest;
+use super::message::{CompanyFacts, Deed, Message};
+use super::told::Told;
 
-/// The longest value that is shown; a name is not an essay, and three lines of it must fit into a block.
-const LONGEST_VALUE: usize = 120;
-/// The most messages that are folded into one.
-pub const MOST_FOLDED: usize = 10;
+/// The longest value that is shown, in characters; a name is not an essay.
+const LONGEST_VALUE: usize = 140;
+/// The longest that it may be when it is escaped: `&` is five characters then, and a section of a company with three lines must
+/// fit into a block.
+const LONGEST_ESCAPED: usize = 240;
+/// The most messages that are folded into one; a digest has five blocks.
+pub const MOST_FOLDED: usize = 9;
 
 /// The body of a request to an incoming webhook, of one message or of a burst of them.
 #[must_use]
-pub fn body(messages: &[Message]) -> String {
+pub fn body(messages: &[Told]) -> String {
     let shown = &messages[..messages.len().min(MOST_FOLDED)];
-    let mut blocks: Vec<Value> = shown.iter().flat_map(blocks_of).collect();
+    let mut blocks: Vec<Value> = shown.iter().flat_map(blocks_of_told).collect();
     let left = messages.len() - shown.len();
     if left > 0 {
         let more = if left == 1 { "and 1 more signal".to_owned() } else { format!("and {left} more signals") };
@@ -25,24 +30,67 @@ pub fn body(messages: &[Message]) -> String {
     json!({"text": headlines.join("\n"), "blocks": blocks}).to_string()
 }
 
+fn blocks_of_told(told: &Told) -> Vec<Value> {
+    match told {
+        Told::Signal(message) => blocks_of(message),
+        Told::Digest(digest) => blocks_of_digest(digest),
+        Told::Test { .. } => vec![section(format!("*{}*", escaped(&told.headline())))],
+    }
+}
+
+fn blocks_of_digest(digest: &Digest) -> Vec<Value> {
+    let mut blocks = vec![section(format!("*{}*", escaped(&digest.headline())))];
+    for (part, companies) in digest.parts() {
+        if !companies.is_empty() {
+            let lines: Vec<_> = companies.iter().map(|company| format!("\n• {}", of_digest(company))).collect();
+            blocks.push(section(format!("*{part}*{}", lines.concat())));
+        }
+    }
+    blocks.push(context(&digest.alert, digest.link.as_deref()));
+    blocks
+}
+
+fn of_digest(company: &CompanyFacts) -> String {
+    let people = match company.people {
+        0 => String::new(),
+        1 => " · 1 person".to_owned(),
+        people => format!(" · {people} people"),
+    };
+    format!("{}: {}{people}", escaped(&company.name), interest(company))
+}
+
+fn interest(company: &CompanyFacts) -> String {
+    let label = company.strength.label().as_str();
+    format!("{label} ({} of 100) · {}", company.strength.value(), company.trend.as_str())
+}
+
 fn blocks_of(message: &Message) -> Vec<Value> {
     let mut says = format!("*{}*", escaped(&message.headline()));
     if let Some(company) = &message.company {
-        let label = company.strength.label().as_str();
-        let (strength, trend) = (company.strength.value(), company.trend.as_str());
-        says.push_str(&format!("\n{label} ({strength} of 100) · {trend}"));
+        says.push_str(&format!("\n{}", interest(company)));
         if let Some(domain) = company.domain.as_deref().filter(|domain| *domain != company.name) {
             says.push_str(&format!(" · {}", escaped(domain)));
+        }
+        if company.is_guess {
+            says.push_str(" · a guess by the network");
         }
     }
     for deed in &message.deeds {
         says.push_str(&format!("\n• {}", line(deed)));
     }
-    let mut context = format!("Alert {}", escaped(&message.alert));
-    if let Some(link) = message.link.as_deref().filter(|link| !link.contains(['|', '>', '<'])) {
+    vec![section(says), context(&message.alert, message.link.as_deref())]
+}
+
+fn section(says: String) -> Value {
+    json!({"type": "section", "text": text(says)})
+}
+
+fn context(alert: &str, link: Option<&str>) -> Value {
+    let mut context = format!("Alert {}", escaped(alert));
+    if let Some(link) = link.filter(|link| !link.contains(['|', '>', '<'])) {
         context = format!("<{link}|Open in Koala destination> · {context}");
     }
-    vec![json!({"type": "section", "text": text(says)}), json!({"type": "context", "elements": [text(context)]})]
+    json!({"type": "context", "elements": [text(context)]})
 }
 
 fn line(deed: &Deed) -> String {
@@ -63,22 +111,24 @@ fn text(markup: String) -> Value {
 fn escaped(value: &str) -> String {
     let plain = value.chars().map(|character| if character.is_control() { ' ' } else { character });
     let plain: Vec<char> = plain.filter(|character| !is_invisible(*character)).collect();
-    let is_cut = plain.len() > LONGEST_VALUE;
-    let mut escaped = String::new();
-    for character in plain.into_iter().take(LONGEST_VALUE) {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
+    let (mut escaped, mut length, mut buffer) = (String::new(), 0, [0; 4]);
+    for (at, character) in plain.iter().enumerate() {
+        let shown: &str = match character {
+            '&' => "&amp;",
+            '<' => "&lt;",
+            '>' => "&gt;",
             // Formatting that a value would open or close: the signs look the same.
-            '*' => escaped.push('∗'),
-            '~' => escaped.push('∼'),
-            '`' => escaped.push('ˋ'),
-            _ => escaped.push(character),
+            '*' => "∗",
+            '~' => "∼",
+            '`' => "ˋ",
+            _ => character.encode_utf8(&mut buffer),
+        };
+        length += shown.chars().count();
+        if at >= LONGEST_VALUE || length > LONGEST_ESCAPED {
+            escaped.push('…');
+            break;
         }
-    }
-    if is_cut {
-        escaped.push('…');
+        escaped.push_str(shown);
     }
     escaped
 }
@@ -92,14 +142,16 @@ fn is_invisible(character: char) -> bool {
 mod tests {
     use super::*;
     use crate::intent::{Strength, Trend};
-    use crate::signals::message::{CompanyFacts, Subject};
+    use crate::signals::digest::tests::candidate;
+    use crate::signals::message::Subject;
 
-    fn message(name: &str, who: &str) -> Message {
+    fn message(name: &str, who: &str) -> Told {
         let company = CompanyFacts {
             key: "northwind.example".to_owned(),
             name: name.to_owned(),
             domain: Some("northwind.example".to_owned()),
             group_id: None,
+            is_guess: false,
             points: 31.0,
             strength: Strength::of(31.0),
             trend: Trend::Surging,
@@ -112,14 +164,15 @@ mod tests {
             times,
             last: "2026-11-24T10:05:09Z".to_owned(),
         };
-        Message {
+        Told::Signal(Message {
             alert: "pricing-sales".to_owned(),
             subject: Subject::Rule("pricing".to_owned()),
             company: Some(company),
             visitor: None,
             deeds: vec![deed("viewed /pricing", 4), deed("Demo Requested", 1)],
+            user_ids: Vec::new(),
             link: Some("https://koala.example/companies/northwind.example".to_owned()),
-        }
+        })
     }
 
     fn read(body: &str) -> Value {
@@ -152,18 +205,56 @@ mod tests {
         }));
     }
 
+    /// Slack's limits: 50 blocks, 3,000 characters in the text of a section, 2,000 in that of a context.
+    fn assert_within_limits(body: &Value) {
+        let blocks = body["blocks"].as_array().expect("blocks");
+        assert!(blocks.len() <= 50, "{}", blocks.len());
+        for block in blocks {
+            let most = if block["type"] == "section" { 3000 } else { 2000 };
+            let text = block.get("text").or_else(|| block["elements"].get(0)).expect("a text");
+            let length = text["text"].as_str().expect("a text").chars().count();
+            assert!((1..=most).contains(&length), "{length}");
+        }
+    }
+
     #[test]
     fn a_burst_is_one_message_within_slack_s_limits() {
         let long = "&".repeat(5000);
-        let messages: Vec<Message> = (0..40).map(|_| message(&long, &long)).collect();
+        let deeds = |mut told: Told| {
+            if let Told::Signal(message) = &mut told {
+                let deed = Deed { what: long.clone(), ..message.deeds[0].clone() };
+                message.deeds = vec![deed.clone(), deed.clone(), deed];
+            }
+            told
+        };
+        let messages: Vec<Told> = (0..40).map(|_| deeds(message(&long, &long))).collect();
         let body = read(&body(&messages));
+        assert_within_limits(&body);
         let blocks = body["blocks"].as_array().expect("blocks");
-        assert!(blocks.len() <= 50, "{}", blocks.len());
-        assert_eq!(blocks[blocks.len() - 1]["elements"][0]["text"], "and 30 more signals");
-        for block in blocks {
-            let text = block.get("text").or_else(|| block["elements"].get(0)).expect("a text");
-            let length = text["text"].as_str().expect("a text").chars().count();
-            assert!(length <= 3000, "{length}");
-        }
+        assert_eq!(blocks[blocks.len() - 1]["elements"][0]["text"], "and 31 more signals");
+    }
+
+    #[test]
+    fn a_digest_names_its_companies_under_three_headings_within_slack_s_limits() {
+        let long = "&".repeat(5000);
+        let candidates = |name: &str| {
+            let of = |n: usize, points, week_ago, is_new| candidate(&format!("{name}{n}"), points, week_ago, is_new);
+            (0..9).flat_map(|n| [of(n, 40.0, 20.0, false), of(n, 30.0, 0.0, true), of(n, 5.0, 40.0, false)]).collect()
+        };
+        let digest = |name: &str| Told::Digest(Digest::of("monday", "2026-11-23", candidates(name), None));
+        let full = read(&body(&vec![digest(&long); MOST_FOLDED + 1]));
+        assert_within_limits(&full);
+        let one = read(&body(&[digest("acme")]));
+        let says: Vec<_> =
+            one["blocks"].as_array().expect("blocks").iter().map(|block| &block["text"]["text"]).collect();
+        assert_eq!(says[0], "*The last week: 5 companies rose, 5 companies new, 5 companies went cold*");
+        // 40 points are a strength of 75 by the formula, and twice as many as a week ago.
+        assert!(
+            says[1]
+                .as_str()
+                .expect("text")
+                .starts_with("*Rose most*\n• acme0: Very High (75 of 100) · Surging · 2 people\n")
+        );
+        assert!(says[3].as_str().expect("text").starts_with("*Went cold*\n• acme0: Low (16 of 100) · Cooling"));
     }
 }

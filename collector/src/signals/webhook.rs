@@ -3,7 +3,9 @@
 use serde::Serialize;
 use thiserror::Error;
 
+use super::digest::Digest;
 use super::message::{CompanyFacts, Deed, Message, Subject};
+use super::told::Told;
 
 /// The version of the JSON; fields may be added to it.
 const VERSION: u8 = 1;
@@ -23,12 +25,29 @@ pub struct SignedBody {
 pub struct SignError;
 
 #[derive(Serialize)]
-struct Body<'a> {
+struct Body<'a, D> {
     version: u8,
     #[serde(rename = "type")]
     kind: &'static str,
     timestamp: &'a str,
-    data: Data<'a>,
+    data: D,
+}
+
+#[derive(Serialize)]
+struct Week<'a> {
+    alert: &'a str,
+    headline: String,
+    week: &'a str,
+    rose: &'a [CompanyFacts],
+    new: &'a [CompanyFacts],
+    cold: &'a [CompanyFacts],
+    url: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Test<'a> {
+    alert: &'a str,
+    headline: String,
 }
 
 #[derive(Serialize)]
@@ -51,9 +70,27 @@ enum Cause<'a> {
     Trend(&'static str),
 }
 
-/// The message as JSON: `{"version":1,"type":"visitor.signal"|"company.intent","timestamp":…,"data":{…}}`. `at` is RFC 3339 in UTC.
+/// What is told as JSON: `{"version":1,"type":…,"timestamp":…,"data":{…}}`, where the type is `visitor.signal` (a rule),
+/// `company.intent` (points and trend), `digest.week` or `test`. `at` is RFC 3339 in UTC.
 #[must_use]
-pub fn body(message: &Message, at: &str) -> String {
+pub fn body(told: &Told, at: &str) -> String {
+    match told {
+        Told::Signal(message) => signal(message, at),
+        Told::Digest(digest) => written("digest.week", at, week(digest)),
+        Told::Test { alert } => written("test", at, Test { alert, headline: told.headline() }),
+    }
+}
+
+fn written(kind: &'static str, at: &str, data: impl Serialize) -> String {
+    serde_json::to_string(&Body { version: VERSION, kind, timestamp: at, data }).unwrap_or_default()
+}
+
+fn week(digest: &Digest) -> Week<'_> {
+    let Digest { alert, week, rose, new, cold, link } = digest;
+    Week { alert, headline: digest.headline(), week, rose, new, cold, url: link.as_deref() }
+}
+
+fn signal(message: &Message, at: &str) -> String {
     let (kind, cause) = match &message.subject {
         Subject::Rule(rule) => ("visitor.signal", Cause::Rule(rule)),
         Subject::Points { over } => ("company.intent", Cause::PointsOver(*over)),
@@ -68,7 +105,7 @@ pub fn body(message: &Message, at: &str) -> String {
         activity: &message.deeds,
         url: message.link.as_deref(),
     };
-    serde_json::to_string(&Body { version: VERSION, kind, timestamp: at, data }).unwrap_or_default()
+    written(kind, at, data)
 }
 
 /// Signs a body under a target's secret. The id is the same for each try of one message; the time is that of the try.
@@ -99,6 +136,7 @@ mod tests {
                 name: "Northwind".to_owned(),
                 domain: Some("northwind.example".to_owned()),
                 group_id: None,
+                is_guess: false,
                 points: 20.0,
                 strength: Strength::of(20.0),
                 trend: Trend::Surging,
@@ -112,6 +150,7 @@ mod tests {
                 times: 4,
                 last: "2026-11-24T10:00:00Z".to_owned(),
             }],
+            user_ids: Vec::new(),
             link: None,
         }
     }
@@ -119,7 +158,7 @@ mod tests {
     #[test]
     fn a_body_has_a_version_a_type_and_what_set_it_off() {
         let read = |subject| -> Value {
-            serde_json::from_str(&body(&message(subject), "2026-11-24T10:00:01Z")).expect("JSON")
+            serde_json::from_str(&body(&Told::Signal(message(subject)), "2026-11-24T10:00:01Z")).expect("JSON")
         };
         let signal = read(Subject::Rule("pricing".to_owned()));
         assert_eq!((&signal["version"], &signal["type"]), (&json!(1), &json!("visitor.signal")));
@@ -130,6 +169,17 @@ mod tests {
         let intent = read(Subject::Points { over: 15.0 });
         assert_eq!((&intent["type"], &intent["data"]["points_over"]), (&json!("company.intent"), &json!(15.0)));
         assert_eq!(read(Subject::Trend(Trend::Surging))["data"]["trend"], "Surging");
+    }
+
+    #[test]
+    fn a_digest_and_a_test_have_types_of_their_own() {
+        let rose = vec![crate::signals::digest::tests::candidate("northwind", 30.0, 10.0, false)];
+        let digest = Digest::of("monday", "2026-11-23", rose, None);
+        let read = |told: &Told| -> Value { serde_json::from_str(&body(told, "2026-11-23T08:00:00Z")).expect("JSON") };
+        let week = read(&Told::Digest(digest));
+        assert_eq!((&week["type"], &week["data"]["week"]), (&json!("digest.week"), &json!("2026-11-23")));
+        assert_eq!(week["data"]["rose"][0]["name"], "northwind");
+        assert_eq!(read(&Told::Test { alert: "sales".to_owned() })["type"], "test");
     }
 
     /// The example of Standard Webhooks' own libraries

@@ -99,7 +99,7 @@ impl SendError {
 /// # Errors
 /// For every status but 2xx, and for a 2xx that is a page for people: a captive portal's or a proxy's, not a collector's.
 pub fn classify(status: StatusCode, retry_after: Option<&str>, body: &str) -> Result<(), SendError> {
-    let retry_after = retry_after.and_then(parse_retry_after);
+    let retry_after = retry_after.and_then(self::retry_after);
     if status.is_success() {
         if body.to_ascii_lowercase().contains("ingest suspended") {
             return Err(SendError::Unavailable { reason: format!("{}: ingest suspended", status.as_u16()) });
@@ -138,8 +138,9 @@ fn said(answer: &Object<'_>, body: &str) -> String {
     said
 }
 
-/// The seconds of a `Retry-After`, or how long until its date (RFC 9110, 10.2.3); at most [`LONGEST_RETRY_AFTER`].
-fn parse_retry_after(value: &str) -> Option<Duration> {
+/// The seconds of a `Retry-After`, or how long until its date (RFC 9110, 10.2.3); at most 15 minutes.
+#[must_use]
+pub fn retry_after(value: &str) -> Option<Duration> {
     let value = value.trim();
     let asked = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         // More digits than a number holds are a long time all the same.
@@ -188,13 +189,13 @@ mod tests {
 
     #[test]
     fn retry_after_is_read_in_seconds_and_in_every_form_of_a_date() {
-        assert_eq!(parse_retry_after("7"), Some(Duration::from_secs(7)));
+        assert_eq!(retry_after("7"), Some(Duration::from_secs(7)));
         // The three forms of RFC 9110, 5.6.7.
         for past in ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"] {
-            assert_eq!(parse_retry_after(past), Some(Duration::ZERO), "{past}");
+            assert_eq!(retry_after(past), Some(Duration::ZERO), "{past}");
         }
         for nothing in ["soon", "", "-1", "1.5", "+7", "0x10"] {
-            assert_eq!(parse_retry_after(nothing), None, "{nothing}");
+            assert_eq!(retry_after(nothing), None, "{nothing}");
         }
     }
 

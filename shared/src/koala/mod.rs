@@ -17,7 +17,7 @@ mod visitor;
 pub use address::{CollectorAddress, KoalaUrl, ParseKoalaUrlError};
 pub use batch::{EntryKind, MOST_ENTRIES, request};
 pub use client::{COLLECTOR_TOKEN_HEADER, KoalaClient, USER_AGENT};
-pub use collector::{Collector, Route, SendError, classify};
+pub use collector::{Collector, Route, SendError, classify, retry_after};
 pub use entry::{Delivered, Entry, EntryOptions, EntryProblem, entry};
 pub use kind::{CollectorKind, UnknownCollectorKind};
 pub use subject::Subject;

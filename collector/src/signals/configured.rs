@@ -1,0 +1,209 @@
+//! Alerts and targets as they are configured, read together: an alert goes off by an intent rule that there is, and tells targets
+//! that there are.
+
+use std::collections::BTreeMap;
+
+use koala_destination::settings::{Parameter, Problem};
+
+use super::alert::{Alert, MOST_ALERTS, Occasion};
+use super::target::{MOST_TARGETS, Target};
+
+/// The folder of alerts in the collector's parameter tree.
+pub const ALERTS: &str = "alerts/";
+/// The folder of targets.
+pub const TARGETS: &str = "alert-targets/";
+
+/// The alerts in force, and where they are sent.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Configured {
+    alerts: Vec<Alert>,
+    targets: BTreeMap<String, Target>,
+}
+
+/// What is known of the intent rules that alerts name.
+#[derive(Debug, Clone, Copy)]
+pub struct RuleNames<'r> {
+    /// Those in force.
+    pub in_force: &'r [&'r str],
+    /// Those that cannot be read: they serve on as they were.
+    pub unreadable: &'r [String],
+}
+
+impl Configured {
+    /// Reads all of `alerts/` and `alert-targets/` among the collector's parameters. What is wrong with one costs no other: an
+    /// alert that cannot be read, or has nobody left whom it could tell, does not go off.
+    #[must_use]
+    pub fn read(parameters: &[Parameter], rules: RuleNames<'_>) -> (Self, Vec<Problem>) {
+        let mut problems = Vec::new();
+        let mut problem = |parameter: String, message: String| problems.push(Problem { parameter, message });
+
+        // `None` is a target that there is and that cannot be used.
+        let mut targets: BTreeMap<String, Option<Target>> = BTreeMap::new();
+        for (name, value) in of_folder(parameters, TARGETS) {
+            let target = Target::parse(value);
+            if let Err(error) = &target {
+                problem(format!("{TARGETS}{name}"), error.to_string());
+            }
+            targets.insert(name.to_owned(), target.ok());
+        }
+        if targets.len() > MOST_TARGETS {
+            problem(TARGETS.trim_end_matches('/').to_owned(), too_many(targets.len(), MOST_TARGETS));
+        }
+        let targets: BTreeMap<_, _> = targets.into_iter().take(MOST_TARGETS).collect();
+
+        let mut alerts = Vec::new();
+        for (name, value) in of_folder(parameters, ALERTS) {
+            match Alert::parse(name, value) {
+                Err(error) => problem(format!("{ALERTS}{name}"), error.to_string()),
+                Ok(None) => {}
+                Ok(Some(mut alert)) => {
+                    for message in settle(&mut alert, &targets, rules) {
+                        problem(format!("{ALERTS}{name}"), message);
+                    }
+                    alerts.push(alert);
+                }
+            }
+        }
+        if alerts.len() > MOST_ALERTS {
+            problem(ALERTS.trim_end_matches('/').to_owned(), too_many(alerts.len(), MOST_ALERTS));
+        }
+        alerts.sort_by(|a, b| a.name.cmp(&b.name));
+        alerts.truncate(MOST_ALERTS);
+        alerts.retain(|alert| !alert.to.is_empty());
+        let targets = targets.into_iter().filter_map(|(name, target)| Some((name, target?))).collect();
+        (Self { alerts, targets }, problems)
+    }
+
+    /// The alerts in force by name.
+    #[must_use]
+    pub fn alerts(&self) -> &[Alert] {
+        &self.alerts
+    }
+
+    /// An alert in force.
+    #[must_use]
+    pub fn alert(&self, name: &str) -> Option<&Alert> {
+        self.alerts.iter().find(|alert| alert.name == name)
+    }
+
+    /// Where messages are sent, by name.
+    #[must_use]
+    pub fn targets(&self) -> &BTreeMap<String, Target> {
+        &self.targets
+    }
+}
+
+/// Takes out of an alert the targets that it cannot tell, all of them where nothing can set it off. Gives back what is wrong.
+fn settle(alert: &mut Alert, targets: &BTreeMap<String, Option<Target>>, rules: RuleNames<'_>) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let is_week = alert.on == Occasion::Week;
+    alert.to.retain(|name| match targets.get(name) {
+        None => {
+            wrong.push(format!("to: there is no parameter {TARGETS}{name}"));
+            false
+        }
+        Some(None) => {
+            wrong.push(format!("to: {TARGETS}{name} cannot be used"));
+            false
+        }
+        Some(Some(Target::Segment { .. })) if is_week => {
+            wrong.push(format!("to: {TARGETS}{name} is a source of Segment, which takes no weekly digest"));
+            false
+        }
+        Some(Some(_)) => true,
+    });
+    if let Occasion::Rule(rule) = &alert.on {
+        let is_there = rules.in_force.contains(&rule.as_str()) || rules.unreadable.contains(rule);
+        if !is_there {
+            let names = rules.in_force.join(", ");
+            wrong.push(format!("on: no intent rule in force has the name {rule:?}; there are {names}"));
+            alert.to.clear();
+        }
+    }
+    wrong
+}
+
+fn of_folder<'p>(parameters: &'p [Parameter], folder: &'p str) -> impl Iterator<Item = (&'p str, &'p str)> {
+    parameters
+        .iter()
+        .filter_map(move |parameter| Some((parameter.name.strip_prefix(folder)?, parameter.value.as_str())))
+}
+
+fn too_many(count: usize, most: usize) -> String {
+    format!("there are {count}, and {most} is the most: remove some")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SLACK: &str = "https://hooks.slack.com/services/T0/B0/hunter2";
+
+    fn read(parameters: &[(&str, &str)]) -> (Configured, Vec<String>) {
+        let parameters: Vec<_> = parameters
+            .iter()
+            .map(|(name, value)| Parameter { name: (*name).to_owned(), value: (*value).to_owned() })
+            .collect();
+        let unreadable = ["docs".to_owned()];
+        let rules = RuleNames { in_force: &["demo", "pricing"], unreadable: &unreadable };
+        let (configured, problems) = Configured::read(&parameters, rules);
+        (configured, problems.iter().map(|problem| format!("{}: {}", problem.parameter, problem.message)).collect())
+    }
+
+    fn names(configured: &Configured) -> Vec<(&str, Vec<&str>)> {
+        let alerts = configured.alerts().iter();
+        alerts.map(|alert| (alert.name.as_str(), alert.to.iter().map(String::as_str).collect())).collect()
+    }
+
+    #[test]
+    fn an_alert_that_names_a_target_or_a_rule_that_is_not_there_is_a_problem_and_costs_no_other() {
+        let (configured, problems) = read(&[
+            ("alerts/sales", r#"{"on":"pricing","to":["sales","marketing"]}"#),
+            ("alerts/crm", r#"{"on":"demo","to":"crm"}"#),
+            ("alerts/typo", r#"{"on":"priceing","to":"sales"}"#),
+            ("alerts/as-before", r#"{"on":"docs","to":"sales"}"#),
+            ("alerts/bad", r#"{"on":"points","to":"sales"}"#),
+            ("alerts/off", r#"{"on":"nothing","to":"nobody","enabled":false}"#),
+            ("alert-targets/sales", SLACK),
+            ("alert-targets/crm", r#"{"segment":""}"#),
+            ("intent/pricing", "{}"),
+        ]);
+        assert_eq!(names(&configured), [("as-before", vec!["sales"]), ("sales", vec!["sales"])]);
+        let expected = [
+            "alert-targets/crm: segment: must be the write key",
+            "alerts/sales: to: there is no parameter alert-targets/marketing",
+            "alerts/crm: to: alert-targets/crm cannot be used",
+            "alerts/typo: on: no intent rule in force has the name \"priceing\"; there are demo, pricing",
+            "alerts/bad: missing field `over`",
+        ];
+        assert_eq!(problems.len(), expected.len(), "{problems:?}");
+        for (problem, expected) in problems.iter().zip(expected) {
+            assert!(problem.starts_with(expected), "{problem}");
+        }
+        assert_eq!(configured.targets().keys().collect::<Vec<_>>(), ["sales"]);
+    }
+
+    #[test]
+    fn a_source_of_segment_takes_no_digest() {
+        let (configured, problems) = read(&[
+            ("alerts/monday", r#"{"on":"week","to":["sales","crm"]}"#),
+            ("alert-targets/sales", SLACK),
+            ("alert-targets/crm", r#"{"segment":"abc"}"#),
+        ]);
+        assert_eq!(names(&configured), [("monday", vec!["sales"])]);
+        assert!(problems[0].contains("takes no weekly digest"), "{problems:?}");
+    }
+
+    #[test]
+    fn alerts_and_targets_are_bounded() {
+        let alerts: Vec<(String, String)> = (0..=MOST_ALERTS)
+            .map(|n| (format!("alerts/{n:03}"), r#"{"on":"demo","to":"t00"}"#.to_owned()))
+            .chain((0..=MOST_TARGETS).map(|n| (format!("alert-targets/t{n:02}"), SLACK.to_owned())))
+            .collect();
+        let alerts: Vec<_> = alerts.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let (configured, problems) = read(&alerts);
+        assert_eq!((configured.alerts().len(), configured.targets().len()), (MOST_ALERTS, MOST_TARGETS));
+        assert_eq!(problems.len(), 2, "{problems:?}");
+        assert!(!format!("{configured:?}{problems:?}").contains("hunter2"));
+    }
+}
