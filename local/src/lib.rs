@@ -9,6 +9,7 @@
 //! | `forwarded` | whom a proxy says that a request comes from |
 //! | `queue` | the queues, as SQS would keep them |
 //! | `pipeline` | what the collector's page sees of mappings and queues |
+//! | `test_event` | a test event through the set's own intake |
 //! | `consumer` | takes batches from the queues and delivers them, as Lambda's event source mapping would |
 //! | `server` | the HTTP server under the gateway |
 //! | `unknown_parameters` | parameters that nobody reads |
@@ -39,5 +40,6 @@ mod redrive;
 pub mod send;
 mod server;
 pub mod set;
+mod test_event;
 mod unknown_parameters;
 mod up;

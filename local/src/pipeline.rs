@@ -3,26 +3,35 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use koala_collector::settings::CollectorSettingsCache;
 use koala_collector::store::sqlite::file::FileError;
-use koala_collector::web::{Pipeline, PipelineError, QueueCounts, RequestTally, StoredDeadLetter, Tallies};
+use koala_collector::web::{
+    Install, Pipeline, PipelineError, QueueCounts, RejectedEvent, RequestTally, SettingsProblem, StoredDeadLetter,
+    Tallies, TestEvent, WebhookAddress,
+};
 use koala_destination::intake::IntakeOptions;
 use koala_destination::koala::EntryOptions;
 use koala_destination::preview::{Preview, Previewer};
 use koala_destination::segment::{Function, Mapping};
-use koala_destination::settings::{ParameterDirectory, Settings, SettingsCache};
+use koala_destination::settings::{COLLECTOR_FOLDER, ParameterDirectory, Problem, Settings, SettingsCache};
 
 use crate::queue::Queues;
+use crate::test_event;
 
 /// The embedded queues, and the mappings of the parameter directory.
 pub struct LocalPipeline {
     /// The parameters.
     pub settings: Arc<SettingsCache<ParameterDirectory>>,
+    /// The collector's parameters.
+    pub collector_settings: Arc<CollectorSettingsCache<ParameterDirectory>>,
     /// The queues.
     pub queues: Queues,
     /// What intake is told, for the preview.
     pub intake: IntakeOptions,
     /// What delivery is told of entries, for the preview.
     pub entry: EntryOptions,
+    /// Where events are delivered to, where that is not the collector in here.
+    pub delivers_to: Option<String>,
 }
 
 impl LocalPipeline {
@@ -49,6 +58,50 @@ impl Pipeline for LocalPipeline {
         self.queues.dead_letters(most).await.map_err(queues)
     }
 
+    async fn rejected_events(&self, most: u32) -> Result<Vec<RejectedEvent>, PipelineError> {
+        self.queues.rejected_events(most).await.map_err(queues)
+    }
+
+    async fn install(&self) -> Result<Install, PipelineError> {
+        let settings = self.settings().await?;
+        let credentials = settings.credentials();
+        let named = [
+            ("webhook-secret", credentials.webhook_secrets.is_empty()),
+            ("bearer-token", credentials.bearer_tokens.is_empty()),
+            ("write-keys", credentials.write_keys.is_empty()),
+        ];
+        Ok(Install {
+            webhook: WebhookAddress::Beside("/v1/segment"),
+            public_api_key: settings.public_api_key().masked(),
+            credentials: named.into_iter().filter(|(_, is_empty)| !is_empty).map(|(name, _)| name).collect(),
+            delivers_to: self.delivers_to.clone(),
+            received: self.queues.received().await.map_err(queues)?,
+        })
+    }
+
+    async fn send_test_event(&self) -> Result<TestEvent, PipelineError> {
+        let sent = test_event::send(&self.settings, &self.queues, self.intake).await;
+        sent.map_err(|error| PipelineError::Settings(error.into()))
+    }
+
+    async fn settings_problems(&self) -> Vec<SettingsProblem> {
+        // Whoever looks wants to see what is there now; what cannot be read stands among the problems.
+        let of_destination = match self.settings.current().await {
+            Ok(_) | Err(_) => self.settings.problems(),
+        };
+        let of_collector = match self.collector_settings.current().await {
+            Ok(settings) => [self.collector_settings.problems(), settings.problems().to_vec()].concat(),
+            Err(_) => self.collector_settings.problems(),
+        };
+        let problem = |folder: &str, Problem { parameter, message }: Problem| {
+            let parameter = if parameter.is_empty() { parameter } else { format!("{folder}{parameter}") };
+            SettingsProblem { parameter, message }
+        };
+        let of_destination = of_destination.into_iter().map(|one| problem("", one));
+        let folder = format!("{COLLECTOR_FOLDER}/");
+        of_destination.chain(of_collector.into_iter().map(|one| problem(&folder, one))).collect()
+    }
+
     async fn redrive(&self, function: Option<Function>) -> Result<u64, PipelineError> {
         self.queues.redrive(function).await.map_err(queues)
     }
@@ -58,7 +111,10 @@ impl Pipeline for LocalPipeline {
     }
 
     async fn mappings(&self) -> Result<Vec<Mapping>, PipelineError> {
-        Ok(self.settings().await?.mappings().to_vec())
+        let settings = self.settings().await?;
+        let mut mappings: Vec<Mapping> = settings.mappings().iter().chain(settings.presets_off()).cloned().collect();
+        mappings.sort_by(|a, b| a.name().cmp(b.name()));
+        Ok(mappings)
     }
 
     async fn preview(&self, event: &str) -> Result<Preview, PipelineError> {

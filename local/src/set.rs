@@ -110,6 +110,7 @@ impl LocalSet {
         let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         let address = listener.local_addr()?;
         let handlers = OwnHandlers::new(Arc::clone(&settings))?;
+        let delivers_to = koala_url.as_ref().map(ToString::to_string);
         let koala_url = koala_url.map_or_else(|| KoalaUrl::parse(&format!("http://{}", reachable(address))), Ok)?;
         let client = KoalaClient::new(koala_url.clone())?;
         let client = match collector {
@@ -119,9 +120,11 @@ impl LocalSet {
 
         let pipeline = LocalPipeline {
             settings: Arc::clone(&settings),
+            collector_settings: Arc::clone(&collector_settings),
             queues: queues.clone(),
             intake: intake_options,
             entry: delivery.entry.clone(),
+            delivers_to,
         };
         let access = Access::new(token, address.ip());
         let is_page_closed = access.is_closed();

@@ -38,6 +38,8 @@ pub fn router() -> Router<Web> {
         .route("/api/deliveries", get(show_deliveries))
         .route("/api/queues", get(count_queues))
         .route("/api/dead-letters", get(list_dead_letters))
+        .route("/api/rejected-events", get(list_rejected_events))
+        .route("/api/install", get(show_install))
         .route("/api/redrive", post(redrive))
         .route("/api/identities/split", post(decisions::split))
         .route("/api/identities/block", post(decisions::block))
@@ -120,6 +122,17 @@ async fn count_queues(State(web): State<Web>) -> Result<Response, ApiError> {
 async fn list_dead_letters(State(web): State<Web>, Query(page): Query<Page>) -> Result<Response, ApiError> {
     let letters = web.pipeline.dead_letters(page.limit.min(LONGEST_PAGE)).await?;
     Ok(axum::Json(json!({"dead_letters": letters})).into_response())
+}
+
+async fn list_rejected_events(State(web): State<Web>, Query(page): Query<Page>) -> Result<Response, ApiError> {
+    let rejected = web.pipeline.rejected_events(page.limit.min(LONGEST_PAGE)).await?;
+    Ok(axum::Json(json!({"rejected_events": rejected})).into_response())
+}
+
+async fn show_install(State(web): State<Web>) -> Result<Response, ApiError> {
+    let install = web.pipeline.install().await?;
+    let problems = web.pipeline.settings_problems().await;
+    Ok(axum::Json(json!({"install": install, "settings_problems": problems})).into_response())
 }
 
 async fn show_deliveries(State(web): State<Web>) -> Result<Response, ApiError> {

@@ -9,7 +9,7 @@
 //! | [`filter_query`] | which visitors and companies an address asks for |
 //! | [`erasure`] | a person deleted, here and in the queues |
 //! | [`decisions`] | an id taken from a person, or blocked |
-//! | [`pipeline`] | the port of what stands before the collector |
+//! | [`pipeline`], [`intake`] | the port of what stands before the collector, and what it tells of intake |
 //! | [`state`] | what the routes work with |
 
 pub mod access;
@@ -20,6 +20,7 @@ mod erasure;
 mod export;
 mod filter_query;
 mod headers;
+mod intake;
 mod origin;
 mod page;
 pub mod page_token;
@@ -27,6 +28,9 @@ mod pipeline;
 mod state;
 
 pub use access::Access;
+pub use intake::{
+    Install, ReceivedTally, RejectedEvent, SettingsProblem, TEST_EVENT_NAME, TEST_USER_ID, TestEvent, WebhookAddress,
+};
 pub use page_token::{PageToken, PageTokenError};
 pub use pipeline::{MappingTally, Pipeline, PipelineError, QueueCounts, RequestTally, StoredDeadLetter, Tallies};
 
@@ -40,5 +44,6 @@ use crate::store::Store;
 /// The API and the page, for those who may see them.
 pub fn router(store: Arc<dyn Store>, pipeline: Arc<dyn Pipeline>, access: Access) -> Router {
     let seen = middleware::from_fn_with_state(access, access::check);
-    headers::with_headers(api::router().merge(page::router()).layer(seen).with_state(Web { store, pipeline }))
+    let web = Web { store, pipeline };
+    headers::with_headers(api::router().merge(page::router(&web)).layer(seen).with_state(web))
 }

@@ -8,6 +8,8 @@ use koala_destination::segment::{Function, Mapping};
 use serde::Serialize;
 use thiserror::Error;
 
+use super::intake::{Install, RejectedEvent, SettingsProblem, TestEvent};
+
 /// The way of events to the collector, as people look at it.
 #[async_trait]
 pub trait Pipeline: Send + Sync {
@@ -19,6 +21,19 @@ pub trait Pipeline: Send + Sync {
 
     /// The dead letters, the newest first.
     async fn dead_letters(&self, most: u32) -> Result<Vec<StoredDeadLetter>, PipelineError>;
+
+    /// The rejected events, the newest first.
+    async fn rejected_events(&self, most: u32) -> Result<Vec<RejectedEvent>, PipelineError>;
+
+    /// Where events are sent to, and what came in.
+    async fn install(&self) -> Result<Install, PipelineError>;
+
+    /// Sends a test event through intake, as Segment would: a track call named [`super::TEST_EVENT_NAME`] of the user
+    /// [`super::TEST_USER_ID`].
+    async fn send_test_event(&self) -> Result<TestEvent, PipelineError>;
+
+    /// What is wrong with the parameters as they are now, while what was read before serves on. Asked for with every page.
+    async fn settings_problems(&self) -> Vec<SettingsProblem>;
 
     /// Puts dead letters back into their queues, those of one function or all. Gives back how many.
     async fn redrive(&self, function: Option<Function>) -> Result<u64, PipelineError>;

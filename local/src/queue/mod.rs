@@ -6,7 +6,7 @@
 //! | `lease` | a lane in hand, and what becomes of its messages |
 //! | `schedule` | whose turn it is, in memory: a lane for each visitor |
 //! | `rows` | the rows of the file |
-//! | `tally` | what messages came to, counted |
+//! | `tally`, `received` | what messages and events came to, counted |
 //! | `bring` | what an earlier version kept in the data file |
 //!
 //! A message is durable before it is answered for. It is loaded into the schedule, handed out with its lane, and each outcome
@@ -15,6 +15,7 @@
 mod bring;
 mod lease;
 mod outbox;
+mod received;
 mod rows;
 mod schedule;
 mod tally;
@@ -25,7 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use koala_collector::store::sqlite::file::{FileError, Migration, SqliteFile};
-use koala_collector::web::{QueueCounts, RequestTally, StoredDeadLetter, Tallies};
+use koala_collector::web::{QueueCounts, ReceivedTally, RejectedEvent, RequestTally, StoredDeadLetter, Tallies};
 use koala_destination::intake::AnswerCounts;
 use koala_destination::segment::Function;
 use tokio::sync::{Notify, watch};
@@ -35,7 +36,8 @@ pub use self::lease::Lease;
 use self::rows::Recorded;
 use self::schedule::{Schedule, Waiting};
 
-const MIGRATIONS: [Migration; 1] = [Migration::sql(include_str!("migrations/1.sql"))];
+const MIGRATIONS: [Migration; 2] =
+    [Migration::sql(include_str!("migrations/1.sql")), Migration::sql(include_str!("migrations/2.sql"))];
 
 /// The most messages of a queue that the schedule knows; what is newer waits in the file until there is room. About 10 MB.
 const MOST_KNOWN: usize = 100_000;
@@ -185,12 +187,25 @@ impl Queues {
         if counts.accepted + counts.skipped.total() + counts.rejected == 0 {
             return;
         }
-        self.file.write_later(move |connection| tally::count_request(connection, &counts));
+        self.file.write_later(move |connection| {
+            tally::count_request(connection, &counts)?;
+            received::count(connection, &counts.received)
+        });
     }
 
     /// What events of requests and messages of mappings came to.
     pub async fn tallies(&self) -> Result<(RequestTally, Tallies), FileError> {
         self.file.read(tally::read).await
+    }
+
+    /// What came in by source, type and outcome.
+    pub async fn received(&self) -> Result<Vec<ReceivedTally>, FileError> {
+        self.file.read(received::read).await
+    }
+
+    /// The rejected events, the newest first.
+    pub async fn rejected_events(&self, most: u32) -> Result<Vec<RejectedEvent>, FileError> {
+        self.file.read(move |connection| rows::rejected_events(connection, most)).await
     }
 
     /// The dead letters, the newest first.

@@ -3,12 +3,14 @@
 //! A row is read as bytes. One that cannot be read is a dead letter with its reason, and stops nobody.
 
 use koala_collector::store::sqlite::file::{lossy, number};
-use koala_collector::web::{QueueCounts, StoredDeadLetter};
+use koala_collector::web::{QueueCounts, RejectedEvent, StoredDeadLetter};
 use koala_destination::clock::now_milliseconds;
 use koala_destination::delivery::{DeadReason, Lane};
 use koala_destination::segment::Function;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::schedule::LaneKey;
 use super::tally::{self, Outcome};
@@ -157,6 +159,34 @@ pub fn dead_letters(connection: &Connection, most: u32) -> rusqlite::Result<Vec<
         })
     })?;
     letters.collect()
+}
+
+/// The most bytes of a rejected event that are shown; more of it stands in the file.
+const MOST_SHOWN: usize = 8 * 1024;
+
+/// The rejected events, the newest first.
+pub fn rejected_events(connection: &Connection, most: u32) -> rusqlite::Result<Vec<RejectedEvent>> {
+    /// A message as intake keeps a rejected event: whole, or its beginning as text.
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Kept<'a> {
+        reason: String,
+        received_at: String,
+        #[serde(borrow)]
+        event: Option<&'a RawValue>,
+        beginning: String,
+    }
+    let mut select =
+        connection.prepare_cached("SELECT body FROM message WHERE queue = 'rejected' ORDER BY id DESC LIMIT ?1")?;
+    let events = select.query_map([most], |row| {
+        let body = lossy(row, 0);
+        let kept: Kept<'_> = serde_json::from_str(&body)
+            .unwrap_or_else(|_| Kept { reason: "the message is damaged".to_owned(), ..Kept::default() });
+        let event = kept.event.map_or(&*kept.beginning, RawValue::get);
+        let shown = event[..event.floor_char_boundary(MOST_SHOWN)].to_owned();
+        Ok(RejectedEvent { reason: kept.reason, received_at: kept.received_at, event: shown, bytes: event.len() })
+    })?;
+    events.collect()
 }
 
 /// How many messages stand where; those in hand count as waiting here.

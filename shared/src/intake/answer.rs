@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::sorting::Sorted;
-use super::{OutboxError, Request, Route, SkipCounts};
+use super::{OutboxError, ReceivedCounts, Request, Route, SkipCounts};
 use crate::segment::{Function, message_id_of};
 use crate::settings::SettingsUnavailable;
 
@@ -71,6 +71,8 @@ pub struct AnswerCounts {
     pub rejected: usize,
     /// The function of each message that was queued.
     pub queued: Vec<Function>,
+    /// All of them by source, type and outcome.
+    pub received: ReceivedCounts,
 }
 
 /// An event that can never be delivered.

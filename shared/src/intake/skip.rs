@@ -9,7 +9,7 @@ use crate::json::{Object, RawJson};
 use crate::segment::Event;
 
 /// Why an event is skipped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SkipReason {
     /// No enabled mapping takes it.
@@ -61,7 +61,7 @@ impl SkipReason {
     #[must_use]
     pub fn explanation(self) -> &'static str {
         match self {
-            Self::NoMapping => "no enabled mapping takes it",
+            Self::NoMapping => "no mapping matched",
             Self::Integrations => "its integrations keep it from Koala",
             Self::Consent => "its context.consent forbids it",
             Self::Bot => "its user agent is that of a bot, a monitor or a headless browser",

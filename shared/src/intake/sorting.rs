@@ -1,6 +1,7 @@
 //! The events of a request on their way into messages.
 
 use super::answer::{AnswerCounts, RejectedEvent};
+use super::received::EventOutcome;
 use super::tracking::Additions;
 use super::{Answer, IntakeOptions, Sender, SkipReason};
 use crate::clock;
@@ -98,6 +99,7 @@ impl<'r> Sorting<'r> {
         let reason = error.to_string();
         part.push(message::rejected(json, &reason, self.origin));
         self.sorted.counts.rejected += 1;
+        self.sorted.counts.received.add_rejected();
         self.sorted.rejected.push(RejectedEvent::new(self.origin.place, json, reason));
     }
 
@@ -108,7 +110,7 @@ impl<'r> Sorting<'r> {
             None => Sender::Webhook,
         };
         if let Some(reason) = SkipReason::of(event, &self.options, sender) {
-            self.sorted.counts.skipped.add(reason);
+            self.skip(event, reason);
             return;
         }
         let said = self.received_at(event);
@@ -124,9 +126,15 @@ impl<'r> Sorting<'r> {
         }));
         if part.len() > before {
             counts.accepted += 1;
+            counts.received.add(event, EventOutcome::Accepted);
         } else {
-            counts.skipped.add(SkipReason::NoMapping);
+            self.skip(event, SkipReason::NoMapping);
         }
+    }
+
+    fn skip(&mut self, event: &Event<'_>, reason: SkipReason) {
+        self.sorted.counts.skipped.add(reason);
+        self.sorted.counts.received.add(event, EventOutcome::Skipped(reason));
     }
 
     /// When Segment received an event that its webhook brings: it may have kept it for hours, or replay it. What an SDK

@@ -46,6 +46,17 @@ impl Action {
         }
     }
 
+    /// Its name for people, as Segment's own destination has it: `Identify Visitor`, `Track Event`.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::IdentifyVisitor => "Identify Visitor",
+            Self::TrackEvent => "Track Event",
+            Self::PageView => "Page View",
+            Self::IdentifyAccount => "Identify Account",
+        }
+    }
+
     /// The function that serves it.
     #[must_use]
     pub fn function(self) -> Function {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 use tokio::sync::Mutex;
 
-use super::{InvalidSettings, Parameter, ParameterSource, ParameterTree, Settings, SourceError};
+use super::{InvalidSettings, Parameter, ParameterSource, ParameterTree, Problem, Settings, SourceError};
 use crate::koala::CollectorKind;
 
 /// How long after a failed refresh the next is tried, so that an outage of the source is not met with a call an event.
@@ -36,6 +36,8 @@ struct Cached<T> {
     settings: Option<Arc<T>>,
     fresh_until: Option<Instant>,
     read_at: Option<Instant>,
+    /// Why what was read last could not be used; nothing while the settings are those of the source.
+    problems: Vec<Problem>,
 }
 
 /// There are no settings to serve with: passing, since the source may come back or the tree be mended.
@@ -50,6 +52,17 @@ pub enum SettingsUnavailable {
     /// A refresh failed a moment ago, and nothing was read before.
     #[error("the settings could not be read a moment ago; the next try is within {} s", PAUSE_AFTER_FAILURE.as_secs())]
     Lately,
+}
+
+impl SettingsUnavailable {
+    fn problems(&self) -> Vec<Problem> {
+        match self {
+            Self::Invalid(invalid) => invalid.problems.clone(),
+            Self::Source(_) | Self::Lately => {
+                vec![Problem { parameter: String::new(), message: self.to_string() }]
+            }
+        }
+    }
 }
 
 impl<S: ParameterSource> SettingsCache<S> {
@@ -76,7 +89,7 @@ impl<S: ParameterSource, T: ParameterTree> SettingsCache<S, T> {
             source,
             time_to_live,
             read_tree: T::from_parameters,
-            cached: RwLock::new(Cached { settings: None, fresh_until: None, read_at: None }),
+            cached: RwLock::new(Cached { settings: None, fresh_until: None, read_at: None, problems: Vec::new() }),
             refreshing: Mutex::new(()),
         }
     }
@@ -138,8 +151,8 @@ impl<S: ParameterSource, T: ParameterTree> SettingsCache<S, T> {
             Ok(Ok(settings)) => return settings,
             Ok(Err(error)) => tracing::warn!(%error, "settings not refreshed; the last good ones serve on"),
             Err(_) => {
-                self.put_off();
                 let longest = LONGEST_REFRESH.as_millis();
+                self.put_off(format!("not read within {longest} ms"));
                 tracing::warn!("settings not refreshed within {longest} ms; the last good ones serve on");
             }
         }
@@ -153,16 +166,27 @@ impl<S: ParameterSource, T: ParameterTree> SettingsCache<S, T> {
         };
         let mut cached = self.cached.write().unwrap_or_else(PoisonError::into_inner);
         cached.fresh_until = Some(Instant::now() + if read.is_ok() { self.time_to_live } else { PAUSE_AFTER_FAILURE });
-        if let Ok(settings) = &read {
-            cached.settings = Some(Arc::clone(settings));
-            cached.read_at = Some(Instant::now());
+        match &read {
+            Ok(settings) => {
+                cached.settings = Some(Arc::clone(settings));
+                cached.read_at = Some(Instant::now());
+                cached.problems.clear();
+            }
+            Err(error) => cached.problems = error.problems(),
         }
         read
     }
 
-    fn put_off(&self) {
+    fn put_off(&self, message: String) {
         let mut cached = self.cached.write().unwrap_or_else(PoisonError::into_inner);
         cached.fresh_until = Some(Instant::now() + PAUSE_AFTER_FAILURE);
+        cached.problems = vec![Problem { parameter: String::new(), message }];
+    }
+
+    /// What is wrong with the parameters as they are now, while the last good settings serve on: each problem under the name of its
+    /// parameter, which is empty where the whole tree could not be read. Nothing while the settings are fresh.
+    pub fn problems(&self) -> Vec<Problem> {
+        self.cached.read().unwrap_or_else(PoisonError::into_inner).problems.clone()
     }
 
     fn fresh(&self) -> Option<Arc<T>> {
@@ -231,6 +255,29 @@ mod tests {
         source.down.store(true, Ordering::SeqCst);
         assert_eq!(key(cache.current().await), "pk_0");
         assert_eq!(source.reads.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn stale_settings_say_which_parameter_is_wrong_and_fresh_ones_nothing() {
+        struct Written(std::sync::Mutex<&'static str>);
+        impl ParameterSource for &Written {
+            async fn read(&self) -> Result<Vec<Parameter>, SourceError> {
+                let value = (*self.0.lock().expect("a lock")).to_owned();
+                Ok(vec![Parameter { name: "public-api-key".to_owned(), value }])
+            }
+        }
+        let source = Written(std::sync::Mutex::new("pk_1"));
+        let cache = SettingsCache::new(&source, Duration::ZERO);
+        cache.current().await.expect("settings");
+        assert_eq!(cache.problems(), []);
+        *source.0.lock().expect("a lock") = "a/b";
+        assert_eq!(key(cache.current().await), "pk_1");
+        let problems = cache.problems();
+        assert_eq!(problems.iter().map(|problem| problem.parameter.as_str()).collect::<Vec<_>>(), ["public-api-key"]);
+        assert!(problems[0].message.contains("character 2"), "{problems:?}");
+        *source.0.lock().expect("a lock") = "pk_2";
+        cache.read_anew(&cache.current().await.expect("settings")).await.expect("settings");
+        assert_eq!(cache.problems(), []);
     }
 
     /// Reads once, then never answers.

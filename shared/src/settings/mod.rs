@@ -200,6 +200,12 @@ impl Settings {
         &self.mappings
     }
 
+    /// The presets that are off with this kind of collector, and that no parameter replaces.
+    pub fn presets_off(&self) -> impl Iterator<Item = &Mapping> {
+        let is_replaced = |preset: &Mapping| self.mappings.iter().any(|mapping| mapping.name() == preset.name());
+        self.presets.iter().filter(move |preset| !preset.is_enabled() && !is_replaced(preset))
+    }
+
     /// The mapping with that name; also a preset that is not in force, for messages that were queued while it was.
     #[must_use]
     pub fn mapping(&self, name: &str) -> Option<&Mapping> {

@@ -46,6 +46,14 @@ impl PublicApiKey {
         Ok(Self(text.to_owned()))
     }
 
+    /// Enough of the key to tell it from another, for a page: `pk_…3f9a`.
+    #[must_use]
+    pub fn masked(&self) -> String {
+        // Only ASCII is allowed, so that any byte is a character.
+        let (shown_first, shown_last) = if self.0.len() >= 12 { (3, 4) } else { (0, self.0.len().min(4) / 2) };
+        format!("{}…{}", &self.0[..shown_first], &self.0[self.0.len() - shown_last..])
+    }
+
     /// The key, for the URL.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -70,5 +78,12 @@ mod tests {
         assert_eq!(PublicApiKey::parse("a/../b"), Err(ParsePublicApiKeyError::Character('/', 2)));
         assert_eq!(PublicApiKey::parse("ключ"), Err(ParsePublicApiKeyError::Character('к', 1)));
         assert_eq!(PublicApiKey::parse(&"k".repeat(129)), Err(ParsePublicApiKeyError::TooLong(129)));
+    }
+
+    #[test]
+    fn a_masked_key_shows_less_than_half_of_it() {
+        let masked = |key| PublicApiKey::parse(key).expect("a key").masked();
+        assert_eq!(masked("pk_live_00003f9a9"), "pk_…f9a9");
+        assert_eq!(["pk_vector", "abcd", "ab", "a"].map(masked), ["…or", "…cd", "…b", "…"]);
     }
 }

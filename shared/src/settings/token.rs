@@ -16,6 +16,12 @@ impl Token {
         (!text.is_empty()).then(|| Self(text.as_bytes().to_vec()))
     }
 
+    /// The token, for who shows it as its owner would.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// Whether `shown` is this token; the time it takes tells no more than the length.
     #[must_use]
     pub fn is(&self, shown: &[u8]) -> bool {

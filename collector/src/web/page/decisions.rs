@@ -6,8 +6,8 @@ use koala_destination::ids::{Id, IdKind};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::answer::{Page, PageError, page};
-use super::layout::{self, Place};
+use super::answer::{Content, Page, PageError};
+use super::layout::Place;
 use crate::store::decision::{Decision, Undone};
 use crate::store::visitor::{VisitorId, VisitorIdentity};
 use crate::web::decisions::read_id;
@@ -44,7 +44,7 @@ pub fn identity(visitor: &VisitorId, identity: &VisitorIdentity) -> Markup {
     }
 }
 
-fn name(kind: IdKind) -> &'static str {
+pub fn name(kind: IdKind) -> &'static str {
     match kind {
         IdKind::User => "User id",
         IdKind::Email => "Email",
@@ -86,15 +86,15 @@ pub async fn block(State(web): State<Web>, Path(visitor): Path<VisitorId>, Form(
 async fn decided(web: &Web, visitor: &VisitorId, decision: Decision, title: &str, words: &str) -> Page {
     let of = web.store.decide(&decision).await??;
     let id = decision.id();
-    Ok(page(layout::still_page(
+    Ok(Content::still(
         title,
-        Some(Place::Visitors),
-        &html! {
+        Place::Visitors,
+        html! {
             div.card {
                 p { (name(id.kind())) " " code { (id.value()) } }
                 p { (words) " " a href={ "/visitors/" (of) } { "Whom the id is of" } }
             }
             p { a href={ "/visitors/" (visitor) } { "The visitor" } " · " a href="/visitors" { "All visitors" } }
         },
-    )))
+    ))
 }

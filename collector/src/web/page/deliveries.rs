@@ -1,39 +1,43 @@
-//! How deliveries go: what came in, what waits, what arrived, what is dead and why, and a button to try it again.
+//! How deliveries go: what came in, what waits, what arrived, what is a dead letter and why, and a button to retry it.
 
 use axum::extract::State;
 use axum::response::Redirect;
 use maud::{Markup, html};
 
-use super::answer::{Page, PageError, page};
+use super::answer::{Content, Page, PageError};
 use super::layout::{self, Place};
-use crate::web::pipeline::{MappingTally, StoredDeadLetter, Tallies};
+use super::words;
+use crate::web::intake::RejectedEvent;
+use crate::web::pipeline::{MappingTally, RequestTally, StoredDeadLetter, Tallies};
 use crate::web::state::Web;
 
 /// The most dead letters that are shown.
 const MOST_LETTERS: u32 = 100;
+/// The most rejected events that are shown.
+const MOST_REJECTED: u32 = 50;
 
 /// `GET /deliveries`
 pub async fn show(State(web): State<Web>) -> Page {
     let counts = web.pipeline.counts().await?;
     let (received, tallies) = web.pipeline.tallies().await?;
     let letters = web.pipeline.dead_letters(MOST_LETTERS).await?;
+    let rejected = web.pipeline.rejected_events(MOST_REJECTED).await?;
     let delivered: i64 = tallies.values().map(|tally| tally.delivered).sum();
     let retried: i64 = tallies.values().map(|tally| tally.retried).sum();
-    Ok(page(layout::page(
+    Ok(Content::new(
         "Deliveries",
-        Some(Place::Deliveries),
-        &html! {
-            div.counts {
-                (count("received", received.accepted + received.skipped + received.rejected, false))
-                (count("queued", counts.waiting + counts.in_flight, false))
-                (count("delivered", delivered, false))
-                (count("retried", retried, false))
-                (count("dead", counts.dead, counts.dead > 0))
-                (count("rejected at intake", counts.rejected, false))
+        Place::Deliveries,
+        html! {
+            dl.counts {
+                (count("Received", received.accepted + received.skipped + received.rejected, false))
+                (count("Accepted", received.accepted, false))
+                (count("In queue", counts.waiting + counts.in_flight, false))
+                (count("Delivered", delivered, false))
+                (count("Retried", retried, false))
+                (count("Dead letters", counts.dead, counts.dead > 0))
+                (count("Rejected", counts.rejected, counts.rejected > 0))
             }
-            p.soft {
-                "Of the events received " (received.accepted) " were taken by a mapping, " (received.skipped) " were skipped."
-            }
+            (summary(received))
             h2 { "By mapping" }
             (by_mapping(&tallies))
             h2 { "Dead letters" }
@@ -41,33 +45,49 @@ pub async fn show(State(web): State<Web>) -> Page {
             @if counts.dead > 0 {
                 form method="post" action="/deliveries/redrive" { p { button { "Send dead letters again" } } }
             }
+            h2 { "Rejected events" }
+            (rejected_events(&rejected))
+            (only_the_newest(rejected.len(), counts.rejected))
         },
-    )))
+    ))
 }
 
 fn count(of: &str, count: i64, is_bad: bool) -> Markup {
-    html! { div { b class=[is_bad.then_some("bad")] { (count) } (of) } }
+    html! { div { dt { (of) } dd class=[is_bad.then_some("bad")] { (count) } } }
+}
+
+/// Skipped events are in no queue and no letter: nobody finds them unless it is said.
+fn summary(received: RequestTally) -> Markup {
+    html! {
+        @if received.skipped > 0 {
+            p.soft {
+                (words::counted(received.skipped.unsigned_abs(), "event"))
+                @if received.skipped == 1 { " was skipped: " } @else { " were skipped: " }
+                a href="/install#skipped" { "of which type, and why" } "."
+            }
+        }
+    }
 }
 
 fn by_mapping(tallies: &Tallies) -> Markup {
     let row = |(mapping, tally): (&String, &MappingTally)| {
         html! {
-            td { @if mapping.is_empty() { span.soft { "none" } } @else { (mapping) } }
+            td { @if mapping.is_empty() { span.soft { "no mapping named" } } @else { (mapping) } }
             td.number { (tally.queued) }
             td.number { (tally.waiting) }
             td.number { (tally.delivered) }
             td.number.wide { (tally.skipped) }
             td.number.wide { (tally.retried) }
-            td.number { (tally.dead) }
+            td.number class=[(tally.dead > 0).then_some("bad")] { (tally.dead) }
         }
     };
     layout::table(
         &html! {
-            th { "Mapping" } th.number { "Queued" } th.number { "Waiting" } th.number { "Delivered" }
-            th.number.wide { "Skipped" } th.number.wide { "Retried" } th.number { "Dead" }
+            th { "Mapping" } th.number { "Accepted" } th.number { "In queue" } th.number { "Delivered" }
+            th.number.wide { "Skipped" } th.number.wide { "Retried" } th.number { "Dead letters" }
         },
         &tallies.iter().map(row).collect::<Vec<_>>(),
-        &html! { "No event has come in yet." },
+        &html! { "No event was accepted yet. " a href="/install" { "Install" } " says where to send them." },
     )
 }
 
@@ -82,8 +102,37 @@ fn dead_letters(letters: &[StoredDeadLetter]) -> Markup {
     layout::table(
         &html! { th { "Queue" } th.wide { "Mapping" } th { "Reason" } },
         &letters.iter().map(row).collect::<Vec<_>>(),
-        &html! { "Nothing: every event was delivered, or is on its way." },
+        &html! { "No dead letters: each accepted event was delivered, or is in its queue." },
     )
+}
+
+fn rejected_events(events: &[RejectedEvent]) -> Markup {
+    let row = |rejected: &RejectedEvent| {
+        html! {
+            td { (layout::time(&rejected.received_at)) }
+            td {
+                (rejected.reason)
+                details {
+                    summary { "Raw JSON" }
+                    @if rejected.event.len() < rejected.bytes {
+                        p.soft { "The first " (rejected.event.len()) " of " (rejected.bytes) " bytes." }
+                    }
+                    pre { code { (rejected.event) } }
+                }
+            }
+        }
+    };
+    layout::table(
+        &html! { th { "Received" } th { "Reason" } },
+        &events.iter().map(row).collect::<Vec<_>>(),
+        &html! { "No rejected events: each one that came in could be read." },
+    )
+}
+
+fn only_the_newest(shown: usize, all: i64) -> Markup {
+    html! {
+        @if i64::try_from(shown).is_ok_and(|shown| shown < all) { p.soft { "The newest " (shown) " of " (all) "." } }
+    }
 }
 
 /// `POST /deliveries/redrive`

@@ -1,7 +1,11 @@
 //! What all pages have in common.
 
+use koala_destination::clock;
 use maud::{DOCTYPE, Markup, html};
-use serde_json::Value;
+
+use super::answer::Content;
+use super::words;
+use crate::web::intake::SettingsProblem;
 
 /// The pages that the navigation leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,24 +14,18 @@ pub enum Place {
     Visitors,
     Deliveries,
     Mappings,
+    Install,
 }
 
-/// A page with its navigation. It shows what changes.
-pub fn page(title: &str, place: Option<Place>, content: &Markup) -> Markup {
-    with_navigation(title, place, false, content)
-}
-
-/// A page that stays as it is: the answer to something that was sent.
-pub fn still_page(title: &str, place: Option<Place>, content: &Markup) -> Markup {
-    with_navigation(title, place, true, content)
-}
-
-fn with_navigation(title: &str, place: Option<Place>, is_still: bool, content: &Markup) -> Markup {
+/// A whole page: its navigation, what is wrong with the settings, and its content.
+pub fn page(content: &Content, problems: &[SettingsProblem]) -> Markup {
+    let Content { title, place, is_still, markup } = content;
     let places = [
         (Place::Companies, "/", "Companies"),
         (Place::Visitors, "/visitors", "Visitors"),
         (Place::Deliveries, "/deliveries", "Deliveries"),
         (Place::Mappings, "/mappings", "Mappings"),
+        (Place::Install, "/install", "Install"),
     ];
     html! {
         (DOCTYPE)
@@ -35,37 +33,56 @@ fn with_navigation(title: &str, place: Option<Place>, is_still: bool, content: &
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                title { (title) " · Koala" }
+                title { (title) " · Koala destination" }
                 link rel="stylesheet" href="/assets/style.css";
                 script src="/assets/live.js" defer {}
             }
             body {
+                a.skip href="#main" { "Skip to content" }
                 header {
-                    strong { "Koala" }
+                    strong { "Koala destination" }
                     nav aria-label="Pages" {
                         @for (at, href, name) in places {
-                            a href=(href) aria-current=[(place == Some(at)).then_some("page")] { (name) }
+                            a href=(href) aria-current=[(*place == Some(at)).then_some("page")] { (name) }
                         }
                     }
                 }
-                main data-still[is_still] {
+                main #main tabindex="-1" data-still[*is_still] {
+                    (banner(problems))
                     h1 { (title) }
-                    (content)
+                    (markup)
+                }
+                footer { p.soft data-zone { "Times are in UTC." } }
+            }
+        }
+    }
+}
+
+/// What is wrong with the settings while what was read before serves on.
+fn banner(problems: &[SettingsProblem]) -> Markup {
+    html! {
+        @if !problems.is_empty() {
+            div.banner role="alert" {
+                p { b { "Settings are stale." } " What was read before serves on until this is fixed:" }
+                ul {
+                    @for SettingsProblem { parameter, message } in problems {
+                        li { @if !parameter.is_empty() { code { (parameter) } ": " } (message) }
+                    }
                 }
             }
         }
     }
 }
 
-/// A point in time as people read it, in UTC.
+/// A point in time with its zone; the script turns it into the reader's own.
 pub fn time(at: &str) -> Markup {
-    let shown = at.get(..16).unwrap_or(at).replace('T', " ");
-    html! { time datetime=(at) { (shown) } }
+    html! { time datetime=(at) { (words::utc(at)) } }
 }
 
-/// A value of an event: text as it is, the rest as JSON.
-pub fn value(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+/// How long ago a point in time is; the time itself stands in the title.
+pub fn ago(at: &str) -> Markup {
+    let words = words::ago(words::milliseconds(at), clock::now_milliseconds());
+    html! { time datetime=(at) title=(words::utc(at)) data-ago { (words) } }
 }
 
 /// Events a day as bars, the newest last.

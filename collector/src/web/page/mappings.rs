@@ -7,8 +7,9 @@ use koala_destination::segment::Mapping;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::answer::{Page, PageError, page};
+use super::answer::{Content, Page, PageError};
 use super::layout::{self, Place};
+use super::words;
 use crate::intent::IntentRule;
 use crate::web::pipeline::MappingTally;
 use crate::web::state::Web;
@@ -25,7 +26,7 @@ const EXAMPLE: &str = r#"{
 /// `GET /mappings`
 pub async fn list(State(web): State<Web>) -> Page {
     let content = content(&web, EXAMPLE, None).await?;
-    Ok(page(layout::page("Mappings", Some(Place::Mappings), &content)))
+    Ok(Content::new("Mappings", Place::Mappings, content))
 }
 
 #[derive(Deserialize)]
@@ -37,7 +38,7 @@ pub struct Tried {
 pub async fn try_event(State(web): State<Web>, Form(Tried { event }): Form<Tried>) -> Page {
     let preview = web.pipeline.preview(&event).await?;
     let content = content(&web, &event, Some(&preview)).await?;
-    Ok(page(layout::still_page("Mappings", Some(Place::Mappings), &content)))
+    Ok(Content::still("Mappings", Place::Mappings, content))
 }
 
 async fn content(web: &Web, event: &str, preview: Option<&Preview>) -> Result<Markup, PageError> {
@@ -72,16 +73,28 @@ fn card(mapping: &Mapping, tally: &MappingTally, preview: Option<&MappingPreview
     html! {
         section.card.mapping {
             h2 {
-                (mapping.name()) " → " (mapping.action().name()) @if mapping.is_preset() { " " span.soft { "preset" } }
-                @if !mapping.is_enabled() { " " span.soft { "off" } }
+                (heading(mapping))
+                @if mapping.is_preset() { " " span.soft { "· preset" } }
+                " " span.soft { @if mapping.is_enabled() { "· on" } @else { "· off" } }
             }
             p { code { (mapping.trigger().as_str()) } }
             p.soft {
-                (tally.queued) " queued · " (tally.waiting) " waiting · " (tally.delivered) " delivered · "
-                (tally.retried) " retried · " span class=[(tally.dead > 0).then_some("bad")] { (tally.dead) " dead" }
+                (tally.queued) " accepted · " (tally.waiting) " in queue · " (tally.delivered) " delivered · "
+                (tally.retried) " retried · "
+                span class=[(tally.dead > 0).then_some("bad")] { (words::counted(tally.dead.unsigned_abs(), "dead letter")) }
             }
             @if let Some(preview) = preview { div.verdict role="status" { (verdict(&preview.verdict)) } }
         }
+    }
+}
+
+/// What a mapping is called: its action where it has the action's name, as a preset has, else its name and the action.
+fn heading(mapping: &Mapping) -> String {
+    let action = mapping.action();
+    if mapping.name() == action.name() {
+        action.title().to_owned()
+    } else {
+        format!("{} → {}", mapping.name(), action.title())
     }
 }
 
@@ -89,10 +102,10 @@ fn verdict(verdict: &Verdict) -> Markup {
     html! {
         @match verdict {
             Verdict::Disabled => p.soft { "It is off." }
-            Verdict::NoMatch => p.soft { "Does not take this event." }
-            Verdict::TakenByOwn { by } => p.soft { "Passes this event over: " (by) " takes it." }
+            Verdict::NoMatch => p.soft { "Does not match this event." }
+            Verdict::TakenByOwn { by } => p.soft { "Leaves this event to " (by) "." }
             Verdict::Skipped { reason } => p { "Sends nothing: " (reason) }
-            Verdict::Rejected { reason } => p.bad { "A dead letter: " (reason) }
+            Verdict::Rejected { reason } => p.bad { "Would be a dead letter: " (reason) }
             Verdict::Delivers { request, .. } => {
                 p { "The collector would get:" }
                 pre { code { (serde_json::to_string_pretty(request).unwrap_or_default()) } }

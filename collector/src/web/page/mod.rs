@@ -5,29 +5,35 @@
 
 mod answer;
 mod companies;
+mod company;
 mod decisions;
 mod deliveries;
+mod entry;
+mod filters;
+mod install;
 mod layout;
 mod live;
 mod mappings;
 mod visitors;
+mod words;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{Method, StatusCode};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 
+use self::answer::Content;
 use super::origin::Origin;
 use super::state::Web;
 
 /// The routes of the page.
-pub fn router() -> Router<Web> {
+pub fn router(web: &Web) -> Router<Web> {
     Router::new()
         .route("/", get(companies::list))
-        .route("/companies/{key}", get(companies::show))
+        .route("/companies/{key}", get(company::show))
         .route("/visitors", get(visitors::list))
         .route("/visitors/{id}", get(visitors::show))
         .route("/visitors/{id}/split", post(decisions::split))
@@ -36,14 +42,25 @@ pub fn router() -> Router<Web> {
         .route("/mappings", get(mappings::list).post(mappings::try_event))
         .route("/deliveries", get(deliveries::show))
         .route("/deliveries/redrive", post(deliveries::redrive))
+        .route("/install", get(install::show))
+        .route("/install/test", post(install::test))
         .route("/live", get(live::changes))
         .route("/assets/style.css", get(async || asset("text/css", include_str!("assets/style.css"))))
         .route("/assets/live.js", get(async || asset("text/javascript", include_str!("assets/live.js"))))
+        .layer(middleware::from_fn_with_state(web.clone(), frame))
         .layer(middleware::from_fn(guard))
 }
 
 fn asset(content_type: &'static str, text: &'static str) -> impl IntoResponse {
     ([(CONTENT_TYPE, content_type)], text)
+}
+
+/// Puts around a page what all have in common. Here, so that no page can be without it.
+async fn frame(State(web): State<Web>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let Some(content) = response.extensions_mut().remove::<Content>() else { return response };
+    let problems = web.pipeline.settings_problems().await;
+    (response.status(), Html(layout::page(&content, &problems).into_string())).into_response()
 }
 
 /// Refuses what is not sent from a page of ours: a browser says with every form where the page is from that sends it.

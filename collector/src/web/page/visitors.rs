@@ -3,12 +3,16 @@
 use axum::extract::{Path, Query, State};
 use maud::{Markup, html};
 use serde::Deserialize;
+use serde_json::Value;
 
-use super::answer::{Page, PageError, page};
+use super::answer::{Content, Page, PageError};
 use super::decisions;
+use super::entry::Told;
+use super::filters::{self, Field, address};
 use super::layout::{self, Place};
+use super::words;
 use crate::store::deletion::Person;
-use crate::store::visitor::{Visitor, VisitorId};
+use crate::store::visitor::{TimelineEntry, Visitor, VisitorId};
 use crate::web::erasure::erase;
 use crate::web::filter_query::VisitorQuery;
 use crate::web::state::Web;
@@ -17,6 +21,9 @@ use crate::web::state::Web;
 const ON_A_PAGE: u32 = 50;
 /// The most entries of a timeline that are shown.
 const LONGEST_TIMELINE: u32 = 200;
+/// After so long without an entry a session is over, as Google Analytics counts them
+/// (<https://support.google.com/analytics/answer/9191807>).
+const END_OF_SESSION: i64 = 30 * 60 * 1000;
 
 #[derive(Deserialize)]
 pub struct Which {
@@ -34,97 +41,148 @@ pub async fn list(
         Ok(filter) => Ok(web.store.list_visitors(filter, offset, ON_A_PAGE).await?),
         Err(problem) => Err(problem),
     };
-    Ok(page(layout::page(
+    let rules: Vec<String> = web.store.intent_rules().await?.iter().map(|rule| rule.name.clone()).collect();
+    Ok(Content::new(
         "Visitors",
-        Some(Place::Visitors),
-        &html! {
-            (search(&query))
+        Place::Visitors,
+        html! {
+            (search(&query, &rules))
             @match &found {
                 Ok((visitors, total)) => {
                     p.soft {
-                        span { (total) @if *total == 1 { " visitor" } @else { " visitors" } }
-                        @if *total > 0 { " · " a href=(address("/api/visitors.csv", &query, 0)) { "Download CSV" } }
+                        span { (words::counted(*total, "visitor")) }
+                        @if *total > 0 { " · " a href=(address("/api/visitors.csv", query.pairs(), 0)) { "Download CSV" } }
                     }
-                    (table(visitors))
-                    (layout::pager(&|offset| address("/visitors", &query, offset), offset, ON_A_PAGE, *total))
+                    (table(visitors, &none(&query)))
+                    (layout::pager(&|offset| address("/visitors", query.pairs(), offset), offset, ON_A_PAGE, *total))
                 }
                 Err(problem) => p.bad { (problem) }
             }
         },
-    )))
+    ))
 }
 
-fn search(query: &VisitorQuery) -> Markup {
+/// What is said where no visitor is shown.
+fn none(query: &VisitorQuery) -> Markup {
     html! {
-        form.search method="get" action="/visitors" role="search" {
-            input type="search" name="q" value=(query.q) placeholder="Email, user id, trait or event" aria-label="Search";
+        @if query.pairs().into_iter().all(|(_, value)| value.trim().is_empty()) {
+            "No visitors yet. Send your first event: " a href="/install" { "Install" } " says where."
+        } @else {
+            "No visitors match. " a href="/visitors" { "Show all visitors" }
+        }
+    }
+}
+
+fn search(query: &VisitorQuery, rules: &[String]) -> Markup {
+    let field = |name, label, value, example| filters::field(&Field { name, label, value, example });
+    filters::search(
+        "/visitors",
+        &query.q,
+        "Email, user id, trait, page or event",
+        &html! {
             select name="who" aria-label="Who" {
                 @for (value, name) in [("", "All"), ("known", "Known"), ("anonymous", "Anonymous")] {
                     option value=(value) selected[query.who == value] { (name) }
                 }
             }
-            button { "Search" }
-            details open[query.is_detailed()] {
-                summary { "Filter by trait, event or time" }
-                label { "Trait" input name="trait" value=(query.of_trait) placeholder="plan=team"; }
-                label { "Event" input name="event" value=(query.event) placeholder="Viewed Pricing"; }
-                label { "From" input type="date" name="since" value=(query.since); }
-                label { "To" input type="date" name="until" value=(query.until); }
-            }
-        }
-    }
-}
-
-/// An address with the same query.
-fn address(path: &str, query: &VisitorQuery, offset: u32) -> String {
-    let asked = query.pairs().into_iter().filter(|(_, value)| !value.is_empty());
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    query.extend_pairs(asked).append_pair("offset", &offset.to_string());
-    format!("{path}?{}", query.finish())
+        },
+        query.is_detailed(),
+        &html! {
+            (field("page", "Page", &query.page, "pricing"))
+            (field("event", "Event", &query.event, "Signed Up"))
+            (field("path", "On a path", &query.path, "/docs"))
+            (field("source", "Came from", &query.source, "google.com"))
+            (field("company", "Company", &query.company, "acme.com"))
+            (field("user_id", "User id", &query.user_id, "u-1"))
+            (field("trait", "Trait", &query.of_trait, "plan=team"))
+            (filters::rule(rules, &query.rule))
+            label { "From" input type="date" name="since" value=(query.since); }
+            label { "To" input type="date" name="until" value=(query.until); }
+            (filters::new_this_week(&query.new))
+        },
+    )
 }
 
 /// `GET /visitors/{id}`
 pub async fn show(State(web): State<Web>, Path(id): Path<VisitorId>) -> Page {
     let (visitor, timeline) = web.store.show_visitor(&id, LONGEST_TIMELINE).await?.ok_or(PageError::NotFound)?;
-    Ok(page(layout::page(
+    let entries = visitor.events + visitor.page_views + visitor.identifies;
+    Ok(Content::new(
         name(&visitor),
-        Some(Place::Visitors),
-        &html! {
+        Place::Visitors,
+        html! {
             div.card { dl {
                 @if let Some(account) = &visitor.account { dt { "Company" } dd { a href={ "/companies/" (layout::encoded(account)) } { (account) } } }
                 @for identity in &visitor.identities { (decisions::identity(&visitor.id, identity)) }
-                @for (name, value) in &visitor.traits { dt { (name) } dd { (layout::value(value)) } }
+                @for (name, value) in told_traits(&visitor) { dt title=(name) { (words::label(name)) } dd { (value) } }
                 dt { "First seen" } dd { (layout::time(&visitor.first_seen)) }
+                dt { "Last seen" } dd { (layout::time(&visitor.last_seen)) " (" (layout::ago(&visitor.last_seen)) ")" }
             } }
             h2 { "Timeline" }
-            div.card { table.timeline { tbody {
-                @for entry in &timeline {
-                    tr {
-                        td { (layout::time(&entry.at)) }
-                        td {
-                            b { (entry_name(&entry.kind, entry.name.as_deref())) }
-                            @if let Some(path) = &entry.path { " " (path) }
-                            details { summary { "Raw JSON" } code { (entry.entry.get()) } }
-                        }
-                    }
-                }
-            } } }
+            (timeline_table(&timeline))
+            @if timeline.len() == LONGEST_TIMELINE as usize {
+                p.soft { "The newest " (timeline.len()) " of " (words::counted(entries.unsigned_abs(), "entry")) "." }
+            }
             details.danger {
                 summary { "Delete this person" }
                 p { "All identities, traits and entries go, and what stands in the queues under them. It cannot be undone." }
                 form method="post" action={ "/visitors/" (visitor.id) "/delete" } { button { "Delete for good" } }
             }
         },
-    )))
+    ))
+}
+
+/// The traits as people read them, but for an address that stands among the ids already.
+fn told_traits(visitor: &Visitor) -> Vec<(&String, String)> {
+    let is_an_id = |name: &str, value: &Value| {
+        let says = |id: &String| value.as_str().is_some_and(|value| value.trim().to_lowercase() == id.to_lowercase());
+        name.eq_ignore_ascii_case("email") && visitor.emails.iter().any(says)
+    };
+    let told = visitor.traits.iter().filter(|(name, value)| !is_an_id(name, value));
+    told.map(|(name, value)| (name, words::value(value))).filter(|(_, value)| !value.is_empty()).collect()
+}
+
+fn timeline_table(timeline: &[TimelineEntry]) -> Markup {
+    let before = timeline.iter().skip(1).map(Some).chain([None]);
+    html! {
+        div.card { table.timeline { tbody {
+            @for (entry, before) in timeline.iter().zip(before) {
+                tr {
+                    td { (layout::time(&entry.at)) }
+                    td {
+                        (Told::of(&entry.kind, entry.name.as_deref(), entry.entry.get()).markup())
+                        details data-key=[entry.message_id.as_deref()] {
+                            summary { "Raw JSON" }
+                            pre { code { (indented(entry.entry.get())) } }
+                        }
+                    }
+                }
+                @if let Some(gap) = before.and_then(|before| gap(&before.at, &entry.at)) {
+                    tr.gap { td colspan="2" { "↑ " (gap) " later" } }
+                }
+            }
+        } } }
+    }
+}
+
+/// How long nothing was done between two entries, where that is another session.
+fn gap(before: &str, at: &str) -> Option<String> {
+    let passed = words::milliseconds(at).saturating_sub(words::milliseconds(before));
+    (passed >= END_OF_SESSION).then(|| words::duration(passed))
+}
+
+fn indented(json: &str) -> String {
+    let value: Option<Value> = serde_json::from_str(json).ok();
+    value.and_then(|value| serde_json::to_string_pretty(&value).ok()).unwrap_or_else(|| json.to_owned())
 }
 
 /// `POST /visitors/{id}/delete`
 pub async fn delete(State(web): State<Web>, Path(id): Path<VisitorId>) -> Page {
     let receipt = erase::<PageError>(&web, Person::Visitor(id)).await?.ok_or(PageError::NotFound)?;
-    Ok(page(layout::still_page(
+    Ok(Content::still(
         "Deleted",
-        Some(Place::Visitors),
-        &html! {
+        Place::Visitors,
+        html! {
             div.card { dl {
                 dt { "Receipt" } dd { code { (receipt.id) } }
                 dt { "Completed" } dd { (layout::time(&receipt.completed_at)) }
@@ -133,34 +191,68 @@ pub async fn delete(State(web): State<Web>, Path(id): Path<VisitorId>) -> Page {
             } }
             p { a href="/visitors" { "All visitors" } }
         },
-    )))
+    ))
 }
 
 /// Visitors, a row each.
-pub fn table<'a>(visitors: impl IntoIterator<Item = &'a Visitor>) -> Markup {
+pub fn table(visitors: &[Visitor], none: &Markup) -> Markup {
     let row = |visitor: &Visitor| {
         html! {
-            td { a href={ "/visitors/" (visitor.id) } { (name(visitor)) } }
-            td.wide { (visitor.account.as_deref().unwrap_or_default()) }
-            td.number { (visitor.events) }
-            td { (layout::time(&visitor.last_seen)) }
+            td { (link(visitor)) @if let Some(beside) = beside_name(visitor) { " " span.soft { (beside) } } }
+            td.wide { @if let Some(account) = &visitor.account { a href={ "/companies/" (layout::encoded(account)) } { (account) } } }
+            td.number { (visitor.events + visitor.page_views) }
+            td { (layout::ago(&visitor.last_seen)) }
         }
     };
     layout::table(
         &html! { th { "Visitor" } th.wide { "Company" } th.number { "Events" } th { "Last seen" } },
-        &visitors.into_iter().map(row).collect::<Vec<_>>(),
-        &html! { "No visitors match." },
+        &visitors.iter().map(row).collect::<Vec<_>>(),
+        none,
     )
 }
 
-/// What a visitor is called.
-pub fn name(visitor: &Visitor) -> &str {
-    let name = visitor.traits.get("name").and_then(|name| name.as_str()).filter(|name| !name.trim().is_empty());
-    let ids = [&visitor.emails, &visitor.user_ids, &visitor.anonymous_ids].into_iter().flatten();
-    name.or(ids.map(String::as_str).next()).unwrap_or("Unknown visitor")
+/// A visitor's name, which leads to the timeline.
+pub fn link(visitor: &Visitor) -> Markup {
+    html! { a href={ "/visitors/" (visitor.id) } { (name(visitor)) } }
 }
 
-/// What an entry is called.
-pub fn entry_name<'a>(kind: &str, name: Option<&'a str>) -> &'a str {
-    name.unwrap_or(if kind == "identify" { "Identified" } else { "Page viewed" })
+/// The title, or else the address of a visitor whose name is shown.
+pub fn beside_name(visitor: &Visitor) -> Option<String> {
+    let title = text(visitor, "title").map(str::to_owned);
+    title.or_else(|| visitor.emails.first().filter(|email| **email != name(visitor)).cloned())
+}
+
+fn text<'v>(visitor: &'v Visitor, name: &str) -> Option<&'v str> {
+    visitor.traits.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
+}
+
+/// What a visitor is called: by the name, the address or the user id; a device that nobody is known by has none, and is told from
+/// others by the end of its id.
+pub fn name(visitor: &Visitor) -> String {
+    let of_traits = || match (text(visitor, "firstName"), text(visitor, "lastName")) {
+        (Some(first), Some(last)) => Some(format!("{first} {last}")),
+        (one, other) => one.or(other).map(str::to_owned),
+    };
+    let known = || visitor.emails.first().or(visitor.user_ids.first()).cloned();
+    let device = || {
+        let id = visitor.anonymous_ids.first()?;
+        let characters: Vec<char> = id.chars().filter(|character| character.is_alphanumeric()).collect();
+        let last: String = characters[characters.len().saturating_sub(4)..].iter().collect();
+        Some(format!("Anonymous visitor {last}"))
+    };
+    let name = text(visitor, "name").map(str::to_owned).or_else(of_traits);
+    name.or_else(known).or_else(device).unwrap_or_else(|| "Unknown visitor".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_an_hour_without_an_entry_is_another_session_and_told_in_words() {
+        let gap = |at: &str| gap("2026-11-20T10:00:00.000Z", at);
+        assert_eq!(gap("2026-11-20T10:29:59.000Z"), None);
+        assert_eq!(gap("2026-11-20T10:30:00.000Z").as_deref(), Some("30 minutes"));
+        assert_eq!(gap("2026-11-23T11:00:00.000Z").as_deref(), Some("3 days"));
+    }
 }

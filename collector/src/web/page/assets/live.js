@@ -1,24 +1,57 @@
-// Shows what changed without a reload: the server says that something did, and the page's main part is fetched anew.
-// Without it the pages work as well.
+// Shows what changed without a reload: the server says that something did, and the page's main part is fetched anew. Times turn
+// into the reader's own zone. Without it the pages work as well.
 'use strict'
 const changes = new EventSource('/live')
 let fetching = false, again = false
+
+// What is opened and what has the focus stays so: by its key or its address, else by its place.
+const keyed = (all, key) => {
+  const seen = new Map()
+  return all.map((it) => {
+    const name = key(it)
+    seen.set(name, (seen.get(name) ?? -1) + 1)
+    return [`${name} ${seen.get(name)}`, it]
+  })
+}
+const details = () => keyed([...document.querySelectorAll('main details')], (it) => it.dataset.key ?? '')
+const focusable = () => keyed([...document.querySelectorAll('main a, main button, main summary')], (it) => it.getAttribute('href') ?? it.textContent)
+
 async function renew() {
   if (fetching) return (again = true)
-  // Nobody loses what is being typed.
+  // Nobody loses what is being typed or marked.
   if (document.querySelector('main[data-still], main input:focus, main select:focus, main textarea:focus')) return
+  if (!getSelection().isCollapsed) return
   fetching = true
   try {
     const response = await fetch(location.href, { headers: { accept: 'text/html' } })
     if (response.ok) {
       const page = new DOMParser().parseFromString(await response.text(), 'text/html')
-      const open = [...document.querySelectorAll('main details')].map((it) => it.open)
+      const open = new Map(details().map(([key, it]) => [key, it.open]))
+      const focused = focusable().find(([, it]) => it === document.activeElement)?.[0]
       document.querySelector('main').replaceWith(document.adoptNode(page.querySelector('main')))
-      document.querySelectorAll('main details').forEach((it, at) => { it.open = open[at] })
+      details().forEach(([key, it]) => { it.open = open.get(key) ?? it.open })
+      focusable().find(([key]) => key === focused)?.[1].focus({ preventScroll: true })
+      localise()
     }
   } finally {
     fetching = false
   }
   if (again) { again = false; renew() }
 }
+
+function localise() {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone
+  const short = { year: 'numeric', month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit' }
+  for (const time of document.querySelectorAll('time[datetime]')) {
+    const at = new Date(time.dateTime)
+    if (isNaN(at)) continue
+    const whole = at.toLocaleString(undefined, { ...short, timeZoneName: 'short' })
+    if (!('ago' in time.dataset)) time.textContent = at.toLocaleString(undefined, short)
+    time.title = whole
+  }
+  const said = document.querySelector('[data-zone]')
+  if (said && zone) said.textContent = `Times are in ${zone}.`
+}
+
 changes.addEventListener('changed', renew)
+localise()

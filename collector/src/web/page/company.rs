@@ -1,0 +1,223 @@
+//! One company: why it is where it is, what its people looked at, who they are, and where they came from.
+
+use std::collections::HashMap;
+
+use axum::extract::{Path, State};
+use koala_destination::clock::now_milliseconds;
+use maud::{Markup, html};
+
+use super::answer::{Content, Page, PageError};
+use super::entry::{self, Told};
+use super::filters::address;
+use super::layout::{self, Place};
+use super::{visitors, words};
+use crate::about::Origin;
+use crate::store::company::{Activity, Company, CompanyPage, Interest, Member, Reason, Source};
+use crate::store::visitor::{Visitor, VisitorId};
+use crate::web::state::Web;
+
+/// The most people of a company that its page shows.
+const MOST_PEOPLE: u32 = 200;
+/// The most people that are named beside a page or an event.
+const MOST_NAMED: usize = 3;
+
+/// The people of a page, by their ids.
+type People<'p> = HashMap<&'p VisitorId, &'p Visitor>;
+
+/// `GET /companies/{key}`
+pub async fn show(State(web): State<Web>, Path(key): Path<String>) -> Page {
+    let found = web.company(&key, MOST_PEOPLE).await?.ok_or(PageError::NotFound)?;
+    let CompanyPage { company, reasons, days, people, interests, sources, activity } = &found;
+    let by_id: People<'_> = people.iter().map(|member| (&member.visitor.id, &member.visitor)).collect();
+    Ok(Content::new(
+        company.name.as_deref().unwrap_or(&company.key),
+        Place::Companies,
+        html! {
+            (strength(company, days))
+            h2 { "Why" }
+            (reasons_list(reasons, company))
+            h2 { "What they looked at" }
+            (interests_table(interests, &by_id, company))
+            h2 { "People" }
+            (people_table(people))
+            @if i64::from(MOST_PEOPLE) < company.visitors {
+                p.soft {
+                    "The " (MOST_PEOPLE) " seen last of " (company.visitors) ". "
+                    a href=(address("/visitors", [("company", &*company.key)], 0)) { "All of them" }
+                }
+            }
+            h2 { "Where they came from" }
+            (sources_table(sources))
+            (about(company))
+            h2 { "Latest" }
+            (activity_table(activity, &by_id))
+        },
+    ))
+}
+
+fn strength(company: &Company, days: &[i64]) -> Markup {
+    html! {
+        dl.counts {
+            div { dt { "Intent" } dd { (layout::written(company.intent)) } }
+            div { dt { "Visitors" } dd { (company.visitors) } }
+            div { dt { "Events" } dd { (company.events) } }
+            div { dt { "Activity, 14 days" } dd { (layout::sparkline(days)) } }
+        }
+        p.soft {
+            @if let Some(domain) = &company.domain { (domain) " · " }
+            @if let Some(at) = &company.last_seen { "last seen " (layout::ago(at)) }
+            @if let Some(at) = &company.first_seen { " · first seen " (layout::ago(at)) }
+            @if company.excluded { " · kept out of the ranking by the parameter " code { "exclude" } }
+        }
+    }
+}
+
+/// Each rule as a sentence, with what it is worth now.
+fn reasons_list(reasons: &[Reason], company: &Company) -> Markup {
+    let most = reasons.iter().map(|reason| reason.points).fold(0.0, f64::max);
+    let now = now_milliseconds();
+    let row = |reason: &Reason| {
+        let people = words::counted(u64::try_from(reason.visitors).unwrap_or(u64::MAX), "person");
+        let last = words::day(words::milliseconds(&reason.last_day), now);
+        html! {
+            td {
+                (did(&reason.rule)) ": " (people) ", last " (last)
+                " " a.soft href=(address("/visitors", [("company", &*company.key), ("rule", &*reason.rule)], 0)) {
+                    "rule " (reason.rule)
+                }
+            }
+            td { (layout::points(reason.points, most)) }
+        }
+    };
+    layout::table(
+        &html! { th { "Reason" } th { "Points" } },
+        &reasons.iter().map(row).collect::<Vec<_>>(),
+        &html! { "No visitor has done what the " a href="/mappings#intent" { "intent rules" } " look for." },
+    )
+}
+
+/// What visitors did who met an intent rule: the presets in words, others by their names.
+fn did(rule: &str) -> String {
+    match rule {
+        "activity" => "Came by".to_owned(),
+        "demo" => "Asked for a demo".to_owned(),
+        "docs" => "Read the docs".to_owned(),
+        "pricing" => "Looked at pricing".to_owned(),
+        other => words::label(other),
+    }
+}
+
+fn interests_table(interests: &[Interest], people: &People<'_>, company: &Company) -> Markup {
+    let row = |interest: &Interest| {
+        html! {
+            td { (Told::in_short(&interest.kind, interest.title.as_deref().or(interest.name.as_deref()), interest.path.as_deref()).markup()) }
+            td { (by(interest, people, company)) }
+            td.number { (interest.times) }
+            td { (layout::ago(&interest.last_at)) }
+        }
+    };
+    layout::table(
+        &html! { th { "Page or event" } th { "By" } th.number { "Times" } th { "Last" } },
+        &interests.iter().map(row).collect::<Vec<_>>(),
+        &html! { "Nobody has looked at a page or done anything yet." },
+    )
+}
+
+/// The names of who did it last, and how many others there are.
+fn by(interest: &Interest, people: &People<'_>, company: &Company) -> Markup {
+    let named: Vec<&Visitor> = interest.by.iter().filter_map(|id| people.get(id).copied()).take(MOST_NAMED).collect();
+    let others = interest.visitors.saturating_sub(i64::try_from(named.len()).unwrap_or(i64::MAX)).max(0);
+    let looked_for = match (interest.kind.as_str(), &interest.path, &interest.name) {
+        ("page_view", Some(path), _) => Some(("page", path)),
+        ("page_view", None, Some(name)) => Some(("page", name)),
+        (_, _, Some(name)) => Some(("event", name)),
+        _ => None,
+    };
+    html! {
+        @for (n, visitor) in named.iter().enumerate() { @if n > 0 { ", " } (visitors::link(visitor)) }
+        @if others > 0 {
+            @if !named.is_empty() { " and " }
+            @let words = if named.is_empty() { words::counted(others.unsigned_abs(), "person") } else { format!("{others} more") };
+            @match looked_for {
+                Some((name, value)) => a href=(address("/visitors", [("company", &*company.key), (name, value)], 0)) { (words) },
+                None => (words),
+            }
+        }
+    }
+}
+
+fn people_table(people: &[Member]) -> Markup {
+    let row = |Member { visitor, title, last_page }: &Member| {
+        let beside = title.clone().or_else(|| visitors::beside_name(visitor));
+        html! {
+            td { (visitors::link(visitor)) @if let Some(beside) = beside { " " span.soft { (beside) } } }
+            td {
+                @if let Some(page) = last_page {
+                    (page.path.as_deref().or(page.title.as_deref()).unwrap_or("a page")) " " span.soft { (layout::ago(&page.at)) }
+                }
+            }
+            td.number.wide { (visitor.events + visitor.page_views) }
+            td.wide { (layout::ago(&visitor.last_seen)) }
+        }
+    };
+    layout::table(
+        &html! { th { "Person" } th { "Last page" } th.number.wide { "Events" } th.wide { "Last seen" } },
+        &people.iter().map(row).collect::<Vec<_>>(),
+        &html! { "No visitor is known of this company; it was named by a server." },
+    )
+}
+
+fn sources_table(sources: &[Source]) -> Markup {
+    let row = |source: &Source| {
+        let origin = Origin { referrer: source.referrer.clone(), utm: source.utm.clone() };
+        html! {
+            td { (words::capitalised(&entry::came(&origin).unwrap_or_default())) }
+            td.number { (source.visitors) }
+            td.number { (source.times) }
+            td { (layout::ago(&source.last_at)) }
+        }
+    };
+    layout::table(
+        &html! { th { "Source" } th.number { "Visitors" } th.number { "Times" } th { "Last" } },
+        &sources.iter().map(row).collect::<Vec<_>>(),
+        &html! { "No other site and no campaign is known to have led here." },
+    )
+}
+
+/// What was said of the company.
+fn about(company: &Company) -> Markup {
+    let traits = company.traits.iter().map(|(name, value)| (name, words::value(value)));
+    let traits: Vec<_> = traits.filter(|(_, value)| !value.is_empty() && !is_a_title(company, value)).collect();
+    html! {
+        @if !traits.is_empty() || !company.group_ids.is_empty() {
+            h2 { "About the company" }
+            div.card { dl {
+                @for (name, value) in &traits { dt title=(name) { (words::label(name)) } dd { (value) } }
+                @if !company.group_ids.is_empty() {
+                    dt { "Group id" } dd { @for (n, id) in company.group_ids.iter().enumerate() { @if n > 0 { ", " } code { (id) } } }
+                }
+            } }
+        }
+    }
+}
+
+/// Name and domain stand above already.
+fn is_a_title(company: &Company, value: &str) -> bool {
+    [&company.name, &company.domain].into_iter().flatten().any(|said| said.eq_ignore_ascii_case(value))
+}
+
+fn activity_table(activity: &[Activity], people: &People<'_>) -> Markup {
+    html! {
+        div.card { table.timeline { tbody {
+            @for entry in activity {
+                tr {
+                    td { (layout::time(&entry.at)) }
+                    td {
+                        (Told::in_short(&entry.kind, entry.name.as_deref(), entry.path.as_deref()).markup())
+                        @if let Some(visitor) = people.get(&entry.visitor_id) { " " span.soft { "by" } " " (visitors::link(visitor)) }
+                    }
+                }
+            }
+        } } }
+    }
+}

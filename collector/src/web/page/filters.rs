@@ -1,0 +1,71 @@
+//! The fields of a search: each filter has its own, and all of them stand in the address.
+
+use maud::{Markup, html};
+
+/// A filter that is a text of which a part is looked for.
+pub struct Field<'q> {
+    /// Its name in the address.
+    pub name: &'static str,
+    /// What it is called.
+    pub label: &'static str,
+    /// What is looked for.
+    pub value: &'q str,
+    /// An example.
+    pub example: &'static str,
+}
+
+/// The search field with its button, and the filters below it, open where one of them is used.
+pub fn search(
+    action: &str,
+    q: &str,
+    placeholder: &str,
+    beside: &Markup,
+    is_detailed: bool,
+    filters: &Markup,
+) -> Markup {
+    html! {
+        form.search method="get" action=(action) role="search" {
+            input type="search" name="q" value=(q) placeholder=(placeholder) aria-label="Search";
+            (beside)
+            button { "Search" }
+            details open[is_detailed] {
+                summary { "Filters" }
+                div.filters { (filters) }
+            }
+        }
+    }
+}
+
+pub fn field(Field { name, label, value, example }: &Field<'_>) -> Markup {
+    html! { label { (label) input name=(name) value=(value) placeholder=(example); } }
+}
+
+/// The intent rules to choose from.
+pub fn rule(rules: &[String], chosen: &str) -> Markup {
+    html! {
+        label { "Intent rule"
+            select name="rule" {
+                option value="" { "Any" }
+                @for rule in rules { option value=(rule) selected[rule == chosen] { (rule) } }
+                // One that is no longer followed stands in an address that was kept.
+                @if !chosen.is_empty() && !rules.iter().any(|rule| rule == chosen) { option value=(chosen) selected { (chosen) } }
+            }
+        }
+    }
+}
+
+pub fn new_this_week(new: &str) -> Markup {
+    html! { label { input type="checkbox" name="new" value="week" checked[new == "week"]; "New this week" } }
+}
+
+/// The same address from another place of the list on, with what is asked in it.
+pub fn address<'q>(path: &str, pairs: impl IntoIterator<Item = (&'static str, &'q str)>, offset: u32) -> String {
+    let asked = pairs.into_iter().filter(|(_, value)| !value.trim().is_empty());
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(asked);
+    if offset > 0 {
+        query.append_pair("offset", &offset.to_string());
+    }
+    let query = query.finish();
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+}
