@@ -79,11 +79,11 @@ async fn ctrl_c_ends_it_cleanly_and_the_next_start_delivers_what_was_accepted() 
     assert_each_once(&collector, &ids);
 }
 
-/// A request may take ten seconds; a stop waits for as long, and then for what came of it to be recorded.
+/// An answer may take nine seconds, and its body another; a stop waits for as long, and then for what came of it to be recorded.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_waits_for_an_answer_that_comes_when_its_request_almost_gives_up() {
     let collector = Collector::start();
-    collector.answer(|_| Reply::Slow(Duration::from_secs(9)));
+    collector.answer(|_| Reply::Slow(Duration::from_secs(8)));
     let home = Home::new();
     let koala = home.up_with(&collector.url());
     let ids = ids(50);
@@ -96,7 +96,7 @@ async fn a_stop_waits_for_an_answer_that_comes_when_its_request_almost_gives_up(
     assert_each_once(&collector, &ids);
 }
 
-/// A collector that takes a request at once and answers after more than the ten seconds that a request may take is asked
+/// A collector that takes a request at once and answers after more than the nine seconds that an answer may take is asked
 /// again: with a stop in between exactly as often as without one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_doubles_nothing_that_would_not_be_doubled_without_it() {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::redirect;
+use tokio::time::timeout;
 
 use super::address::KoalaUrl;
 use super::collector::{Collector, Route, SendError, classify};
@@ -22,7 +23,11 @@ pub const USER_AGENT: &str =
 pub const COLLECTOR_TOKEN_HEADER: &str = "x-collector-token";
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// From the beginning of a request to the head of its answer; with the body it is what delivery gives a request.
+const LONGEST_HEAD: Duration = Duration::from_secs(9);
+/// How long the body of an answer may take. What became of the request its status says: a body that trickles in or never ends
+/// holds nothing up, and makes nothing be sent again.
+const LONGEST_ANSWER_BODY: Duration = Duration::from_secs(1);
 /// The most of an answer that is read: an error is a line of JSON.
 const MOST_OF_AN_ANSWER: usize = 16 * 1024;
 
@@ -35,7 +40,7 @@ pub struct KoalaClient {
 }
 
 impl KoalaClient {
-    /// A client for the collector at `url`: 2 s to connect, 10 s for a whole request, no redirects followed.
+    /// A client for the collector at `url`: 2 s to connect, 9 s until the head of an answer, 1 s for its body, no redirects followed.
     ///
     /// # Errors
     /// When TLS cannot be set up.
@@ -47,7 +52,6 @@ impl KoalaClient {
         let http = builder
             .user_agent(USER_AGENT)
             .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(REQUEST_TIMEOUT)
             .redirect(redirect::Policy::none())
             .build()
             .map_err(BuildClientError::from)?;
@@ -90,7 +94,10 @@ impl Collector for KoalaClient {
 
 impl KoalaClient {
     async fn answered(request: reqwest::RequestBuilder) -> Result<(), SendError> {
-        let mut response = request.send().await.map_err(|error| not_sent(&error))?;
+        let sent = timeout(LONGEST_HEAD, request.send()).await;
+        let mut response = sent
+            .map_err(|_| SendError::Unreachable { reason: "no answer in time".to_owned() })?
+            .map_err(|error| not_sent(&error))?;
         let status = response.status();
         // Nothing packed was asked for, so that a packed answer is not a collector's.
         let is_packed = response.headers().contains_key(CONTENT_ENCODING);
@@ -99,20 +106,39 @@ impl KoalaClient {
             content_type.is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("text/html"));
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let mut answer = Vec::new();
-        // An answer cut off after its status still says whether the request was taken; only a success must be whole
-        // enough for the connection to be used again.
-        while let Ok(Some(chunk)) = response.chunk().await {
-            answer.extend_from_slice(&chunk);
-            if answer.len() > MOST_OF_AN_ANSWER {
-                break;
-            }
-        }
+        let is_whole =
+            timeout(LONGEST_ANSWER_BODY, read_body(&mut response, &mut answer)).await.is_ok_and(|is_whole| is_whole);
         let answer = String::from_utf8_lossy(&answer);
-        if status.is_success() && (is_packed || (is_html && is_for_people(&answer))) {
+        if status.is_success() && (is_packed || (is_html && (!is_whole || is_for_people(&answer)))) {
             let reason = format!("{}, and the body is a page for people: not a collector's answer", status.as_u16());
             return Err(SendError::Passing { reason, retry_after: None });
         }
-        classify(status, retry_after.as_deref(), &answer)
+        let classified = classify(status, retry_after.as_deref(), &answer);
+        if is_whole { classified } else { of_a_part(classified) }
+    }
+}
+
+/// Reads the body of an answer into `answer`, as much of it as is looked at. Gives back whether that came.
+async fn read_body(response: &mut reqwest::Response, answer: &mut Vec<u8>) -> bool {
+    while answer.len() <= MOST_OF_AN_ANSWER {
+        match response.chunk().await {
+            Ok(Some(chunk)) => answer.extend_from_slice(&chunk),
+            Ok(None) => return true,
+            Err(_) => return false,
+        }
+    }
+    true
+}
+
+/// What an answer means whose body was cut off or did not come in time. The status says whether the request was taken; why it
+/// was not taken the body may say: that the collector is suspended, and not that something is wrong with the entries.
+fn of_a_part(classified: Result<(), SendError>) -> Result<(), SendError> {
+    match classified {
+        Err(SendError::Rejected { reason, .. }) => {
+            let reason = format!("{reason}, and its body did not come whole");
+            Err(SendError::Passing { reason, retry_after: None })
+        }
+        whole => whole,
     }
 }
 
