@@ -9,11 +9,13 @@
 mod answer;
 mod body;
 mod bots;
+mod counts;
 mod credentials;
 mod figures;
 mod options;
 mod outbox;
 mod received;
+mod refusals;
 mod request;
 mod route;
 mod shared_context;
@@ -21,8 +23,9 @@ mod skip;
 mod sorting;
 mod tracking;
 
-pub use answer::{Answer, AnswerCounts, RejectedEvent};
+pub use answer::Answer;
 pub use body::MOST_EVENTS;
+pub use counts::{AnswerCounts, RejectedEvent};
 pub use options::IntakeOptions;
 pub use outbox::{Outbox, OutboxError};
 pub use received::{EventOutcome, EventType, Received, ReceivedCounts};
@@ -30,6 +33,7 @@ pub use request::Request;
 pub use route::Route;
 pub use skip::{Sender, SkipCounts, SkipReason};
 
+use self::route::NoRoute;
 use self::sorting::Sorting;
 use self::tracking::TrackingBody;
 use crate::clock;
@@ -62,7 +66,9 @@ async fn handle_in_time<S: ParameterSource, O: Outbox>(
     let route = match Route::of(request) {
         Ok(Route::Metrics) => return Answer::metrics(),
         Ok(route) => route,
-        Err(answer) => return answer,
+        Err(NoRoute::Preflight) => return Answer::preflight(),
+        Err(NoRoute::Method) => return Answer::method_not_allowed(request.method),
+        Err(NoRoute::Path) => return Answer::not_found(request.path),
     };
     let settings = match settings.current().await {
         Ok(settings) => settings,
@@ -107,5 +113,6 @@ async fn take<O: Outbox>(
     while let Some(messages) = sorting.next_messages()? {
         outbox.send(&messages).await.map_err(|error| Answer::queue_unavailable(&error))?;
     }
-    Ok(Answer::taken(sorting.end()))
+    let sorted = sorting.end();
+    Ok(Answer::taken(sorted.counts, &sorted.rejected))
 }

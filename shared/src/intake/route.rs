@@ -1,6 +1,6 @@
 //! The routes of intake, and who may call them from a page of another origin.
 
-use super::{Answer, Request};
+use super::Request;
 
 /// The route of Segment's webhook destinations.
 const WEBHOOK_PATH: &str = "/v1/segment";
@@ -18,17 +18,28 @@ pub enum Route {
     Metrics,
 }
 
+/// Why a request brings no events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoRoute {
+    /// Its path is not one of intake's.
+    Path,
+    /// Events come by POST alone.
+    Method,
+    /// A browser asks whether it may send.
+    Preflight,
+}
+
 impl Route {
     /// The route of a request.
     ///
     /// # Errors
-    /// With the answer to a request that is none of intake's, and to a browser that asks whether it may send.
-    pub(super) fn of(request: &Request<'_>) -> Result<Self, Answer> {
-        let route = Self::at(request.path).ok_or_else(|| Answer::not_found(request.path))?;
+    /// When it brings no events.
+    pub(super) fn of(request: &Request<'_>) -> Result<Self, NoRoute> {
+        let route = Self::at(request.path).ok_or(NoRoute::Path)?;
         match request.method {
             "POST" => Ok(route),
-            "OPTIONS" => Err(Answer::preflight()),
-            method => Err(Answer::method_not_allowed(method)),
+            "OPTIONS" => Err(NoRoute::Preflight),
+            _ => Err(NoRoute::Method),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The events of a request on their way into messages.
 
-use super::answer::{AnswerCounts, RejectedEvent};
+use super::counts::{AnswerCounts, RejectedEvent};
 use super::received::EventOutcome;
 use super::tracking::Additions;
 use super::{Answer, IntakeOptions, Sender, SkipReason};

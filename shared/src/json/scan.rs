@@ -1,79 +1,16 @@
-//! One pass over JSON text: is it well-formed, and where does each field of an object begin and end.
+//! Going over JSON text: is it well-formed, and where does each value begin and end.
 //!
-//! `serde_json`'s raw values need a pass for the text as a whole, one for the event's fields and one for each object that is
-//! looked into. Here the event's fields and those of the objects in it are found in a single one. It takes what
-//! `serde_json` takes and nothing else; `shared/tests/fuzz.rs` holds it to that. (A key in which a surrogate stands alone it
-//! takes as well, where `serde_json` would not.)
+//! It takes what `serde_json` takes and nothing else; `shared/tests/fuzz.rs` holds it to that. (A key in which a surrogate
+//! stands alone it takes as well, where `serde_json` would not.)
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
 
 use serde_json::value::RawValue;
 
-use super::{DEEPEST, Elements, Field, Object, RawJson, unescaped};
+use super::raw::unescaped;
 
-/// How many objects inside an object are read along with it. An event has about six; whoever sends thousands of empty
-/// ones would have memory taken for each. Beyond it each is read when it is asked for.
-const MOST_CHILDREN: u32 = 32;
-
-/// What is wanted of an object.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Wanted<'k> {
-    /// Its fields.
-    Fields,
-    /// Its fields, and those of the objects that are its values, unless it is nested deeper than [`DEEPEST`].
-    FieldsAndChildren,
-    /// Its fields of these keys.
-    Only(&'k [&'k str]),
-}
-
-impl Wanted<'_> {
-    fn is_for(self, key: &str) -> bool {
-        match self {
-            Self::Fields | Self::FieldsAndChildren => true,
-            Self::Only(keys) => keys.contains(&key),
-        }
-    }
-}
-
-/// What is wanted of the object that `text` is. None when it is no object, not well-formed, or nested too deep.
-pub(super) fn object<'a>(text: &'a str, wanted: Wanted<'_>) -> Option<Object<'a>> {
-    let deep = !matches!(wanted, Wanted::FieldsAndChildren);
-    let mut scanner = Scanner::new(text, deep);
-    scanner.skip_space();
-    let object = scanner.object(wanted)?;
-    scanner.skip_space();
-    (scanner.at == text.len()).then_some(object)
-}
-
-/// The first `most` elements of the array that `text` is. None when it is no array or not well-formed.
-pub(super) fn elements(text: &str, most: usize) -> Option<Elements<'_>> {
-    let mut scanner = Scanner::new(text, true);
-    let mut values = Vec::new();
-    scanner.skip_space();
-    scanner.expect(b'[')?;
-    scanner.skip_space();
-    if scanner.peek()? == b']' {
-        scanner.at += 1;
-    } else {
-        loop {
-            if values.len() == most {
-                return Some(Elements { values, more: true });
-            }
-            let start = scanner.at;
-            scanner.skip_value()?;
-            values.push(&text[start..scanner.at]);
-            scanner.skip_space();
-            match scanner.next()? {
-                b',' => scanner.skip_space(),
-                b']' => break,
-                _ => return None,
-            }
-        }
-    }
-    scanner.skip_space();
-    (scanner.at == text.len()).then_some(Elements { values, more: false })
-}
+/// The most objects and arrays inside each other, the outermost counted, that an event may have.
+pub const DEEPEST: u32 = 64;
 
 /// The first byte that cannot stand in a string as it is: a quote, a backslash, a control character.
 ///
@@ -97,89 +34,44 @@ pub(super) fn first_special(bytes: &[u8]) -> Option<usize> {
     bytes[at..].iter().position(is_special).map(|found| at + found)
 }
 
-struct Scanner<'a> {
+/// Goes over JSON text.
+pub(super) struct Scanner<'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
     /// How many containers are open around the value that is gone over.
-    around: u32,
+    pub(super) around: u32,
     /// Whether values nested deeper than [`DEEPEST`] are taken too.
     deep: bool,
-    /// How many objects were read along with the one around them.
-    children: u32,
 }
 
 impl<'a> Scanner<'a> {
-    fn new(text: &'a str, deep: bool) -> Self {
-        Self { text, bytes: text.as_bytes(), at: 0, around: 0, deep, children: 0 }
+    pub(super) fn new(text: &'a str, deep: bool) -> Self {
+        Self { text, bytes: text.as_bytes(), at: 0, around: 0, deep }
     }
 
-    fn peek(&self) -> Option<u8> {
+    pub(super) fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
 
-    fn next(&mut self) -> Option<u8> {
+    pub(super) fn next(&mut self) -> Option<u8> {
         let byte = self.peek()?;
         self.at += 1;
         Some(byte)
     }
 
-    fn expect(&mut self, expected: u8) -> Option<()> {
+    pub(super) fn expect(&mut self, expected: u8) -> Option<()> {
         (self.next()? == expected).then_some(())
     }
 
-    fn skip_space(&mut self) {
+    pub(super) fn skip_space(&mut self) {
         while let Some(b' ' | b'\n' | b'\t' | b'\r') = self.peek() {
             self.at += 1;
         }
     }
 
-    fn object(&mut self, wanted: Wanted<'_>) -> Option<Object<'a>> {
-        self.expect(b'{')?;
-        self.around += 1;
-        self.skip_space();
-        if self.peek()? == b'}' {
-            self.at += 1;
-            self.around -= 1;
-            return Some(Object { fields: Vec::new() });
-        }
-        // An event has about fourteen fields of its own: one allocation for nearly all of them.
-        let mut fields = Vec::with_capacity(16);
-        loop {
-            let key = self.key()?;
-            self.skip_space();
-            let start = self.at;
-            let opened = OnceCell::new();
-            let with_child = matches!(wanted, Wanted::FieldsAndChildren) && self.children < MOST_CHILDREN;
-            if with_child && self.peek()? == b'{' {
-                self.children += 1;
-                let child = self.object(Wanted::Fields)?;
-                // The cell is new, so that it takes the value.
-                let _ = opened.set(Some(Box::new(child)));
-            } else {
-                self.skip_value()?;
-            }
-            if wanted.is_for(&key) {
-                if let Wanted::Only(_) = wanted {
-                    // Where a key stands twice the last one counts.
-                    fields.retain(|earlier: &Field<'_>| earlier.key != key);
-                }
-                fields.push(Field { key, value: RawJson(&self.text[start..self.at]), opened });
-            }
-            self.skip_space();
-            match self.next()? {
-                b',' => self.skip_space(),
-                b'}' => {
-                    self.around -= 1;
-                    return Some(Object { fields });
-                }
-                _ => return None,
-            }
-        }
-    }
-
     /// A key with the colon behind it.
-    fn key(&mut self) -> Option<Cow<'a, str>> {
+    pub(super) fn key(&mut self) -> Option<Cow<'a, str>> {
         let start = self.at;
         let escaped = self.skip_string()?;
         let quoted = &self.text[start..self.at];
@@ -192,7 +84,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Goes over one value, whatever is in it, without recursion.
-    fn skip_value(&mut self) -> Option<()> {
+    pub(super) fn skip_value(&mut self) -> Option<()> {
         let start = self.at;
         if self.skip_shallow_value().is_some() {
             return Some(());
@@ -209,6 +101,22 @@ impl<'a> Scanner<'a> {
         values.next()?.ok()?;
         self.at += values.byte_offset();
         Some(())
+    }
+
+    /// Whether all of the text has been gone over, up to white space.
+    pub(super) fn is_at_end(&mut self) -> bool {
+        self.skip_space();
+        self.at == self.text.len()
+    }
+
+    /// Where it stands.
+    pub(super) fn position(&self) -> usize {
+        self.at
+    }
+
+    /// What it has gone over since a position.
+    pub(super) fn since(&self, start: usize) -> &'a str {
+        &self.text[start..self.at]
     }
 
     fn skip_shallow_value(&mut self) -> Option<()> {

@@ -1,39 +1,11 @@
 //! The request that tells Koala several entries of one visitor.
 
+use super::entry_kind::EntryKind;
 use super::{Entry, Route, Subject};
 use crate::json::ObjectWriter;
 
 /// The most entries of a kind in one request.
 pub const MOST_ENTRIES: usize = 30;
-
-/// What an entry is, by the array of a request that it stands in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum EntryKind {
-    /// `identifies`
-    Identify,
-    /// `events`
-    Event,
-    /// `page_views`
-    PageView,
-    /// `groups`, which our own collector alone knows: the company of the request's person.
-    Group,
-    /// `identifies` of `POST …/accounts/batch`: a company, without a person.
-    Account,
-}
-
-impl EntryKind {
-    /// The kinds of a batch request, in the order in which it has them.
-    const OF_A_BATCH: [Self; 4] = [Self::Identify, Self::Event, Self::PageView, Self::Group];
-
-    fn array(self) -> &'static str {
-        match self {
-            Self::Identify | Self::Account => "identifies",
-            Self::Event => "events",
-            Self::PageView => "page_views",
-            Self::Group => "groups",
-        }
-    }
-}
 
 /// The request for entries of one subject.
 #[must_use]

@@ -1,42 +1,16 @@
 //! One entry of a batch request: what Koala learns from one event.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 
 use thiserror::Error;
 
-use super::{CollectorKind, EntryKind, Subject, account, page_view};
+use super::ip::{ip_address, parse_ip};
+use super::write::{write_context, write_object, written_object};
+use super::{CollectorKind, EntryKind, EntryOptions, Subject, account, page_view};
 use crate::clock;
 use crate::ids::{EventIds, MappedIds};
-use crate::json::{self, Object, ObjectWriter};
+use crate::json::{self, ObjectWriter};
 use crate::segment::{Action, Event, Given, MappedAction, Mapping, MappingProblem, Value};
-
-/// What may be told of the way entries are made.
-#[derive(Debug, Clone)]
-pub struct EntryOptions {
-    /// Keep visitors of whom neither a profile id nor an email is known.
-    pub keep_anonymous_visitors: bool,
-    /// Tell Koala the visitor's IP address.
-    pub forward_ip: bool,
-    /// Put an identify's traits at the top of the request too, as Segment's cloud-mode destination does.
-    pub repeat_identify_traits: bool,
-    /// What `context.source` says.
-    pub context_source: String,
-    /// Which collector gets them.
-    pub collector: CollectorKind,
-}
-
-impl Default for EntryOptions {
-    fn default() -> Self {
-        Self {
-            keep_anonymous_visitors: true,
-            forward_ip: true,
-            repeat_identify_traits: false,
-            context_source: "segment-webhook".to_owned(),
-            collector: CollectorKind::Koala,
-        }
-    }
-}
 
 /// One entry, ready to be put into a request of its subject.
 #[derive(Debug, Clone)]
@@ -219,77 +193,6 @@ fn visitor(
     let is_known = ids.profile_id().is_some() || ids.email().is_some() || (knows_user_ids && ids.user_id().is_some());
     let subject = Subject::of(ids, options.collector).ok_or(EntryProblem::NoVisitor)?;
     if is_known || options.keep_anonymous_visitors { Ok(subject) } else { Err(EntryProblem::AnonymousLeftOut) }
-}
-
-/// An object's `ip`; what is no address is passed over.
-fn ip_address(object: &Object<'_>) -> Option<String> {
-    object.get_str("ip").as_deref().and_then(parse_ip)
-}
-
-fn parse_ip(text: &str) -> Option<String> {
-    text.trim().parse::<IpAddr>().is_ok().then(|| text.trim().to_owned())
-}
-
-fn written_object(value: &Value<'_>, options: &EntryOptions) -> String {
-    let mut out = String::new();
-    write_object(&mut out, Some(value), options, &[]);
-    out
-}
-
-/// Writes the context with our `source` in it. The event's own is nearly always without one, so that it is copied as it
-/// came and the source put behind.
-fn write_context(out: &mut String, context: Option<&Value<'_>>, event: &Object<'_>, options: &EntryOptions) {
-    let source = &options.context_source;
-    let own = event.get("context").zip(event.get_object("context"));
-    match (context, own) {
-        (Some(Value::Raw(raw)), Some((own, fields)))
-            if std::ptr::eq(raw.get(), own.get())
-                && options.forward_ip
-                && !fields.is_empty()
-                && fields.get("source").is_none() =>
-        {
-            let open = raw.get().strip_suffix('}').unwrap_or_default();
-            out.push_str(open);
-            out.push_str(",\"source\":");
-            json::write_string(out, source);
-            out.push('}');
-        }
-        _ => write_object(out, context, options, &[("source", source)]),
-    }
-}
-
-/// Writes an object: without its `ip` when addresses stay here, and with `additions` in place of its own fields of their
-/// names. When neither changes anything, bytes of the event are copied as they came.
-fn write_object(out: &mut String, value: Option<&Value<'_>>, options: &EntryOptions, additions: &[(&str, &str)]) {
-    if options.forward_ip
-        && additions.is_empty()
-        && let Some(value) = value
-    {
-        // Undefined is no object, so that something is written.
-        value.write_json(out);
-        return;
-    }
-    let fields = match value.cloned().unwrap_or(Value::Undefined).opened() {
-        Value::Object(fields) => fields,
-        _ => Vec::new(),
-    };
-    let mut object = ObjectWriter::start(out);
-    for (key, value) in &fields {
-        let dropped = (key == "ip" && !options.forward_ip) || additions.iter().any(|(added, _)| key == added);
-        if dropped || matches!(value, Value::Undefined) {
-            continue;
-        }
-        if key == "traits" && !options.forward_ip && value.is_object() {
-            // A context holds traits, and they may hold an address of their own.
-            write_object(object.key(key), Some(value), options, &[]);
-        } else {
-            value.write_json(object.key(key));
-        }
-    }
-    for (key, text) in additions {
-        object.string(key, text);
-    }
-    object.end();
 }
 
 #[cfg(test)]

@@ -10,7 +10,9 @@ use serde::Deserialize;
 
 pub use mapped::{Given, MappedAccount, MappedAction, MappedEvent, MappedPage, MappingProblem};
 
+use self::preset::{PRESETS, Preset};
 use super::{Action, Event, FieldProblem, Trigger};
+use crate::koala::CollectorKind;
 
 /// One mapping of the destination, compiled when the settings load.
 #[derive(Debug, Clone)]
@@ -76,6 +78,37 @@ impl Mapping {
                 field_advice,
             }),
             (trigger, fields) => Err(trigger.err().into_iter().chain(fields.err().into_iter().flatten()).collect()),
+        }
+    }
+
+    /// The presets by name, each on or off as it is with this kind of collector.
+    #[must_use]
+    pub fn presets(collector: CollectorKind) -> [Self; 5] {
+        PRESETS.map(|preset| {
+            let enabled = preset.with_any_collector || collector == CollectorKind::Own;
+            Self { enabled, ..Self::of_preset(&preset) }
+        })
+    }
+
+    /// The preset of an action's name, enabled.
+    #[must_use]
+    pub fn preset(action: Action) -> Self {
+        let preset = PRESETS.iter().find(|preset| preset.name == action.name());
+        // Each action has one: `every_preset_is_what_its_parameter_would_give` holds it.
+        preset.map_or_else(|| unreachable!("no preset for {action}"), Self::of_preset)
+    }
+
+    fn of_preset(preset: &Preset) -> Self {
+        let trigger = Trigger::parse(preset.trigger);
+        Self {
+            name: preset.name.to_owned(),
+            // A preset's trigger parses; the same test holds it.
+            trigger: trigger.unwrap_or_else(|error| unreachable!("preset {}: {error}", preset.name)),
+            action: preset.action,
+            enabled: true,
+            fields: None,
+            is_preset: true,
+            field_advice: Vec::new(),
         }
     }
 
@@ -166,5 +199,21 @@ mod tests {
                 "properties":{"a":{"@if":{"then":1}}},"event":{"@liquid":"{{ a | sort }}"}}}"#);
         assert!(problems[0].starts_with("fields.properties.a: @if requires"), "{problems:?}");
         assert!(problems[1].starts_with("fields.event: "), "{problems:?}");
+    }
+
+    #[test]
+    fn every_preset_is_what_its_parameter_would_give() {
+        for preset in Mapping::presets(CollectorKind::Own) {
+            let (trigger, action) = (preset.trigger.as_str(), preset.action);
+            let json = serde_json::json!({"trigger": trigger, "action": action.name()}).to_string();
+            let parsed = Mapping::parse(&preset.name, &json).expect("a mapping");
+            assert_eq!(
+                (&preset.trigger, preset.action, preset.enabled),
+                (&parsed.trigger, parsed.action, parsed.enabled)
+            );
+        }
+        for action in Action::ALL {
+            assert_eq!(Mapping::preset(action).action(), action);
+        }
     }
 }

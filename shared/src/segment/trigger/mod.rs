@@ -7,13 +7,15 @@
 
 mod advice;
 mod condition;
+mod cursor;
+mod error;
+mod groups;
 mod parser;
-
-use thiserror::Error;
 
 use crate::json::Object;
 pub use advice::Coverage;
 use condition::Condition;
+pub use error::TriggerError;
 
 /// The longest trigger; Segment's own have a few hundred characters.
 const LONGEST_TRIGGER: usize = 10_000;
@@ -23,16 +25,6 @@ const LONGEST_TRIGGER: usize = 10_000;
 pub struct Trigger {
     text: Box<str>,
     condition: Condition,
-}
-
-/// What is wrong with a trigger's text.
-#[derive(Debug, Error, PartialEq, Eq)]
-#[error("at character {position}: expected {expected}")]
-pub struct TriggerError {
-    /// Where, counted in characters from 1.
-    pub position: usize,
-    /// What should stand there.
-    pub expected: &'static str,
 }
 
 impl Trigger {
