@@ -10,26 +10,13 @@ use koala_destination::koala::{Collector, KoalaClient, Route, SendError};
 use koala_destination::message::{OutgoingMessage, Queue};
 use koala_destination::settings::PublicApiKey;
 
-use super::report::{Dead, Queued, Sent, ToRetry, as_json};
+use super::report::{Dead, Kept, Queued, Sent, ToRetry, as_json};
 
 /// All that a function did.
 pub struct Memory {
     kept: Mutex<Kept>,
     /// Who really gets the deliveries, where they are sent.
     koala: Option<KoalaClient>,
-}
-
-/// What was kept.
-#[derive(Default)]
-pub struct Kept {
-    /// Messages to the queues.
-    pub queued: Vec<Queued>,
-    /// Requests to the collector.
-    pub sent: Vec<Sent>,
-    /// Messages that went to the dead letters.
-    pub dead: Vec<Dead>,
-    /// Messages that went back to their queue.
-    pub retried: Vec<ToRetry>,
 }
 
 impl Memory {

@@ -3,7 +3,6 @@
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::memory::Kept;
 use crate::output::outln;
 
 /// What a function did with an event.
@@ -61,6 +60,19 @@ pub struct ToRetry {
     pub after_seconds: u64,
     /// What failed.
     pub reason: String,
+}
+
+/// What a function did with queues and collector.
+#[derive(Default)]
+pub struct Kept {
+    /// Messages to the queues.
+    pub queued: Vec<Queued>,
+    /// Requests to the collector.
+    pub sent: Vec<Sent>,
+    /// Messages that went to the dead letters.
+    pub dead: Vec<Dead>,
+    /// Messages that went back to their queue.
+    pub retried: Vec<ToRetry>,
 }
 
 impl Report {

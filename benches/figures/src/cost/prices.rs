@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Usage;
+use super::usage::Usage;
 
 /// Which prices these are.
 pub const OF: &str = "list prices of us-east-1, arm64, without the free tier";

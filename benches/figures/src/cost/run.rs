@@ -18,7 +18,7 @@ use koala_destination::settings::{Parameter, ParameterSource, PublicApiKey, Sett
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::{CONCURRENT_REQUESTS, DELIVERY_SECONDS, DISPATCH_SECONDS, MEMORY_GB, Options, SQS_BATCH, Usage};
+use super::usage::{CONCURRENT_REQUESTS, DELIVERY_SECONDS, DISPATCH_SECONDS, MEMORY_GB, Options, SQS_BATCH, Usage};
 
 /// How many events the run has.
 const EVENTS: usize = 20_000;
