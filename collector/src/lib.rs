@@ -12,12 +12,13 @@
 //! | [`intent`] | which entries say that somebody means to buy, and how much |
 //! | [`signals`] | who is told of it, and what they read |
 //! | [`exclude`] | who is kept out of the ranking |
+//! | [`tombstone`] | what keeps a person who was deleted from coming back |
 //! | [`store`] | the port of what is kept, and its engines |
 //! | [`web`] | the page for people, the API for programs, and who may see them |
 //! | [`settings`] | the collector's own parameters |
 //! | [`upkeep`] | what is done beside the requests |
 //!
-//! [`identity`], [`company`], [`about`], [`intent`], [`exclude`] and [`signals`] are pure. What is kept stands behind [`store::Store`], and the pipeline before the collector
+//! [`identity`], [`company`], [`about`], [`intent`], [`exclude`], [`tombstone`] and [`signals`] are pure. What is kept stands behind [`store::Store`], and the pipeline before the collector
 //! (queues, dead letters, mappings) behind [`web::Pipeline`]: the routes know no engine and no queue.
 
 pub mod about;
@@ -29,18 +30,70 @@ pub mod protocol;
 pub mod settings;
 pub mod signals;
 pub mod store;
+pub mod tombstone;
 pub mod upkeep;
 pub mod web;
 
 use std::sync::Arc;
 
 use axum::Router;
+use koala_destination::environment::Variables;
 
 use self::protocol::keys::Keys;
 use self::store::Store;
+use self::store::deletion::Retention;
 use self::web::{Access, Pipeline};
 
+/// What the collector may be told.
+#[derive(Debug, Clone, Copy)]
+pub struct CollectorOptions {
+    /// How long data is kept.
+    pub retention: Retention,
+    /// Keep IP addresses with what came from them.
+    pub keep_ip: bool,
+}
+
+/// A hundred years.
+const MOST_RETENTION_DAYS: usize = 36_525;
+
+impl CollectorOptions {
+    /// Reads `RETENTION_DAYS` (400) and `KEEP_IP` (false).
+    pub fn read(variables: &mut Variables<'_>) -> Self {
+        let days = variables.number("RETENTION_DAYS", 400, 1..=MOST_RETENTION_DAYS);
+        let retention = Retention::of_days(u32::try_from(days).unwrap_or(u32::MAX));
+        Self { retention, keep_ip: variables.flag("KEEP_IP", false) }
+    }
+}
+
 /// All routes of the collector: Koala's protocol, the API and the page.
-pub fn router(store: Arc<dyn Store>, pipeline: Arc<dyn Pipeline>, keys: Arc<dyn Keys>, access: Access) -> Router {
-    protocol::routes::router(Arc::clone(&store), keys).merge(web::router(store, pipeline, access))
+pub fn router(
+    store: Arc<dyn Store>,
+    pipeline: Arc<dyn Pipeline>,
+    keys: Arc<dyn Keys>,
+    access: Access,
+    options: CollectorOptions,
+) -> Router {
+    let CollectorOptions { retention, keep_ip } = options;
+    protocol::routes::router(Arc::clone(&store), keys, keep_ip).merge(web::router(store, pipeline, access, retention))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_is_kept_for_400_days_without_addresses_unless_told_otherwise() {
+        let read = |name: &'static str, value: &'static str| {
+            let look_up = move |asked: &str| (asked == name).then(|| value.to_owned());
+            koala_destination::environment::read(look_up, CollectorOptions::read)
+                .map(|options| (options.retention.days(), options.keep_ip))
+        };
+        assert_eq!(read("", ""), Ok((400, false)));
+        assert_eq!(read("RETENTION_DAYS", "30"), Ok((30, false)));
+        assert_eq!(read("KEEP_IP", "true"), Ok((400, true)));
+        for days in ["0", "36526", "4294967696", "a year"] {
+            let error = read("RETENTION_DAYS", days).expect_err("a bad value").to_string();
+            assert!(error.starts_with("the environment variable RETENTION_DAYS is"), "{error}");
+        }
+    }
 }

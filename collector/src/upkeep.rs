@@ -1,13 +1,28 @@
-//! What the collector does beside its requests: it keeps to its settings, and looks for new intent rules in what was there before.
+//! What the collector does beside its requests: it keeps to its settings, looks for new intent rules in what was there before,
+//! and deletes what is to go.
 
 use std::sync::Arc;
 
 use koala_destination::settings::{ParameterSource, Problem};
+use thiserror::Error;
 
 use crate::intent::IntentRule;
 use crate::settings::{CollectorSettings, CollectorSettingsCache};
+use crate::store::deletion::Retention;
 use crate::store::{Store, StoreError};
 use crate::web::access::Access;
+use crate::web::{Pipeline, PipelineError};
+
+/// Why a round was not done; the next one does it.
+#[derive(Debug, Error)]
+pub enum UpkeepError {
+    /// The store refuses it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The queues of people who are deleted cannot be read or written.
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+}
 
 /// Keeps a store and the access to its page to the settings.
 pub struct Upkeep<S> {
@@ -15,26 +30,42 @@ pub struct Upkeep<S> {
     store: Arc<dyn Store>,
     /// Where the parameter `page-token` decides; none where the command line has.
     access: Option<Access>,
+    /// What stands before the collector, where messages of people who are deleted may be.
+    pipeline: Arc<dyn Pipeline>,
+    retention: Retention,
     said: Vec<Problem>,
 }
 
 impl<S: ParameterSource> Upkeep<S> {
     /// An upkeep that has yet to begin.
-    pub fn new(settings: Arc<CollectorSettingsCache<S>>, store: Arc<dyn Store>, access: Option<Access>) -> Self {
-        Self { settings, store, access, said: Vec::new() }
+    pub fn new(
+        settings: Arc<CollectorSettingsCache<S>>,
+        store: Arc<dyn Store>,
+        access: Option<Access>,
+        pipeline: Arc<dyn Pipeline>,
+        retention: Retention,
+    ) -> Self {
+        Self { settings, store, access, pipeline, retention, said: Vec::new() }
     }
 
-    /// Keeps to the settings as they are now, and looks at a piece of what was there before. Gives back whether there is more.
+    /// Keeps to the settings as they are now, looks at a piece of what was there before, and deletes a piece of what is to go.
+    /// Gives back whether there is more.
     ///
     /// # Errors
-    /// When the store refuses it.
-    pub async fn round(&mut self) -> Result<bool, StoreError> {
+    /// When the store or the queues refuse it.
+    pub async fn round(&mut self) -> Result<bool, UpkeepError> {
         // Settings that cannot be read now change nothing.
         if let Ok(settings) = self.settings.current().await {
             self.say(&settings);
             self.follow(&settings).await?;
         }
-        self.store.look_back().await
+        let more = self.store.look_back().await?;
+        if let Some(departed) = self.store.departed().await? {
+            let id = departed.id.clone();
+            let forgotten = self.pipeline.forget(departed, &*self.store).await?;
+            self.store.forgotten(&id, forgotten).await?;
+        }
+        Ok(self.store.sweep(self.retention).await? || more)
     }
 
     /// A bad parameter is said once, not with every round.

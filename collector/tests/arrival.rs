@@ -34,7 +34,7 @@ impl Keys for OneKey {
 async fn received_in_january(token: Option<&str>) -> (SqliteStore, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&folder.path().join("koala.db")).unwrap();
-    let router = routes::router(Arc::new(store.clone()), Arc::new(OneKey));
+    let router = routes::router(Arc::new(store.clone()), Arc::new(OneKey), false);
     let body = json!({"anonymous_id": "d-1", "received_at": "2026-01-02T03:04:05.678Z",
                       "events": [{"event": "A", "message_id": "m-1"}]});
     let request = Request::post("/web/projects/pk/batch").header("user-agent", "test");

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use koala_collector::CollectorOptions;
 use koala_destination::delivery::DeliveryOptions;
 use koala_destination::environment::{self, EnvironmentError};
 use koala_destination::intake::IntakeOptions;
@@ -25,6 +26,8 @@ pub struct Environment {
     pub intake: IntakeOptions,
     /// How it is delivered.
     pub delivery: DeliveryOptions,
+    /// What the set's own collector keeps.
+    pub own_collector: CollectorOptions,
 }
 
 impl Environment {
@@ -51,6 +54,7 @@ impl Environment {
                 settings_ttl: variables.seconds("SETTINGS_TTL_SECONDS", SETTINGS_TTL_SECONDS),
                 intake: IntakeOptions::read(variables),
                 delivery: DeliveryOptions::read(variables, first_delay_seconds, collector.kind),
+                own_collector: CollectorOptions::read(variables),
                 collector,
             }
         })

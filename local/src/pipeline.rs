@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use koala_collector::settings::CollectorSettingsCache;
+use koala_collector::store::Store;
+use koala_collector::store::deletion::{Departed, Forgotten};
 use koala_collector::store::sqlite::file::FileError;
 use koala_collector::web::{
     Install, Pipeline, PipelineError, QueueCounts, RejectedEvent, RequestTally, SettingsProblem, StoredDeadLetter,
@@ -106,8 +108,9 @@ impl Pipeline for LocalPipeline {
         self.queues.redrive(function).await.map_err(queues)
     }
 
-    async fn forget(&self, names: Vec<String>) -> Result<usize, PipelineError> {
-        self.queues.forget(names).await.map_err(queues)
+    async fn forget(&self, departed: Departed, store: &dyn Store) -> Result<Forgotten, PipelineError> {
+        let settings = self.settings().await?;
+        self.queues.forget(departed, settings, store).await.map_err(|error| PipelineError::Queues(error.into()))
     }
 
     async fn mappings(&self) -> Result<Vec<Mapping>, PipelineError> {

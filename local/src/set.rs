@@ -11,7 +11,7 @@ use koala_collector::store::Store;
 use koala_collector::store::sqlite::file::SqliteFile;
 use koala_collector::store::sqlite::{MIGRATIONS, SqliteStore};
 use koala_collector::upkeep::Upkeep;
-use koala_collector::web::{Access, PageToken};
+use koala_collector::web::{Access, PageToken, Pipeline};
 use koala_destination::delivery::{Delivery, LONGEST_REQUEST};
 use koala_destination::koala::{CollectorAddress, CollectorKind, KoalaClient, KoalaUrl};
 use koala_destination::segment::Function;
@@ -86,7 +86,7 @@ impl LocalSet {
     /// With what keeps it from starting: a variable, a parameter, the file, the address.
     pub async fn start(options: Options<'_>) -> Result<Self> {
         let Options { listen, parameters, data, deliver_to, token, trust_forwarded_for } = options;
-        let Environment { settings_ttl, collector: address, intake: intake_options, mut delivery } =
+        let Environment { settings_ttl, collector: address, intake: intake_options, mut delivery, own_collector } =
             Environment::of_process()?;
         let CollectorAddress { url: koala_url, kind: collector } = deliver_to.unwrap_or(address);
         delivery.entry.collector = collector;
@@ -105,7 +105,7 @@ impl LocalSet {
         };
         let file = SqliteFile::open(data, &MIGRATIONS)?;
         let store: Arc<dyn Store> = Arc::new(SqliteStore::new(file.clone()));
-        let queues = Queues::open(&file).await?;
+        let queues = Queues::open(&file).await?.keeping_ip(own_collector.keep_ip);
 
         let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         let address = listener.local_addr()?;
@@ -128,10 +128,18 @@ impl LocalSet {
         };
         let access = Access::new(token, address.ip());
         let is_page_closed = access.is_closed();
-        let mut upkeep =
-            Upkeep::new(collector_settings, Arc::clone(&store), (!token_of_command).then(|| access.clone()));
+        let pipeline: Arc<dyn Pipeline> = Arc::new(pipeline);
+        let opened_by_parameter = (!token_of_command).then(|| access.clone());
+        let mut upkeep = Upkeep::new(
+            collector_settings,
+            Arc::clone(&store),
+            opened_by_parameter,
+            Arc::clone(&pipeline),
+            own_collector.retention,
+        );
         upkeep.round().await?;
-        let collector = koala_collector::router(Arc::clone(&store), Arc::new(pipeline), Arc::new(handlers), access);
+        let collector =
+            koala_collector::router(Arc::clone(&store), pipeline, Arc::new(handlers), access, own_collector);
         let intake = Intake {
             settings: Arc::clone(&settings),
             queues: queues.clone(),
@@ -206,7 +214,7 @@ async fn warn_of_unknown(parameters: &Path) -> Result<()> {
 async fn keep_up(upkeep: Arc<Mutex<Upkeep<ParameterDirectory>>>, mut stopping: watch::Receiver<bool>) {
     while !*stopping.borrow() {
         let more = upkeep.lock().await.round().await.unwrap_or_else(|error| {
-            tracing::error!(%error, "the collector's settings cannot be followed; retrying");
+            tracing::error!(%error, "the collector's upkeep cannot go on; retrying");
             false
         });
         let pause = if more { Duration::ZERO } else { UPKEEP_EVERY };

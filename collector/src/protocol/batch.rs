@@ -1,7 +1,10 @@
 //! A batch request: one visitor's entries.
 
+use std::borrow::Cow;
+
 use koala_destination::clock;
 use koala_destination::ids::{EventIds, WrittenIds, text_if_any};
+use koala_destination::json::{remove_ip_addresses, without_ip_addresses};
 use koala_destination::koala::{Email, MOST_ENTRIES, ProfileId};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -29,6 +32,17 @@ impl Batch {
         self.received_at = None;
         for entry in &mut self.entries {
             entry.received_at = None;
+        }
+    }
+
+    /// Takes out the IP addresses that the events came from.
+    pub fn forget_addresses(&mut self) {
+        self.traits.iter_mut().for_each(remove_ip_addresses);
+        for entry in &mut self.entries {
+            entry.traits.iter_mut().for_each(remove_ip_addresses);
+            if let Cow::Owned(json) = without_ip_addresses(&entry.json) {
+                entry.json = json;
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use axum::http::header::USER_AGENT;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use koala_destination::json::remove_ip_addresses;
 use koala_destination::koala::COLLECTOR_TOKEN_HEADER;
 use serde_json::json;
 
@@ -25,15 +26,16 @@ const LARGEST_BATCH_BYTES: usize = 4 * 1024 * 1024;
 struct Collector {
     store: Arc<dyn Store>,
     keys: Arc<dyn Keys>,
+    keep_ip: bool,
 }
 
 /// The routes: entries, companies, and whether a key is good.
-pub fn router(store: Arc<dyn Store>, keys: Arc<dyn Keys>) -> Router {
+pub fn router(store: Arc<dyn Store>, keys: Arc<dyn Keys>, keep_ip: bool) -> Router {
     Router::new()
         .route("/web/projects/{key}/batch", post(collect))
         .route("/web/projects/{key}/accounts/batch", post(collect_accounts))
         .route("/web/projects/{key}/auth", get(check_key))
-        .with_state(Collector { store, keys })
+        .with_state(Collector { store, keys, keep_ip })
 }
 
 async fn collect(
@@ -46,6 +48,9 @@ async fn collect(
     let mut batch = batch::read(&body)?;
     if !is_of_own_handlers(&*collector.keys, &headers).await? {
         batch.forget_arrival();
+    }
+    if !collector.keep_ip {
+        batch.forget_addresses();
     }
     collector.store.ingest(batch).await?;
     Ok(axum::Json(json!({"ok": true})).into_response())
@@ -65,7 +70,11 @@ async fn collect_accounts(
     body: Body,
 ) -> Result<Response, CollectorError> {
     let body = body_from_client(&*collector.keys, &key, &headers, body).await?;
-    collector.store.ingest_accounts(accounts::read_accounts(&body)?).await?;
+    let mut accounts = accounts::read_accounts(&body)?;
+    if !collector.keep_ip {
+        accounts.iter_mut().for_each(|(_, traits)| remove_ip_addresses(traits));
+    }
+    collector.store.ingest_accounts(accounts).await?;
     Ok(axum::Json(json!({"ok": true})).into_response())
 }
 

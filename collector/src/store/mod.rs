@@ -17,14 +17,15 @@ pub mod visitor;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use koala_destination::ids::Id;
 use thiserror::Error;
 use tokio::sync::watch;
 
 use self::company::{Company, CompanyId, CompanyPage, DaysOfActivity, Excluded};
 use self::decision::{Decision, Undone};
-use self::deletion::{Deleted, Person};
+use self::deletion::{Deletion, DeletionId, Departed, Forgotten, Person, Retention};
 use self::filter::{CompanyFilter, Filter};
-use self::visitor::{TimelineEntry, Visitor, VisitorId};
+use self::visitor::{EntryCursor, TimelineEntry, Visitor, VisitorId};
 use crate::exclude::Exclude;
 use crate::intent::IntentRule;
 use crate::protocol::accounts::ReceivedAccount;
@@ -96,11 +97,36 @@ pub trait Store: Send + Sync {
     /// Writes what a person decided of an id, with the time. Gives back the visitor that the id is of then, or why it cannot be.
     async fn decide(&self, decision: &Decision) -> Result<Result<VisitorId, Undone>, StoreError>;
 
-    /// All that a person is known by, as it stands in messages; nothing where no such visitor is known.
-    async fn names_of(&self, person: &Person) -> Result<Option<Vec<String>>, StoreError>;
+    /// A page of all that a visitor did, in an order of the engine's own, from behind `after` on; the cursor leads to the next
+    /// one, and there is none behind the last. Of who is not there the page is empty.
+    async fn export_entries(
+        &self,
+        id: &VisitorId,
+        after: Option<&EntryCursor>,
+        limit: u32,
+    ) -> Result<(Vec<TimelineEntry>, Option<EntryCursor>), StoreError>;
 
-    /// Deletes all that is kept of a person.
-    async fn delete(&self, person: &Person) -> Result<Deleted, StoreError>;
+    /// Deletes people. When this returns, nothing leads to them any more: whatever is received from now on under their ids is a
+    /// new person's, and what was received before is dropped by their [tombstones](crate::tombstone). What is kept of them is
+    /// deleted by [`sweep`](Self::sweep), also after a crash. Nothing is done where a visitor is meant that is not there.
+    async fn request_deletion(&self, people: &[Person]) -> Result<Option<DeletionId>, StoreError>;
+
+    /// How far a deletion is.
+    async fn deletion(&self, id: &DeletionId) -> Result<Option<Deletion>, StoreError>;
+
+    /// A deletion whose people may still stand in queues, with their ids.
+    async fn departed(&self) -> Result<Option<Departed>, StoreError>;
+
+    /// Of ids that stand beside those of a deletion in messages of theirs, the ones of which nothing was known before it: they
+    /// are theirs as well, and get tombstones.
+    async fn learn(&self, id: &DeletionId, ids: &[Id]) -> Result<Vec<Id>, StoreError>;
+
+    /// Messages of a deletion's people were deleted from the queues.
+    async fn forgotten(&self, id: &DeletionId, forgotten: Forgotten) -> Result<(), StoreError>;
+
+    /// Deletes a piece, of at most some 1,000 rows, of what is to go: of people who are deleted, and of what is older than it may
+    /// be. Gives back whether there is more now.
+    async fn sweep(&self, retention: Retention) -> Result<bool, StoreError>;
 
     /// Changes whenever something is shown otherwise than before.
     fn changes(&self) -> watch::Receiver<()>;

@@ -91,6 +91,10 @@ pub struct VisitorIdentity {
     pub is_blocked: bool,
 }
 
+/// How far an export of a visitor's entries is, which means something to the engine alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryCursor(pub String);
+
 /// One entry of a visitor's timeline.
 #[derive(Debug, Serialize)]
 pub struct TimelineEntry {

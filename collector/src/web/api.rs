@@ -5,19 +5,15 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use koala_destination::koala::Email;
 use koala_destination::segment::{Function, Mapping};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::api_error::ApiError;
-use super::decisions;
-use super::erasure::erase;
-use super::export;
 use super::filter_query::{CompanyQuery, VisitorQuery};
 use super::state::Web;
+use super::{decisions, deletions, export, visitor_export};
 use crate::intent::IntentRule;
-use crate::store::deletion::Person;
 use crate::store::visitor::{TimelineEntry, Visitor, VisitorId};
 
 /// The most visitors or timeline entries in one answer.
@@ -44,7 +40,9 @@ pub fn router() -> Router<Web> {
         .route("/api/identities/split", post(decisions::split))
         .route("/api/identities/block", post(decisions::block))
         .route("/api/identities/attach", post(decisions::attach))
-        .route("/api/v1/deletion-requests", post(delete_person))
+        .route("/api/visitors/{id}/export", get(visitor_export::export))
+        .route("/api/v1/deletion-requests", post(deletions::request))
+        .route("/api/v1/deletion-requests/{id}", get(deletions::show))
 }
 
 #[derive(Deserialize)]
@@ -184,21 +182,4 @@ async fn redrive(
     let axum::Json(Redrive { queue }) = body.map_err(|error| ApiError::BadRequest(error.body_text()))?;
     let redriven = web.pipeline.redrive(queue).await?;
     Ok(axum::Json(json!({"redriven": redriven})).into_response())
-}
-
-#[derive(Deserialize)]
-struct DeletionRequest {
-    email: String,
-}
-
-/// Koala's route for it (`POST /api/v1/deletion-requests`). Only as JSON, as a redrive is.
-async fn delete_person(
-    State(web): State<Web>,
-    body: Result<axum::Json<DeletionRequest>, JsonRejection>,
-) -> Result<Response, ApiError> {
-    let axum::Json(DeletionRequest { email }) = body.map_err(|error| ApiError::BadRequest(error.body_text()))?;
-    let email =
-        Email::parse(&email).ok_or_else(|| ApiError::BadRequest("email must be an email address".to_owned()))?;
-    let receipt = erase::<ApiError>(&web, Person::Email(email)).await?;
-    Ok(axum::Json(receipt).into_response())
 }

@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::pipeline::PipelineError;
 use crate::store::StoreError;
 use crate::store::decision::Refused;
+use crate::store::deletion::DeletionId;
 use crate::store::visitor::VisitorId;
 
 /// Why a request of the API has no answer.
@@ -17,6 +18,8 @@ pub enum ApiError {
     NoSuchVisitor(VisitorId),
     #[error("no company has the key {0}")]
     NoSuchCompany(String),
+    #[error("no deletion has the id {0}, or it was long ago")]
+    NoSuchDeletion(DeletionId),
     #[error("nothing is known of the id")]
     NoSuchIdentity,
     #[error(transparent)]
@@ -32,7 +35,7 @@ pub enum ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, code) = match &self {
-            Self::NoSuchVisitor(_) | Self::NoSuchCompany(_) | Self::NoSuchIdentity => {
+            Self::NoSuchVisitor(_) | Self::NoSuchCompany(_) | Self::NoSuchDeletion(_) | Self::NoSuchIdentity => {
                 (StatusCode::NOT_FOUND, "not_found")
             }
             Self::Refused(_) => (StatusCode::CONFLICT, "refused"),

@@ -7,7 +7,7 @@
 //! | [`origin`], [`headers`] | what a request tells of where it comes from, and what an answer says to a browser |
 //! | [`page`] | the page for people |
 //! | [`filter_query`] | which visitors and companies an address asks for |
-//! | [`erasure`] | a person deleted, here and in the queues |
+//! | [`deletions`], [`visitor_export`] | a person deleted; all that is kept of one |
 //! | [`decisions`] | an id taken from a person, or blocked |
 //! | [`pipeline`], [`intake`] | the port of what stands before the collector, and what it tells of intake |
 //! | [`state`] | what the routes work with |
@@ -16,7 +16,7 @@ pub mod access;
 mod api;
 mod api_error;
 mod decisions;
-mod erasure;
+mod deletions;
 mod export;
 mod filter_query;
 mod headers;
@@ -26,6 +26,7 @@ mod page;
 pub mod page_token;
 mod pipeline;
 mod state;
+mod visitor_export;
 
 pub use access::Access;
 pub use intake::{
@@ -40,10 +41,11 @@ use axum::{Router, middleware};
 
 use self::state::Web;
 use crate::store::Store;
+use crate::store::deletion::Retention;
 
 /// The API and the page, for those who may see them.
-pub fn router(store: Arc<dyn Store>, pipeline: Arc<dyn Pipeline>, access: Access) -> Router {
+pub fn router(store: Arc<dyn Store>, pipeline: Arc<dyn Pipeline>, access: Access, retention: Retention) -> Router {
     let seen = middleware::from_fn_with_state(access, access::check);
-    let web = Web { store, pipeline };
+    let web = Web { store, pipeline, retention };
     headers::with_headers(api::router().merge(page::router(&web)).layer(seen).with_state(web))
 }

@@ -9,6 +9,8 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::intake::{Install, RejectedEvent, SettingsProblem, TestEvent};
+use crate::store::Store;
+use crate::store::deletion::{Departed, Forgotten};
 
 /// The way of events to the collector, as people look at it.
 #[async_trait]
@@ -38,8 +40,10 @@ pub trait Pipeline: Send + Sync {
     /// Puts dead letters back into their queues, those of one function or all. Gives back how many.
     async fn redrive(&self, function: Option<Function>) -> Result<u64, PipelineError>;
 
-    /// Deletes the messages and dead letters in which one of these names stands. Gives back how many.
-    async fn forget(&self, names: Vec<String>) -> Result<usize, PipelineError>;
+    /// Deletes the messages, dead letters and rejected events of people who are deleted, told by the ids that are read from each
+    /// ([`Departed::whose`]); the store knows of whom else an id may be ([`Store::learn`]). Queues that cannot be searched have
+    /// none: what is in them is dropped when it reaches the store.
+    async fn forget(&self, departed: Departed, store: &dyn Store) -> Result<Forgotten, PipelineError>;
 
     /// The mappings by name.
     async fn mappings(&self) -> Result<Vec<Mapping>, PipelineError>;

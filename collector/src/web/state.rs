@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use super::pipeline::Pipeline;
 use crate::store::company::CompanyPage;
+use crate::store::deletion::Retention;
 use crate::store::{Store, StoreError};
 
-/// The two ports; clones share them.
+/// The two ports, and what the page tells of the collector; clones share them.
 #[derive(Clone)]
 pub struct Web {
     /// What the collector keeps.
     pub store: Arc<dyn Store>,
     /// What stands before it.
     pub pipeline: Arc<dyn Pipeline>,
+    /// How long data is kept.
+    pub retention: Retention,
 }
 
 impl Web {

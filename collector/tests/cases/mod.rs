@@ -4,18 +4,24 @@ pub mod companies;
 pub mod decisions;
 pub mod deletion;
 pub mod entries;
+pub mod exports;
 pub mod identity;
 pub mod intent;
 pub mod journeys;
 pub mod poisoning;
+pub mod retention;
 pub mod search;
 pub mod time;
+pub mod tombstones;
 pub mod traits;
 
 use koala_collector::protocol::batch::{self, Batch};
 use koala_collector::store::Store;
+use koala_collector::store::deletion::{Deletion, DeletionId, DeletionStatus, Forgotten, Person, Retention};
 use koala_collector::store::filter::Filter;
 use koala_collector::store::visitor::{TimelineEntry, Visitor};
+use koala_destination::clock;
+use koala_destination::ids::{Id, IdKind};
 use serde_json::{Value, json};
 
 pub const ADA: &str = "6f1b8a52-8a1c-4a7e-9a51-2f3f4f1f0a01";
@@ -70,8 +76,26 @@ macro_rules! all {
                 traits_of_a_visitor_do_not_grow_without_end;
             deletion: a_deleted_person_leaves_nothing,
                 a_visitor_without_an_address_is_deleted_by_id,
-                who_is_not_known_has_no_names_and_nothing_to_delete,
-                one_who_was_deleted_and_comes_back_is_new;
+                who_is_not_known_has_nothing_to_delete,
+                one_who_was_deleted_and_comes_back_is_new,
+                a_deletion_goes_on_in_pieces_and_is_completed_when_all_is_gone,
+                addresses_that_look_alike_are_of_others,
+                a_person_of_two_accounts_with_one_address_is_deleted_whole,
+                what_a_person_split_off_and_who_only_named_the_address_stay,
+                an_address_that_many_accounts_say_takes_none_of_them_along,
+                several_people_are_deleted_at_once_by_addresses_and_user_ids,
+                a_link_to_a_deleted_visitor_leads_to_nobody_else;
+            tombstones: what_was_received_before_a_deletion_does_not_come_back,
+                others_on_the_same_browser_lose_nothing,
+                who_only_named_the_address_loses_nothing,
+                an_unknown_account_of_the_address_does_not_bring_it_back,
+                what_stands_beside_theirs_is_learned_unless_it_was_known;
+            exports: an_export_has_every_entry_once,
+                who_is_not_there_has_nothing_to_export;
+            retention: old_entries_go_and_then_visitors_of_whom_nothing_is_left,
+                what_a_person_decided_is_kept,
+                retention_says_of_nobody_else_who_they_are,
+                deletions_and_tombstones_are_kept_no_longer_than_data;
             intent: companies_rank_by_what_their_visitors_did_and_how_lately,
                 a_day_counts_once_a_visitor,
                 a_new_rule_counts_what_was_there_before,
@@ -124,6 +148,41 @@ pub fn event(message_id: &str, sent_at: &str) -> Value {
 
 pub fn identify(message_id: &str, sent_at: &str, traits: &Value) -> Value {
     json!({"type": "identify", "message_id": message_id, "sent_at": sent_at, "traits": traits})
+}
+
+/// A time before now, as events write it.
+pub fn days_ago(days: i64) -> String {
+    clock::from_milliseconds(clock::now_milliseconds() - days * clock::MILLISECONDS_OF_A_DAY)
+}
+
+pub fn person(kind: IdKind, value: &str) -> Person {
+    Person::Id(Id::parse(kind, value).expect("an id"))
+}
+
+pub fn by_email(email: &str) -> Person {
+    person(IdKind::Email, email)
+}
+
+/// Deletes people, as whoever keeps a store up does where no queues are: until it is completed.
+pub async fn delete(store: &dyn Store, people: &[Person]) -> Deletion {
+    let id = store.request_deletion(people).await.unwrap().expect("somebody is meant");
+    until_completed(store, &id).await
+}
+
+pub async fn until_completed(store: &dyn Store, id: &DeletionId) -> Deletion {
+    for _ in 0..1000 {
+        while let Some(departed) = store.departed().await.unwrap() {
+            store.forgotten(&departed.id, Forgotten { messages: 0, is_all: true }).await.unwrap();
+        }
+        let deletion = store.deletion(id).await.unwrap().expect("a deletion");
+        if deletion.status == DeletionStatus::Completed {
+            return deletion;
+        }
+        if !store.sweep(Retention::of_days(36_500)).await.unwrap() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+    panic!("it is never completed");
 }
 
 /// All visitors, the one seen last first.

@@ -7,12 +7,14 @@
 //! | `schedule` | whose turn it is, in memory: a lane for each visitor |
 //! | `rows` | the rows of the file |
 //! | `tally`, `received` | what messages and events came to, counted |
+//! | `forget` | people who are deleted, told by the ids in their messages |
 //! | `bring` | what an earlier version kept in the data file |
 //!
 //! A message is durable before it is answered for. It is loaded into the schedule, handed out with its lane, and each outcome
 //! is recorded as it comes ([`Lease`]). Leases are in memory: when the process ends, all that has no outcome is in its queue.
 
 mod bring;
+mod forget;
 mod lease;
 mod outbox;
 mod received;
@@ -48,6 +50,7 @@ const LOADED_AT_ONCE: usize = 1_000;
 #[derive(Clone)]
 pub struct Queues {
     file: SqliteFile,
+    keep_ip: bool,
     queues: Arc<[ActionQueue; 2]>,
 }
 
@@ -88,7 +91,13 @@ impl Queues {
             unrecorded: Mutex::default(),
             bell: Notify::new(),
         };
-        Ok(Self { file, queues: Arc::new(Function::ALL.map(queue)) })
+        Ok(Self { file, keep_ip: false, queues: Arc::new(Function::ALL.map(queue)) })
+    }
+
+    /// The same, that keep IP addresses in what is not on its way any more: dead letters and rejected events.
+    #[must_use]
+    pub fn keeping_ip(self, keep_ip: bool) -> Self {
+        Self { keep_ip, ..self }
     }
 
     fn queue(&self, function: Function) -> &ActionQueue {
@@ -126,7 +135,8 @@ impl Queues {
         if marked.is_empty() {
             return Ok(leases);
         }
-        let bodies = self.file.write(move |connection| rows::hand_out(connection, &marked)).await?;
+        let keep_ip = self.keep_ip;
+        let bodies = self.file.write(move |connection| rows::hand_out(connection, &marked, keep_ip)).await?;
         let mut bodies: HashMap<i64, String> = bodies.into_iter().collect();
         for lease in &mut leases {
             lease.fill(&mut bodies);
@@ -160,8 +170,8 @@ impl Queues {
     }
 
     async fn record(&self, function: Function, outcomes: Vec<Recorded>) {
-        let recorded = outcomes.clone();
-        if let Err(error) = self.file.write(move |connection| rows::record(connection, &recorded)).await {
+        let (recorded, keep_ip) = (outcomes.clone(), self.keep_ip);
+        if let Err(error) = self.file.write(move |connection| rows::record(connection, &recorded, keep_ip)).await {
             tracing::error!(function = function.name(), %error, "outcomes cannot be recorded; nothing is delivered until they are");
             self.queue(function).unrecorded().extend(outcomes);
         }
@@ -176,8 +186,8 @@ impl Queues {
         if outcomes.is_empty() {
             return Ok(());
         }
-        let count = outcomes.len();
-        self.file.write(move |connection| rows::record(connection, &outcomes)).await?;
+        let (count, keep_ip) = (outcomes.len(), self.keep_ip);
+        self.file.write(move |connection| rows::record(connection, &outcomes, keep_ip)).await?;
         self.queue(function).unrecorded().drain(..count);
         Ok(())
     }
@@ -222,11 +232,6 @@ impl Queues {
             queue.bell.notify_one();
         }
         Ok(redriven)
-    }
-
-    /// Deletes the messages and dead letters in which one of these names stands, whatever its case. Gives back how many.
-    pub async fn forget(&self, names: Vec<String>) -> Result<usize, FileError> {
-        self.file.write(move |connection| rows::forget(connection, &names)).await
     }
 
     /// How many messages stand where.

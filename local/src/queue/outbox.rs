@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use koala_destination::intake::{Outbox, OutboxError};
+use koala_destination::json::{Object, text_without_ip_addresses, without_ip_addresses};
 use koala_destination::message::{OutgoingMessage, Queue};
 use rusqlite::{Connection, params};
 use serde::Deserialize;
@@ -13,7 +14,7 @@ use super::tally::{self, Outcome};
 impl Outbox for Queues {
     async fn send(&self, messages: &[OutgoingMessage]) -> Result<(), OutboxError> {
         let rows: Vec<(&'static str, String)> =
-            messages.iter().map(|message| (queue_name(message.queue), message.body.clone())).collect();
+            messages.iter().map(|message| (queue_name(message.queue), self.body(message))).collect();
         let insert = move |connection: &Connection| {
             let mut insert =
                 connection.prepare_cached("INSERT INTO message (queue, mapping, body) VALUES (?1, ?2, ?3)")?;
@@ -33,6 +34,21 @@ impl Outbox for Queues {
             }
         }
         Ok(())
+    }
+}
+
+impl Queues {
+    /// What is kept of a message. A rejected event goes nowhere, so that the IP addresses in it serve nobody.
+    fn body(&self, message: &OutgoingMessage) -> String {
+        if self.keep_ip || message.queue != Queue::Rejected {
+            return message.body.clone();
+        }
+        let has_event = Object::only(&message.body, &["event"]).is_ok_and(|message| message.get("event").is_some());
+        if has_event {
+            without_ip_addresses(&message.body).into_owned()
+        } else {
+            text_without_ip_addresses(&message.body)
+        }
     }
 }
 

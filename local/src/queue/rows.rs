@@ -2,10 +2,13 @@
 //!
 //! A row is read as bytes. One that cannot be read is a dead letter with its reason, and stops nobody.
 
+use std::borrow::Cow;
+
 use koala_collector::store::sqlite::file::{lossy, number};
 use koala_collector::web::{QueueCounts, RejectedEvent, StoredDeadLetter};
 use koala_destination::clock::now_milliseconds;
 use koala_destination::delivery::{DeadReason, Lane};
+use koala_destination::json::without_ip_addresses;
 use koala_destination::segment::Function;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -57,7 +60,11 @@ pub fn load(connection: &Connection, function: Function, after: i64, most: usize
 }
 
 /// Marks messages as being in hand, and gives back the bodies of those that are still there and can be read.
-pub fn hand_out(connection: &Connection, messages: &[(i64, i64)]) -> rusqlite::Result<Vec<(i64, String)>> {
+pub fn hand_out(
+    connection: &Connection,
+    messages: &[(i64, i64)],
+    keep_ip: bool,
+) -> rusqlite::Result<Vec<(i64, String)>> {
     let mut mark = connection.prepare_cached(
         "UPDATE message SET open_hands = open_hands + 1, tried_for = ?2 WHERE id = ?1 RETURNING body",
     )?;
@@ -68,7 +75,7 @@ pub fn hand_out(connection: &Connection, messages: &[(i64, i64)]) -> rusqlite::R
             Some(Ok(body)) => bodies.push((*id, body)),
             Some(Err(reason)) => {
                 let why = DeadReason { reason, mapping: String::new(), koala_answer: None };
-                record(connection, &[Recorded::Dead(*id, why)])?;
+                record(connection, &[Recorded::Dead(*id, why)], keep_ip)?;
             }
             // A person was deleted in between.
             None => {}
@@ -89,7 +96,7 @@ fn body<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, String> {
 
 /// Records what became of messages. A dead letter and its message change in one transaction, so that a kill in between makes
 /// no second letter.
-pub fn record(connection: &Connection, outcomes: &[Recorded]) -> rusqlite::Result<()> {
+pub fn record(connection: &Connection, outcomes: &[Recorded], keep_ip: bool) -> rusqlite::Result<()> {
     let mut delete = connection.prepare_cached("DELETE FROM message WHERE id = ?1 RETURNING mapping")?;
     let mut retry = connection
         .prepare_cached("UPDATE message SET open_hands = 0, tried_for = ?2 WHERE id = ?1 RETURNING mapping")?;
@@ -104,7 +111,10 @@ pub fn record(connection: &Connection, outcomes: &[Recorded]) -> rusqlite::Resul
             Recorded::Delivered(id) => delivered.extend(delete.query_row([id], mapping).optional()?),
             Recorded::Skipped(id) => skipped.extend(delete.query_row([id], mapping).optional()?),
             Recorded::Dead(id, why) => {
-                letter.execute(params![id, why.reason, why.mapping, why.koala_answer, now_milliseconds()])?;
+                let written = params![id, why.reason, why.mapping, why.koala_answer, now_milliseconds()];
+                if letter.execute(written)? > 0 && !keep_ip {
+                    forget_addresses(connection, connection.last_insert_rowid())?;
+                }
                 delete.query_row([id], mapping).optional()?;
             }
             Recorded::Retried(id, tried_for) => {
@@ -120,6 +130,20 @@ pub fn record(connection: &Connection, outcomes: &[Recorded]) -> rusqlite::Resul
     Ok(())
 }
 
+/// Takes the IP addresses out of a dead letter: they are kept no longer than it takes to deliver.
+fn forget_addresses(connection: &Connection, letter: i64) -> rusqlite::Result<()> {
+    let mut select = connection.prepare_cached("SELECT body FROM dead_letter WHERE id = ?1")?;
+    let left = select.query_row([letter], |row| {
+        let left = body(row, 0).map(|body| match without_ip_addresses(body) {
+            Cow::Owned(left) => Some(left),
+            Cow::Borrowed(_) => None,
+        });
+        Ok(left.ok().flatten())
+    })?;
+    let mut update = connection.prepare_cached("UPDATE dead_letter SET body = ?2 WHERE id = ?1")?;
+    left.map_or(Ok(()), |left| update.execute(params![letter, left]).map(drop))
+}
+
 /// Puts dead letters back into their queues, as if they had just come in; gives back how many.
 pub fn redrive(connection: &Connection, queue: Option<&str>) -> rusqlite::Result<u64> {
     let redriven = connection.execute(
@@ -129,20 +153,6 @@ pub fn redrive(connection: &Connection, queue: Option<&str>) -> rusqlite::Result
     )?;
     connection.execute("DELETE FROM dead_letter WHERE ?1 IS NULL OR queue = ?1", [queue])?;
     Ok(redriven as u64)
-}
-
-/// Deletes messages and dead letters in which one of these names stands, whatever its case; gives back how many.
-pub fn forget(connection: &Connection, names: &[String]) -> rusqlite::Result<usize> {
-    let mut messages = connection.prepare_cached("DELETE FROM message WHERE instr(lower(body), ?1) > 0")?;
-    let mut letters = connection.prepare_cached(
-        "DELETE FROM dead_letter WHERE instr(lower(body), ?1) > 0 OR instr(lower(coalesce(koala_answer, '')), ?1) > 0",
-    )?;
-    let mut forgotten = 0;
-    for name in names {
-        let name = name.to_lowercase();
-        forgotten += messages.execute([&name])? + letters.execute([&name])?;
-    }
-    Ok(forgotten)
 }
 
 /// The dead letters, the newest first.

@@ -123,6 +123,30 @@ impl EventIds {
         ids
     }
 
+    /// All of them that may be a visitor's, an alias's `previousId` as well.
+    pub fn all(&self) -> impl Iterator<Item = Id> {
+        let own = [&self.user_id, &self.email, &self.profile_id, &self.anonymous_id];
+        own.into_iter().flatten().cloned().chain(self.previous_id())
+    }
+
+    /// The same without some of them.
+    #[must_use]
+    pub fn without(&self, is_left_out: impl Fn(&Id) -> bool) -> Self {
+        let stays = |id: &Option<Id>| id.clone().filter(|id| !is_left_out(id));
+        let email = stays(&self.email);
+        // A user id that is the address goes with it.
+        let is_address = |user: &Id| email.is_none() && is_email_of(user, self.email.as_ref());
+        Self {
+            user_id: stays(&self.user_id).filter(|user| !is_address(user)),
+            anonymous_id: stays(&self.anonymous_id),
+            profile_id: stays(&self.profile_id),
+            email_from_properties: self.email_from_properties && email.is_some(),
+            email,
+            previous_id: self.previous_id.clone().filter(|_| self.previous_id().is_none_or(|id| !is_left_out(&id))),
+            group_id: self.group_id.clone(),
+        }
+    }
+
     /// Whether they name anybody: a group or a previous id alone is no visitor.
     #[must_use]
     pub fn name_a_visitor(&self) -> bool {

@@ -10,8 +10,10 @@
 //! | [`object`], [`elements`] | the fields of an object, the elements of an array |
 //! | [`write`](mod@write) | an object, field after field |
 //! | [`surrogates`], [`numbers`] | what other readers would refuse |
+//! | [`ip_addresses`] | what is kept of no event |
 
 mod elements;
+mod ip_addresses;
 mod numbers;
 mod object;
 mod raw;
@@ -20,6 +22,7 @@ mod surrogates;
 mod write;
 
 pub use elements::{Elements, elements};
+pub use ip_addresses::{remove_ip_addresses, text_without_ip_addresses, without_ip_addresses};
 pub use numbers::number_out_of_range;
 pub use object::{Object, ObjectError, find};
 pub use raw::{Kind, RawJson, kind, string, trim};

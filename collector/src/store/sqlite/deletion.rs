@@ -1,69 +1,192 @@
-//! A person's data, taken out of the store.
+//! Requests to delete people: whom they are about, and how far they are.
 
+use std::collections::{BTreeSet, HashMap};
+
+use koala_destination::clock;
 use koala_destination::ids::{Id, IdKind};
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{clusters, decisions, identities, intent, traits, visitors};
-use crate::store::deletion::{Deleted, Person};
+use super::{identities, taken, tombstones, visitors};
+use crate::identity::{Decided, Rank};
+use crate::store::deletion::{Deletion, DeletionId, DeletionStatus, Departed, Forgotten, MOST_ACCOUNTS, Person};
+use crate::tombstone::Tombstone;
 
-/// All that a person is known by, as it stands in messages; nothing where no such visitor is known.
-pub(super) fn names_of(connection: &Connection, person: &Person) -> rusqlite::Result<Option<Vec<String>>> {
-    let Some(visitor_id) = find(connection, person)? else { return Ok(None) };
-    let mut select = connection.prepare_cached("SELECT kind, value FROM identity WHERE visitor_id = ?1")?;
-    let ids = select.query_map([visitor_id], |row| identities::id_of(row, 0, 1))?;
-    let ids = ids.collect::<rusqlite::Result<Vec<Id>>>()?;
-    Ok(Some(ids.iter().flat_map(names).collect()))
-}
-
-/// An id as it stands in a message. A short one would be found within anything: it has its key before it.
-fn names(id: &Id) -> Vec<String> {
-    let keys: &[&str] = match id.kind() {
-        IdKind::User => &["userId", "user_id"],
-        IdKind::Device if !id.is_uuid() => &["anonymousId", "anonymous_id"],
-        IdKind::Email | IdKind::Device => return vec![id.value().to_owned()],
-    };
-    let value = serde_json::Value::from(id.value());
-    keys.iter().flat_map(|key| [format!("\"{key}\":{value}"), format!("\"{key}\": {value}")]).collect()
-}
-
-/// Deletes a person's visitor with all ids, traits and entries. An id that somebody has blocked stays so: it is no one's.
-pub(super) fn delete(connection: &Connection, person: &Person) -> rusqlite::Result<Deleted> {
-    let Some(visitor_id) = find(connection, person)? else { return Ok(Deleted::default()) };
-    let of_visitor = "(SELECT id FROM identity WHERE visitor_id = ?1)";
-    let mut others = connection.prepare(&format!(
-        "SELECT DISTINCT identity.kind, identity.value FROM claim JOIN identity ON identity.id = claim.identity_id
-         WHERE claim.owner_id IN {of_visitor} AND identity.visitor_id <> ?1"
-    ))?;
-    let others = others.query_map([visitor_id], |row| identities::id_of(row, 0, 1))?;
-    let others = others.collect::<rusqlite::Result<Vec<Id>>>()?;
-
-    traits::forget(connection, visitor_id)?;
-    intent::forget(connection, visitor_id)?;
-    let delete = |sql: String| connection.execute(&sql, [visitor_id]);
-    let entries = delete(format!("DELETE FROM entry WHERE identity_id IN {of_visitor}"))?;
-    delete(format!("DELETE FROM claim WHERE identity_id IN {of_visitor} OR owner_id IN {of_visitor}"))?;
-    let forgotten = clusters::forget(connection, visitor_id)?;
-    let stays = match person {
-        // Who asks by the address itself means it.
-        Person::Email(_) => "FALSE",
-        Person::Visitor(_) => "decision IS 'blocked'",
-    };
-    delete(format!(
-        "UPDATE identity SET into_id = NULL, visitor_id = CASE WHEN {stays} THEN id ELSE ?1 END,
-             first_at = NULL, first_seen = NULL, last_seen = NULL WHERE visitor_id = ?1"
-    ))?;
-    // One that stays and has the visitor's own number is told by its decision.
-    let goes = format!("visitor_id = ?1 AND NOT ({stays})");
-    let going = format!("(SELECT id FROM identity WHERE {goes})");
-    delete(format!("DELETE FROM decision WHERE identity_id IN {going} OR to_id IN {going}"))?;
-    delete(format!("DELETE FROM identity WHERE {goes}"))?;
-    decisions::look_anew(connection, &others)?;
-    Ok(Deleted { visitors: forgotten, entries })
-}
-
-fn find(connection: &Connection, person: &Person) -> rusqlite::Result<Option<i64>> {
-    match person {
-        Person::Email(email) => identities::visitor_of(connection, IdKind::Email, &email.as_str().to_lowercase()),
-        Person::Visitor(id) => identities::visitor_of_row(connection, visitors::row_of(id)),
+/// Takes out all that the people are known by; what is kept of them goes piece by piece.
+pub(super) fn request(connection: &Connection, people: &[Person], now: i64) -> rusqlite::Result<Option<DeletionId>> {
+    let (mut visitor_ids, mut asked) = (BTreeSet::new(), HashMap::new());
+    for person in people {
+        match person {
+            Person::Visitor(id) => {
+                let visitor_id = identities::visitor_of_row(connection, visitors::row_of(id))?;
+                let visitor_id = visitor_id.filter(|id| visitors::is_there(connection, *id).unwrap_or(false));
+                visitor_ids.extend(visitor_id);
+            }
+            Person::Id(id) => {
+                let (of_id, is_whole) = visitors_of(connection, id)?;
+                visitor_ids.extend(of_id);
+                asked.insert(id.clone(), is_whole);
+            }
+        }
     }
+    if visitor_ids.is_empty() && asked.is_empty() {
+        return Ok(None);
+    }
+    let id = DeletionId::random();
+    let visitors = i64::try_from(visitor_ids.len()).unwrap_or(i64::MAX);
+    connection
+        .prepare_cached("INSERT INTO deletion (id, requested_at, visitors) VALUES (?1, ?2, ?3)")?
+        .execute(params![id.as_str(), now, visitors])?;
+    let mut ids: BTreeSet<Id> = asked.keys().cloned().collect();
+    for visitor_id in visitor_ids {
+        ids.extend(taken::take(connection, visitor_id, Some(id.as_str()), |id| asked.contains_key(id))?.ids);
+    }
+    for one in &ids {
+        let is_whole = asked.get(one).copied().unwrap_or(false);
+        bury(connection, &id, one, Tombstone { at: now, is_whole })?;
+    }
+    Ok(Some(id))
+}
+
+/// The visitors that an id leads to, and whether whoever says it as their own is the same person.
+fn visitors_of(connection: &Connection, id: &Id) -> rusqlite::Result<(Vec<i64>, bool)> {
+    let may_be_whole = id.kind() == IdKind::Email && !id.is_role_mailbox();
+    let Some(row) = identities::row_of(connection, id)? else { return Ok((Vec::new(), may_be_whole)) };
+    let mut visitor_ids: Vec<i64> = identities::visitor_of_row(connection, row)?.into_iter().collect();
+    if !may_be_whole || identities::decision_of(connection, id)?.is_some_and(|it| it != Decided::Attached) {
+        return Ok((visitor_ids, false));
+    }
+    let mut accounts = connection.prepare_cached(
+        "SELECT owner.visitor_id FROM claim CROSS JOIN identity AS owner ON owner.id = claim.owner_id
+         WHERE claim.identity_id = ?1 AND claim.rank = ?2 AND owner.kind = 'user' AND owner.decision IS NOT 'blocked'",
+    )?;
+    let accounts = accounts.query_map([row, Rank::ToUser.number()], |row| row.get(0))?;
+    let accounts = accounts.collect::<rusqlite::Result<Vec<i64>>>()?;
+    let is_whole = accounts.len() <= MOST_ACCOUNTS;
+    if is_whole {
+        visitor_ids.extend(accounts);
+    }
+    Ok((visitor_ids, is_whole))
+}
+
+/// An id of a deletion gets its tombstone, and is known to whoever holds messages.
+fn bury(connection: &Connection, deletion: &DeletionId, id: &Id, tombstone: Tombstone) -> rusqlite::Result<()> {
+    tombstones::put(connection, &tombstones::key(connection)?, id, tombstone)?;
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO departed (deletion_id, kind, value, at, is_whole) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+    )?;
+    let Tombstone { at, is_whole } = tombstone;
+    insert.execute(params![deletion.as_str(), id.kind().name(), id.value(), at, is_whole]).map(drop)
+}
+
+/// How far a deletion is.
+pub(super) fn show(connection: &Connection, id: &DeletionId) -> rusqlite::Result<Option<Deletion>> {
+    let mut select = connection
+        .prepare_cached("SELECT requested_at, completed_at, visitors, entries, messages FROM deletion WHERE id = ?1")?;
+    let deletion = select.query_row([id.as_str()], |row| {
+        let completed_at: Option<i64> = row.get(1)?;
+        let count = |column| Ok::<_, rusqlite::Error>(u64::try_from(row.get::<_, i64>(column)?).unwrap_or_default());
+        let status = if completed_at.is_some() { DeletionStatus::Completed } else { DeletionStatus::InProgress };
+        Ok(Deletion {
+            id: id.clone(),
+            status,
+            requested_at: clock::from_milliseconds(row.get(0)?),
+            completed_at: completed_at.map(clock::from_milliseconds),
+            visitors: count(2)?,
+            entries: count(3)?,
+            messages: count(4)?,
+        })
+    });
+    deletion.optional()
+}
+
+/// A deletion whose people may still stand in queues.
+pub(super) fn departed(connection: &Connection) -> rusqlite::Result<Option<Departed>> {
+    let mut next = connection.prepare_cached(
+        "SELECT id FROM deletion WHERE completed_at IS NULL AND forgotten_at IS NULL ORDER BY requested_at LIMIT 1",
+    )?;
+    let Some(id) = next.query_row([], |row| row.get::<_, String>(0)).optional()? else { return Ok(None) };
+    let mut ids = connection.prepare_cached("SELECT kind, value, at, is_whole FROM departed WHERE deletion_id = ?1")?;
+    let ids = ids.query_map([&id], |row| {
+        Ok((identities::id_of(row, 0, 1)?, Tombstone { at: row.get(2)?, is_whole: row.get(3)? }))
+    })?;
+    let ids = ids.collect::<rusqlite::Result<_>>()?;
+    Ok(Some(Departed { id: DeletionId::new(id), ids }))
+}
+
+/// Of ids that stand beside those of a deletion, the ones of which nothing was known before it: they are of the same people.
+pub(super) fn learn(connection: &Connection, deletion: &DeletionId, ids: &[Id]) -> rusqlite::Result<Vec<Id>> {
+    let mut at = connection.prepare_cached("SELECT requested_at FROM deletion WHERE id = ?1")?;
+    let Some(at) = at.query_row([deletion.as_str()], |row| row.get(0)).optional()? else { return Ok(Vec::new()) };
+    let mut learned = Vec::new();
+    for id in ids {
+        if !tombstones::is_known_before(connection, id, at)? {
+            bury(connection, deletion, id, Tombstone { at, is_whole: false })?;
+            learned.push(id.clone());
+        }
+    }
+    Ok(learned)
+}
+
+/// Messages of a deletion's people were deleted, up to the last one or not.
+pub(super) fn forgotten(
+    connection: &Connection,
+    id: &DeletionId,
+    forgotten: Forgotten,
+    now: i64,
+) -> rusqlite::Result<()> {
+    let messages = i64::try_from(forgotten.messages).unwrap_or(i64::MAX);
+    let mut note = connection.prepare_cached(
+        "UPDATE deletion SET forgotten_at = ?2, messages = messages + ?3 WHERE id = ?1 AND forgotten_at IS NULL",
+    )?;
+    note.execute(params![id.as_str(), forgotten.is_all.then_some(now), messages]).map(drop)
+}
+
+/// What of deletions is to be done.
+#[derive(Debug, Default)]
+pub(super) struct Open {
+    /// Rows of taken ids are there.
+    pub(super) has_taken: bool,
+    /// All rows of a deletion are gone, and those of its ids may go.
+    pub(super) has_departed: bool,
+    /// Of these nothing is left but what was deleted, in the file.
+    pub(super) purged: Vec<String>,
+}
+
+pub(super) fn open(connection: &Connection) -> rusqlite::Result<Open> {
+    let exists = |sql: &str| connection.prepare_cached(sql)?.query_row([], |row| row.get(0));
+    let mut purged =
+        connection.prepare_cached("SELECT id FROM deletion WHERE completed_at IS NULL AND purged_at IS NOT NULL")?;
+    Ok(Open {
+        has_taken: exists("SELECT EXISTS (SELECT 1 FROM taken)")?,
+        has_departed: exists(&format!("SELECT EXISTS ({DONE_WITH})"))?,
+        purged: purged.query_map([], |row: &Row<'_>| row.get(0))?.collect::<rusqlite::Result<_>>()?,
+    })
+}
+
+/// Deletions of which no row is left, and nothing in the queues.
+const DONE_WITH: &str = "SELECT id FROM deletion
+     WHERE completed_at IS NULL AND purged_at IS NULL AND forgotten_at IS NOT NULL
+         AND NOT EXISTS (SELECT 1 FROM taken WHERE deletion_id = deletion.id)";
+
+/// Deletes a piece of the ids of deletions that are done with them.
+pub(super) fn forget_departed(connection: &Connection, now: i64) -> rusqlite::Result<()> {
+    let mut done = connection.prepare_cached(DONE_WITH)?;
+    let done = done.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
+    for id in done {
+        let most = i64::try_from(taken::ROWS_OF_A_PIECE).unwrap_or(i64::MAX);
+        let mut delete = connection.prepare_cached(
+            "DELETE FROM departed WHERE deletion_id = ?1
+             AND (kind, value) IN (SELECT kind, value FROM departed WHERE deletion_id = ?1 LIMIT ?2)",
+        )?;
+        if delete.execute(params![id, most])? < taken::ROWS_OF_A_PIECE {
+            connection.prepare_cached("UPDATE deletion SET purged_at = ?2 WHERE id = ?1")?.execute(params![id, now])?;
+        }
+    }
+    Ok(())
+}
+
+/// Nothing is left of these deletions' people.
+pub(super) fn complete(connection: &Connection, ids: &[String], now: i64) -> rusqlite::Result<()> {
+    let mut complete = connection.prepare_cached("UPDATE deletion SET completed_at = ?2 WHERE id = ?1")?;
+    ids.iter().try_for_each(|id| complete.execute(params![id, now]).map(drop))
 }

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `writer` | the thread that writes |
 //! | `migration` | an older file is brought up to date |
+//! | `rewrite` | the file written anew, so that nothing of what was deleted is left in it |
 //! | `damage`, `wal` | what is wrong with a file or its log, told when it is opened |
 //! | `lock` | one process at a file |
 //! | `error` | why a file cannot do what was asked |
@@ -15,6 +16,7 @@ mod damage;
 mod error;
 mod lock;
 mod migration;
+mod rewrite;
 mod wal;
 mod writer;
 
@@ -23,7 +25,7 @@ use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
 use rusqlite::types::ValueRef;
@@ -35,7 +37,8 @@ pub use self::error::FileError;
 use self::lock::FileLock;
 pub use self::migration::Migration;
 use self::migration::migrate;
-use self::writer::{Changes, Work, in_savepoint, write_all};
+use self::rewrite::Rewritten;
+use self::writer::{Changes, Job, Work, in_savepoint, write_all};
 use super::readers::Readers;
 
 /// Read and write for the owner, nothing for others.
@@ -48,7 +51,8 @@ const LONG_READERS: usize = 2;
 /// An open file; clones share it.
 #[derive(Clone)]
 pub struct SqliteFile {
-    writer: mpsc::Sender<Work>,
+    writer: mpsc::Sender<Job>,
+    rewritten: Arc<Mutex<Option<Rewritten>>>,
     changes: Arc<Changes>,
     readers: Readers,
     /// For what reads long, so that nothing short waits for it.
@@ -98,7 +102,7 @@ impl SqliteFile {
             drop(held);
         };
         thread::Builder::new().name("store".to_owned()).spawn(write).map_err(at)?;
-        Ok(Self { writer, changes, readers, long_readers, lock })
+        Ok(Self { writer, rewritten: Arc::default(), changes, readers, long_readers, lock })
     }
 
     /// Where the file is, under its own name.
@@ -124,7 +128,7 @@ impl SqliteFile {
                 let _ = answer.send(committed.map_err(FileError::Commit).and(result));
             })
         });
-        self.writer.send(work).map_err(|_| FileError::Closed)?;
+        self.writer.send(Job::Write(work)).map_err(|_| FileError::Closed)?;
         answered.await.map_err(|_| FileError::Closed)?
     }
 
@@ -142,7 +146,7 @@ impl SqliteFile {
             })
         });
         // A store that is closed counts nothing.
-        let _ = self.writer.send(work);
+        let _ = self.writer.send(Job::Write(work));
     }
 
     /// Changes whenever something is written.
@@ -200,6 +204,8 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON;",
     )?;
+    // What is deleted is overwritten, where that costs no further writing; `rewrite` does the rest.
+    connection.execute_batch("PRAGMA secure_delete = FAST;")?;
     Ok(connection)
 }
 

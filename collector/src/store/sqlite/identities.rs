@@ -68,7 +68,9 @@ impl<'c> Ids<'c> {
         }
         let mut insert = self.connection.prepare_cached(
             "INSERT INTO identity (id, kind, value, visitor_id)
-             SELECT next, ?1, ?2, next FROM (SELECT coalesce(max(id), 0) + 1 AS next FROM identity) RETURNING id",
+             SELECT next, ?1, ?2, next FROM (
+                 SELECT max(coalesce((SELECT max(id) FROM identity), 0), highest_id) + 1 AS next FROM installation)
+             RETURNING id",
         )?;
         let row = insert.query_row(params![id.kind().name(), id.value()], |row| row.get(0))?;
         self.rows.insert(id.clone(), row);
@@ -104,7 +106,8 @@ pub(super) fn id_of(row: &Row<'_>, kind: usize, value: usize) -> rusqlite::Resul
 fn claims_of(connection: &Connection, row: i64) -> rusqlite::Result<Vec<Claim>> {
     let mut select = connection.prepare_cached(
         "SELECT claim.rank, claim.at, owner.decision, owner.kind, owner.value
-         FROM claim CROSS JOIN identity AS owner ON owner.id = claim.owner_id WHERE claim.identity_id = ?1",
+         FROM claim CROSS JOIN identity AS owner ON owner.id = claim.owner_id
+         WHERE claim.identity_id = ?1 AND owner.kind <> 'taken'",
     )?;
     let claims = select.query_map([row], |row| {
         let decision = row.get_ref(2)?.as_str_or_null()?.and_then(Decided::of);
@@ -119,11 +122,11 @@ fn claims_of(connection: &Connection, row: i64) -> rusqlite::Result<Vec<Claim>> 
 }
 
 /// The best members of a kind of an owner, of those that no decision of a person has taken elsewhere.
-fn line_of(connection: &Connection, owner: i64, kind: IdKind) -> rusqlite::Result<Vec<Member>> {
+pub(super) fn line_of(connection: &Connection, owner: i64, kind: IdKind) -> rusqlite::Result<Vec<Member>> {
     let mut select = connection.prepare_cached(
         "SELECT claim.rank, claim.at, identity.kind, identity.value
          FROM claim CROSS JOIN identity ON identity.id = claim.identity_id
-         WHERE claim.owner_id = ?1 AND claim.kind = ?2
+         WHERE claim.owner_id = ?1 AND claim.kind = ?2 AND identity.kind = ?2
              AND (identity.decision IS NULL OR (identity.decision = 'attached' AND identity.into_id = ?1))
          ORDER BY claim.rank, claim.at, identity.value LIMIT ?3",
     )?;
@@ -134,10 +137,17 @@ fn line_of(connection: &Connection, owner: i64, kind: IdKind) -> rusqlite::Resul
     members.collect()
 }
 
-/// The visitor that an id leads to.
-pub(super) fn visitor_of(connection: &Connection, kind: IdKind, value: &str) -> rusqlite::Result<Option<i64>> {
-    let mut find = connection.prepare_cached("SELECT visitor_id FROM identity WHERE kind = ?1 AND value = ?2")?;
-    find.query_row(params![kind.name(), value], |row| row.get(0)).optional()
+/// The row of an id.
+pub(super) fn row_of(connection: &Connection, id: &Id) -> rusqlite::Result<Option<i64>> {
+    let mut find = connection.prepare_cached("SELECT id FROM identity WHERE kind = ?1 AND value = ?2")?;
+    find.query_row(params![id.kind().name(), id.value()], |row| row.get(0)).optional()
+}
+
+/// What a person decided of an id.
+pub(super) fn decision_of(connection: &Connection, id: &Id) -> rusqlite::Result<Option<Decided>> {
+    let mut find = connection.prepare_cached("SELECT decision FROM identity WHERE kind = ?1 AND value = ?2")?;
+    let decision = find.query_row(params![id.kind().name(), id.value()], |row| row.get::<_, Option<String>>(0));
+    Ok(decision.optional()?.flatten().as_deref().and_then(Decided::of))
 }
 
 /// The visitor that a row leads to: one's own number, or that of a visitor whom it was merged with.

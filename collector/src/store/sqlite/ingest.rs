@@ -5,22 +5,30 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::identities::Ids;
 use super::intent::{self, Kept, StoredRule};
+use super::tombstones::{self, Part};
 use super::{accounts, clusters, identities, traits};
 use crate::identity::{Reading, claim_time};
 use crate::protocol::batch::{Batch, EntryKind, ReceivedEntry};
 
 /// Keeps a batch: an entry whose message id is known already under the same id is not kept twice, and a batch that says nothing
-/// new writes nothing.
+/// new writes nothing. What is of a person who was deleted since it was received is dropped.
 pub(super) fn keep(connection: &Connection, rules: &[StoredRule], batch: &Batch) -> rusqlite::Result<()> {
+    for part in tombstones::sift(connection, batch)? {
+        keep_part(connection, rules, batch, &part)?;
+    }
+    Ok(())
+}
+
+fn keep_part(connection: &Connection, rules: &[StoredRule], batch: &Batch, part: &Part<'_>) -> rusqlite::Result<()> {
     let now = now_milliseconds();
     let arrival = batch.received_at.map_or(now, |at| at.min(now));
     let mut ids = Ids::new(connection);
-    let Some(reading) = ids.ask(|known| Reading::of(&batch.ids, known))? else {
+    let Some(reading) = ids.ask(|known| Reading::of(&part.ids, known))? else {
         return Ok(()); // a person said that these ids are nobody's
     };
     let identity_id = ids.row_or_insert(reading.filed_under())?;
     let mut noted = Noted::default();
-    for entry in &batch.entries {
+    for entry in &part.entries {
         // Nothing happens after it has arrived.
         let arrival = entry.received_at.map_or(arrival, |at| at.min(now));
         let at = entry.at.map_or(arrival, |at| at.min(arrival));
@@ -40,7 +48,7 @@ pub(super) fn keep(connection: &Connection, rules: &[StoredRule], batch: &Batch)
     let Noted { first: Some(first), last: Some(last), claims_at: Some(claims_at), mut has_new_traits } = noted else {
         return Ok(()); // all of it was there
     };
-    if let Some(traits) = &batch.traits {
+    if let Some(traits) = batch.traits.as_ref().filter(|_| part.has_traits) {
         has_new_traits |= traits::merge(connection, identity_id, traits, last)?;
     }
 

@@ -146,12 +146,6 @@ fn look_at_a_piece(connection: &Connection, rules: &[StoredRule]) -> rusqlite::R
     Ok(!is_done)
 }
 
-/// Nothing was noted of the ids of a visitor.
-pub(super) fn forget(connection: &Connection, visitor_id: i64) -> rusqlite::Result<()> {
-    let forget = "DELETE FROM intent WHERE identity_id IN (SELECT id FROM identity WHERE visitor_id = ?1)";
-    connection.execute(forget, [visitor_id]).map(drop)
-}
-
 /// How far a new rule has come through what was there before it, from 0 to 1; 1 where nothing is left.
 pub(super) fn progress(connection: &Connection) -> rusqlite::Result<f64> {
     let mut select = connection.prepare_cached(

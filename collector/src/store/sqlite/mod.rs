@@ -3,7 +3,9 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`file`] | the file: one thread writes, others read |
-//! | `ingest`, `decisions`, `deletion` | what is done with a visitor |
+//! | `ingest`, `decisions` | what is done with a visitor |
+//! | `deletion`, `taken`, `tombstones` | people deleted, and kept from coming back |
+//! | `retention` | what is older than it may be |
 //! | `visitors`, `companies`, `ranking`, `search` | what is shown |
 //! | `clusters` | who is who: pointers written, and the visitors that come of them |
 //! | `identities`, `traits`, `accounts`, `intent` | the rows below them |
@@ -19,7 +21,10 @@ mod ingest;
 mod intent;
 mod ranking;
 mod readers;
+mod retention;
 mod search;
+mod taken;
+mod tombstones;
 mod traits;
 mod visitors;
 
@@ -28,17 +33,19 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use koala_destination::clock::now_milliseconds;
+use koala_destination::ids::Id;
 use rusqlite::Connection;
 use tokio::sync::watch;
 
 use self::file::{FileError, Migration, SqliteFile};
 use self::intent::IntentRules;
 use self::ranking::{Ranked, Ranking};
+use self::retention::RetentionSearch;
 use super::company::{Company, CompanyId, CompanyPage, DaysOfActivity, Excluded};
 use super::decision::{Decision, Undone};
-use super::deletion::{Deleted, Person};
+use super::deletion::{Deletion, DeletionId, Departed, Forgotten, Person, Retention};
 use super::filter::{CompanyFilter, Filter};
-use super::visitor::{TimelineEntry, Visitor, VisitorId};
+use super::visitor::{EntryCursor, TimelineEntry, Visitor, VisitorId};
 use super::{Store, StoreError};
 use crate::exclude::Exclude;
 use crate::intent::IntentRule;
@@ -46,12 +53,13 @@ use crate::protocol::accounts::ReceivedAccount;
 use crate::protocol::batch::Batch;
 
 /// The versions of the file. The queues of the local set stand in it as well.
-pub const MIGRATIONS: [Migration; 4] = [
+pub const MIGRATIONS: [Migration; 5] = [
     Migration::sql(include_str!("migrations/1.sql")),
     Migration::sql(include_str!("migrations/2.sql")),
     Migration::sql(include_str!("migrations/3.sql")),
     // Visitors of the first version have no companies yet, and those of the others may be of others now.
     Migration { sql: include_str!("migrations/4.sql"), then: Some(accounts::assign_all) },
+    Migration { sql: include_str!("migrations/5.sql"), then: Some(tombstones::install) },
 ];
 
 /// A store in a SQLite file; clones share it.
@@ -60,6 +68,7 @@ pub struct SqliteStore {
     file: SqliteFile,
     rules: IntentRules,
     ranking: Ranking,
+    retention: RetentionSearch,
 }
 
 impl SqliteStore {
@@ -75,7 +84,8 @@ impl SqliteStore {
     #[must_use]
     pub fn new(file: SqliteFile) -> Self {
         let rules = IntentRules::default();
-        Self { ranking: Ranking::new(file.clone(), rules.clone()), file, rules }
+        let ranking = Ranking::new(file.clone(), rules.clone());
+        Self { ranking, file, rules, retention: RetentionSearch::default() }
     }
 }
 
@@ -173,14 +183,56 @@ impl Store for SqliteStore {
         Ok(self.file.write(move |connection| decisions::decide(connection, &decision, now)).await?)
     }
 
-    async fn names_of(&self, person: &Person) -> Result<Option<Vec<String>>, StoreError> {
-        let person = person.clone();
-        Ok(self.file.read(move |connection| deletion::names_of(connection, &person)).await?)
+    async fn export_entries(
+        &self,
+        id: &VisitorId,
+        after: Option<&EntryCursor>,
+        limit: u32,
+    ) -> Result<(Vec<TimelineEntry>, Option<EntryCursor>), StoreError> {
+        let (row, after) = (visitors::row_of(id), after.cloned());
+        Ok(self.file.read_long(move |connection| visitors::entries(connection, row, after.as_ref(), limit)).await?)
     }
 
-    async fn delete(&self, person: &Person) -> Result<Deleted, StoreError> {
-        let person = person.clone();
-        Ok(self.file.write(move |connection| deletion::delete(connection, &person)).await?)
+    async fn request_deletion(&self, people: &[Person]) -> Result<Option<DeletionId>, StoreError> {
+        let people = people.to_vec();
+        let request = move |connection: &Connection| deletion::request(connection, &people, now_milliseconds());
+        Ok(self.file.write(request).await?)
+    }
+
+    async fn deletion(&self, id: &DeletionId) -> Result<Option<Deletion>, StoreError> {
+        let id = id.clone();
+        Ok(self.file.read(move |connection| deletion::show(connection, &id)).await?)
+    }
+
+    async fn departed(&self) -> Result<Option<Departed>, StoreError> {
+        Ok(self.file.read(deletion::departed).await?)
+    }
+
+    async fn learn(&self, id: &DeletionId, ids: &[Id]) -> Result<Vec<Id>, StoreError> {
+        let (id, ids) = (id.clone(), ids.to_vec());
+        Ok(self.file.write(move |connection| deletion::learn(connection, &id, &ids)).await?)
+    }
+
+    async fn forgotten(&self, id: &DeletionId, forgotten: Forgotten) -> Result<(), StoreError> {
+        let (id, now) = (id.clone(), now_milliseconds());
+        Ok(self.file.write(move |connection| deletion::forgotten(connection, &id, forgotten, now)).await?)
+    }
+
+    async fn sweep(&self, retention: Retention) -> Result<bool, StoreError> {
+        let (open, now) = (self.file.read(deletion::open).await?, now_milliseconds());
+        if open.has_taken {
+            self.file.write(taken::purge).await?;
+            return Ok(true);
+        }
+        if open.has_departed {
+            self.file.write(move |connection| deletion::forget_departed(connection, now)).await?;
+            return Ok(true);
+        }
+        if !open.purged.is_empty() && self.file.rewrite().await? {
+            self.file.write(move |connection| deletion::complete(connection, &open.purged, now_milliseconds())).await?;
+            return Ok(true);
+        }
+        Ok(self.retention.go_on(&self.file, retention.cutoff(now)).await?)
     }
 
     fn changes(&self) -> watch::Receiver<()> {

@@ -119,9 +119,3 @@ pub(super) fn of(connection: &Connection, visitor_id: i64) -> rusqlite::Result<M
     let traits = latest.into_iter().map(|(name, (_, value))| (name, serde_json::from_str(&value).unwrap_or_default()));
     Ok(traits.filter(|(_, value): &(String, Value)| !value.is_null()).collect())
 }
-
-/// Nothing was said under the ids of a visitor.
-pub(super) fn forget(connection: &Connection, visitor_id: i64) -> rusqlite::Result<()> {
-    let forget = "DELETE FROM trait WHERE identity_id IN (SELECT id FROM identity WHERE visitor_id = ?1)";
-    connection.execute(forget, [visitor_id]).map(drop)
-}

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use koala_destination::clock;
 use koala_destination::ids::IdKind;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::Map;
 use serde_json::value::RawValue;
 
@@ -12,7 +12,7 @@ use super::{identities, search, traits};
 use crate::about::About;
 use crate::store::company::CompanyId;
 use crate::store::filter::Filter;
-use crate::store::visitor::{TimelineEntry, Visitor, VisitorId, VisitorIdentity};
+use crate::store::visitor::{EntryCursor, TimelineEntry, Visitor, VisitorId, VisitorIdentity};
 
 /// The row of a visitor. An id that no engine of this kind gave meets no row.
 pub(super) fn row_of(id: &VisitorId) -> i64 {
@@ -52,25 +52,77 @@ pub(super) fn show(
     let Some(id) = identities::visitor_of_row(connection, id)? else { return Ok(None) };
     let Some(visitor) = visitor(connection, id)? else { return Ok(None) };
     let mut select = connection.prepare_cached("SELECT kind, name, message_id, at, json FROM entry WHERE id = ?1")?;
-    let entry = |(_, id): (i64, i64)| {
-        select.query_row([id], |row| {
-            let json: String = row.get(4)?;
-            let About { path, title, referrer, utm, .. } = About::of(&json);
-            Ok(TimelineEntry {
-                path,
-                title,
-                referrer,
-                utm,
-                kind: row.get(0)?,
-                name: row.get(1)?,
-                message_id: row.get(2)?,
-                at: clock::from_milliseconds(row.get(3)?),
-                entry: RawValue::from_string(json).unwrap_or_default(),
-            })
-        })
-    };
+    let entry = |(_, id): (i64, i64)| select.query_row([id], timeline_entry);
     let entries = newest(connection, id, limit)?.into_iter().map(entry).collect::<rusqlite::Result<_>>()?;
     Ok(Some((visitor, entries)))
+}
+
+/// Whether there is such a visitor.
+pub(super) fn is_there(connection: &Connection, id: i64) -> rusqlite::Result<bool> {
+    let mut find = connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM visitor WHERE id = ?1)")?;
+    find.query_row([id], |row| row.get(0))
+}
+
+/// Where an export of entries is: behind this entry of this id, in the order of time.
+type Place = (i64, i64, i64);
+
+/// A page of a visitor's entries: by the ids that they are filed under, and by time.
+pub(super) fn entries(
+    connection: &Connection,
+    id: i64,
+    after: Option<&EntryCursor>,
+    limit: u32,
+) -> rusqlite::Result<(Vec<TimelineEntry>, Option<EntryCursor>)> {
+    let (after_id, mut after) =
+        after.and_then(|EntryCursor(text)| place(text)).map_or((0, None), |(id, at, entry)| (id, Some((at, entry))));
+    let Some(visitor_id) = identities::visitor_of_row(connection, id)? else { return Ok((Vec::new(), None)) };
+    if !is_there(connection, visitor_id)? {
+        return Ok((Vec::new(), None));
+    }
+    let mut ids =
+        connection.prepare_cached("SELECT id FROM identity WHERE visitor_id = ?1 AND id >= ?2 ORDER BY id")?;
+    let ids = ids.query_map([visitor_id, after_id], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+    let mut select = connection.prepare_cached(
+        "SELECT kind, name, message_id, at, json, id FROM entry WHERE identity_id = ?1 AND (at, id) > (?2, ?3)
+         ORDER BY at, id LIMIT ?4",
+    )?;
+    let mut page = Vec::new();
+    for id in ids {
+        let (at, entry) = after.take().filter(|_| id == after_id).unwrap_or((i64::MIN, i64::MIN));
+        let left = i64::from(limit) - i64::try_from(page.len()).unwrap_or(i64::MAX);
+        let mut last = None;
+        let of_id = select.query_map(params![id, at, entry, left], |row| {
+            last = Some((id, row.get::<_, i64>(3)?, row.get::<_, i64>(5)?));
+            timeline_entry(row)
+        })?;
+        page.extend(of_id.collect::<rusqlite::Result<Vec<_>>>()?);
+        if let Some((id, at, entry)) = last.filter(|_| page.len() >= limit as usize) {
+            return Ok((page, Some(EntryCursor(format!("{id} {at} {entry}")))));
+        }
+    }
+    Ok((page, None))
+}
+
+fn place(text: &str) -> Option<Place> {
+    let mut numbers = text.split(' ').map(|number| number.parse().ok());
+    Some((numbers.next()??, numbers.next()??, numbers.next()??))
+}
+
+/// The entry in the columns kind, name, message id, time and JSON.
+fn timeline_entry(row: &Row<'_>) -> rusqlite::Result<TimelineEntry> {
+    let json: String = row.get(4)?;
+    let About { path, title, referrer, utm, .. } = About::of(&json);
+    Ok(TimelineEntry {
+        path,
+        title,
+        referrer,
+        utm,
+        kind: row.get(0)?,
+        name: row.get(1)?,
+        message_id: row.get(2)?,
+        at: clock::from_milliseconds(row.get(3)?),
+        entry: RawValue::from_string(json).unwrap_or_default(),
+    })
 }
 
 /// The newest entries of a visitor, each with its time and its row: the newest of each id, put together.

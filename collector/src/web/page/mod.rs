@@ -39,6 +39,7 @@ pub fn router(web: &Web) -> Router<Web> {
         .route("/visitors/{id}/split", post(decisions::split))
         .route("/visitors/{id}/block", post(decisions::block))
         .route("/visitors/{id}/delete", post(visitors::delete))
+        .route("/deletions/{id}", get(visitors::deletion))
         .route("/mappings", get(mappings::list).post(mappings::try_event))
         .route("/deliveries", get(deliveries::show))
         .route("/deliveries/redrive", post(deliveries::redrive))

@@ -1,6 +1,7 @@
 //! Visitors: search, one with the timeline, and the end of one.
 
 use axum::extract::{Path, Query, State};
+use axum::response::Redirect;
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
@@ -11,9 +12,8 @@ use super::entry::Told;
 use super::filters::{self, Field, address};
 use super::layout::{self, Place};
 use super::words;
-use crate::store::deletion::Person;
+use crate::store::deletion::{DeletionId, Person};
 use crate::store::visitor::{TimelineEntry, Visitor, VisitorId};
-use crate::web::erasure::erase;
 use crate::web::filter_query::VisitorQuery;
 use crate::web::state::Web;
 
@@ -126,6 +126,10 @@ pub async fn show(State(web): State<Web>, Path(id): Path<VisitorId>) -> Page {
             details.danger {
                 summary { "Delete this person" }
                 p { "All identities, traits and entries go, and what stands in the queues under them. It cannot be undone." }
+                p {
+                    a href={ "/api/visitors/" (visitor.id) "/export" } { "Download all of it first" }
+                    ". What is older than " (web.retention.days()) " days goes of itself."
+                }
                 form method="post" action={ "/visitors/" (visitor.id) "/delete" } { button { "Delete for good" } }
             }
         },
@@ -177,17 +181,29 @@ fn indented(json: &str) -> String {
 }
 
 /// `POST /visitors/{id}/delete`
-pub async fn delete(State(web): State<Web>, Path(id): Path<VisitorId>) -> Page {
-    let receipt = erase::<PageError>(&web, Person::Visitor(id)).await?.ok_or(PageError::NotFound)?;
-    Ok(Content::still(
-        "Deleted",
+pub async fn delete(State(web): State<Web>, Path(id): Path<VisitorId>) -> Result<Redirect, PageError> {
+    let id = web.store.request_deletion(&[Person::Visitor(id)]).await?.ok_or(PageError::NotFound)?;
+    Ok(Redirect::to(&format!("/deletions/{id}")))
+}
+
+/// `GET /deletions/{id}`: how far a deletion is.
+pub async fn deletion(State(web): State<Web>, Path(id): Path<DeletionId>) -> Page {
+    let deletion = web.store.deletion(&id).await?.ok_or(PageError::NotFound)?;
+    Ok(Content::new(
+        if deletion.completed_at.is_some() { "Deleted" } else { "Being deleted" },
         Place::Visitors,
         html! {
             div.card { dl {
-                dt { "Receipt" } dd { code { (receipt.id) } }
-                dt { "Completed" } dd { (layout::time(&receipt.completed_at)) }
-                dt { "Entries" } dd { (receipt.entries) }
-                dt { "Messages in queues" } dd { (receipt.messages) }
+                dt { "Receipt" } dd { code { (deletion.id) } }
+                dt { "Requested" } dd { (layout::time(&deletion.requested_at)) }
+                dt { "Completed" } dd {
+                    @match &deletion.completed_at {
+                        Some(at) => (layout::time(at)),
+                        None => "In progress: the person is gone from every page, and what was kept is being deleted.",
+                    }
+                }
+                dt { "Entries" } dd { (deletion.entries) }
+                dt { "Messages in queues" } dd { (deletion.messages) }
             } }
             p { a href="/visitors" { "All visitors" } }
         },

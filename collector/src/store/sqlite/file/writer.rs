@@ -26,31 +26,55 @@ pub type Work = Box<dyn FnOnce(Result<&Connection, &str>) -> Answer + Send>;
 /// Told whether the transaction was committed.
 pub type Answer = Box<dyn FnOnce(Result<(), String>) + Send>;
 
+/// What the writing thread does.
+pub enum Job {
+    /// In a transaction that others share.
+    Write(Work),
+    /// Outside of any.
+    Alone(Box<dyn FnOnce(&Connection) + Send>),
+}
+
 /// The writing thread: until every `SqliteFile` is dropped.
-pub fn write_all(connection: &Connection, work: &mpsc::Receiver<Work>, changed: &Changes) {
-    while let Ok(first) = work.recv() {
-        let more = std::iter::from_fn(|| work.try_recv().ok()).take(MOST_IN_A_TRANSACTION - 1);
-        let works: Vec<Work> = std::iter::once(first).chain(more).collect();
-        let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(|error| error.to_string());
-        let run = |work: Work| match &begun {
-            Err(reason) => work(Err(reason)),
-            // A full disk and the like make SQLite roll back all that was done before: outside a transaction nothing may run.
-            Ok(()) if connection.is_autocommit() => work(Err("an earlier failure ended the transaction")),
-            Ok(()) => work(Ok(connection)),
-        };
-        let answers: Vec<Answer> = works.into_iter().map(run).collect();
-        let commit = || connection.execute_batch("COMMIT").map_err(|error| error.to_string());
-        let committed = begun.clone().and_then(|()| commit());
-        if committed.is_err() {
-            // A failed COMMIT leaves the transaction open; when there is none this says so, which is no news.
-            let _ = connection.execute_batch("ROLLBACK");
+pub fn write_all(connection: &Connection, jobs: &mpsc::Receiver<Job>, changed: &Changes) {
+    while let Ok(first) = jobs.recv() {
+        let (mut works, mut alone, mut next) = (Vec::new(), None, Some(first));
+        while let Some(job) = next {
+            match job {
+                Job::Write(work) => works.push(work),
+                Job::Alone(work) => alone = Some(work),
+            }
+            let is_full = alone.is_some() || works.len() == MOST_IN_A_TRANSACTION;
+            next = if is_full { None } else { jobs.try_recv().ok() };
         }
-        changed.version.fetch_add(1, Ordering::AcqRel);
-        for answer in answers {
-            answer(committed.clone());
+        if !works.is_empty() {
+            write_together(connection, works, changed);
         }
-        changed.tell.send_replace(());
+        if let Some(alone) = alone {
+            alone(connection);
+        }
     }
+}
+
+fn write_together(connection: &Connection, works: Vec<Work>, changed: &Changes) {
+    let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(|error| error.to_string());
+    let run = |work: Work| match &begun {
+        Err(reason) => work(Err(reason)),
+        // A full disk and the like make SQLite roll back all that was done before: outside a transaction nothing may run.
+        Ok(()) if connection.is_autocommit() => work(Err("an earlier failure ended the transaction")),
+        Ok(()) => work(Ok(connection)),
+    };
+    let answers: Vec<Answer> = works.into_iter().map(run).collect();
+    let commit = || connection.execute_batch("COMMIT").map_err(|error| error.to_string());
+    let committed = begun.clone().and_then(|()| commit());
+    if committed.is_err() {
+        // A failed COMMIT leaves the transaction open; when there is none this says so, which is no news.
+        let _ = connection.execute_batch("ROLLBACK");
+    }
+    changed.version.fetch_add(1, Ordering::AcqRel);
+    for answer in answers {
+        answer(committed.clone());
+    }
+    changed.tell.send_replace(());
 }
 
 /// Does work so that all of it is done or nothing; a panic in it fails this work alone.

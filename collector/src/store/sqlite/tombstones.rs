@@ -1,0 +1,130 @@
+//! The tombstones of ids, and what they say of a batch that comes in.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use koala_destination::ids::{EventIds, Id};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::identities;
+use crate::identity::Decided;
+use crate::protocol::batch::{Batch, ReceivedEntry};
+use crate::tombstone::{KEY_BYTES, Tombstone, TombstoneKey, Whose, beside, whose};
+
+/// Gives a file its key.
+pub(super) fn install(connection: &Connection) -> rusqlite::Result<()> {
+    let key = TombstoneKey::random().map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    connection.execute("INSERT INTO installation (id, tombstone_key) VALUES (1, ?1)", [key]).map(drop)
+}
+
+/// The key of the file.
+pub(super) fn key(connection: &Connection) -> rusqlite::Result<TombstoneKey> {
+    let mut select = connection.prepare_cached("SELECT tombstone_key FROM installation")?;
+    Ok(TombstoneKey::new(&select.query_row([], |row| row.get::<_, [u8; KEY_BYTES]>(0))?))
+}
+
+/// Puts a tombstone; of two of an id the later one counts.
+pub(super) fn put(connection: &Connection, key: &TombstoneKey, id: &Id, tombstone: Tombstone) -> rusqlite::Result<()> {
+    let mut put = connection.prepare_cached(
+        "INSERT INTO tombstone (hash, at, is_whole) VALUES (?1, ?2, ?3)
+         ON CONFLICT (hash) DO UPDATE SET at = max(at, excluded.at), is_whole = max(is_whole, excluded.is_whole)",
+    )?;
+    put.execute(params![key.hash(id), tombstone.at, tombstone.is_whole]).map(drop)
+}
+
+/// The tombstones of some ids.
+fn of(connection: &Connection, ids: impl Iterator<Item = Id>) -> rusqlite::Result<HashMap<Id, Tombstone>> {
+    let mut any = connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM tombstone)")?;
+    if !any.query_row([], |row| row.get(0))? {
+        return Ok(HashMap::new());
+    }
+    let key = key(connection)?;
+    let mut find = connection.prepare_cached("SELECT at, is_whole FROM tombstone WHERE hash = ?1")?;
+    let mut found = HashMap::new();
+    for id in ids {
+        let tombstone = find.query_row([key.hash(&id)], |row| Ok(Tombstone { at: row.get(0)?, is_whole: row.get(1)? }));
+        if let Some(tombstone) = tombstone.optional()? {
+            found.insert(id, tombstone);
+        }
+    }
+    Ok(found)
+}
+
+/// Whether anything is known of an id that was there by a time: an entry filed under it, or an id that claimed it or was claimed.
+pub(super) fn is_known_before(connection: &Connection, id: &Id, at: i64) -> rusqlite::Result<bool> {
+    let mut known = connection.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM identity WHERE kind = ?1 AND value = ?2
+             AND (first_at <= ?3 OR EXISTS (SELECT 1 FROM claim WHERE identity_id = identity.id AND at <= ?3)))",
+    )?;
+    known.query_row(params![id.kind().name(), id.value(), at], |row| row.get(0))
+}
+
+/// Entries of a batch that are kept, with the ids that they are kept under.
+pub(super) struct Part<'b> {
+    pub(super) ids: EventIds,
+    pub(super) entries: Vec<&'b ReceivedEntry>,
+    /// Whether it has the traits at the top of the request.
+    pub(super) has_traits: bool,
+}
+
+/// What of a batch is kept: all of it, unless some of its ids are those of a person who was deleted. It was received before that
+/// only where our own handlers say so; what comes now without a word is of now.
+pub(super) fn sift<'b>(connection: &Connection, batch: &'b Batch) -> rusqlite::Result<Vec<Part<'b>>> {
+    let whole = || Part { ids: batch.ids.clone(), entries: batch.entries.iter().collect(), has_traits: true };
+    let says_when = batch.received_at.is_some() || batch.entries.iter().any(|entry| entry.received_at.is_some());
+    let tombstones = if says_when { of(connection, batch.ids.all())? } else { HashMap::new() };
+    if tombstones.is_empty() {
+        return Ok(vec![whole()]);
+    }
+    let mut blocked = BTreeSet::new();
+    for id in batch.ids.all() {
+        if identities::decision_of(connection, &id)? == Some(Decided::Blocked) {
+            blocked.insert(id);
+        }
+    }
+    let without = |received_at: Option<i64>| {
+        let Some(received_at) = received_at else { return Ok(Some(BTreeSet::new())) };
+        let of = |id: &Id| tombstones.get(id).copied();
+        match whose(&batch.ids, received_at, of, |id| blocked.contains(id)) {
+            Whose::Another(without) => Ok(Some(without)),
+            Whose::Theirs(tombstone) => learn(connection, &batch.ids, tombstone).map(|()| None),
+            Whose::TheirsUnlessKnown(id, tombstone, without) => {
+                if is_known_before(connection, &id, tombstone.at)? {
+                    return Ok(Some(without));
+                }
+                if !batch.ids.email_is_loose() {
+                    learn(connection, &batch.ids, tombstone)?;
+                }
+                Ok::<_, rusqlite::Error>(None)
+            }
+        }
+    };
+    let mut parts: BTreeMap<BTreeSet<Id>, Vec<&ReceivedEntry>> = BTreeMap::new();
+    if batch.entries.is_empty() {
+        parts.extend(without(batch.received_at)?.map(|without| (without, Vec::new())));
+    }
+    for entry in &batch.entries {
+        if let Some(without) = without(entry.received_at.or(batch.received_at))? {
+            parts.entry(without).or_default().push(entry);
+        }
+    }
+    // The first is the one with the most ids.
+    let parts = parts.into_iter().enumerate();
+    Ok(parts
+        .map(|(at, (without, entries))| Part {
+            ids: batch.ids.without(|id| without.contains(id)),
+            entries,
+            has_traits: at == 0,
+        })
+        .collect())
+}
+
+/// The ids of a person's entry that nothing was known of get its tombstone.
+fn learn(connection: &Connection, ids: &EventIds, tombstone: Tombstone) -> rusqlite::Result<()> {
+    let key = key(connection)?;
+    for id in beside(ids) {
+        if !is_known_before(connection, &id, tombstone.at)? {
+            put(connection, &key, &id, Tombstone { is_whole: false, ..tombstone })?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! Deletions of people by the API, as Koala documents it (`POST /api/v1/deletion-requests`, up to 50 addresses, and
+//! `GET …/{id}` for how far it is), and by user ids as well.
+
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use koala_destination::ids::{Id, IdKind};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::api_error::ApiError;
+use super::state::Web;
+use crate::store::deletion::{DeletionId, Person};
+
+/// The most addresses of one request, as Koala has it, and the most user ids.
+const MOST_IDS: usize = 50;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeletionRequest {
+    #[serde(default)]
+    emails: Vec<String>,
+    #[serde(default)]
+    user_ids: Vec<String>,
+}
+
+impl DeletionRequest {
+    fn people(&self) -> Result<Vec<Person>, String> {
+        for (name, ids) in [("emails", &self.emails), ("user_ids", &self.user_ids)] {
+            if ids.len() > MOST_IDS {
+                return Err(format!("{name}: {} of them, and {MOST_IDS} is the most", ids.len()));
+            }
+        }
+        let mut people = Vec::new();
+        for (at, email) in self.emails.iter().enumerate() {
+            let id = Id::parse(IdKind::Email, email).ok_or_else(|| format!("emails[{at}] must be an email address"))?;
+            // A role's address that is sent as a user id is one.
+            people.extend(Id::parse(IdKind::User, id.value()).filter(|_| id.is_role_mailbox()).map(Person::Id));
+            people.push(Person::Id(id));
+        }
+        for (at, user) in self.user_ids.iter().enumerate() {
+            let id = Id::parse(IdKind::User, user).ok_or_else(|| format!("user_ids[{at}] is nobody's id"))?;
+            // A user id that is an address counts as that address.
+            people.extend(Id::parse(IdKind::Email, user).filter(|email| !email.is_role_mailbox()).map(Person::Id));
+            people.push(Person::Id(id));
+        }
+        if people.is_empty() { Err("emails or user_ids must name somebody".to_owned()) } else { Ok(people) }
+    }
+}
+
+/// `POST /api/v1/deletion-requests`. Only as JSON, which a page of another origin cannot send without being asked about first.
+pub async fn request(
+    State(web): State<Web>,
+    body: Result<axum::Json<DeletionRequest>, JsonRejection>,
+) -> Result<Response, ApiError> {
+    let axum::Json(request) = body.map_err(|error| ApiError::BadRequest(error.body_text()))?;
+    let people = request.people().map_err(ApiError::BadRequest)?;
+    let id = web.store.request_deletion(&people).await?;
+    // Ids are never refused, known or not: who asks learns nothing by it.
+    let id = id.ok_or_else(|| ApiError::BadRequest("emails or user_ids must name somebody".to_owned()))?;
+    Ok(axum::Json(json!({"deletion_request_id": id})).into_response())
+}
+
+/// `GET /api/v1/deletion-requests/{id}`
+pub async fn show(State(web): State<Web>, Path(id): Path<DeletionId>) -> Result<Response, ApiError> {
+    match web.store.deletion(&id).await? {
+        Some(deletion) => Ok(axum::Json(deletion).into_response()),
+        None => Err(ApiError::NoSuchDeletion(id)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn people(body: &str) -> Result<Vec<(IdKind, String)>, String> {
+        let request: DeletionRequest = serde_json::from_str(body).map_err(|error| error.to_string())?;
+        let id = |person| match person {
+            Person::Id(id) => (id.kind(), id.value().to_owned()),
+            Person::Visitor(_) => panic!("nobody asked for a visitor"),
+        };
+        Ok(request.people()?.into_iter().map(id).collect())
+    }
+
+    #[test]
+    fn a_request_names_at_most_50_addresses_and_50_user_ids() {
+        let many = |key: &str, count| {
+            let ids: Vec<String> = (0..count).map(|n| format!("a{n}@acme.com")).collect();
+            people(&json!({key: ids}).to_string())
+        };
+        assert_eq!(many("emails", 50).map(|people| people.len()), Ok(50));
+        for key in ["emails", "user_ids"] {
+            assert!(many(key, 51).is_err_and(|why| why.contains(key) && why.contains("50 is the most")));
+        }
+        for nobody in
+            [r#"{}"#, r#"{"emails":[]}"#, r#"{"emails":["nobody"]}"#, r#"{"user_ids":["null"]}"#, r#"{"email":"a@b"}"#]
+        {
+            assert!(people(nobody).is_err(), "{nobody}");
+        }
+    }
+
+    #[test]
+    fn a_user_id_that_is_an_address_is_that_address_as_well() {
+        let ids = people(r#"{"user_ids":["Ada@Acme.com"]}"#).expect("people");
+        assert_eq!(ids, [(IdKind::Email, "ada@acme.com".to_owned()), (IdKind::User, "Ada@Acme.com".to_owned())]);
+        let ids = people(r#"{"emails":["Info@Acme.com"]}"#).expect("people");
+        assert_eq!(ids, [(IdKind::User, "info@acme.com".to_owned()), (IdKind::Email, "info@acme.com".to_owned())]);
+    }
+}
