@@ -9,7 +9,7 @@
 //! | the id that it would be filed under | then |
 //! |---|---|
 //! | has a tombstone | it is dropped |
-//! | is a user id beside an address that was asked for by itself, and that the event says is its own | it is dropped: it is another account of the person |
+//! | is a user id beside an address that was asked for by itself, and that the event says is its own (or was, in an alias) | it is dropped: it is another account of the person |
 //! | is a user id beside another address with a tombstone (or a device beside one), of whom nothing was known before | it is dropped: it would have joined the person |
 //! | is anybody else's | it is kept without the ids that have one: a colleague on the same browser, somebody who named the address |
 //!
@@ -105,11 +105,15 @@ pub fn whose(
     if let Some(tombstone) = of(&strongest) {
         return Whose::Theirs(tombstone);
     }
-    // A role's address joins nothing.
-    let address = ids.email().filter(|email| !email.is_role_mailbox() && !is_blocked(email));
+    // A role's address joins nothing. What an alias says somebody was before is theirs.
+    let is_persons = |id: &&Id| id.kind() == IdKind::Email && !id.is_role_mailbox() && !is_blocked(id);
+    let previous = ids.previous_id();
+    let said = ids.email().filter(|_| !ids.email_is_loose()).into_iter().chain(previous.as_ref());
+    let said = said.filter(is_persons).filter_map(of).max_by_key(|tombstone| tombstone.is_whole);
+    let named = ids.email().filter(is_persons).and_then(of);
     match strongest.kind() {
-        IdKind::User => match address.and_then(of) {
-            Some(tombstone) if tombstone.is_whole && !ids.email_is_loose() => Whose::Theirs(tombstone),
+        IdKind::User => match said.or(named).or(previous.as_ref().and_then(of)) {
+            Some(tombstone) if tombstone.is_whole && said.is_some() => Whose::Theirs(tombstone),
             Some(tombstone) => Whose::TheirsUnlessKnown(strongest, tombstone, gone),
             None => Whose::Another(gone),
         },
@@ -187,6 +191,22 @@ mod tests {
         // Not asked for by itself: an address of a person who was deleted by another id.
         assert_eq!(fate("u2", "old@acme.com", ""), "theirs unless known");
         assert_eq!(fate("u2", "adam@acme.com", ""), "another's");
+    }
+
+    #[test]
+    fn what_an_alias_says_somebody_was_before_is_theirs() {
+        let alias = |user: &str, previous: &str| {
+            let some = |text: &str| Some(text.to_owned());
+            let written = WrittenIds { user_id: some(user), previous_id: some(previous), ..WrittenIds::default() };
+            let gone = |id: &Id| {
+                let is_whole = id.value() == "ada@acme.com";
+                ["ada@acme.com", "d1"].contains(&id.value()).then_some(Tombstone { at: 9, is_whole })
+            };
+            whose(&EventIds::from(&written), 5, gone, |_| false)
+        };
+        assert!(matches!(alias("u9", "Ada@acme.com"), Whose::Theirs(_)));
+        assert!(matches!(alias("u9", "d1"), Whose::TheirsUnlessKnown(id, ..) if id.value() == "u9"));
+        assert!(matches!(alias("u9", "d2"), Whose::Another(without) if without.is_empty()));
     }
 
     #[test]

@@ -186,12 +186,13 @@ async fn a_deleted_person_leaves_no_trace_that_the_api_can_show() {
     koala.post(&json!([dead, {"email": "ada@acme.com"}]).to_string()).await;
     koala.until_queues(json!({"waiting": 0, "dead": 1, "rejected": 1})).await;
 
-    let headers = [("content-type", "application/json")];
-    let delete = async |body: &str| koala.request("POST", "/api/v1/deletion-requests", body, &headers).await;
-    let (status, receipt) = delete(r#"{"email":"Ada@Acme.com"}"#).await;
-    assert_eq!((status, &receipt["status"]), (200, &json!("completed")), "{receipt}");
+    let id = koala.ask_to_delete(json!({"emails": ["Ada@Acme.com"]})).await;
+    // At once, though what was kept is yet to be deleted.
+    assert_eq!(only_visitor(&koala).await["emails"], json!(["grace@navy.org"]));
+    let receipt = koala.until_deleted(&id).await;
+    assert_eq!(receipt["deletion_request_id"], json!(id));
     assert_eq!((&receipt["visitors"], &receipt["entries"], &receipt["messages"]), (&json!(1), &json!(2), &json!(2)));
-    assert!(receipt["id"].is_string() && !receipt.to_string().to_lowercase().contains("ada@"), "{receipt}");
+    assert!(!receipt.to_string().to_lowercase().contains("ada@"), "{receipt}");
 
     for path in ["/api/visitors", "/api/companies", "/api/dead-letters"] {
         let (_, shown) = koala.get(path).await;
@@ -203,9 +204,26 @@ async fn a_deleted_person_leaves_no_trace_that_the_api_can_show() {
     assert_eq!(only_visitor(&koala).await["emails"], json!(["grace@navy.org"]));
 
     // Who is not known is deleted just as well; what is no address is not.
-    assert_eq!(delete(r#"{"email":"nobody@acme.com"}"#).await.1["visitors"], 0);
-    assert_eq!(delete(r#"{"email":"nobody"}"#).await.0, 400);
-    assert_eq!(koala.request("POST", "/api/v1/deletion-requests", r#"{"email":"grace@navy.org"}"#, &[]).await.0, 400);
+    let id = koala.ask_to_delete(json!({"emails": ["nobody@acme.com"], "user_ids": ["u-nobody"]})).await;
+    assert_eq!(koala.until_deleted(&id).await["visitors"], 0);
+    let headers = [("content-type", "application/json")];
+    let delete = async |body: &str| koala.request("POST", "/api/v1/deletion-requests", body, &headers).await;
+    let many = json!({"emails": vec!["a@acme.com"; 51]}).to_string();
+    for body in [
+        r#"{"emails":["nobody"]}"#,
+        r#"{"emails":[]}"#,
+        "{}",
+        r#"{"email":"grace@navy.org"}"#,
+        r#"{"emails":["grace@navy.org",7]}"#,
+        &many,
+    ] {
+        let (status, answer) = delete(body).await;
+        assert_eq!((status, &answer["error"]["code"]), (400, &json!("bad_request")), "{body}");
+    }
+    let body = r#"{"emails":["grace@navy.org"]}"#;
+    assert_eq!(koala.request("POST", "/api/v1/deletion-requests", body, &[]).await.0, 400);
+    assert_eq!(only_visitor(&koala).await["emails"], json!(["grace@navy.org"]));
+    assert_eq!(koala.get("/api/v1/deletion-requests/nothing").await.0, 404);
 }
 
 #[tokio::test]

@@ -92,6 +92,8 @@ impl Home {
             .env_remove("RUST_LOG")
             .env_remove("KOALA_URL")
             .env("SETTINGS_TTL_SECONDS", "1")
+            // Events of tests are of fixed days, and these grow old.
+            .env("RETENTION_DAYS", "36500")
             .envs(environment.iter().copied());
         command
     }
@@ -195,6 +197,28 @@ impl Koala {
 
     pub async fn get(&self, path: &str) -> (u16, Value) {
         self.request("GET", path, "", &[]).await
+    }
+
+    /// Asks for people to be deleted; gives the id of the deletion.
+    pub async fn ask_to_delete(&self, people: Value) -> String {
+        let headers = [("content-type", "application/json")];
+        let (status, answer) = self.request("POST", "/api/v1/deletion-requests", &people.to_string(), &headers).await;
+        assert_eq!(status, 200, "{answer}");
+        answer["deletion_request_id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Waits until a deletion is completed; gives how it is then.
+    pub async fn until_deleted(&self, id: &str) -> Value {
+        let begun = Instant::now();
+        loop {
+            let (status, deletion) = self.get(&format!("/api/v1/deletion-requests/{id}")).await;
+            assert_eq!(status, 200, "{deletion}");
+            if deletion["status"] == "completed" {
+                return deletion;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(40), "{deletion}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// How many messages stand where.

@@ -32,7 +32,7 @@ async fn the_data_file_is_its_owner_s_alone_also_one_that_was_not() {
 async fn behind_a_proxy_that_is_trusted_each_visitor_has_the_address_that_the_proxy_saw() {
     for (trusts, expected) in [("true", "203.0.113.7"), ("false", "127.0.0.1")] {
         let home = Home::new();
-        let koala = home.up(&[("KOALA_TRUST_FORWARDED_FOR", trusts)]);
+        let koala = home.up(&[("KOALA_TRUST_FORWARDED_FOR", trusts), ("KEEP_IP", "true")]);
         let event = json!({"type": "track", "event": "A", "userId": "u-1", "writeKey": WRITE_KEY,
                            "properties": {"email": "ada@acme.com"}});
         let forwarded = [("x-forwarded-for", "6.6.6.6, 203.0.113.7"), ("content-type", "application/json")];

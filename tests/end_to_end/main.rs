@@ -10,6 +10,7 @@ mod collector;
 mod command;
 mod conformance;
 mod decisions;
+mod deletions;
 mod durability;
 mod exports;
 mod faults;
