@@ -26,7 +26,8 @@ async function main() {
   const picture = (name) => tab.screenshot({ path: path.join(pictures, `${name}.png`) })
 
   await tab.goto(url)
-  await tab.getByText('No company yet').waitFor()
+  await tab.getByText('No companies yet').waitFor()
+  assert.strictEqual(await tab.locator('header strong').textContent(), 'Koala destination')
   await tab.evaluate(() => { window.sameDocument = true })
   for (const [n, [email, company]] of [['ada@acme.com', 'Acme'], ['grace@navy.example.org', 'Navy'], ['alan@bletchley.uk', 'Bletchley']].entries()) {
     await collect({
@@ -54,13 +55,54 @@ async function main() {
   const ranked = await tab.locator('tbody tr td:first-child').allTextContents()
   assert.ok(ranked.indexOf('today.example.org') < ranked.indexOf('past.example.org'), ranked)
 
-  // A company's people, why it is where it is, and the timeline of one.
+  // Why a company is where it is, its people, and the timeline of one.
   await tab.getByRole('link', { name: 'Acme' }).click()
-  await tab.getByRole('cell', { name: 'pricing', exact: true }).waitFor()
+  await tab.getByText('Looked at pricing: 1 person, last today').waitFor()
   await picture('company')
   await tab.getByRole('link', { name: 'ada' }).first().click()
   await tab.getByText('Viewed Pricing').first().waitFor()
   await picture('visitor')
+
+  // By keyboard: the first stop leads past the navigation, and the focus is seen wherever it is.
+  await tab.goto(url)
+  await tab.keyboard.press('Tab')
+  const focused = () => tab.evaluate(() => {
+    const it = document.activeElement
+    const { outlineStyle, outlineWidth } = getComputedStyle(it)
+    return { text: it.textContent, isSeen: outlineStyle !== 'none' && parseFloat(outlineWidth) >= 2, box: it.getBoundingClientRect().toJSON() }
+  })
+  const first = await focused()
+  assert.ok(first.text === 'Skip to content' && first.isSeen && first.box.left >= 0, JSON.stringify(first))
+  await tab.keyboard.press('Enter')
+  await tab.keyboard.press('Tab')
+  assert.strictEqual(await tab.evaluate(() => document.activeElement.name), 'q')
+  await tab.goto(url)
+  for (const name of ['Skip to content', 'Companies', 'Visitors', 'Deliveries', 'Mappings', 'Install']) {
+    await tab.keyboard.press('Tab')
+    const at = await focused()
+    assert.ok(at.text === name && at.isSeen, `${name}: ${JSON.stringify(at)}`)
+  }
+  // What comes in meanwhile takes the focus from nobody.
+  const link = tab.getByRole('link', { name: 'Acme' })
+  await link.focus()
+  await tab.evaluate(() => { document.activeElement.dataset.before = '' })
+  await collect({ email: 'meanwhile@focus.example.org', events: [event('e-focus', 'Came in', 0)] })
+  await tab.getByRole('link', { name: 'focus.example.org' }).waitFor()
+  assert.strictEqual(await tab.locator('[data-before]').count(), 0, 'the list is another')
+  assert.strictEqual((await focused()).text, 'Acme')
+
+  // A test event is sent from the page, and arrives on it without a reload.
+  await tab.getByRole('link', { name: 'Install' }).click()
+  await tab.getByRole('button', { name: 'Send a test event' }).click()
+  await tab.getByText('Arrived.').waitFor()
+  await picture('install')
+  await tab.getByRole('link', { name: 'Look at it' }).click()
+  await tab.getByText('Koala Test Event').first().waitFor()
+  // A time says its zone; the script has turned it into the reader's own.
+  const shown = await (await fetch(tab.url())).text()
+  assert.match(shown, /<time datetime="[^"]+">\d{4}-\d\d-\d\d \d\d:\d\d UTC<\/time>/)
+  assert.ok(!(await tab.locator('time').first().textContent()).includes('UTC'))
+  await tab.getByText('Times are in ').waitFor()
 
   // Search, by keyboard.
   await tab.getByRole('link', { name: 'Visitors', exact: true }).click()
@@ -70,18 +112,18 @@ async function main() {
   await tab.getByRole('searchbox').fill('viewed pricing')
   await tab.keyboard.press('Enter')
   await tab.getByText('3 visitors').waitFor()
-  await tab.getByRole('combobox').selectOption('anonymous')
+  await tab.getByRole('combobox', { name: 'Who' }).selectOption('anonymous')
   await tab.getByRole('button', { name: 'Search' }).click()
-  await tab.getByText('0 visitors').waitFor()
+  await tab.getByText('No visitors match.').waitFor()
 
   await tab.goto(`${url}/visitors`)
-  await tab.getByText('Filter by trait, event or time').click()
-  await tab.getByLabel('Trait').fill('name=Alan')
-  await tab.getByLabel('From').fill(at(20 * 24 * 60).slice(0, 10))
+  await tab.getByText('Filters', { exact: true }).click()
+  await tab.getByLabel('Trait', { exact: true }).fill('name=Alan')
+  await tab.getByLabel('From', { exact: true }).fill(at(20 * 24 * 60).slice(0, 10))
   await tab.keyboard.press('Enter')
   await tab.getByText('1 visitor', { exact: true }).waitFor()
-  await tab.getByLabel('Trait').fill('')
-  await tab.getByLabel('Event').fill('asked for demo')
+  await tab.getByLabel('Trait', { exact: true }).fill('')
+  await tab.getByLabel('Event', { exact: true }).fill('asked for demo')
   await tab.keyboard.press('Enter')
   await tab.getByRole('link', { name: 'late@today.example.org' }).waitFor()
   assert.strictEqual(await tab.getByRole('link', { name: 'early@past.example.org' }).count(), 0)
@@ -89,7 +131,7 @@ async function main() {
 
   // Each mapping with its trigger; an event can be tried, and nothing is sent.
   await tab.getByRole('link', { name: 'Mappings' }).click()
-  await tab.locator('section', { hasText: 'track → track-event' }).getByText('type = "track"', { exact: true }).waitFor()
+  await tab.locator('section', { hasText: 'track → Track Event' }).getByText('type = "track"', { exact: true }).waitFor()
   await tab.getByRole('button', { name: 'Try it' }).click()
   await tab.getByText('The collector would get:').waitFor()
   await collect({ email: 'while@trying.example.org', events: [event('e-while', 'Came in Meanwhile', 0)] })
@@ -111,8 +153,8 @@ async function main() {
   await tab.getByText('onerror').first().waitFor()
   await tab.locator('details summary').first().click()
   await tab.getByRole('definition').getByRole('link').click()
-  await tab.getByText('People').waitFor()
-  for (const place of ['/', '/visitors', '/visitors?q=' + encodeURIComponent(hostile), '/visitors?trait=' + encodeURIComponent(hostile), '/deliveries', '/mappings']) {
+  await tab.getByRole('heading', { name: 'People' }).waitFor()
+  for (const place of ['/', '/install', '/visitors', '/visitors?q=' + encodeURIComponent(hostile), '/visitors?trait=' + encodeURIComponent(hostile), '/deliveries', '/mappings']) {
     await tab.goto(url + place)
     await tab.waitForTimeout(200)
     assert.strictEqual(await tab.evaluate(() => window.hacked), undefined, place)
@@ -128,9 +170,9 @@ async function main() {
   const forged = await fetch(`${url}/deliveries/redrive`, { method: 'POST', headers: { origin: 'http://evil.example', 'sec-fetch-site': 'cross-site' }, redirect: 'manual' })
   assert.strictEqual(forged.status, 403)
   assert.strictEqual((await fetch(`${url}/deliveries/redrive`, { method: 'POST', redirect: 'manual' })).status, 403)
-  assert.strictEqual(await tab.locator('.counts b').nth(4).textContent(), '1')
+  assert.strictEqual(await tab.locator('.counts div', { hasText: 'Dead letters' }).locator('dd').textContent(), '1')
   await tab.getByRole('button', { name: 'Send dead letters again' }).click()
-  await tab.getByText('Nothing: every event was delivered').waitFor()
+  await tab.getByText('No dead letters: each accepted event was delivered').waitFor()
 
   // A person goes, with a receipt, by nobody's doing but the page's own.
   await tab.goto(`${url}/visitors?q=grace`)
@@ -148,7 +190,7 @@ async function main() {
 
   // Readable on a phone: nothing is wider than the screen.
   await tab.setViewportSize({ width: 360, height: 700 })
-  for (const place of ['/', '/visitors', '/deliveries', '/mappings']) {
+  for (const place of ['/', '/companies/acme.com', '/visitors', `/visitors?q=mallory`, '/deliveries', '/mappings', '/install']) {
     await tab.goto(url + place)
     const wide = await tab.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
     assert.ok(wide <= 0, `${place} is ${wide} px too wide`)

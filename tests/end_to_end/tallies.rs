@@ -52,6 +52,65 @@ async fn what_came_in_and_what_came_of_it_is_counted_by_mapping_also_after_a_res
 }
 
 #[tokio::test]
+async fn what_comes_in_is_counted_by_source_type_and_outcome_and_a_rejected_event_can_be_read() {
+    let home = Home::new();
+    home.set_parameter("mappings/page-view", r#"{"enabled":false}"#);
+    let koala = home.up(&[]);
+    let by = |library: &str, event: serde_json::Value| {
+        let mut event = event;
+        event["context"] = json!({"library": {"name": library}});
+        event
+    };
+    let page = by("analytics.js", json!({"type": "page", "messageId": "m-1", "userId": "u"}));
+    let order =
+        by("@segment/analytics-node", json!({"type": "track", "messageId": "m-2", "event": "A", "userId": "u"}));
+    koala.post(&json!([page, page, order, {"event": "no type"}]).to_string()).await;
+    until_delivered(&koala).await;
+    let (_, shown) = koala.get("/api/install").await;
+    let received = shown["install"]["received"].as_array().unwrap();
+    let counted: BTreeSet<String> = received
+        .iter()
+        .map(|one| format!("{} {} {} {}", one["source"], one["type"], one["outcome"], one["count"]).replace('"', ""))
+        .collect();
+    let expected = ["analytics.js page no_mapping 2", "@segment/analytics-node track accepted 1", " other rejected 1"];
+    assert_eq!(counted, expected.map(str::to_owned).into());
+    assert_eq!(shown["install"]["public_api_key"], "…or");
+    let (_, rejected) = koala.get("/api/rejected-events").await;
+    let rejected = &rejected["rejected_events"][0];
+    assert_eq!(rejected["event"], r#"{"event":"no type"}"#);
+    assert!(rejected["reason"].as_str().unwrap().starts_with("`type` is missing"), "{rejected}");
+}
+
+#[tokio::test]
+async fn stale_settings_name_the_parameter_of_either_tree_until_it_is_fixed() {
+    let home = Home::new();
+    let koala = home.up(&[]);
+    let named = async || {
+        let (_, shown) = koala.get("/api/install").await;
+        let problems = shown["settings_problems"].as_array().unwrap().clone();
+        problems.into_iter().map(|one| one["parameter"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let until = async |expected: &[&str]| {
+        for _ in 0..150 {
+            if named().await == expected {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        panic!("{expected:?}: {:?}", named().await);
+    };
+    assert!(named().await.is_empty());
+    home.set_parameter("mappings/checkout", "{");
+    home.set_parameter("collector/intent/signup.json", "{");
+    until(&["mappings/checkout", "collector/intent/signup"]).await;
+    // What was read before serves on.
+    assert_eq!(koala.post(&track("m-1", "ada@acme.com")).await.0, 200);
+    std::fs::remove_file(home.parameters().join("mappings/checkout")).unwrap();
+    std::fs::remove_file(home.parameters().join("collector/intent/signup.json")).unwrap();
+    until(&[]).await;
+}
+
+#[tokio::test]
 async fn a_message_that_goes_back_is_counted_as_retried_and_one_that_is_left_out_as_skipped() {
     let collector = Collector::start();
     let asked = AtomicUsize::new(0);

@@ -26,7 +26,34 @@ fn as_event_of_segment(kind: EntryKind, json: &str) -> Option<String> {
     let mut entry: Map<String, Value> = serde_json::from_str(json).ok()?;
     entry.insert("type".to_owned(), segment_type.into());
     if kind == EntryKind::PageView && !entry.contains_key("properties") {
+        // Koala's script says what it says of the page in an object of its own; by hand it is written beside it.
+        if let Some(Value::Object(page)) = entry.get("page").cloned() {
+            entry.extend(page);
+        }
         return Some(json!({"type": segment_type, "properties": entry}).to_string());
     }
     Some(Value::Object(entry).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_view_of_koala_s_script_has_its_page_s_path_among_its_properties() {
+        let path = |entry: Value| {
+            with_event(EntryKind::PageView, &entry.to_string(), |event| {
+                event
+                    .get_object("properties")
+                    .and_then(|properties| properties.get_str("path").map(|path| path.into_owned()))
+            })
+        };
+        for entry in [
+            json!({"message_id": "v-1", "page": {"path": "/pricing", "title": "Pricing"}}),
+            json!({"message_id": "v-1", "path": "/pricing"}),
+            json!({"type": "page", "page": {"path": "/"}, "properties": {"path": "/pricing"}}),
+        ] {
+            assert_eq!(path(entry.clone()), Some(Some("/pricing".to_owned())), "{entry}");
+        }
+    }
 }

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
+use koala_collector::intent::IntentRule;
 use koala_collector::protocol::keys::{Keys, KeysUnavailable};
 use koala_collector::store::Store;
 use koala_collector::store::sqlite::SqliteStore;
@@ -127,6 +128,7 @@ impl Keys for OneKey {
 
 pub struct Site {
     pub said: Arc<Mutex<Said>>,
+    store: Arc<dyn Store>,
     router: Router,
     _folder: tempfile::TempDir,
 }
@@ -138,7 +140,13 @@ impl Site {
         let said: Arc<Mutex<Said>> = Arc::default();
         let access = Access::new(None, Ipv4Addr::LOCALHOST.into());
         let pipeline = Arc::new(FakePipeline(Arc::clone(&said)));
-        Self { said, router: koala_collector::router(store, pipeline, Arc::new(OneKey), access), _folder: folder }
+        let router = koala_collector::router(Arc::clone(&store), pipeline, Arc::new(OneKey), access);
+        Self { said, store, router, _folder: folder }
+    }
+
+    /// Has the preset intent rules followed, as a collector without parameters of its own does.
+    pub async fn follow_presets(&self) {
+        self.store.follow_intent_rules(&IntentRule::presets()).await.unwrap();
     }
 
     pub fn says(&self, change: impl FnOnce(&mut Said)) {

@@ -102,7 +102,7 @@ fn table(companies: &[Company], activity: &[[i64; 14]], query: &CompanyQuery) ->
     let is_asked = query.pairs().into_iter().any(|(_, value)| !value.trim().is_empty());
     layout::table(
         &html! {
-            th { "Company" } th { "Intent" } th.number { "Visitors" } th.number.wide { "Events" }
+            th { "Company" } th { "Intent" } th.number.wide { "Visitors" } th.number.wide { "Events" }
             th.wide { "Activity, 14 days" } th { "Last seen" }
         },
         &companies.iter().zip(activity).map(|(company, days)| row(company, days, most)).collect::<Vec<_>>(),
@@ -123,7 +123,7 @@ fn row(company: &Company, days: &[i64], most: f64) -> Markup {
             @if let (Some(domain), Some(_)) = (&company.domain, &company.name) { " " span.soft { (domain) } }
         }
         td { (layout::points(company.intent, most)) }
-        td.number { (company.visitors) }
+        td.number.wide { (company.visitors) }
         td.number.wide { (company.events) }
         td.wide { (layout::sparkline(days)) }
         td { @if let Some(at) = &company.last_seen { (layout::ago(at)) } }

@@ -58,7 +58,7 @@ pub async fn show(State(web): State<Web>, Path(key): Path<String>) -> Page {
 fn strength(company: &Company, days: &[i64]) -> Markup {
     html! {
         dl.counts {
-            div { dt { "Intent" } dd { (layout::written(company.intent)) } }
+            div { dt { "Points of intent" } dd { (layout::written(company.intent)) } }
             div { dt { "Visitors" } dd { (company.visitors) } }
             div { dt { "Events" } dd { (company.events) } }
             div { dt { "Activity, 14 days" } dd { (layout::sparkline(days)) } }
@@ -213,11 +213,79 @@ fn activity_table(activity: &[Activity], people: &People<'_>) -> Markup {
                 tr {
                     td { (layout::time(&entry.at)) }
                     td {
+                        @if let Some(visitor) = people.get(&entry.visitor_id) { (visitors::link(visitor)) " " span.soft { "·" } " " }
                         (Told::in_short(&entry.kind, entry.name.as_deref(), entry.path.as_deref()).markup())
-                        @if let Some(visitor) = people.get(&entry.visitor_id) { " " span.soft { "by" } " " (visitors::link(visitor)) }
                     }
                 }
             }
         } } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Map;
+
+    use super::*;
+    use crate::about::Utm;
+    use crate::store::company::CompanyId;
+
+    fn company() -> Company {
+        Company {
+            id: CompanyId::new("1"),
+            key: "acme.com".to_owned(),
+            domain: Some("acme.com".to_owned()),
+            name: Some("Acme".to_owned()),
+            group_ids: vec!["g-1".to_owned()],
+            intent: 12.0,
+            traits: Map::from_iter([("name".to_owned(), "Acme".into()), ("employees".to_owned(), 180.into())]),
+            visitors: 9,
+            events: 20,
+            first_seen: None,
+            last_seen: None,
+            excluded: false,
+        }
+    }
+
+    #[test]
+    fn a_page_says_by_whom_it_was_looked_at_and_leads_to_all_of_them() {
+        let ids = ["1", "2", "3", "4"].map(VisitorId::new);
+        let visitors: Vec<Visitor> = ids.iter().map(|id| visitors::tests::visitor(id, &format!("user-{id}"))).collect();
+        let people: People<'_> = visitors.iter().map(|visitor| (&visitor.id, visitor)).collect();
+        let interest = Interest {
+            kind: "page_view".to_owned(),
+            name: None,
+            path: Some("/pricing".to_owned()),
+            title: Some("Pricing".to_owned()),
+            times: 12,
+            visitors: 5,
+            by: ids.to_vec(),
+            last_at: "2026-11-20T12:00:00.000Z".to_owned(),
+        };
+        let html = interests_table(&[interest], &people, &company()).into_string();
+        assert!(html.contains("Viewed <b>/pricing</b> <span class=\"soft\">Pricing</span>"), "{html}");
+        for visitor in ["user-1</a>, ", "user-2</a>, ", "user-3</a> and "] {
+            assert!(html.contains(visitor), "{visitor}: {html}");
+        }
+        assert!(html.contains(r#"<a href="/visitors?company=acme.com&amp;page=%2Fpricing">2 more</a>"#), "{html}");
+        assert!(html.contains(r#"<td class="number">12</td>"#), "{html}");
+    }
+
+    #[test]
+    fn sources_and_traits_are_told_in_words() {
+        let utm = Utm { source: Some("newsletter".to_owned()), medium: Some("email".to_owned()), campaign: None };
+        let source = |referrer: Option<&str>, utm: Utm| Source {
+            referrer: referrer.map(str::to_owned),
+            utm,
+            times: 3,
+            visitors: 2,
+            last_at: "2026-11-20T12:00:00.000Z".to_owned(),
+        };
+        let sources = [source(Some("google.com"), Utm::default()), source(None, utm)];
+        let html = sources_table(&sources).into_string();
+        assert!(html.contains("From google.com") && html.contains("By newsletter (email)"), "{html}");
+        let html = about(&company()).into_string();
+        assert!(html.contains("<dt title=\"employees\">Employees</dt><dd>180</dd>") && html.contains("g-1"), "{html}");
+        assert!(!html.contains("Acme"), "the name stands above: {html}");
     }
 }

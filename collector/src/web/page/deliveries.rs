@@ -74,7 +74,7 @@ fn by_mapping(tallies: &Tallies) -> Markup {
         html! {
             td { @if mapping.is_empty() { span.soft { "no mapping named" } } @else { (mapping) } }
             td.number { (tally.queued) }
-            td.number { (tally.waiting) }
+            td.number.wide { (tally.waiting) }
             td.number { (tally.delivered) }
             td.number.wide { (tally.skipped) }
             td.number.wide { (tally.retried) }
@@ -83,7 +83,7 @@ fn by_mapping(tallies: &Tallies) -> Markup {
     };
     layout::table(
         &html! {
-            th { "Mapping" } th.number { "Accepted" } th.number { "In queue" } th.number { "Delivered" }
+            th { "Mapping" } th.number { "Accepted" } th.number.wide { "In queue" } th.number { "Delivered" }
             th.number.wide { "Skipped" } th.number.wide { "Retried" } th.number { "Dead letters" }
         },
         &tallies.iter().map(row).collect::<Vec<_>>(),

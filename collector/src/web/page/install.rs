@@ -183,9 +183,17 @@ fn received(tallies: &[ReceivedTally]) -> Markup {
             th { "Source" } th { "Type" } th { "Last event" } th.number { "Accepted" } th.number { "Skipped" }
             th.number.wide { "Rejected" }
         },
-        &rows.iter().map(row).collect::<Vec<_>>(),
+        &rows_in_order(&rows).into_iter().map(row).collect::<Vec<_>>(),
         &html! { "No event has come in yet." },
     )
+}
+
+/// By source and type; what does not say its source comes last.
+fn rows_in_order<'r, 'a>(
+    rows: &'r BTreeMap<(&'a str, &'a str), Row<'a>>,
+) -> Vec<(&'r (&'a str, &'a str), &'r Row<'a>)> {
+    let (named, unnamed): (Vec<_>, Vec<_>) = rows.iter().partition(|((from, _), _)| !from.is_empty());
+    named.into_iter().chain(unnamed).collect()
 }
 
 /// What was skipped, by type and reason, whatever source it is of.

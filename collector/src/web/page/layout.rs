@@ -97,6 +97,7 @@ pub fn sparkline(days: &[i64]) -> Markup {
         svg.sparkline viewBox={ "0 0 " (days.len() * 10) " 30" } preserveAspectRatio="none" role="img" aria-label=(label) {
             @for (at, count) in days.iter().enumerate() {
                 @let height = if *count > 0 { (count * 28 / most).max(2) } else { 0 };
+                rect.ground x=(at * 10 + 1) y="29" width="8" height="1" {}
                 rect x=(at * 10 + 1) y=(30 - height) width="8" height=(height) {}
             }
         }

@@ -12,6 +12,7 @@ use super::entry::Told;
 use super::filters::{self, Field, address};
 use super::layout::{self, Place};
 use super::words;
+use crate::store::company::CompanyId;
 use crate::store::deletion::{DeletionId, Person};
 use crate::store::visitor::{TimelineEntry, Visitor, VisitorId};
 use crate::web::filter_query::VisitorQuery;
@@ -112,11 +113,12 @@ pub async fn show(State(web): State<Web>, Path(id): Path<VisitorId>) -> Page {
         Place::Visitors,
         html! {
             div.card { dl {
-                @if let Some(account) = &visitor.account { dt { "Company" } dd { a href={ "/companies/" (layout::encoded(account)) } { (account) } } }
-                @for identity in &visitor.identities { (decisions::identity(&visitor.id, identity)) }
+                @if let Some(company) = company(&visitor) { dt { "Company" } dd { (company) } }
+                @if visitor.excluded { dt { "Ranking" } dd { "kept out by the parameter " code { "exclude" } } }
                 @for (name, value) in told_traits(&visitor) { dt title=(name) { (words::label(name)) } dd { (value) } }
                 dt { "First seen" } dd { (layout::time(&visitor.first_seen)) }
                 dt { "Last seen" } dd { (layout::time(&visitor.last_seen)) " (" (layout::ago(&visitor.last_seen)) ")" }
+                @for identity in &visitor.identities { (decisions::identity(&visitor.id, identity)) }
             } }
             h2 { "Timeline" }
             (timeline_table(&timeline))
@@ -136,13 +138,16 @@ pub async fn show(State(web): State<Web>, Path(id): Path<VisitorId>) -> Page {
     ))
 }
 
-/// The traits as people read them, but for an address that stands among the ids already.
+/// The traits as people read them, but for the name that stands above them and an address that stands among the ids.
 fn told_traits(visitor: &Visitor) -> Vec<(&String, String)> {
+    let title = name(visitor);
     let is_an_id = |name: &str, value: &Value| {
         let says = |id: &String| value.as_str().is_some_and(|value| value.trim().to_lowercase() == id.to_lowercase());
         name.eq_ignore_ascii_case("email") && visitor.emails.iter().any(says)
     };
-    let told = visitor.traits.iter().filter(|(name, value)| !is_an_id(name, value));
+    let is_title =
+        |name: &str, value: &Value| name == "name" && value.as_str().is_some_and(|value| value.trim() == title);
+    let told = visitor.traits.iter().filter(|(name, value)| !is_an_id(name, value) && !is_title(name, value));
     told.map(|(name, value)| (name, words::value(value))).filter(|(_, value)| !value.is_empty()).collect()
 }
 
@@ -215,7 +220,7 @@ pub fn table(visitors: &[Visitor], none: &Markup) -> Markup {
     let row = |visitor: &Visitor| {
         html! {
             td { (link(visitor)) @if let Some(beside) = beside_name(visitor) { " " span.soft { (beside) } } }
-            td.wide { @if let Some(account) = &visitor.account { a href={ "/companies/" (layout::encoded(account)) } { (account) } } }
+            td.wide { @if let Some(company) = company(visitor) { (company) } }
             td.number { (visitor.events + visitor.page_views) }
             td { (layout::ago(&visitor.last_seen)) }
         }
@@ -225,6 +230,13 @@ pub fn table(visitors: &[Visitor], none: &Markup) -> Markup {
         &visitors.iter().map(row).collect::<Vec<_>>(),
         none,
     )
+}
+
+/// The name of a visitor's company, which leads to its page.
+fn company(visitor: &Visitor) -> Option<Markup> {
+    let key = visitor.account.as_deref().or(visitor.company_id.as_ref().map(CompanyId::as_str))?;
+    let name = visitor.company.as_deref().unwrap_or(key);
+    Some(html! { a href={ "/companies/" (layout::encoded(key)) } { (name) } })
 }
 
 /// A visitor's name, which leads to the timeline.
@@ -261,8 +273,31 @@ pub fn name(visitor: &Visitor) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
+    use serde_json::Map;
+
     use super::*;
+
+    pub fn visitor(id: &VisitorId, user_id: &str) -> Visitor {
+        let at = "2026-11-20T12:00:00.000Z".to_owned();
+        Visitor {
+            id: id.clone(),
+            user_ids: vec![user_id.to_owned()],
+            emails: Vec::new(),
+            anonymous_ids: Vec::new(),
+            account: None,
+            company_id: None,
+            company: None,
+            excluded: false,
+            traits: Map::new(),
+            first_seen: at.clone(),
+            last_seen: at,
+            events: 0,
+            identifies: 0,
+            page_views: 0,
+            identities: Vec::new(),
+        }
+    }
 
     #[test]
     fn half_an_hour_without_an_entry_is_another_session_and_told_in_words() {

@@ -1,0 +1,78 @@
+//! Companies: why each is where it is, who is there and what they looked at; search and filters.
+
+use koala_destination::clock::{from_milliseconds, now_milliseconds};
+use serde_json::{Value, json};
+
+use crate::site::{Site, text};
+
+fn at(minutes_ago: i64) -> String {
+    from_milliseconds(now_milliseconds() - minutes_ago * 60_000)
+}
+
+fn event(id: &str, name: &str, minutes_ago: i64) -> Value {
+    json!({"type": "track", "event": name, "message_id": id, "sent_at": at(minutes_ago), "properties": {}})
+}
+
+fn view(id: &str, path: &str, minutes_ago: i64) -> Value {
+    json!({"message_id": id, "sent_at": at(minutes_ago), "page": {"path": path, "title": "A title"}})
+}
+
+/// Two people of Acme who looked at pricing, and somebody else.
+async fn acme(site: &Site) {
+    site.follow_presets().await;
+    let traits = json!({"name": "Ada Lovelace", "title": "CTO", "company": {"name": "Acme", "domain": "acme.com"}});
+    let identify = json!({"type": "identify", "message_id": "i-1", "sent_at": at(200), "traits": traits});
+    let views = [view("v-1", "/docs/deploy", 180), view("v-2", "/pricing", 2)];
+    site.collect(json!({"email": "ada@acme.com", "identifies": [identify], "page_views": views})).await;
+    site.collect(json!({"email": "bob@acme.com", "page_views": [view("v-3", "/pricing", 3)]})).await;
+    site.collect(json!({"email": "eve@other.org", "events": [event("e-1", "Read Blog", 5)]})).await;
+}
+
+#[tokio::test]
+async fn a_company_s_page_says_why_it_is_where_it_is_in_sentences_before_all_else() {
+    let site = Site::new();
+    acme(&site).await;
+    let said = text(&site.page("/companies/acme.com").await);
+    let why = said.find("Why").unwrap();
+    assert!(said.find("Points of intent").unwrap() < why && why < said.find("People Person").unwrap(), "{said}");
+    for sentence in ["Looked at pricing: 2 people, last today", "Came by: 2 people, last today"] {
+        assert!(said.contains(sentence), "{sentence}: {said}");
+    }
+    assert!(said.contains("Read the docs: 1 person, last "), "{said}");
+}
+
+#[tokio::test]
+async fn a_company_s_people_have_their_title_and_the_page_that_they_looked_at_last() {
+    let site = Site::new();
+    acme(&site).await;
+    let said = text(&site.page("/companies/acme.com").await);
+    assert!(said.contains("Ada Lovelace CTO /pricing 2 minutes ago"), "{said}");
+    assert!(said.contains("bob@acme.com /pricing 3 minutes ago"), "{said}");
+    assert!(said.contains("Ada Lovelace · Viewed /pricing"), "{said}");
+}
+
+#[tokio::test]
+async fn each_filter_of_companies_and_visitors_has_a_field_that_keeps_what_the_address_asks() {
+    let site = Site::new();
+    acme(&site).await;
+    let asked = "q=acme&event=Read+Blog&page=pricing&path=%2Fdocs&rule=pricing&source=google.com&new=week";
+    let html = site.page(&format!("/?{asked}")).await;
+    for (name, value) in
+        [("q", "acme"), ("event", "Read Blog"), ("page", "pricing"), ("path", "/docs"), ("source", "google.com")]
+    {
+        assert!(html.contains(&format!(r#"name="{name}" value="{value}""#)), "{name}: {html}");
+    }
+    assert!(html.contains(r#"<option value="pricing" selected>pricing</option>"#), "{html}");
+    assert!(html.contains(r#"name="new" value="week" checked"#), "{html}");
+    // What is asked stands in every address that leads on.
+    assert!(html.contains("<details open"), "{html}");
+    let html = site.page("/visitors?company=acme.com&user_id=u-1&who=known&offset=50").await;
+    for (name, value) in [("company", "acme.com"), ("user_id", "u-1")] {
+        assert!(html.contains(&format!(r#"name="{name}" value="{value}""#)), "{name}: {html}");
+    }
+    assert!(html.contains(r#"rel="prev" href="/visitors?who=known&amp;user_id=u-1&amp;company=acme.com""#), "{html}");
+    // What cannot be read is said.
+    assert!(text(&site.page("/?new=year").await).contains("new=year: week, or nothing"));
+    let hostile = site.page("/?q=%22%3E%3Cscript%3Ex%3C%2Fscript%3E&rule=%3Cb%3E").await;
+    assert!(!hostile.contains("<script>x") && !hostile.contains("<b>"), "{hostile}");
+}
