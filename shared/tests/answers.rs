@@ -124,6 +124,6 @@ async fn what_is_no_answer_is_one_that_did_not_come() {
     for (said, then) in cases {
         let (outcome, took) = sent(said, then).await;
         assert!(matches!(outcome, Err(SendError::Unreachable { .. })), "{said:?} {outcome:?}");
-        assert!(took < Duration::from_secs(11), "{took:?}");
+        assert!(took < Duration::from_secs(20), "{took:?}");
     }
 }

@@ -51,6 +51,20 @@ impl Collector for Picky {
     }
 }
 
+/// A collector that fails after a while.
+struct Slow {
+    takes: Duration,
+    log: Log,
+}
+
+impl Collector for Slow {
+    async fn send(&self, _: &PublicApiKey, _: Route, _: Bytes) -> Result<(), SendError> {
+        self.log.lock().unwrap().push(("tried", Vec::new()));
+        tokio::time::sleep(self.takes).await;
+        Err(SendError::Passing { reason: "planned".to_owned(), retry_after: None })
+    }
+}
+
 fn body(id: &str, visitor: &str, second: usize) -> String {
     let at = format!("2026-01-01T00:{:02}:{:02}.000Z", second / 60, second % 60);
     let event = json!({"type": "track", "messageId": id, "event": "A", "userId": visitor, "timestamp": at}).to_string();
@@ -58,7 +72,7 @@ fn body(id: &str, visitor: &str, second: usize) -> String {
         .body
 }
 
-fn delivery(collector: Picky) -> Delivery<OneKey, Picky> {
+fn delivery<C: Collector>(collector: C) -> Delivery<OneKey, C> {
     let settings = Arc::new(SettingsCache::new(OneKey, Duration::from_mins(5)));
     let options = DeliveryOptions {
         entry: EntryOptions::default(),
@@ -114,6 +128,28 @@ async fn a_request_that_hangs_takes_a_third_of_the_invocation_and_no_other_visit
     assert!(matches!(outcomes[0], Outcome::Retry { .. }));
     assert!(outcomes[1..].iter().all(|outcome| *outcome == Outcome::Delivered));
     assert!(begun.elapsed() <= Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+/// One that is cut off may have arrived: what has too little time left has its turn later.
+#[tokio::test(start_paused = true)]
+async fn no_request_begins_that_has_less_than_two_seconds_for_its_answer() {
+    let messages = of_visitor("u", 1);
+    for (left, requests) in [(6, 0), (8, 1), (30, 1)] {
+        let log = Log::default();
+        let deadline = Instant::now() + Duration::from_secs(left);
+        let delivery = delivery(Picky { log: Arc::clone(&log), ..Picky::default() });
+        let outcomes = delivery.deliver(&received(&messages, |_| 1), deadline, &Mutex::default(), &()).await;
+        assert_eq!(log.lock().unwrap().len(), requests, "{left} s of the invocation are left: {outcomes:?}");
+    }
+    // Tried again after a failure at once, and not after one that took nine seconds.
+    for (takes, tries) in [(0, 2..100), (9, 1..2)] {
+        let log = Log::default();
+        let collector = Slow { log: Arc::clone(&log), takes: Duration::from_secs(takes) };
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let outcomes = delivery(collector).deliver(&received(&messages, |_| 1), deadline, &Mutex::default(), &()).await;
+        assert!(matches!(outcomes[0], Outcome::Retry { .. }), "{outcomes:?}");
+        assert!(tries.contains(&log.lock().unwrap().len()), "{takes} {:?}", log.lock().unwrap());
+    }
 }
 
 /// Who notes when each outcome was told.

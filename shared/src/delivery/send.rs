@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::group::Group;
 use super::ledger::Ledger;
 use super::{DeadReason, Delivery, KoalaRequests, Outcome, Outcomes, Received, retry};
-use crate::koala::{Collector, Entry, MOST_ENTRIES, SendError, request};
+use crate::koala::{Collector, Entry, LONGEST_ANSWER_BODY, MOST_ENTRIES, SendError, request};
 use crate::message::Message;
 use crate::settings::{ParameterSource, Settings};
 
@@ -20,6 +20,10 @@ pub const TIME_TO_TELL_THE_QUEUE: Duration = Duration::from_secs(4);
 /// What one request may take with all its tries: a third of the invocation, so that one that hangs leaves time for the
 /// others of its batch. What is not taken by then is retried from the queue.
 pub const LONGEST_REQUEST: Duration = Duration::from_secs(10);
+
+/// No try begins with less time than this until its answer must have begun: one that is cut off may have arrived, and comes
+/// again. What has no time left has its turn later.
+const SHORTEST_TRY: Duration = Duration::from_secs(2);
 
 /// The most traces that a line of the log names.
 const MOST_TRACES: usize = 10;
@@ -100,6 +104,8 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
         let body = Bytes::from(body);
         let end = batch.deadline.checked_sub(TIME_TO_TELL_THE_QUEUE).unwrap_or(batch.deadline);
         let last_moment = end.min(Instant::now() + LONGEST_REQUEST);
+        // An answer that has begun has time for its body: its status says what became of the request.
+        let last_head = last_moment.checked_sub(LONGEST_ANSWER_BODY).unwrap_or(last_moment);
         let mut stopping = self.stopping.subscribe();
         let traces = traces(part, batch.traces);
         let mut settings = Arc::clone(batch.settings);
@@ -109,7 +115,7 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
             let why_not = if *stopping.borrow() {
                 Some("shutting down")
             } else {
-                (Instant::now() >= last_moment).then_some("no time was left in the invocation")
+                (Instant::now() + SHORTEST_TRY > last_head).then_some("no time was left in the invocation")
             };
             if let Some(reason) = why_not {
                 return Err(SendError::Passing { reason: reason.to_owned(), retry_after: None });
@@ -149,7 +155,7 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
                 }
                 SendError::Passing { .. } | SendError::Unreachable { .. } => {
                     let pause = retry::pause(attempt, error.retry_after(), fastrand::f64());
-                    if Instant::now() + pause >= last_moment {
+                    if Instant::now() + pause + SHORTEST_TRY > last_head {
                         return Err(error);
                     }
                     tokio::select! {

@@ -27,7 +27,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const LONGEST_HEAD: Duration = Duration::from_secs(9);
 /// How long the body of an answer may take. What became of the request its status says: a body that trickles in or never ends
 /// holds nothing up, and makes nothing be sent again.
-const LONGEST_ANSWER_BODY: Duration = Duration::from_secs(1);
+pub const LONGEST_ANSWER_BODY: Duration = Duration::from_secs(1);
 /// The most of an answer that is read: an error is a line of JSON.
 const MOST_OF_AN_ANSWER: usize = 16 * 1024;
 

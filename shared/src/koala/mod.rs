@@ -20,7 +20,7 @@ mod write;
 
 pub use address::{CollectorAddress, KoalaUrl, ParseKoalaUrlError};
 pub use batch::{MOST_ENTRIES, request};
-pub use client::{COLLECTOR_TOKEN_HEADER, KoalaClient, USER_AGENT};
+pub use client::{COLLECTOR_TOKEN_HEADER, KoalaClient, LONGEST_ANSWER_BODY, USER_AGENT};
 pub use collector::{Collector, Route, SendError, classify, retry_after};
 pub use entry::{Delivered, Entry, EntryProblem, entry};
 pub use entry_kind::EntryKind;
