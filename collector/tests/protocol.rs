@@ -32,7 +32,7 @@ impl Keys for OneKey {
 async fn a_key_that_is_not_known_is_unauthorized_and_no_fault_of_the_entries() {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&folder.path().join("koala.db")).unwrap();
-    let router = routes::router(Arc::new(store), Arc::new(OneKey));
+    let router = routes::router(Arc::new(store), Arc::new(OneKey), false);
     for (method, path) in [("POST", "batch"), ("POST", "accounts/batch"), ("GET", "auth")] {
         let request = Request::builder().method(method).uri(format!("/web/projects/other/{path}"));
         let request = request.header("user-agent", "test").body(Body::from("{}")).unwrap();
