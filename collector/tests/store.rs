@@ -31,3 +31,7 @@ async fn sqlite_store() -> (Arc<dyn Store>, TempDir) {
 }
 
 holds_for!(sqlite, crate::sqlite_store);
+
+mod sqlite_of_companies {
+    crate::cases::all_of_companies! { crate::sqlite_store }
+}

@@ -42,7 +42,9 @@ fn forget_visitors(home: &Home) {
     let file = rusqlite::Connection::open(home.data()).unwrap();
     file.execute_batch(
         "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; BEGIN; DELETE FROM entry; DELETE FROM intent; DELETE FROM trait;
-         DELETE FROM claim; DELETE FROM decision; DELETE FROM identity; DELETE FROM visitor; DELETE FROM account; COMMIT",
+         DELETE FROM claim; DELETE FROM decision; DELETE FROM done; DELETE FROM came_from; DELETE FROM topic; DELETE FROM source;
+         DELETE FROM identity; DELETE FROM visitor; DELETE FROM company_said; DELETE FROM company_trait; DELETE FROM company;
+         DELETE FROM company_key; COMMIT",
     )
     .unwrap();
 }
@@ -75,17 +77,23 @@ pub fn fill(home: &Home, visitors: u32, events: u32) {
         "PRAGMA synchronous = OFF; BEGIN;
          CREATE TEMP TABLE visit AS WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {visitors})
              SELECT n, 'company-' || (n / 10) || '.example' AS company FROM n;
-         INSERT INTO account (key, domain) SELECT DISTINCT company, company FROM visit;
-         INSERT INTO visitor (id, first_seen, last_seen, account)
-             SELECT n, {now} - 864000000, {now} - n * 1000, company FROM visit;
+         INSERT INTO company_key (id, kind, value, company_id)
+             SELECT DISTINCT n / 10 + 1, 'domain', company, n / 10 + 1 FROM visit;
+         INSERT INTO company (id, key, domain, excluded) SELECT id, value, value, 0 FROM company_key;
+         INSERT INTO visitor (id, first_seen, last_seen, company_key_id, company_id, excluded)
+             SELECT n, {now} - 864000000, {now} - n * 1000, n / 10 + 1, n / 10 + 1, 0 FROM visit;
          INSERT INTO identity (id, kind, value, visitor_id, first_at, first_seen, last_seen)
              SELECT n, 'email', 'visitor-' || n || '@' || company, n, {now} - 864000000, {now} - 864000000, {now} - n * 1000
              FROM visit;
+         INSERT INTO topic (id, kind, name, path, title)
+             VALUES (1, 'event', 'Viewed Pricing', '/docs', ''), (2, 'event', 'Page Viewed', '/docs', '');
          WITH RECURSIVE e (e) AS (SELECT 1 UNION ALL SELECT e + 1 FROM e WHERE e < {events})
-         INSERT INTO entry (identity_id, kind, name, message_id, at, json)
+         INSERT INTO entry (identity_id, kind, name, message_id, at, json, topic_id)
              SELECT n, 'event', iif(e % 5 = 0, 'Viewed Pricing', 'Page Viewed'), n || '-' || e, {now} - n * 1000 - (e - 1) * 40000000,
-                    '{{\"type\":\"track\",\"event\":\"Page Viewed\",\"properties\":{{\"path\":\"/docs\"}}}}'
+                    '{{\"type\":\"track\",\"event\":\"Page Viewed\",\"properties\":{{\"path\":\"/docs\"}}}}', iif(e % 5 = 0, 1, 2)
              FROM visit, e ORDER BY n;
+         INSERT INTO done (topic_id, identity_id, times, last_at)
+             SELECT topic_id, identity_id, count(*), max(at) FROM entry GROUP BY topic_id, identity_id;
          INSERT INTO intent (identity_id, rule_id, day)
              SELECT DISTINCT identity_id, intent_rule.id, at / 86400000 FROM entry, intent_rule
              WHERE intent_rule.name = 'activity' OR intent_rule.name = 'pricing' AND entry.name = 'Viewed Pricing';

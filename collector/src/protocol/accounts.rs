@@ -13,6 +13,15 @@ struct WrittenAccount {
     name: Option<String>,
     #[serde(default)]
     traits: Map<String, Value>,
+    /// As Koala's guide has it; a later one says more.
+    #[serde(default)]
+    identifies: Vec<WrittenIdentify>,
+}
+
+#[derive(Deserialize)]
+struct WrittenIdentify {
+    #[serde(default)]
+    traits: Map<String, Value>,
 }
 
 #[derive(Deserialize)]
@@ -37,10 +46,15 @@ pub fn read_accounts(body: &[u8]) -> Result<Vec<ReceivedAccount>, Refusal> {
     if written.len() > MOST_ENTRIES {
         return Err(Refusal::TooMany("accounts", written.len()));
     }
-    let account = |(at, WrittenAccount { domain, name, traits }): (usize, WrittenAccount)| {
+    let account = |(at, WrittenAccount { domain, name, mut traits, identifies }): (usize, WrittenAccount)| {
+        if identifies.len() > MOST_ENTRIES {
+            return Err(Refusal::TooMany("identifies", identifies.len()));
+        }
+        traits.extend(identifies.into_iter().flat_map(|identify| identify.traits));
         let domain = domain.as_ref().and_then(company::domain_of).ok_or(Refusal::NoDomain(at))?;
-        let name = name.or_else(|| traits.get("name")?.as_str().map(str::to_owned));
-        Ok((Account { domain: Some(domain), group_id: None, name }, traits))
+        let text = |key: &str| traits.get(key).and_then(Value::as_str).map(str::to_owned);
+        let (name, group_id) = (name.or_else(|| text("name")), text("group_id"));
+        Ok((Account { domain: Some(domain), group_id, name }, traits))
     };
     written.into_iter().enumerate().map(account).collect()
 }

@@ -10,6 +10,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::company::Said;
+
 use super::page_view::{self, Extent};
 use super::refusal::Refusal;
 
@@ -62,6 +64,8 @@ pub struct ReceivedEntry {
     pub received_at: Option<i64>,
     /// Its `traits`.
     pub traits: Option<Map<String, Value>>,
+    /// What a group call says of the company, besides what it is known by; nothing for all other entries.
+    pub traits_of_company: Option<Map<String, Value>>,
     /// The entry as it came.
     pub json: String,
 }
@@ -146,6 +150,30 @@ struct WrittenEntry {
 }
 
 impl ReceivedEntry {
+    /// What it says of its visitor's company.
+    #[must_use]
+    pub fn said(&self) -> Vec<Said> {
+        let by_group_call = self.traits_of_company.is_some();
+        let said = self.traits.as_ref().map(Said::of_traits).unwrap_or_default();
+        said.into_iter().map(|said| Said { by_group_call, ..said }).collect()
+    }
+
+    /// An entry of who somebody is, or of their company, as a store has it.
+    #[must_use]
+    pub fn of_stored_identify(kind: EntryKind, json: &str) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Type<'a> {
+            #[serde(borrow, default, rename = "type")]
+            kind: Option<std::borrow::Cow<'a, str>>,
+        }
+        let raw: &RawValue = serde_json::from_str(json).ok()?;
+        if kind != EntryKind::Identify {
+            return None;
+        }
+        let is_group = serde_json::from_str::<Type<'_>>(json).is_ok_and(|it| it.kind.as_deref() == Some("group"));
+        if is_group { group(raw) } else { entry(EntryKind::Identify, raw) }.ok()
+    }
+
     /// Whether a page view has grown since it was sent as `before`: Koala's script sends it again under the same message id
     /// while it lasts. Whatever else is sent under a message id that is taken is a repeat.
     #[must_use]
@@ -211,9 +239,14 @@ pub fn read(body: &[u8]) -> Result<Batch, Refusal> {
 /// The company of a person is a trait of theirs, which `$account` names as Koala's script does.
 fn group(raw: &RawValue) -> Result<ReceivedEntry, &'static str> {
     let mut account: Map<String, Value> = serde_json::from_str(raw.get()).map_err(|_| "must be an object")?;
+    let traits_of_company = match account.remove("traits") {
+        Some(Value::Object(traits)) => traits,
+        _ => Map::new(),
+    };
     account.retain(|key, _| matches!(key.as_str(), "group_id" | "domain" | "name"));
     let traits = Map::from_iter([("$account".to_owned(), Value::Object(account))]);
-    Ok(ReceivedEntry { traits: Some(traits), ..entry(EntryKind::Identify, raw)? })
+    let traits_of_company = Some(traits_of_company);
+    Ok(ReceivedEntry { traits: Some(traits), traits_of_company, ..entry(EntryKind::Identify, raw)? })
 }
 
 fn entry(kind: EntryKind, raw: &RawValue) -> Result<ReceivedEntry, &'static str> {
@@ -245,6 +278,7 @@ fn entry(kind: EntryKind, raw: &RawValue) -> Result<ReceivedEntry, &'static str>
         at: text(written.sent_at, "sent_at must be a string")?.as_deref().and_then(clock::milliseconds).or(began_at),
         received_at: written.received_at.as_ref().and_then(page_view::time),
         traits,
+        traits_of_company: None,
         json: raw.get().to_owned(),
     })
 }

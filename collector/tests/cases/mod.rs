@@ -1,13 +1,17 @@
 //! The cases, and what they have in common.
 
 pub mod companies;
+pub mod company_page;
 pub mod decisions;
 pub mod deletion;
 pub mod entries;
+pub mod exclude;
 pub mod exports;
+pub mod filters;
 pub mod identity;
 pub mod intent;
 pub mod journeys;
+pub mod one_company;
 pub mod poisoning;
 pub mod retention;
 pub mod search;
@@ -106,6 +110,36 @@ macro_rules! all {
     };
 }
 pub(crate) use all;
+
+/// The cases of an engine that joins the identities of companies and counts what their visitors look at.
+macro_rules! all_of_companies {
+    ($open:path) => {
+        crate::cases::tests_of_many! { $open;
+            one_company: one_forged_event_moves_no_established_name_or_domain,
+                companies_are_the_same_in_any_order_and_told_twice
+        }
+        crate::cases::tests! { $open;
+            one_company: a_name_said_by_a_gmail_user_is_the_company_of_the_domain_that_two_others_gave_with_it,
+                a_group_call_s_name_and_id_are_the_company_of_its_domain_at_once,
+                a_group_without_a_domain_is_the_company_of_its_members_addresses,
+                an_old_id_and_an_old_address_lead_to_the_merged_company,
+                what_was_joined_by_somebody_s_word_comes_apart_when_they_are_deleted_or_blocked,
+                two_domains_never_become_one_company,
+                what_group_calls_say_of_a_company_is_its_traits_the_newest_first,
+                a_company_has_the_time_that_its_first_visitor_came;
+            company_page: a_company_s_page_tells_which_pages_and_events_by_whom_how_often_and_when_last,
+                a_company_s_people_have_their_title_and_the_page_that_they_looked_at_last,
+                a_company_s_sources_are_other_sites_and_campaigns,
+                a_timeline_says_page_referrer_and_campaign,
+                a_page_view_that_grows_and_one_that_comes_twice_count_once;
+            exclude: staff_and_testers_stay_out_of_the_ranking_and_it_is_said_how_many,
+                who_comes_later_or_says_more_is_kept_out_too;
+            filters: a_part_of_an_event_s_name_of_a_page_and_of_a_path_finds_visitors,
+                companies_are_found_by_text_by_what_their_people_did_and_by_when_they_came
+        }
+    };
+}
+pub(crate) use all_of_companies;
 
 /// Cases that need a store for each of many things.
 macro_rules! tests_of_many {

@@ -1,72 +1,97 @@
-//! The rows of companies, and which of them a visitor is of.
+//! Which company a visitor is of, and what is said of companies.
 
+use koala_destination::clock::now_milliseconds;
 use rusqlite::{Connection, OptionalExtension, params};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::{identities, traits};
-use crate::company::Account;
+use super::{company_keys, identities, statements, traits};
+use crate::company::{self, CompanyKey, CompanyKind, Said};
 use crate::protocol::accounts::ReceivedAccount;
 
-/// Keeps what is said of companies, each by its domain.
+/// Keeps what requests about companies alone say of them, each by its domain.
 pub(super) fn keep(connection: &Connection, accounts: &[ReceivedAccount]) -> rusqlite::Result<()> {
+    let now = now_milliseconds();
     for (account, traits) in accounts {
-        put(connection, account)?;
-        let mut update =
-            connection.prepare_cached("UPDATE account SET traits = json_patch(traits, ?2) WHERE key = ?1")?;
-        update.execute(params![account.key(), Value::Object(traits.clone()).to_string()])?;
+        let said = Said::of_account(account);
+        let Some(domain) = &said.domain else { continue };
+        let row = company_keys::find_or_insert(connection, domain)?;
+        connection.prepare_cached("UPDATE company_key SET is_told = 1 WHERE id = ?1")?.execute([row.id])?;
+        if said.group.is_some() || said.name.is_some() {
+            statements::note(connection, statements::NO_VISITOR, None, &said, now)?;
+        }
+        add_traits(connection, domain, traits, now)?;
     }
     Ok(())
 }
 
-/// Says of which company a visitor is, by what is known of the visitor now. A company without any is gone, unless something
-/// was said of it.
+/// Keeps what a group call says of the company, besides what it is known by.
+pub(super) fn keep_traits(
+    connection: &Connection,
+    said: &Said,
+    traits: &Map<String, Value>,
+    at: i64,
+) -> rusqlite::Result<()> {
+    match said.group.as_ref().or(said.domain.as_ref()).or(said.name.as_ref()) {
+        Some(key) if !traits.is_empty() => add_traits(connection, key, traits, at),
+        _ => Ok(()),
+    }
+}
+
+fn add_traits(connection: &Connection, key: &CompanyKey, traits: &Map<String, Value>, at: i64) -> rusqlite::Result<()> {
+    let row = company_keys::find_or_insert(connection, key)?;
+    if traits::merge(connection, traits::OF_COMPANY, row.id, traits, at)? {
+        let unseen = "UPDATE company SET excluded = NULL WHERE id = ?1";
+        connection.prepare_cached(unseen)?.execute([row.company_id])?;
+    }
+    Ok(())
+}
+
+/// Says of which company a visitor is, by what is known of the visitor now, and has it looked at whether the visitor is kept out of
+/// the ranking. A company without any is gone, unless something was said of it.
 pub(super) fn assign(connection: &Connection, visitor_id: i64) -> rusqlite::Result<()> {
     let emails = identities::emails(connection, visitor_id)?;
-    let account = Account::of(&traits::of(connection, visitor_id)?, &emails);
-    if let Some(account) = &account {
-        put(connection, account)?;
+    let given = emails.iter().find_map(|email| company::of_address(email));
+    statements::give(connection, visitor_id, given.as_deref())?;
+    let key = company::of_visitor(&traits::of_company_of(connection, visitor_id)?, &emails);
+    let now = key.map(|key| company_keys::find_or_insert(connection, &key)).transpose()?;
+    let before = company_key_of(connection, visitor_id)?;
+    let mut update = connection
+        .prepare_cached("UPDATE visitor SET company_key_id = ?2, company_id = ?3, excluded = NULL WHERE id = ?1")?;
+    update.execute(params![visitor_id, now.map(|row| row.id), now.map(|row| row.company_id)])?;
+    match before {
+        Some(before) if Some(before) != now.map(|row| row.id) => company_keys::leave(connection, before),
+        _ => Ok(()),
     }
-    let mut before = connection.prepare_cached("SELECT account FROM visitor WHERE id = ?1")?;
-    let before: Option<String> = before.query_row([visitor_id], |row| row.get(0))?;
-    let now = account.map(|account| account.key());
-    if before == now {
-        return Ok(());
-    }
-    connection.prepare_cached("UPDATE visitor SET account = ?2 WHERE id = ?1")?.execute(params![visitor_id, now])?;
-    forget_if_empty(connection, before.as_deref())
+}
+
+fn company_key_of(connection: &Connection, visitor_id: i64) -> rusqlite::Result<Option<i64>> {
+    let mut select = connection.prepare_cached("SELECT company_key_id FROM visitor WHERE id = ?1")?;
+    Ok(select.query_row([visitor_id], |row| row.get(0)).optional()?.flatten())
 }
 
 /// Takes a visitor out of the company, if there is one.
 pub(super) fn leave(connection: &Connection, visitor_id: i64) -> rusqlite::Result<()> {
-    let mut before = connection.prepare_cached("SELECT account FROM visitor WHERE id = ?1")?;
-    let before: Option<Option<String>> = before.query_row([visitor_id], |row| row.get(0)).optional()?;
-    let Some(Some(before)) = before else { return Ok(()) };
-    connection.prepare_cached("UPDATE visitor SET account = NULL WHERE id = ?1")?.execute([visitor_id])?;
-    forget_if_empty(connection, Some(&before))
+    let Some(before) = company_key_of(connection, visitor_id)? else { return Ok(()) };
+    let mut update =
+        connection.prepare_cached("UPDATE visitor SET company_key_id = NULL, company_id = NULL WHERE id = ?1")?;
+    update.execute([visitor_id])?;
+    company_keys::leave(connection, before)
 }
 
-fn forget_if_empty(connection: &Connection, key: Option<&str>) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached(
-            "DELETE FROM account WHERE key = ?1 AND traits = '{}' AND NOT EXISTS (SELECT 1 FROM visitor WHERE account = ?1)",
-        )?
-        .execute([key])?;
-    Ok(())
+/// A company's latest traits, of what was said of each of its identities.
+pub(super) fn traits_of(connection: &Connection, company_id: i64) -> rusqlite::Result<Map<String, Value>> {
+    traits::latest(
+        connection,
+        "SELECT company_trait.name, company_trait.value, company_trait.at
+         FROM company_key CROSS JOIN company_trait ON company_trait.company_key_id = company_key.id
+         WHERE company_key.company_id = ?1 ORDER BY company_key.kind = 'domain' DESC, company_key.id",
+        company_id,
+    )
 }
 
-/// Says of which company each visitor is: for a file of the time before there were companies.
-pub(super) fn assign_all(connection: &Connection) -> rusqlite::Result<()> {
-    let mut ids = connection.prepare("SELECT id FROM visitor")?;
-    let ids = ids.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
-    ids.into_iter().try_for_each(|id| assign(connection, id))
-}
-
-/// Keeps a company: what is not said now stays as it was.
-fn put(connection: &Connection, account: &Account) -> rusqlite::Result<()> {
-    let mut put = connection.prepare_cached(
-        "INSERT INTO account (key, domain, name) VALUES (?1, ?2, ?3)
-         ON CONFLICT (key) DO UPDATE SET domain = coalesce(excluded.domain, domain), name = coalesce(excluded.name, name)",
-    )?;
-    put.execute(params![account.key(), account.domain, account.name])?;
-    Ok(())
+/// A company's ids of one kind.
+pub(super) fn values_of(connection: &Connection, company_id: i64, kind: CompanyKind) -> rusqlite::Result<Vec<String>> {
+    let mut select = connection
+        .prepare_cached("SELECT value FROM company_key WHERE company_id = ?1 AND kind = ?2 ORDER BY value")?;
+    select.query_map(params![company_id, kind.name()], |row| row.get(0))?.collect()
 }

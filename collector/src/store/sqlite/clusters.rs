@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::accounts;
 use super::identities::Ids;
+use super::{accounts, statements};
 use crate::identity::{Change, Decided};
 
 /// What has to be put together anew: tops of the clusters that a change took something from, and ids that it moved.
@@ -100,6 +100,7 @@ fn refresh(connection: &Connection, visitor_id: i64) -> rusqlite::Result<bool> {
     )?;
     upsert.execute([visitor_id, first_seen, last_seen])?;
     accounts::assign(connection, visitor_id)?;
+    statements::look_again(connection, visitor_id)?;
     Ok(true)
 }
 

@@ -4,8 +4,9 @@ use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY, now_milliseconds};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::ranking::Ranked;
-use super::visitors;
+use super::{accounts, company_keys, interests, visitors};
 use crate::about::About;
+use crate::company::{self, CompanyKey, CompanyKind};
 use crate::store::company::{
     Activity, Company, CompanyId, CompanyPage, DAYS, DaysOfActivity, LastPage, Member, Reason,
 };
@@ -13,83 +14,122 @@ use crate::store::visitor::VisitorId;
 
 /// How many of a company's newest entries are shown.
 const LATEST: u32 = 20;
+/// What the id of a company begins with, so that it is taken for no group's id.
+const PREFIX: &str = "co_";
+
+/// The id of a company's row.
+pub(super) fn id_of(row: i64) -> CompanyId {
+    CompanyId::new(format!("{PREFIX}{row}"))
+}
+
+/// The row that an id names; one that no engine of this kind gave meets none.
+pub(super) fn row_of(id: &str) -> i64 {
+    id.strip_prefix(PREFIX).and_then(|number| number.parse().ok()).unwrap_or(-1)
+}
+
+/// The company that an id, a domain, a group's id or a name leads to.
+pub(super) fn find(connection: &Connection, text: &str) -> rusqlite::Result<Option<i64>> {
+    let mut select = connection.prepare_cached("SELECT company_id FROM company_key WHERE id = ?1")?;
+    if let Some(company_id) = select.query_row([row_of(text)], |row| row.get(0)).optional()? {
+        return Ok(Some(company_id));
+    }
+    let domain = company::registrable(text).map(|domain| CompanyKey::stored(CompanyKind::Domain, domain));
+    let keys = [domain, CompanyKey::group(text), CompanyKey::of_name(text)];
+    for key in keys.into_iter().flatten() {
+        if let Some(row) = company_keys::find(connection, &key)? {
+            return Ok(Some(row.company_id));
+        }
+    }
+    Ok(None)
+}
 
 /// The companies of a page of the ranking.
 pub(super) fn list(connection: &Connection, ranked: &[Ranked]) -> rusqlite::Result<Vec<Company>> {
     // One that is gone since it was ranked is left out.
-    let found = ranked.iter().filter_map(|Ranked { key, points }| company(connection, key, *points).transpose());
+    let found = ranked.iter().filter_map(|ranked| company(connection, ranked).transpose());
     found.collect()
 }
 
 /// How many events each company had on each of the last days, today last.
-pub(super) fn activity(connection: &Connection, keys: &[CompanyId]) -> rusqlite::Result<Vec<DaysOfActivity>> {
+pub(super) fn activity(connection: &Connection, ids: &[CompanyId]) -> rusqlite::Result<Vec<DaysOfActivity>> {
+    ids.iter().map(|id| days_of(connection, find(connection, id.as_str())?)).collect()
+}
+
+fn days_of(connection: &Connection, company_id: Option<i64>) -> rusqlite::Result<DaysOfActivity> {
     let today = now_milliseconds() / MILLISECONDS_OF_A_DAY;
     let mut days = connection.prepare_cached(
         "SELECT entry.at / ?2, count(*) FROM visitor CROSS JOIN identity ON identity.visitor_id = visitor.id
              CROSS JOIN entry ON entry.identity_id = identity.id
-         WHERE visitor.account = ?1 AND entry.at >= ?3 GROUP BY 1",
+         WHERE visitor.company_id = ?1 AND entry.at >= ?3 GROUP BY 1",
     )?;
     let first = today - i64::try_from(DAYS).unwrap_or_default() + 1;
-    let of = |key: &CompanyId| {
-        let mut counts = [0; DAYS];
-        let read = days
-            .query_map(params![key.as_str(), MILLISECONDS_OF_A_DAY, first * MILLISECONDS_OF_A_DAY], |row| {
-                Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
-            })?;
-        for day in read {
-            let (day, count) = day?;
-            if let Some(counted) = usize::try_from(day - first).ok().and_then(|at| counts.get_mut(at)) {
-                *counted = count;
-            }
+    let mut counts = [0; DAYS];
+    let read = days.query_map(params![company_id, MILLISECONDS_OF_A_DAY, first * MILLISECONDS_OF_A_DAY], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+    })?;
+    for day in read {
+        let (day, count) = day?;
+        if let Some(counted) = usize::try_from(day - first).ok().and_then(|at| counts.get_mut(at)) {
+            *counted = count;
         }
-        Ok(counts)
-    };
-    keys.iter().map(of).collect()
+    }
+    Ok(counts)
 }
 
 /// One company with at most `limit` of its visitors, and what they did.
 pub(super) fn show(
     connection: &Connection,
-    key: &str,
+    company_id: i64,
     reasons: Vec<Reason>,
     limit: u32,
 ) -> rusqlite::Result<Option<CompanyPage>> {
     let points = reasons.iter().map(|reason| reason.points).sum();
-    let Some(company) = company(connection, key, points)? else { return Ok(None) };
+    let mut excluded = connection.prepare_cached(
+        "SELECT coalesce(excluded, 0) <> 0 OR (EXISTS (SELECT 1 FROM visitor WHERE company_id = ?1 AND excluded = 1)
+                AND NOT EXISTS (SELECT 1 FROM visitor WHERE company_id = ?1 AND excluded IS NOT 1))
+         FROM company WHERE id = ?1",
+    )?;
+    let Some(excluded) = excluded.query_row([company_id], |row| row.get(0)).optional()? else { return Ok(None) };
+    let ranked = Ranked { company_id, points, excluded };
+    let Some(company) = company(connection, &ranked)? else { return Ok(None) };
     let mut ids =
-        connection.prepare_cached("SELECT id FROM visitor WHERE account = ?1 ORDER BY last_seen DESC LIMIT ?2")?;
-    let ids = ids.query_map(params![key, limit], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+        connection.prepare_cached("SELECT id FROM visitor WHERE company_id = ?1 ORDER BY last_seen DESC LIMIT ?2")?;
+    let ids = ids.query_map(params![company_id, limit], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
     let people = ids.into_iter().filter_map(|id| member(connection, id).transpose());
-    let people = people.collect::<rusqlite::Result<_>>()?;
-    let activity_of = activity(connection, std::slice::from_ref(&company.id))?;
-    let days = activity_of.into_iter().next().unwrap_or_default();
-    let activity = latest_activity(connection, key)?;
-    let (interests, sources) = (Vec::new(), Vec::new());
-    Ok(Some(CompanyPage { company, reasons, days, people, interests, sources, activity }))
+    Ok(Some(CompanyPage {
+        company,
+        reasons,
+        days: days_of(connection, Some(company_id))?,
+        people: people.collect::<rusqlite::Result<_>>()?,
+        interests: interests::of_company(connection, company_id)?,
+        sources: interests::sources_of_company(connection, company_id)?,
+        activity: latest_activity(connection, company_id)?,
+    }))
 }
 
 fn member(connection: &Connection, visitor_id: i64) -> rusqlite::Result<Option<Member>> {
     let Some(visitor) = visitors::visitor(connection, visitor_id)? else { return Ok(None) };
     let title = visitor.traits.get("title").and_then(|title| title.as_str()).map(str::to_owned);
     let mut last = connection.prepare_cached(
-        "SELECT at, json FROM identity CROSS JOIN entry ON entry.identity_id = identity.id AND entry.kind = 'page_view'
-         WHERE identity.visitor_id = ?1 ORDER BY at DESC LIMIT 1",
+        "SELECT nullif(path, ''), nullif(title, ''), last_at
+         FROM identity CROSS JOIN done ON done.identity_id = identity.id CROSS JOIN topic ON topic.id = done.topic_id
+         WHERE identity.visitor_id = ?1 AND topic.kind = 'page_view' ORDER BY last_at DESC LIMIT 1",
     )?;
     let last_page = last.query_row([visitor_id], |row| {
-        let About { path, title, .. } = About::of(row.get_ref(1)?.as_str()?);
-        Ok(LastPage { path, title, at: clock::from_milliseconds(row.get(0)?) })
+        Ok(LastPage { path: row.get(0)?, title: row.get(1)?, at: clock::from_milliseconds(row.get(2)?) })
     });
     Ok(Some(Member { visitor, title, last_page: last_page.optional()? }))
 }
 
 /// The newest entries of a company's visitors: they are of those that were seen last.
-fn latest_activity(connection: &Connection, key: &str) -> rusqlite::Result<Vec<Activity>> {
+fn latest_activity(connection: &Connection, company_id: i64) -> rusqlite::Result<Vec<Activity>> {
     let mut select = connection.prepare_cached(
-        "SELECT one.id, entry.kind, name, at, json FROM (SELECT id FROM visitor WHERE account = ?1 ORDER BY last_seen DESC LIMIT ?2) AS one
+        "SELECT one.id, entry.kind, name, at, json
+         FROM (SELECT id FROM visitor WHERE company_id = ?1 ORDER BY last_seen DESC LIMIT ?2) AS one
          CROSS JOIN identity ON identity.visitor_id = one.id CROSS JOIN entry ON entry.identity_id = identity.id
          ORDER BY at DESC, entry.id DESC LIMIT ?2",
     )?;
-    let activity = select.query_map(params![key, LATEST], |row| {
+    let activity = select.query_map(params![company_id, LATEST], |row| {
         let at = clock::from_milliseconds(row.get(3)?);
         let visitor_id = VisitorId::new(row.get::<_, i64>(0)?.to_string());
         let path = About::of(row.get_ref(4)?.as_str()?).path;
@@ -98,35 +138,40 @@ fn latest_activity(connection: &Connection, key: &str) -> rusqlite::Result<Vec<A
     activity.collect()
 }
 
-fn company(connection: &Connection, key: &str, points: f64) -> rusqlite::Result<Option<Company>> {
+fn company(connection: &Connection, ranked: &Ranked) -> rusqlite::Result<Option<Company>> {
+    let &Ranked { company_id, points, excluded } = ranked;
     // From the company to its visitors to their ids to their entries.
     let mut select = connection.prepare_cached(
-        "SELECT domain, name, traits,
-                (SELECT count(*) FROM visitor WHERE account = key),
+        "SELECT key, domain, name,
+                (SELECT count(*) FROM visitor WHERE company_id = company.id),
                 (SELECT count(*) FROM visitor CROSS JOIN identity ON identity.visitor_id = visitor.id
                  CROSS JOIN entry ON entry.identity_id = identity.id AND entry.kind IN ('event', 'page_view')
-                 WHERE visitor.account = key),
-                (SELECT max(last_seen) FROM visitor WHERE account = key)
-         FROM account WHERE key = ?1",
+                 WHERE visitor.company_id = company.id),
+                (SELECT min(first_seen) FROM visitor WHERE company_id = company.id),
+                (SELECT max(last_seen) FROM visitor WHERE company_id = company.id)
+         FROM company WHERE id = ?1",
     )?;
-    let company = select.query_row([key], |row| {
-        let traits: String = row.get(2)?;
+    let company = select.query_row([company_id], |row| {
+        let time = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(clock::from_milliseconds));
         Ok(Company {
-            id: CompanyId::new(key),
-            key: key.to_owned(),
+            id: id_of(company_id),
+            key: row.get(0)?,
+            domain: row.get(1)?,
+            name: row.get(2)?,
             group_ids: Vec::new(),
-            first_seen: None,
-            excluded: false,
-            domain: row.get(0)?,
-            name: row.get(1)?,
             intent: rounded(points),
-            traits: serde_json::from_str(&traits).unwrap_or_default(),
+            traits: serde_json::Map::new(),
             visitors: row.get(3)?,
             events: row.get(4)?,
-            last_seen: row.get::<_, Option<i64>>(5)?.map(clock::from_milliseconds),
+            first_seen: time(5)?,
+            last_seen: time(6)?,
+            excluded,
         })
     });
-    company.optional()
+    let Some(mut company) = company.optional()? else { return Ok(None) };
+    company.group_ids = accounts::values_of(connection, company_id, CompanyKind::Group)?;
+    company.traits = accounts::traits_of(connection, company_id)?;
+    Ok(Some(company))
 }
 
 /// Points with two digits. What is next to nothing is 0, and never -0.

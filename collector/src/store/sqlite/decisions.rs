@@ -3,8 +3,8 @@
 use koala_destination::ids::Id;
 use rusqlite::{Connection, params};
 
-use super::clusters;
 use super::identities::{self, Ids};
+use super::{clusters, statements};
 use crate::identity::{Decision, Undecided, recompute};
 use crate::store::decision::Undone;
 use crate::store::visitor::VisitorId;
@@ -46,6 +46,8 @@ pub(super) fn decide(
     if matches!(decision, Decision::Block { .. }) {
         look_anew(connection, &claimants(connection, row)?)?;
     }
+    // What a blocked id said of companies counts no longer.
+    statements::look_again_at(connection, row)?;
     let visitor = identities::visitor_of_row(connection, row)?.unwrap_or(row);
     Ok(Ok(VisitorId::new(visitor.to_string())))
 }

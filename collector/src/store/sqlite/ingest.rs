@@ -6,7 +6,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::identities::Ids;
 use super::intent::{self, Kept, StoredRule};
 use super::tombstones::{self, Part};
-use super::{accounts, clusters, identities, traits};
+use super::topics::{self, Counted};
+use super::{accounts, clusters, identities, statements, traits};
+use crate::company::{self, Said};
 use crate::identity::{Reading, claim_time};
 use crate::protocol::batch::{Batch, EntryKind, ReceivedEntry};
 
@@ -36,7 +38,12 @@ fn keep_part(connection: &Connection, rules: &[StoredRule], batch: &Batch, part:
             noted.note(at, claim_time(entry.at, arrival));
             intent::note(connection, rules, Kept { identity_id, kind: entry.kind, at, json: &entry.json })?;
             if let (EntryKind::Identify, Some(traits)) = (entry.kind, &entry.traits) {
-                noted.has_new_traits |= traits::merge(connection, identity_id, traits, at)?;
+                noted.has_new_traits |= traits::merge(connection, traits::OF_IDENTITY, identity_id, traits, at)?;
+                let said = entry.said();
+                if let (Some(traits), Some(said)) = (&entry.traits_of_company, said.first()) {
+                    accounts::keep_traits(connection, said, traits, at)?;
+                }
+                noted.said.extend(said.into_iter().map(|said| (said, claim_time(entry.at, arrival))));
             }
         } else if entry.kind == EntryKind::PageView {
             grow(connection, rules, identity_id, entry, at)?;
@@ -45,11 +52,14 @@ fn keep_part(connection: &Connection, rules: &[StoredRule], batch: &Batch, part:
     if batch.entries.is_empty() {
         noted.note(arrival, arrival);
     }
-    let Noted { first: Some(first), last: Some(last), claims_at: Some(claims_at), mut has_new_traits } = noted else {
+    let Noted { first: Some(first), last: Some(last), claims_at: Some(claims_at), mut has_new_traits, mut said } =
+        noted
+    else {
         return Ok(()); // all of it was there
     };
     if let Some(traits) = batch.traits.as_ref().filter(|_| part.has_traits) {
-        has_new_traits |= traits::merge(connection, identity_id, traits, last)?;
+        has_new_traits |= traits::merge(connection, traits::OF_IDENTITY, identity_id, traits, last)?;
+        said.extend(Said::of_traits(traits).into_iter().map(|said| (said, claims_at)));
     }
 
     let change = ids.ask(|known| reading.resolve(claims_at, known))?;
@@ -63,6 +73,13 @@ fn keep_part(connection: &Connection, rules: &[StoredRule], batch: &Batch, part:
         visitor_id = identities::visitor_of_row(connection, identity_id)?.unwrap_or(visitor_id);
     }
     let is_new = see_visitor(connection, visitor_id, first, last)?;
+    if !said.is_empty() {
+        let emails = identities::emails(connection, visitor_id)?;
+        let given = emails.iter().find_map(|email| company::of_address(email));
+        for (said, at) in said {
+            statements::note(connection, identity_id, given.as_deref(), &said, at)?;
+        }
+    }
     if is_new || has_new_traits { accounts::assign(connection, visitor_id) } else { Ok(()) }
 }
 
@@ -74,6 +91,8 @@ struct Noted {
     /// The earliest time as of which one of them claims.
     claims_at: Option<i64>,
     has_new_traits: bool,
+    /// What is said of companies, each with the time as of which.
+    said: Vec<(Said, i64)>,
 }
 
 impl Noted {
@@ -91,7 +110,25 @@ fn insert(connection: &Connection, identity_id: i64, entry: &ReceivedEntry, at: 
          ON CONFLICT (identity_id, kind, message_id) DO NOTHING",
     )?;
     let kind = entry.kind.name();
-    Ok(insert.execute(params![identity_id, kind, entry.name, entry.message_id, at, entry.json])? > 0)
+    if insert.execute(params![identity_id, kind, entry.name, entry.message_id, at, entry.json])? == 0 {
+        return Ok(false);
+    }
+    let row = connection.last_insert_rowid();
+    set_topic(connection, row, topics::count(connection, counted(identity_id, entry, at))?)?;
+    Ok(true)
+}
+
+fn counted(identity_id: i64, entry: &ReceivedEntry, at: i64) -> Counted<'_> {
+    Counted { identity_id, kind: entry.kind, name: entry.name.as_deref(), at, json: &entry.json }
+}
+
+/// Writes beside an entry what it is about.
+pub(super) fn set_topic(connection: &Connection, entry_id: i64, topic_id: Option<i64>) -> rusqlite::Result<()> {
+    if topic_id.is_none() {
+        return Ok(());
+    }
+    let mut update = connection.prepare_cached("UPDATE entry SET topic_id = ?2 WHERE id = ?1")?;
+    update.execute(params![entry_id, topic_id]).map(drop)
 }
 
 /// Takes a page view that is there in its place where it has grown: Koala's script sends it again under the same message id
@@ -104,12 +141,13 @@ fn grow(
     at: i64,
 ) -> rusqlite::Result<()> {
     let kind = entry.kind.name();
-    let mut select = connection
-        .prepare_cached("SELECT id, at, json FROM entry WHERE identity_id = ?1 AND kind = ?2 AND message_id = ?3")?;
+    let mut select = connection.prepare_cached(
+        "SELECT id, at, json, topic_id FROM entry WHERE identity_id = ?1 AND kind = ?2 AND message_id = ?3",
+    )?;
     let before = select.query_row(params![identity_id, kind, entry.message_id], |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?))
+        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?, row.get::<_, Option<i64>>(3)?))
     });
-    let Some((row, began_at, before)) = before.optional()? else { return Ok(()) };
+    let Some((row, began_at, before, topic_id)) = before.optional()? else { return Ok(()) };
     if entry.json == before || !entry.has_grown_from(&before) {
         return Ok(());
     }
@@ -117,6 +155,7 @@ fn grow(
     connection
         .prepare_cached("UPDATE entry SET name = ?2, json = ?3 WHERE id = ?1")?
         .execute(params![row, entry.name, entry.json])?;
+    set_topic(connection, row, topics::count_again(connection, counted(identity_id, entry, at), topic_id)?)?;
     intent::note(connection, rules, Kept { identity_id, kind: entry.kind, at, json: &entry.json })
 }
 

@@ -7,25 +7,35 @@
 //! | `deletion`, `taken`, `tombstones` | people deleted, and kept from coming back |
 //! | `retention` | what is older than it may be |
 //! | `visitors`, `companies`, `ranking`, `search` | what is shown |
+//! | `interests` | what a company's visitors looked at, and where they came from |
 //! | `clusters` | who is who: pointers written, and the visitors that come of them |
-//! | `identities`, `traits`, `accounts`, `intent` | the rows below them |
+//! | `accounts`, `company_keys`, `statements` | which company a visitor is of, and what is one company |
+//! | `excluded` | who is kept out of the ranking |
+//! | `identities`, `traits`, `topics`, `intent` | the rows below them |
+//! | `upgrade` | what a file of an earlier version needs |
 
 mod accounts;
 mod clusters;
 mod companies;
+mod company_keys;
 mod decisions;
 mod deletion;
+mod excluded;
 pub mod file;
 mod identities;
 mod ingest;
 mod intent;
+mod interests;
 mod ranking;
 mod readers;
 mod retention;
 mod search;
+mod statements;
 mod taken;
 mod tombstones;
+mod topics;
 mod traits;
+mod upgrade;
 mod visitors;
 
 use std::path::Path;
@@ -37,6 +47,7 @@ use koala_destination::ids::Id;
 use rusqlite::Connection;
 use tokio::sync::watch;
 
+use self::excluded::Excludes;
 use self::file::{FileError, Migration, SqliteFile};
 use self::intent::IntentRules;
 use self::ranking::{Ranked, Ranking};
@@ -53,13 +64,14 @@ use crate::protocol::accounts::ReceivedAccount;
 use crate::protocol::batch::Batch;
 
 /// The versions of the file. The queues of the local set stand in it as well.
-pub const MIGRATIONS: [Migration; 5] = [
+pub const MIGRATIONS: [Migration; 6] = [
     Migration::sql(include_str!("migrations/1.sql")),
     Migration::sql(include_str!("migrations/2.sql")),
     Migration::sql(include_str!("migrations/3.sql")),
-    // Visitors of the first version have no companies yet, and those of the others may be of others now.
-    Migration { sql: include_str!("migrations/4.sql"), then: Some(accounts::assign_all) },
+    Migration::sql(include_str!("migrations/4.sql")),
     Migration { sql: include_str!("migrations/5.sql"), then: Some(tombstones::install) },
+    // Visitors of the first version have no companies yet, and those of the others may be of others now.
+    Migration { sql: include_str!("migrations/6.sql"), then: Some(upgrade::to_version_6) },
 ];
 
 /// A store in a SQLite file; clones share it.
@@ -67,6 +79,7 @@ pub const MIGRATIONS: [Migration; 5] = [
 pub struct SqliteStore {
     file: SqliteFile,
     rules: IntentRules,
+    excludes: Excludes,
     ranking: Ranking,
     retention: RetentionSearch,
 }
@@ -85,7 +98,7 @@ impl SqliteStore {
     pub fn new(file: SqliteFile) -> Self {
         let rules = IntentRules::default();
         let ranking = Ranking::new(file.clone(), rules.clone());
-        Self { ranking, file, rules, retention: RetentionSearch::default() }
+        Self { ranking, file, rules, excludes: Excludes::default(), retention: RetentionSearch::default() }
     }
 }
 
@@ -98,12 +111,21 @@ impl From<FileError> for StoreError {
 #[async_trait]
 impl Store for SqliteStore {
     async fn ingest(&self, batch: Batch) -> Result<(), StoreError> {
-        let rules = self.rules.clone();
-        Ok(self.file.write(move |connection| ingest::keep(connection, &rules.now(), &batch)).await?)
+        let (rules, excludes) = (self.rules.clone(), self.excludes.clone());
+        let keep = move |connection: &Connection| {
+            ingest::keep(connection, &rules.now(), &batch)?;
+            excluded::settle(connection, &excludes.now())
+        };
+        Ok(self.file.write(keep).await?)
     }
 
     async fn ingest_accounts(&self, accounts: Vec<ReceivedAccount>) -> Result<(), StoreError> {
-        Ok(self.file.write(move |connection| accounts::keep(connection, &accounts)).await?)
+        let excludes = self.excludes.clone();
+        let keep = move |connection: &Connection| {
+            accounts::keep(connection, &accounts)?;
+            excluded::settle(connection, &excludes.now())
+        };
+        Ok(self.file.write(keep).await?)
     }
 
     async fn list_visitors(&self, filter: Filter, offset: u32, limit: u32) -> Result<(Vec<Visitor>, u64), StoreError> {
@@ -134,32 +156,47 @@ impl Store for SqliteStore {
 
     async fn list_companies(
         &self,
-        _filter: CompanyFilter,
+        filter: CompanyFilter,
         offset: u32,
         limit: u32,
     ) -> Result<(Vec<Company>, u64), StoreError> {
         let ranked = self.ranking.companies().await?;
-        let of_page: Vec<Ranked> = ranked.iter().skip(offset as usize).take(limit as usize).cloned().collect();
-        let companies = self.file.read(move |connection| companies::list(connection, &of_page)).await?;
-        Ok((companies, ranked.len() as u64))
+        let kept_out = filter.excluded;
+        let asked = CompanyFilter { excluded: false, ..filter };
+        let found = if asked == CompanyFilter::default() {
+            None
+        } else {
+            self.file.read_long(move |connection| search::find_companies(connection, &asked)).await?
+        };
+        let is_found = |company: &&Ranked| {
+            company.excluded == kept_out && found.as_ref().is_none_or(|found| found.contains(&company.company_id))
+        };
+        let of_all: Vec<&Ranked> = ranked.iter().filter(is_found).collect();
+        let total = of_all.len() as u64;
+        let of_page: Vec<Ranked> = of_all.into_iter().skip(offset as usize).take(limit as usize).cloned().collect();
+        Ok((self.file.read(move |connection| companies::list(connection, &of_page)).await?, total))
     }
 
     async fn show_company(&self, key: &str, limit: u32) -> Result<Option<CompanyPage>, StoreError> {
-        let reasons = self.ranking.reasons(key.to_owned()).await?;
         let key = key.to_owned();
-        Ok(self.file.read(move |connection| companies::show(connection, &key, reasons, limit)).await?)
+        let found = self.file.read(move |connection| companies::find(connection, &key)).await?;
+        let Some(company_id) = found else { return Ok(None) };
+        let reasons = self.ranking.reasons(company_id).await?;
+        Ok(self.file.read(move |connection| companies::show(connection, company_id, reasons, limit)).await?)
     }
 
     async fn activity(&self, companies: Vec<CompanyId>) -> Result<Vec<DaysOfActivity>, StoreError> {
         Ok(self.file.read(move |connection| companies::activity(connection, &companies)).await?)
     }
 
-    async fn follow_exclude(&self, _exclude: &Exclude) -> Result<(), StoreError> {
-        Ok(())
+    async fn follow_exclude(&self, exclude: &Exclude) -> Result<(), StoreError> {
+        Ok(self.excludes.follow(&self.file, exclude).await?)
     }
 
     async fn excluded(&self) -> Result<Excluded, StoreError> {
-        Ok(Excluded::default())
+        let companies = self.ranking.companies().await?.iter().filter(|company| company.excluded).count() as u64;
+        let visitors = self.file.read(excluded::count).await?;
+        Ok(Excluded { companies, visitors: u64::try_from(visitors).unwrap_or_default() })
     }
 
     async fn follow_intent_rules(&self, rules: &[IntentRule]) -> Result<(), StoreError> {
@@ -171,7 +208,9 @@ impl Store for SqliteStore {
     }
 
     async fn look_back(&self) -> Result<bool, StoreError> {
-        Ok(self.rules.look_back(&self.file).await?)
+        let more_rules = self.rules.look_back(&self.file).await?;
+        let more_excluded = self.excludes.look_back(&self.file).await?;
+        Ok(more_rules || more_excluded)
     }
 
     async fn looked_back(&self) -> Result<f64, StoreError> {
@@ -179,8 +218,12 @@ impl Store for SqliteStore {
     }
 
     async fn decide(&self, decision: &Decision) -> Result<Result<VisitorId, Undone>, StoreError> {
-        let (decision, now) = (decision.clone(), now_milliseconds());
-        Ok(self.file.write(move |connection| decisions::decide(connection, &decision, now)).await?)
+        let (decision, now, excludes) = (decision.clone(), now_milliseconds(), self.excludes.clone());
+        let decide = move |connection: &Connection| {
+            let decided = decisions::decide(connection, &decision, now)?;
+            excluded::settle(connection, &excludes.now()).map(|()| decided)
+        };
+        Ok(self.file.write(decide).await?)
     }
 
     async fn export_entries(

@@ -24,10 +24,12 @@ const PAUSE_TIMES: u32 = 10;
 /// A company's place.
 #[derive(Debug, Clone)]
 pub struct Ranked {
-    /// What the company is known by.
-    pub key: String,
+    /// The company's row.
+    pub company_id: i64,
     /// Its points now.
     pub points: f64,
+    /// Whether it is kept out of the ranking: itself, or each of its visitors.
+    pub excluded: bool,
 }
 
 /// The ranking; clones share what was made last.
@@ -100,9 +102,9 @@ impl Ranking {
     }
 
     /// What a company's points come from, the most first.
-    pub async fn reasons(&self, key: String) -> Result<Vec<Reason>, FileError> {
+    pub async fn reasons(&self, company_id: i64) -> Result<Vec<Reason>, FileError> {
         let rules = self.rules.now();
-        self.file.read(move |connection| reasons(connection, &rules, &key)).await
+        self.file.read(move |connection| reasons(connection, &rules, company_id)).await
     }
 
     /// How far new rules have come through what was there before them, from 0 to 1.
@@ -116,24 +118,30 @@ fn today() -> i64 {
 }
 
 fn rank(connection: &Connection, rules: &[StoredRule]) -> rusqlite::Result<Vec<Ranked>> {
-    let mut accounts = connection
-        .prepare_cached("SELECT key, (SELECT max(last_seen) FROM visitor WHERE account = key) FROM account")?;
-    let accounts = accounts.query_map([], |row| {
-        let (points, last_seen) = (0.0, row.get::<_, Option<i64>>(1)?);
-        Ok((Ranked { key: row.get(0)?, points }, last_seen))
+    // One without visitors is shown where a request about companies alone told of it.
+    let mut shown = connection.prepare_cached(
+        "SELECT id, last_seen, excluded = 1, key FROM
+             (SELECT id, excluded, key, (SELECT max(last_seen) FROM visitor WHERE company_id = company.id) AS last_seen FROM company)
+         WHERE last_seen IS NOT NULL OR EXISTS (SELECT 1 FROM company_key WHERE company_id = id AND is_told)",
+    )?;
+    let shown = shown.query_map([], |row| {
+        let excluded = row.get::<_, Option<bool>>(2)?.unwrap_or_default();
+        let company = Ranked { company_id: row.get(0)?, points: 0.0, excluded };
+        Ok((company, row.get::<_, Option<i64>>(1)?, row.get::<_, String>(3)?))
     })?;
-    let mut companies = accounts.collect::<rusqlite::Result<Vec<_>>>()?;
-    let place: HashMap<&str, usize> =
-        companies.iter().enumerate().map(|(at, (company, _))| (company.key.as_str(), at)).collect();
+    let mut companies = shown.collect::<rusqlite::Result<Vec<_>>>()?;
+    let place: HashMap<i64, usize> =
+        companies.iter().enumerate().map(|(at, (company, ..))| (company.company_id, at)).collect();
+    keep_out(connection, &mut companies, &place)?;
 
     let mut visitors = connection.prepare_cached(
-        "SELECT identity.id, visitor.id, account FROM visitor CROSS JOIN identity ON identity.visitor_id = visitor.id
-         WHERE account IS NOT NULL",
+        "SELECT identity.id, visitor.id, company_id FROM visitor CROSS JOIN identity ON identity.visitor_id = visitor.id
+         WHERE company_id IS NOT NULL AND visitor.excluded IS NOT 1",
     )?;
     let (mut company_of, mut of_several_ids) = (HashMap::new(), HashSet::new());
     let mut rows = visitors.query([])?;
     while let Some(row) = rows.next()? {
-        if let Some(at) = place.get(row.get_ref(2)?.as_str()?) {
+        if let Some(at) = place.get(&row.get(2)?) {
             let (identity_id, visitor_id): (i64, i64) = (row.get(0)?, row.get(1)?);
             company_of.insert(identity_id, (*at, visitor_id));
             if identity_id != visitor_id {
@@ -157,28 +165,47 @@ fn rank(connection: &Connection, rules: &[StoredRule]) -> rusqlite::Result<Vec<R
         }
         let Some(stored) = rules.get(&rule_id) else { continue };
         let points = *worth.entry((rule_id, day)).or_insert_with(|| stored.rule.points_after(today - day));
-        if let Some((company, _)) = companies.get_mut(*at) {
+        if let Some((company, ..)) = companies.get_mut(*at) {
             company.points += points;
         }
     }
-    companies.sort_by(|(a, a_seen), (b, b_seen)| {
-        b.points.total_cmp(&a.points).then_with(|| b_seen.cmp(a_seen)).then_with(|| a.key.cmp(&b.key))
+    companies.sort_by(|(a, a_seen, a_key), (b, b_seen, b_key)| {
+        b.points.total_cmp(&a.points).then_with(|| b_seen.cmp(a_seen)).then_with(|| a_key.cmp(b_key))
     });
-    Ok(companies.into_iter().map(|(company, _)| company).collect())
+    Ok(companies.into_iter().map(|(company, ..)| company).collect())
 }
 
-fn reasons(connection: &Connection, rules: &[StoredRule], key: &str) -> rusqlite::Result<Vec<Reason>> {
+/// Marks companies of which each visitor is kept out.
+fn keep_out(
+    connection: &Connection,
+    companies: &mut [(Ranked, Option<i64>, String)],
+    place: &HashMap<i64, usize>,
+) -> rusqlite::Result<()> {
+    let mut of_staff = connection.prepare_cached(
+        "SELECT DISTINCT company_id FROM visitor AS one WHERE excluded = 1 AND excluded IS NOT 0 AND company_id IS NOT NULL
+         AND NOT EXISTS (SELECT 1 FROM visitor WHERE company_id = one.company_id AND excluded IS NOT 1)",
+    )?;
+    let mut rows = of_staff.query([])?;
+    while let Some(row) = rows.next()? {
+        if let Some((company, ..)) = place.get(&row.get(0)?).and_then(|at| companies.get_mut(*at)) {
+            company.excluded = true;
+        }
+    }
+    Ok(())
+}
+
+fn reasons(connection: &Connection, rules: &[StoredRule], company_id: i64) -> rusqlite::Result<Vec<Reason>> {
     let today = today();
     let mut select = connection.prepare_cached(
         "SELECT DISTINCT visitor.id, intent.day FROM visitor CROSS JOIN identity ON identity.visitor_id = visitor.id
          CROSS JOIN intent ON intent.identity_id = identity.id AND intent.rule_id = ?2
-         WHERE visitor.account = ?1",
+         WHERE visitor.company_id = ?1 AND visitor.excluded IS NOT 1",
     )?;
     let mut reasons = Vec::new();
     for stored in rules {
         let mut visitors = BTreeSet::new();
         let (mut points, mut last_day) = (0.0, i64::MIN);
-        let mut rows = select.query(rusqlite::params![key, stored.id])?;
+        let mut rows = select.query(rusqlite::params![company_id, stored.id])?;
         while let Some(row) = rows.next()? {
             let day: i64 = row.get(1)?;
             visitors.insert(row.get::<_, i64>(0)?);

@@ -12,6 +12,7 @@ use rusqlite::{Connection, params};
 use super::file::{FileError, SqliteFile};
 use super::identities::Ids;
 use super::taken::{self, ROWS_OF_A_PIECE};
+use super::topics;
 use crate::identity::recompute;
 use crate::store::deletion::RETENTION_EVERY;
 
@@ -95,12 +96,16 @@ fn of_old_entries(connection: &Connection, after: i64, cutoff: i64) -> rusqlite:
 /// Deletes entries of these ids, and what intent was noted of the days before. Tells whether that was all.
 fn delete_old(connection: &Connection, rows: &[i64], cutoff: i64) -> rusqlite::Result<bool> {
     let mut entries = connection.prepare_cached(
-        "DELETE FROM entry WHERE id IN (SELECT id FROM entry WHERE identity_id = ?1 AND at < ?2 LIMIT ?3)",
+        "DELETE FROM entry WHERE id IN (SELECT id FROM entry WHERE identity_id = ?1 AND at < ?2 LIMIT ?3) RETURNING topic_id",
     )?;
     let mut intent = connection.prepare_cached("DELETE FROM intent WHERE identity_id = ?1 AND day < ?2")?;
     let mut left = ROWS_OF_A_PIECE;
     for row in rows {
-        left = left.saturating_sub(entries.execute(params![row, cutoff, i64::try_from(left).unwrap_or(i64::MAX)])?);
+        let most = i64::try_from(left).unwrap_or(i64::MAX);
+        let topics = entries.query_map(params![row, cutoff, most], |row| row.get(0))?;
+        let topics = topics.collect::<rusqlite::Result<Vec<Option<i64>>>>()?;
+        topics::take_back(connection, *row, &topics, cutoff)?;
+        left = left.saturating_sub(topics.len());
         left = left.saturating_sub(intent.execute([*row, cutoff.div_euclid(MILLISECONDS_OF_A_DAY)])?);
         if left == 0 {
             return Ok(false);

@@ -1,8 +1,8 @@
 //! Visitors taken out, and what hangs on their ids deleted piece by piece.
 //!
 //! In one transaction the rows of the ids give up what they are called by (their kind is `taken`), and the visitor is gone: nothing
-//! leads to them, and what comes in under the same ids makes new rows. Then the entries, traits, intent, claims and decisions
-//! go, and the rows themselves.
+//! leads to them, and what comes in under the same ids makes new rows; what was said under them of companies counts no longer.
+//! Then the entries, what was counted of them, traits, intent, claims and decisions go, and the rows themselves.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use koala_destination::ids::{Id, IdKind};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::identities::{self, Ids};
-use super::{clusters, decisions};
+use super::{clusters, company_keys, decisions, statements, topics};
 use crate::identity::{Decided, MOST_DEVICES, Rank};
 
 /// Rows that are deleted in one piece, while other writing waits: some milliseconds.
@@ -41,6 +41,7 @@ pub(super) fn take(
         Ok((row.get::<_, i64>(0)?, identities::id_of(row, 1, 2)?, decision.as_deref().and_then(Decided::of)))
     })?;
     let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    statements::forget(connection, visitor_id)?;
     clusters::forget(connection, visitor_id)?;
     let mut rename = connection.prepare_cached(
         "UPDATE identity SET kind = 'taken', value = CAST(id AS TEXT), visitor_id = id, into_id = NULL, decision = NULL,
@@ -64,6 +65,7 @@ pub(super) fn take(
         ids.push(id);
     }
     decisions::look_anew(connection, &of_others)?;
+    company_keys::tidy_up(connection)?;
     Ok(Taken { ids, are_others_now: !of_others.is_empty() })
 }
 
@@ -103,6 +105,7 @@ pub(super) fn purge(connection: &Connection) -> rusqlite::Result<bool> {
         any = true;
         let before = left;
         let is_empty = delete_entries(connection, row, deletion.as_deref(), &mut left)?
+            && topics::forget_some(connection, row, &mut left)?
             && delete(connection, TRAITS, row, &mut left)?
             && delete(connection, INTENT, row, &mut left)?
             && delete_claims(connection, row, &mut left)?

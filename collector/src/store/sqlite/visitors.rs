@@ -8,9 +8,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::Map;
 use serde_json::value::RawValue;
 
-use super::{identities, search, traits};
+use super::{companies, identities, search, traits};
 use crate::about::About;
-use crate::store::company::CompanyId;
 use crate::store::filter::Filter;
 use crate::store::visitor::{EntryCursor, TimelineEntry, Visitor, VisitorId, VisitorIdentity};
 
@@ -143,7 +142,9 @@ fn newest(connection: &Connection, visitor_id: i64, limit: u32) -> rusqlite::Res
 
 /// One visitor.
 pub(super) fn visitor(connection: &Connection, id: i64) -> rusqlite::Result<Option<Visitor>> {
-    let mut select = connection.prepare_cached("SELECT account, first_seen, last_seen FROM visitor WHERE id = ?1")?;
+    let mut select = connection.prepare_cached("SELECT company.key, first_seen, last_seen, company.id, company.name, visitor.excluded = 1 OR company.excluded = 1
+         FROM visitor LEFT JOIN company ON company.id = visitor.company_id WHERE visitor.id = ?1",
+    )?;
     let visitor = select.query_row([id], |row| {
         Ok(Visitor {
             id: VisitorId::new(id.to_string()),
@@ -151,9 +152,9 @@ pub(super) fn visitor(connection: &Connection, id: i64) -> rusqlite::Result<Opti
             emails: Vec::new(),
             anonymous_ids: Vec::new(),
             account: row.get(0)?,
-            company_id: row.get::<_, Option<String>>(0)?.map(CompanyId::new),
-            company: None,
-            excluded: false,
+            company_id: row.get::<_, Option<i64>>(3)?.map(companies::id_of),
+            company: row.get(4)?,
+            excluded: row.get::<_, Option<bool>>(5)?.unwrap_or_default(),
             traits: Map::new(),
             first_seen: clock::from_milliseconds(row.get(1)?),
             last_seen: clock::from_milliseconds(row.get(2)?),
