@@ -3,10 +3,12 @@
 use koala_collector::about::Utm;
 use koala_collector::store::Store;
 use koala_collector::store::company::{CompanyPage, Interest};
+use koala_collector::store::deletion::Retention;
+use koala_collector::store::filter::{Did, Filter};
 use koala_collector::store::visitor::VisitorId;
 use serde_json::{Value, json};
 
-use super::{ADA, identify, ingest, timeline};
+use super::{ADA, days_ago, identify, ingest, timeline};
 
 /// A page view as our own handlers write it.
 fn view(message_id: &str, at: &str, page: &Value) -> Value {
@@ -151,4 +153,21 @@ pub async fn a_page_view_that_grows_and_one_that_comes_twice_count_once(store: &
     }
     let [interest] = &acme(store).await.interests[..] else { panic!("one page") };
     assert_eq!((interest.times, interest.visitors, interest.title.as_deref()), (1, 1, Some("Pricing")));
+}
+
+pub async fn what_is_older_than_it_may_be_is_told_of_a_company_no_longer(store: &dyn Store) {
+    for (n, days) in [(1, 40), (2, 40), (3, 1)] {
+        let at = days_ago(days);
+        let page = json!({"path": if n == 2 { "/old" } else { "/pricing" }, "url": "https://shop.example/", "referrer": format!("https://site-{days}.example/")});
+        let view = view(&format!("p-{n}"), &at, &page);
+        ingest(store, &json!({"email": "ada@acme.com", "received_at": at, "page_views": [view]})).await;
+    }
+    while store.sweep(Retention::of_days(30)).await.unwrap() {}
+    let CompanyPage { interests, sources, .. } = acme(store).await;
+    let shown: Vec<_> = interests.iter().map(|it| (it.path.as_deref().unwrap(), it.times)).collect();
+    assert_eq!(shown, [("/pricing", 1)]);
+    let from: Vec<_> = sources.iter().map(|it| it.referrer.as_deref().unwrap()).collect();
+    assert_eq!(from, ["site-1.example"]);
+    let old = Filter { did: Did { path: Some("/old".into()), ..Did::default() }, ..Filter::default() };
+    assert_eq!(store.list_visitors(old, 0, 1).await.unwrap().1, 0);
 }

@@ -131,7 +131,8 @@ macro_rules! all_of_companies {
                 a_company_s_people_have_their_title_and_the_page_that_they_looked_at_last,
                 a_company_s_sources_are_other_sites_and_campaigns,
                 a_timeline_says_page_referrer_and_campaign,
-                a_page_view_that_grows_and_one_that_comes_twice_count_once;
+                a_page_view_that_grows_and_one_that_comes_twice_count_once,
+                what_is_older_than_it_may_be_is_told_of_a_company_no_longer;
             exclude: staff_and_testers_stay_out_of_the_ranking_and_it_is_said_how_many,
                 who_comes_later_or_says_more_is_kept_out_too;
             filters: a_part_of_an_event_s_name_of_a_page_and_of_a_path_finds_visitors,
