@@ -1,15 +1,25 @@
-// A picture of the companies as Chromium shows them. node picture.cjs <url> <name>
+// Pictures of the page as Chromium shows it, for README: the companies and one of them, light and dark, as small as they can be
+// without losing a letter. node picture.cjs <url> <name of the company's page>
 const path = require('node:path')
 const { chromium } = require('playwright-core')
 
-const [url, name] = process.argv.slice(2)
+const [url, company] = process.argv.slice(2)
+const pictures = path.join(__dirname, '../../target/screenshots')
 
 async function main() {
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] })
-  const tab = await browser.newPage({ viewport: { width: 1000, height: 530 } })
-  await tab.goto(url)
-  await tab.locator('svg.sparkline').first().waitFor()
-  await tab.screenshot({ path: path.join(__dirname, `../../target/screenshots/${name}.png`) })
+  for (const colorScheme of ['light', 'dark']) {
+    const tab = await browser.newPage({ viewport: { width: 960, height: 560 }, colorScheme, locale: 'en-GB', timezoneId: 'UTC' })
+    const take = async (name, at) => {
+      await tab.goto(url + at)
+      await tab.locator('svg.sparkline').first().waitFor()
+      await tab.screenshot({ path: path.join(pictures, `${name}${colorScheme === 'dark' ? '-dark' : ''}.png`) })
+    }
+    await take('page', '/')
+    await tab.setViewportSize({ width: 960, height: 860 })
+    await take('company', `/companies/${company}`)
+    await tab.close()
+  }
   await browser.close()
 }
 main().catch((error) => {

@@ -330,7 +330,7 @@ async fn two_weeks_of_visits_are_of_the_people_who_made_them_and_make_a_page_wor
     let newest = companies.iter().filter_map(|it| it["last_seen"].as_str()).max();
     let newest = OffsetDateTime::parse(newest.unwrap(), &Rfc3339).unwrap();
     assert!((OffsetDateTime::now_utc() - newest).whole_seconds() < 60, "{newest}");
-    clients::run("picture.cjs", [&koala.url, "readme"]).await;
+    clients::run("picture.cjs", [&koala.url, "analytical.example"]).await;
 }
 
 #[tokio::test]

@@ -33,6 +33,7 @@ async fn install_says_where_to_send_with_the_key_masked_and_what_to_do_first() {
         html.contains(r#"<strong>Koala destination</strong>"#) && html.contains(r#"aria-current="page">Install"#),
         "{html}"
     );
+    assert!(said.contains("Kept for 400 days, by the variable RETENTION_DAYS"), "{said}");
     site.says(|said| said.install.credentials.clear());
     assert!(text(&site.page("/install").await).contains("every request is refused"));
 }

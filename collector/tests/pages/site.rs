@@ -7,9 +7,11 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
+use koala_collector::CollectorOptions;
 use koala_collector::intent::IntentRule;
 use koala_collector::protocol::keys::{Keys, KeysUnavailable};
 use koala_collector::store::Store;
+use koala_collector::store::deletion::{Departed, Forgotten, Retention};
 use koala_collector::store::sqlite::SqliteStore;
 use koala_collector::web::{
     Access, Install, Pipeline, PipelineError, QueueCounts, RejectedEvent, RequestTally, SettingsProblem,
@@ -100,8 +102,8 @@ impl Pipeline for FakePipeline {
         Ok(0)
     }
 
-    async fn forget(&self, _: Vec<String>) -> Result<usize, PipelineError> {
-        Ok(0)
+    async fn forget(&self, _: Departed, _: &dyn Store) -> Result<Forgotten, PipelineError> {
+        Ok(Forgotten { messages: 0, is_all: true })
     }
 
     async fn mappings(&self) -> Result<Vec<Mapping>, PipelineError> {
@@ -138,9 +140,10 @@ impl Site {
         let folder = tempfile::tempdir().unwrap();
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder.path().join("koala.db")).unwrap());
         let said: Arc<Mutex<Said>> = Arc::default();
+        let options = CollectorOptions { retention: Retention::of_days(400), keep_ip: false };
         let access = Access::new(None, Ipv4Addr::LOCALHOST.into());
         let pipeline = Arc::new(FakePipeline(Arc::clone(&said)));
-        let router = koala_collector::router(Arc::clone(&store), pipeline, Arc::new(OneKey), access);
+        let router = koala_collector::router(Arc::clone(&store), pipeline, Arc::new(OneKey), access, options);
         Self { said, store, router, _folder: folder }
     }
 

@@ -13,6 +13,7 @@ use super::answer::{Content, Page, PageError};
 use super::layout::{self, Place};
 use super::words;
 use crate::store::StoreError;
+use crate::store::deletion::Retention;
 use crate::store::filter::Filter;
 use crate::store::visitor::VisitorId;
 use crate::web::intake::{Install, ReceivedTally, TEST_USER_ID, TestEvent, WebhookAddress};
@@ -46,6 +47,8 @@ pub async fn show(State(web): State<Web>, headers: HeaderMap, Query(Asked { test
             (received(&install.received))
             h2 #skipped { "Skipped" }
             (skipped(&install.received))
+            h2 { "Kept for" }
+            (kept_for(web.retention))
         },
     ))
 }
@@ -220,6 +223,16 @@ fn skipped(tallies: &[ReceivedTally]) -> Markup {
         &rows.iter().map(row).collect::<Vec<_>>(),
         &html! { "Nothing is skipped: each event that came in was taken by a mapping, or rejected." },
     )
+}
+
+fn kept_for(retention: Retention) -> Markup {
+    html! {
+        p {
+            (words::counted(retention.days().into(), "day")) ", by the variable " code { "RETENTION_DAYS" }
+            ": an event that is older is deleted, and who has none left is deleted with it. A person who asks for it is deleted at once, on "
+            a href="/visitors" { "their page" } "."
+        }
+    }
 }
 
 fn source(name: &str) -> Markup {
