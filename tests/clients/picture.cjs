@@ -1,5 +1,6 @@
 // Pictures of the page as Chromium shows it, for README: the companies and one of them, light and dark, as small as they can be
 // without losing a letter. node picture.cjs <url> <name of the company's page>
+const fs = require('node:fs')
 const path = require('node:path')
 const { chromium } = require('playwright-core')
 
@@ -7,6 +8,7 @@ const [url, company] = process.argv.slice(2)
 const pictures = path.join(__dirname, '../../target/screenshots')
 
 async function main() {
+  fs.mkdirSync(pictures, { recursive: true })
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] })
   for (const colorScheme of ['light', 'dark']) {
     const tab = await browser.newPage({ viewport: { width: 960, height: 560 }, colorScheme, locale: 'en-GB', timezoneId: 'UTC' })

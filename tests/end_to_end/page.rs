@@ -49,6 +49,22 @@ fn forget_visitors(home: &Home) {
     .unwrap();
 }
 
+/// In light and dark, as wide as a desk and as a phone, with nothing in the store and with the story of two weeks.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_can_be_read_and_used_by_keyboard_in_light_and_dark_and_on_a_phone() {
+    let home = Home::new();
+    let koala = home.up(&[]);
+    clients::run("looked_at.cjs", [&koala.url, "empty"]).await;
+    let visits = std::fs::read_to_string(crate::koala::root().join("tests/events/two-weeks/visits.jsonl")).unwrap();
+    for batch in visits.lines().collect::<Vec<_>>().chunks(50) {
+        assert_eq!(koala.post(&format!("[{}]", batch.join(","))).await.0, 200);
+    }
+    koala.post(r#"[{"type":"screen","messageId":"m-s","userId":"u-1"},{"event":"no type"},{"type":"track","messageId":"m-d","event":"A"}]"#).await;
+    koala.until_queues(json!({"waiting": 0, "in_flight": 0})).await;
+    home.set_parameter("mappings/checkout", "{");
+    clients::run("looked_at.cjs", [&koala.url, "two-weeks"]).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_beside_a_million_events_shows_one_more_without_a_reload() {
     let home = Home::new();
