@@ -2,8 +2,11 @@
 //! without a call of the function's
 //! (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>).
 //!
-//! What is counted is said by what has come to something: it has [`Figures`]. This adds `SettingsAge`, the seconds since the
-//! settings were read.
+//! What is counted is said by what has come to something: it has [`Figures`]. `CloudWatch` bills a metric for each hour in which
+//! it has a value, whoever looks at it. So there are two kinds of figures: metrics, on which alarms are, under one dimension that
+//! all functions share; and fields beside them, which queries of the logs find. What a metric of AWS's own says (requests, messages,
+//! errors, durations) is no metric here. This adds the metric `SettingsStale`, 1 while the settings cannot be read again or were
+//! never read, and the field `SettingsAge`, the seconds since they were.
 
 use std::io::Write;
 use std::time::Duration;
@@ -11,11 +14,15 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use crate::json::ObjectWriter;
+use crate::settings::Freshness;
 
-/// An array of values in the embedded format has at most 100.
+/// A line has no more values of one name than this, so that it stays a line; an array of the embedded format has at most 100.
 const MOST_VALUES: usize = 100;
 
-/// Where a function's metrics go: a namespace, and the function's name as the only dimension.
+/// The one dimension: the same for all functions, so that three of them cost one metric and need one alarm.
+const SERVICE: &str = "koala-destination";
+
+/// Where a function's metrics go: a namespace, and the service as the only dimension.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     namespace: String,
@@ -25,18 +32,22 @@ pub struct Metrics {
 
 /// What an invocation came to, in figures.
 pub trait Figures {
-    /// Each of them.
-    fn metrics(&self) -> Vec<Metric>;
+    /// Each of them, where the settings were as fresh as that.
+    fn metrics(&self, settings: Freshness) -> Vec<Metric>;
 }
 
 /// One figure under its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Metric {
-    /// How many.
+    /// A metric with an alarm on it: a value each time, so that an alarm ends when it is 0.
+    Alarmed(&'static str, usize),
+    /// A metric of what seldom is: without a value, and without a price, where it is 0.
+    Seldom(&'static str, usize),
+    /// How many; a field.
     Count(&'static str, usize),
-    /// How long each of several took; at most 100 of them are written.
+    /// How long each of several took; a field. At most 100 of them are written.
     Milliseconds(&'static str, Vec<Duration>),
-    /// How long ago, or how long.
+    /// How long ago, or how long; a field.
     Seconds(&'static str, Duration),
 }
 
@@ -54,9 +65,10 @@ impl Metrics {
     }
 
     /// Writes the line of an invocation.
-    pub fn write(&self, figures: &impl Figures, request_id: &str, settings_age: Option<Duration>) {
-        let mut metrics = figures.metrics();
-        metrics.extend(settings_age.map(|age| Metric::Seconds("SettingsAge", age)));
+    pub fn write(&self, figures: &impl Figures, request_id: &str, settings: Freshness) {
+        let mut metrics = figures.metrics(settings);
+        metrics.push(Metric::Alarmed("SettingsStale", usize::from(settings.stale)));
+        metrics.extend(settings.age.map(|age| Metric::Seconds("SettingsAge", age)));
         (self.sink)(&self.line(request_id, &metrics));
     }
 
@@ -69,19 +81,23 @@ impl Metrics {
         directives.push('[');
         let mut directive = ObjectWriter::start(directives);
         directive.string("Namespace", &self.namespace);
-        directive.raw("Dimensions", r#"[["Function"]]"#);
+        directive.raw("Dimensions", r#"[["Service"]]"#);
         let definitions = directive.key("Metrics");
-        for (at, metric) in metrics.iter().enumerate() {
-            definitions.push(if at == 0 { '[' } else { ',' });
+        definitions.push('[');
+        for (at, metric) in metrics.iter().filter(|metric| metric.has_a_value()).enumerate() {
+            if at > 0 {
+                definitions.push(',');
+            }
             let mut definition = ObjectWriter::start(definitions);
             definition.string("Name", metric.name());
-            definition.string("Unit", metric.unit());
+            definition.string("Unit", "Count");
             definition.end();
         }
         definitions.push(']');
         directive.end();
         directives.push(']');
         aws.end();
+        root.string("Service", SERVICE);
         root.string("Function", self.function);
         root.string("request_id", request_id);
         for metric in metrics {
@@ -95,21 +111,22 @@ impl Metrics {
 impl Metric {
     fn name(&self) -> &'static str {
         match self {
-            Self::Count(name, _) | Self::Milliseconds(name, _) | Self::Seconds(name, _) => name,
+            Self::Alarmed(name, _)
+            | Self::Seldom(name, _)
+            | Self::Count(name, _)
+            | Self::Milliseconds(name, _)
+            | Self::Seconds(name, _) => name,
         }
     }
 
-    fn unit(&self) -> &'static str {
-        match self {
-            Self::Count(..) => "Count",
-            Self::Milliseconds(..) => "Milliseconds",
-            Self::Seconds(..) => "Seconds",
-        }
+    /// Whether it is a metric that has a value.
+    fn has_a_value(&self) -> bool {
+        matches!(self, Self::Alarmed(..) | Self::Seldom(_, 1..))
     }
 
     fn value(&self) -> String {
         match self {
-            Self::Count(_, count) => count.to_string(),
+            Self::Alarmed(_, count) | Self::Seldom(_, count) | Self::Count(_, count) => count.to_string(),
             Self::Seconds(_, duration) => duration.as_secs().to_string(),
             Self::Milliseconds(_, values) => {
                 let values = values.iter().take(MOST_VALUES).map(|value| value.as_millis().to_string());
@@ -159,6 +176,7 @@ mod tests {
     fn a_line_is_of_the_embedded_format() {
         let latencies = (0..130).map(Duration::from_millis).collect();
         let metrics = [
+            Metric::Alarmed("Failing", 0),
             Metric::Count("Delivered", 90),
             Metric::Milliseconds("KoalaLatency", latencies),
             Metric::Seconds("SettingsAge", Duration::from_secs(12)),
@@ -169,5 +187,42 @@ mod tests {
         assert_eq!((&line["Delivered"], &line["SettingsAge"]), (&json!(90), &json!(12)));
         assert_eq!((&line["Function"], &line["request_id"]), (&json!("track-event"), &json!("r-1")));
         assert_eq!(line["KoalaLatency"].as_array().map(Vec::len), Some(100));
+    }
+
+    #[test]
+    fn only_what_an_alarm_is_on_is_a_metric_and_what_seldom_is_has_no_value_otherwise() {
+        let metrics = [
+            Metric::Count("Delivered", 1),
+            Metric::Alarmed("Failing", 0),
+            Metric::Seldom("Dead", 0),
+            Metric::Seldom("CredentialsRefused", 2),
+        ];
+        let line = read(&Metrics::new("track-event", "KoalaDestination/dev").line("r-1", &metrics));
+        let directive = &line["_aws"]["CloudWatchMetrics"][0];
+        let defined = directive["Metrics"].as_array().expect("definitions").iter().map(|it| it["Name"].clone());
+        assert_eq!(defined.collect::<Vec<_>>(), ["Failing", "CredentialsRefused"]);
+        assert_eq!((&directive["Dimensions"], &line["Service"]), (&json!([["Service"]]), &json!("koala-destination")));
+        assert_eq!((&line["Delivered"], &line["Dead"]), (&json!(1), &json!(0)));
+    }
+
+    struct Nothing;
+
+    impl Figures for Nothing {
+        fn metrics(&self, _: Freshness) -> Vec<Metric> {
+            Vec::new()
+        }
+    }
+
+    #[test]
+    fn settings_that_cannot_be_read_again_are_a_metric_and_their_age_a_field() {
+        static LINE: std::sync::Mutex<String> = std::sync::Mutex::new(String::new());
+        let metrics = Metrics::new("dispatch", "Test").to(|line| line.clone_into(&mut LINE.lock().expect("a lock")));
+        metrics.write(&Nothing, "r-1", Freshness { age: Some(Duration::from_secs(400)), stale: true });
+        let line = read(&LINE.lock().expect("a lock"));
+        holds_to_the_specification(&line);
+        assert_eq!((&line["SettingsStale"], &line["SettingsAge"]), (&json!(1), &json!(400)));
+        metrics.write(&Nothing, "r-1", Freshness { age: None, stale: false });
+        let line = read(&LINE.lock().expect("a lock"));
+        assert!(line["SettingsStale"] == 0 && line.get("SettingsAge").is_none());
     }
 }

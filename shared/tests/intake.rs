@@ -549,6 +549,22 @@ async fn what_analytics_js_measures_of_itself_is_taken_and_thrown_away() {
     assert_eq!((answered.status, answered.messages.len()), (200, 0));
 }
 
+/// What an HTTP API does with a packed body of a type that it takes for text cannot be tried without one: whether it comes in
+/// base64, or decoded as UTF-8. The first is taken, the second says what to do.
+#[tokio::test]
+async fn a_body_in_gzip_that_a_gateway_read_as_text_is_refused_with_what_to_set() {
+    let packed = gzip(br#"{"type":"track","event":"E","userId":"u","messageId":"m"}"#);
+    let read_as_text = String::from_utf8_lossy(&packed).into_owned();
+    for path in ["/v1/track", "/v1/segment"] {
+        for headers in [&[("content-encoding", "gzip"), ("content-type", "application/json")][..], &[]] {
+            let answered = send("POST", path, headers, &read_as_text).await;
+            assert_eq!(answered.code(), (415, "gzip_read_as_text"), "{path} {headers:?}");
+            let message = answered.body["error"]["message"].as_str().unwrap();
+            assert!(message.contains("without compression") && message.contains("Content-Encoding"), "{message}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_body_in_gzip_is_unpacked_but_never_to_more_than_may_be() {
     let event = json!({"event": "A", "userId": "u", "writeKey": "wk-new"}).to_string();

@@ -3,6 +3,7 @@
 //! It is the only function on the visitor's side, and never waits for Koala.
 
 use koala_destination::aws::environment::DispatchEnvironment;
+use koala_destination::aws::init::before_the_first_event;
 use koala_destination::aws::parameter_store::ParameterStore;
 use koala_destination::aws::sqs::SqsOutbox;
 use koala_destination::lambda::dispatch::answer;
@@ -23,11 +24,11 @@ async fn main() -> Result<(), Error> {
     let metrics = &Metrics::new("dispatch", &environment.metric_namespace);
     let outbox = &SqsOutbox::new(aws.sqs_within(options.answer_within), queues);
 
-    // Read while Lambda is asked for the first request; a failure is not fatal, requests get a 503 and try again.
-    let load = settings.load_at_init();
-    let serve = run(service_fn(async |event: LambdaEvent<_>| {
+    // A failure is not fatal: requests get a 503 and try again.
+    before_the_first_event(settings.load_at_init(), outbox.connect()).await;
+    run(service_fn(async |event: LambdaEvent<_>| {
         let (request, context) = event.into_parts();
         Ok::<_, Error>(answer(&request, &context.request_id, settings, outbox, options, metrics).await)
-    }));
-    tokio::join!(serve, load).0
+    }))
+    .await
 }

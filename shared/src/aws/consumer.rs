@@ -7,6 +7,7 @@ use aws_lambda_events::event::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 
 use super::environment::ConsumerEnvironment;
+use super::init::before_the_first_event;
 use super::parameter_store::ParameterStore;
 use super::sqs::SqsSource;
 use crate::delivery::{Delivery, TIME_TO_TELL_THE_QUEUE};
@@ -33,15 +34,16 @@ pub async fn serve(function: Function) -> Result<(), Error> {
     let settings = SettingsCache::new(source, environment.settings_ttl).with_collector(environment.collector.kind);
     let settings = Arc::new(settings);
     let queue = SqsSource::new(aws.sqs_within(TIME_OF_A_CALL), queue);
+    // A failure is not fatal: the batch tries again.
+    before_the_first_event(settings.load_at_init(), queue.connect()).await;
     let client = KoalaClient::new(environment.collector.url_or_hosted()?)?;
     let delivery = Delivery::new(function, Arc::clone(&settings), client, options);
 
     let metrics = Metrics::new(function.name(), &environment.metric_namespace);
     let consumer = Consumer { delivery, queue, settings: Arc::clone(&settings), metrics };
-    // The settings are read while Lambda is asked for the first batch; a failure is not fatal, the batch tries again.
-    let serve = run(service_fn(async |event: LambdaEvent<SqsEvent>| {
+    run(service_fn(async |event: LambdaEvent<SqsEvent>| {
         let (batch, context) = event.into_parts();
         Ok::<_, Error>(consumer.handle(&batch, &context.request_id, deadline(context.deadline)).await)
-    }));
-    tokio::join!(serve, settings.load_at_init()).0
+    }))
+    .await
 }

@@ -24,6 +24,7 @@ type Rule = dyn Fn(usize, &Value) -> Reply + Send + Sync;
 struct Counts {
     requests: AtomicUsize,
     connections: AtomicUsize,
+    all_connections: AtomicUsize,
     most_connections: AtomicUsize,
 }
 
@@ -43,6 +44,7 @@ impl FakeSqs {
         std::thread::spawn(move || {
             for connection in listener.incoming().map_while(Result::ok) {
                 let (counts, rule) = (Arc::clone(&shared), Arc::clone(&rule));
+                counts.all_connections.fetch_add(1, Ordering::SeqCst);
                 std::thread::spawn(move || {
                     let open = counts.connections.fetch_add(1, Ordering::SeqCst) + 1;
                     counts.most_connections.fetch_max(open, Ordering::SeqCst);
@@ -70,6 +72,11 @@ impl FakeSqs {
     /// How many requests came.
     pub fn requests(&self) -> usize {
         self.counts.requests.load(Ordering::SeqCst)
+    }
+
+    /// How many connections were opened.
+    pub fn connections(&self) -> usize {
+        self.counts.all_connections.load(Ordering::SeqCst)
     }
 
     /// The most connections at once.

@@ -7,6 +7,8 @@ use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
     MessageAttributeValue, SendMessageBatchRequestEntry,
 };
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::retry::RetryConfig;
 use futures_util::{StreamExt, stream};
 
 use super::environment::{OutgoingQueues, OwnQueue};
@@ -45,6 +47,11 @@ impl SqsOutbox {
             (Queue::Rejected, queues.rejected),
         ]);
         Self { client, queue_urls }
+    }
+
+    /// Opens a connection to SQS.
+    pub async fn connect(&self) {
+        connect(self.client.get()).await;
     }
 
     /// Sends one batch; what SQS refuses for a fault of its own is tried once more. Gives back how many failed, and why.
@@ -123,6 +130,11 @@ impl SqsSource {
 }
 
 impl SqsSource {
+    /// Opens a connection to SQS.
+    pub async fn connect(&self) {
+        connect(self.client.get()).await;
+    }
+
     /// Sends one batch of dead letters; what SQS refuses for a fault of its own is sent once more. Gives back those that are
     /// still not there.
     async fn send_letters<'l, 'm>(&self, letters: &'l [DeadLetter<'m>]) -> Vec<&'l DeadLetter<'m>> {
@@ -218,6 +230,22 @@ impl SourceQueue for SqsSource {
     }
 }
 
+/// Opens a connection that the next call finds in the client's pool: with a `GET /`, which is no action of SQS's and needs no
+/// permission. Whatever the answer is, the connection stays.
+async fn connect(client: &Client) {
+    let once = aws_sdk_sqs::Config::builder().retry_config(RetryConfig::disabled());
+    let call = client.list_queues().customize().config_override(once).mutate_request(|request| {
+        // What cannot be set leaves a call that is refused, which opens the connection as well.
+        let _ = request.set_method("GET");
+        for header in ["x-amz-target", "content-type", "content-length"] {
+            request.headers_mut().remove(header);
+        }
+        *request.body_mut() = SdkBody::empty();
+    });
+    let answered = call.send().await;
+    tracing::debug!(?answered, "connected to SQS");
+}
+
 fn entry(id: usize, body: &str) -> aws_sdk_sqs::types::builders::SendMessageBatchRequestEntryBuilder {
     SendMessageBatchRequestEntry::builder().id(id.to_string()).message_body(body)
 }
@@ -250,6 +278,7 @@ fn attributes(letter: &DeadLetter<'_>) -> HashMap<String, MessageAttributeValue>
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
     use std::time::{Duration, Instant};
 
     use super::*;
@@ -322,6 +351,22 @@ mod tests {
         let left = source.add_dead_letters(&letters).await;
         assert_eq!(left, HashSet::from(["m-2".to_owned()]));
         assert_eq!(sqs.requests(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_opened_at_init_serves_the_first_send_and_is_no_action_of_sqs() {
+        let actions = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&actions);
+        let sqs = FakeSqs::start(move |_, body| {
+            seen.lock().expect("a lock").push(body.clone());
+            Reply::AllAfter(Duration::ZERO)
+        });
+        let outbox = outbox(&sqs);
+        outbox.connect().await;
+        outbox.send(&messages(1)).await.expect("sent");
+        assert_eq!((sqs.requests(), sqs.connections()), (2, 1));
+        let actions = actions.lock().expect("a lock");
+        assert!(actions[0].is_null() && actions[1]["Entries"].is_array(), "{actions:?}");
     }
 
     #[test]

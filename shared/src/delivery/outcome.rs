@@ -49,6 +49,16 @@ pub struct BatchCounts {
     pub requests: KoalaRequests,
 }
 
+impl BatchCounts {
+    /// Whether nothing was delivered and something has to be retried, and neither the key nor the collector's end is the
+    /// reason: those have counts of their own.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        let has_another_name = self.requests.unavailable > 0 || self.requests.key_refused > 0;
+        self.delivered == 0 && self.retried > 0 && !has_another_name
+    }
+}
+
 /// The requests of a batch to Koala, tries that failed included.
 #[derive(Debug, Clone, Default)]
 pub struct KoalaRequests {

@@ -108,6 +108,14 @@ impl Answer {
         }
     }
 
+    /// The code of a request that was refused as a whole.
+    pub(super) fn code(&self) -> Option<&'static str> {
+        match &self.summary {
+            Summary::Refused { code, .. } => Some(code),
+            Summary::Preflight | Summary::Metrics | Summary::NothingTaken(_) | Summary::Taken(_) => None,
+        }
+    }
+
     /// The refusal of a request as a whole.
     pub(super) fn error(status: u16, code: &'static str, message: &str) -> Self {
         Self::refusal(status, code, message, &[])

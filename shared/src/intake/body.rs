@@ -14,6 +14,8 @@ pub const MOST_EVENTS: usize = 1000;
 
 /// How a member of a gzip file begins.
 const GZIP_MEMBER: [u8; 3] = [0x1f, 0x8b, 8];
+/// What its first two bytes, 1f 8b, are when they were decoded as UTF-8: the second is none, and becomes U+FFFD.
+const GZIP_READ_AS_TEXT: &[u8] = "\u{1f}\u{fffd}".as_bytes();
 /// More members than this no client writes: `pigz` makes one of 128 KiB.
 const MOST_GZIP_MEMBERS: usize = 1000;
 
@@ -24,6 +26,9 @@ const MOST_GZIP_MEMBERS: usize = 1000;
 pub fn text<'a>(request: &Request<'a>, max_bytes: usize) -> Result<Cow<'a, str>, Answer> {
     if request.body.len() > max_bytes {
         return Err(Answer::body_too_large(request.body.len(), max_bytes));
+    }
+    if request.body.starts_with(GZIP_READ_AS_TEXT) {
+        return Err(Answer::gzip_read_as_text());
     }
     can_be_json(request.header("content-type"))?;
     match request.header("content-encoding").map(str::trim) {

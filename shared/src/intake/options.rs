@@ -21,11 +21,11 @@ pub struct IntakeOptions {
 }
 
 impl IntakeOptions {
-    /// Reads `ANSWER_WITHIN_MILLISECONDS` (1000), `MAX_BODY_BYTES` (1 MiB), `KOALA_PIXEL_INSTALLED` (false), `FORWARD_IP`
+    /// Reads `ANSWER_WITHIN_MILLISECONDS` (3000), `MAX_BODY_BYTES` (1 MiB), `KOALA_PIXEL_INSTALLED` (false), `FORWARD_IP`
     /// (true) and `CONSENT_CATEGORIES` (none).
     pub fn read(variables: &mut Variables<'_>) -> Self {
         Self {
-            answer_within: variables.milliseconds("ANSWER_WITHIN_MILLISECONDS", 1000),
+            answer_within: variables.milliseconds("ANSWER_WITHIN_MILLISECONDS", 3000),
             max_body_bytes: variables.number("MAX_BODY_BYTES", 1024 * 1024, 0..=usize::MAX),
             koala_pixel_installed: variables.flag("KOALA_PIXEL_INSTALLED", false),
             forward_ip: variables.flag("FORWARD_IP", true),
@@ -40,9 +40,9 @@ mod tests {
     use crate::environment;
 
     #[test]
-    fn a_body_has_a_mebibyte_and_an_answer_a_second_unless_it_is_said_otherwise() {
+    fn a_body_has_a_mebibyte_and_an_answer_three_seconds_unless_it_is_said_otherwise() {
         let options = environment::read(|_| None, IntakeOptions::read).expect("defaults");
-        assert_eq!((options.max_body_bytes, options.answer_within), (1_048_576, Duration::from_secs(1)));
+        assert_eq!((options.max_body_bytes, options.answer_within), (1_048_576, Duration::from_secs(3)));
         assert!(options.forward_ip && !options.koala_pixel_installed && options.consent_categories.is_empty());
     }
 }

@@ -18,6 +18,9 @@ const BASIC_HEADERS: &[(&str, &str)] = &[
     ("access-control-allow-origin", "*"),
     ("www-authenticate", "Basic realm=\"events\", charset=\"UTF-8\""),
 ];
+/// The code of a packed body that was made text on its way here.
+pub(super) const GZIP_READ_AS_TEXT: &str = "gzip_read_as_text";
+
 impl Answer {
     pub(super) fn not_found(path: &str) -> Self {
         let message = if path.starts_with("/v1/") {
@@ -61,6 +64,13 @@ impl Answer {
 
     pub(super) fn unknown_encoding() -> Self {
         Self::error(415, "unsupported_encoding", "the only Content-Encoding taken here is gzip")
+    }
+
+    /// A gateway took a packed body for text, and each byte that is not text became U+FFFD: it cannot be unpacked any more.
+    pub(super) fn gzip_read_as_text() -> Self {
+        let message = "the body is gzip that was read as text on its way here, which has destroyed it: send it without \
+             compression (gzip off in the SDK, no Content-Encoding header in Segment's webhook)";
+        Self::error(415, GZIP_READ_AS_TEXT, message)
     }
 
     pub(super) fn not_gzip() -> Self {

@@ -36,7 +36,7 @@ impl<S: ParameterSource, C: Collector, Q: SourceQueue> Consumer<S, C, Q> {
             tracing::warn!("records without a message id are skipped");
         }
         let done = consume(&self.delivery, &self.queue, &messages, deadline).await;
-        self.metrics.write(&done.counts, request_id, self.settings.age());
+        self.metrics.write(&done.counts, request_id, self.settings.freshness());
         let mut response = SqsBatchResponse::default();
         response.batch_item_failures = done.stays.into_iter().map(failure).collect();
         response

@@ -39,7 +39,7 @@ pub async fn answer<S: ParameterSource, O: Outbox>(
         answer.log(&request);
         answer
     };
-    metrics.write(&answer, id, settings.age());
+    metrics.write(&answer, id, settings.freshness());
     response(answer)
 }
 
@@ -101,9 +101,27 @@ mod tests {
         }
     }
 
+    struct OneKey;
+
+    impl ParameterSource for OneKey {
+        async fn read(&self) -> Result<Vec<Parameter>, SourceError> {
+            Ok(vec![Parameter { name: "public-api-key".to_owned(), value: "pk_1".to_owned() }])
+        }
+    }
+
     impl Outbox for Nothing {
         async fn send(&self, _: &[OutgoingMessage]) -> Result<(), OutboxError> {
             Ok(())
+        }
+    }
+
+    fn options() -> IntakeOptions {
+        IntakeOptions {
+            answer_within: Duration::from_secs(1),
+            max_body_bytes: 1024,
+            koala_pixel_installed: false,
+            forward_ip: true,
+            consent_categories: &[],
         }
     }
 
@@ -124,6 +142,38 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_packed_body_is_unpacked_from_base64_and_counted_where_it_was_read_as_text() {
+        static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+        let metrics = Metrics::new("dispatch", "Test")
+            .to(|line| LINES.lock().unwrap_or_else(PoisonError::into_inner).push(line.to_owned()));
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        io::Write::write_all(&mut packer, br#"{"type":"track","event":"E","userId":"u"}"#).expect("packed");
+        let packed = packer.finish().expect("packed");
+        let mut event = ApiGatewayV2httpRequest::default();
+        event.request_context.http.method = http::Method::POST;
+        event.raw_path = Some("/v1/track".to_owned());
+        event.headers.insert("content-encoding", HeaderValue::from_static("gzip"));
+        event.headers.insert("content-type", HeaderValue::from_static("application/json"));
+        let settings = SettingsCache::new(OneKey, Duration::from_mins(1));
+        // In base64 it is read: what is wrong is the lack of a write key.
+        event.is_base64_encoded = true;
+        event.body = Some(base64::engine::general_purpose::STANDARD.encode(&packed));
+        let response = answer(&event, "invocation", &settings, &Nothing, options(), &metrics).await;
+        assert_eq!(response.status_code, 401);
+        event.is_base64_encoded = false;
+        event.body = Some(String::from_utf8_lossy(&packed).into_owned());
+        let response = answer(&event, "invocation", &settings, &Nothing, options(), &metrics).await;
+        assert_eq!(response.status_code, 415);
+        let lines = LINES.lock().expect("a lock");
+        let lines: Vec<serde_json::Value> =
+            lines.iter().map(|line| serde_json::from_str(line).expect("a line")).collect();
+        let counted = |name: &str| lines.iter().map(|line| line[name].as_u64().expect("a count")).collect::<Vec<_>>();
+        assert_eq!((counted("CredentialsRefused"), counted("GzipReadAsText")), (vec![1, 0], vec![0, 1]));
+        let defined = lines[1]["_aws"]["CloudWatchMetrics"][0]["Metrics"].to_string();
+        assert!(defined.contains("GzipReadAsText"), "{defined}");
+    }
+
+    #[tokio::test]
     async fn a_body_that_is_not_base64_is_logged_and_counted_like_any_other_refusal() {
         let mut event = ApiGatewayV2httpRequest::default();
         event.body = Some("not base64".to_owned());
@@ -135,15 +185,8 @@ mod tests {
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
         let settings = SettingsCache::new(Nothing, Duration::from_mins(1));
-        let options = IntakeOptions {
-            answer_within: Duration::from_secs(1),
-            max_body_bytes: 1024,
-            koala_pixel_installed: false,
-            forward_ip: true,
-            consent_categories: &[],
-        };
         let guard = tracing::subscriber::set_default(subscriber);
-        let response = answer(&event, "invocation", &settings, &Nothing, options, &metrics).await;
+        let response = answer(&event, "invocation", &settings, &Nothing, options(), &metrics).await;
         drop(guard);
         assert_eq!(response.status_code, 400);
         let metrics: serde_json::Value = serde_json::from_str(&METRICS.lock().expect("a lock")).expect("a line");

@@ -16,9 +16,6 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// for it, least of all Segment.
 const LONGEST_REFRESH: Duration = Duration::from_millis(500);
 
-/// How often the runtime turns until the request for the first event is on its way: connect, hand over, write.
-const STEPS_OF_ASKING: usize = 8;
-
 /// The settings that `T` reads from a tree of parameters, cached for a time to live.
 #[derive(Debug)]
 pub struct SettingsCache<S, T = Settings> {
@@ -38,6 +35,15 @@ struct Cached<T> {
     read_at: Option<Instant>,
     /// Why what was read last could not be used; nothing while the settings are those of the source.
     problems: Vec<Problem>,
+}
+
+/// How fresh settings are, for the metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Freshness {
+    /// How long ago they were read; none when they never were.
+    pub age: Option<Duration>,
+    /// Whether the last try to read them failed, so that older ones serve on or none do.
+    pub stale: bool,
 }
 
 /// There are no settings to serve with: passing, since the source may come back or the tree be mended.
@@ -116,13 +122,8 @@ impl<S: ParameterSource, T: ParameterTree> SettingsCache<S, T> {
         self.read().await
     }
 
-    /// Reads the settings when the process begins, beside what serves events. A failure is logged and no more: the first
-    /// event tries again.
+    /// Reads the settings when the process begins. A failure is logged and no more: the first event tries again.
     pub async fn load_at_init(&self) {
-        // Lambda is asked for the first event before: an init has ended when it is. These are the steps of the connection.
-        for _ in 0..STEPS_OF_ASKING {
-            tokio::task::yield_now().await;
-        }
         if let Err(error) = self.current().await {
             tracing::error!(%error, "no settings at init; the first event tries again");
         }
@@ -194,10 +195,10 @@ impl<S: ParameterSource, T: ParameterTree> SettingsCache<S, T> {
         cached.settings.clone().filter(|_| cached.fresh_until.is_some_and(|until| Instant::now() < until))
     }
 
-    /// How long ago the settings were read; none when they never were.
-    pub fn age(&self) -> Option<Duration> {
+    /// How fresh the settings are.
+    pub fn freshness(&self) -> Freshness {
         let cached = self.cached.read().unwrap_or_else(PoisonError::into_inner);
-        cached.read_at.map(|read_at| read_at.elapsed())
+        Freshness { age: cached.read_at.map(|read_at| read_at.elapsed()), stale: !cached.problems.is_empty() }
     }
 
     fn failed_lately(&self) -> bool {
@@ -252,9 +253,11 @@ mod tests {
         let source = Counting::default();
         let cache = SettingsCache::new(&source, Duration::ZERO);
         assert_eq!(key(cache.current().await), "pk_0");
+        assert!(!cache.freshness().stale);
         source.down.store(true, Ordering::SeqCst);
         assert_eq!(key(cache.current().await), "pk_0");
         assert_eq!(source.reads.load(Ordering::SeqCst), 2);
+        assert!(cache.freshness().stale && cache.freshness().age.is_some());
     }
 
     #[tokio::test]

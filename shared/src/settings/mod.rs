@@ -17,7 +17,7 @@ mod source;
 mod token;
 mod warnings;
 
-pub use cache::{SettingsCache, SettingsUnavailable};
+pub use cache::{Freshness, SettingsCache, SettingsUnavailable};
 pub use directory::{COLLECTOR_FOLDER, ParameterDirectory};
 pub use public_api_key::{ParsePublicApiKeyError, PublicApiKey};
 pub use source::{Parameter, ParameterSource, ParameterTree, SourceError};

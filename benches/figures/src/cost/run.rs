@@ -158,7 +158,7 @@ pub async fn usage(options: &Options) -> Result<Usage> {
         let intake_options = IntakeOptions { max_body_bytes: 8 * 1024 * 1024, ..intake_options };
         let answer = intake::handle(&request, &settings, &queues, intake_options).await;
         ensure!(answer.status == 200, "{}", answer.body);
-        metrics.write(&answer, id, settings.age());
+        metrics.write(&answer, id, settings.freshness());
         requests += 1;
         logs += LAMBDA_LINES + ACCESS_LINE;
     }
@@ -174,7 +174,7 @@ pub async fn usage(options: &Options) -> Result<Usage> {
                 messages.iter().map(|body| Received { id: "1", receipt: "1", body, receive_count: 1 }).collect();
             let done = consume(&delivery, &queues, &received, Instant::now() + Duration::from_secs(30)).await;
             ensure!(done.counts.delivered == messages.len(), "{:?}", done.counts);
-            metrics.write(&done.counts, "11111111-2222-3333-4444-555555555555", settings.age());
+            metrics.write(&done.counts, "11111111-2222-3333-4444-555555555555", settings.freshness());
             let rounds = (done.counts.requests.latencies.len() as f64 / CONCURRENT_REQUESTS).ceil();
             seconds += DELIVERY_SECONDS + rounds * f64::from(options.koala_milliseconds) / 1000.0;
             batches += 1;
