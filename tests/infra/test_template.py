@@ -20,6 +20,12 @@ TOOLS = pathlib.Path(sys.executable).parent
 SAM = template.source()
 TEMPLATE = template.transformed()
 FUNCTIONS = {"dispatch": "Dispatch", "identify-visitor": "IdentifyVisitor", "track-event": "TrackEvent"}
+METRICS = "".join((ROOT / f"shared/src/{it}.rs").read_text().split("#[cfg(test)]")[0]
+                  for it in ("metrics", "delivery/figures", "intake/figures"))
+# Those that cost; the other figures of a line are fields.
+WRITTEN = set(re.findall(r'Metric::(?:Alarmed|Seldom)\("(\w+)"', METRICS))
+FIELDS = set(re.findall(r'Metric::\w+\("(\w+)"', METRICS))
+SERVICE = re.search(r'SERVICE: &str = "([^"]+)"', METRICS)[1]
 # Lambda sets these; the code reads them as well.
 OF_LAMBDA = {"AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION"}
 
@@ -45,11 +51,6 @@ def variables_in_code():
     roots = set(re.findall(r'ROOTS_FILE: &str = "([A-Z_]+)"', source)) | {"AWS_CA_BUNDLE"}
     required = {variable for how, variable in read if how == "required"}
     return required, {variable for _, variable in read} | roots
-
-
-def metrics_in_code():
-    """The metrics that the functions write."""
-    return set(re.findall(r'Metric::\w+\("(\w+)"', code()))
 
 
 def statements(name):
@@ -100,7 +101,10 @@ class TheTemplate(unittest.TestCase):
         consumer = (ROOT / "shared/src/lambda/consumer.rs").read_text()
         seconds = int(re.search(r"FUNCTION_TIMEOUT: Duration = Duration::from_secs\((\d+)\)", consumer)[1])
         self.assertEqual(function("track-event")["Timeout"], seconds)
-        answer_within = 1
+        options = (ROOT / "shared/src/intake/options.rs").read_text()
+        answer_within = int(re.search(r'"ANSWER_WITHIN_MILLISECONDS", (\d+)\)', options)[1]) / 1000
+        # Segment waits for 5 s.
+        self.assertLess(answer_within, 5)
         self.assertGreater(function("dispatch")["Timeout"], answer_within)
 
     def test_gives_a_batch_six_times_the_functions_timeout(self):
@@ -118,14 +122,57 @@ class TheTemplate(unittest.TestCase):
             self.assertGreaterEqual(sum(delays) * 2 / 3600, 12, "the outage in hours, by the middle of the jitter")
             self.assertGreater(properties["MessageRetentionPeriod"], 24 * 3600)
 
-    def test_dead_letters_outlive_their_queue_and_take_from_it_alone(self):
+    def test_dead_letters_outlive_their_queue(self):
         for queue, dead in {"IdentifyQueue": "IdentifyDeadLetters", "TrackQueue": "TrackDeadLetters"}.items():
             source = TEMPLATE["Resources"][queue]["Properties"]
             target = TEMPLATE["Resources"][dead]["Properties"]
             self.assertEqual(source["RedrivePolicy"]["deadLetterTargetArn"], {"Fn::GetAtt": [dead, "Arn"]})
             self.assertLess(source["MessageRetentionPeriod"], target["MessageRetentionPeriod"])
-            arn = target["RedriveAllowPolicy"]["sourceQueueArns"][0]["Fn::Sub"]
-            self.assertTrue(arn.endswith(source["QueueName"]["Fn::Sub"]), arn)
+
+    def test_names_no_queue_and_keeps_each_when_its_stack_goes_or_replaces_it(self):
+        queues = of_type("AWS::SQS::Queue")
+        self.assertEqual(len(queues), 5)
+        for name, queue in queues.items():
+            self.assertNotIn("QueueName", queue["Properties"], name)
+            self.assertEqual((queue["DeletionPolicy"], queue["UpdateReplacePolicy"]), ("RetainExceptOnCreate", "Retain"), name)
+            # SQS's largest, said: an event's limit is 32 KiB.
+            self.assertEqual(queue["Properties"]["MaximumMessageSize"], 1024 * 1024, name)
+
+    def test_has_the_region_in_the_name_of_what_is_the_accounts(self):
+        # CloudWatch's dashboards and IAM's names are one space for all regions.
+        for kind in ("AWS::CloudWatch::Dashboard", "AWS::IAM::Role", "AWS::IAM::ManagedPolicy"):
+            for name, resource in of_type(kind).items():
+                given = [it for it in ("DashboardName", "RoleName", "ManagedPolicyName") if it in resource["Properties"]]
+                for it in given:
+                    self.assertIn("${AWS::Region}", resource["Properties"][it]["Fn::Sub"], name)
+        self.assertIn("DashboardName", next(iter(of_type("AWS::CloudWatch::Dashboard").values()))["Properties"])
+
+    def test_updates_the_consumers_before_what_writes_to_them(self):
+        depends = TEMPLATE["Resources"]["DispatchFunction"]["DependsOn"]
+        self.assertEqual(set(depends), {"IdentifyVisitorFunction", "TrackEventFunction"})
+
+    def test_stops_delivery_by_its_polling_and_not_by_its_executions(self):
+        for mapping in of_type("AWS::Lambda::EventSourceMapping").values():
+            self.assertEqual(mapping["Properties"]["Enabled"], {"Fn::If": ["Delivers", True, False]})
+
+    def test_puts_every_role_under_the_boundary_and_reads_keys_through_parameter_store_alone(self):
+        for name, role in of_type("AWS::IAM::Role").items():
+            boundary = role["Properties"]["PermissionsBoundary"]
+            self.assertEqual(boundary["Fn::If"][:2], ["HasPermissionsBoundary", {"Ref": "PermissionsBoundaryArn"}], name)
+        statements = TEMPLATE["Resources"]["EveryFunctionPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+        decrypt = next(it["Fn::If"][1] for it in statements if "Fn::If" in it)
+        self.assertEqual(decrypt["Condition"], {"StringEquals": {"kms:ViaService": {"Fn::Sub": "ssm.${AWS::Region}.${AWS::URLSuffix}"}}})
+        key = re.compile(TEMPLATE["Parameters"]["ParameterKeyArn"]["AllowedPattern"])
+        self.assertTrue(key.fullmatch("arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"))
+        self.assertTrue(key.fullmatch(""))
+        # kms:Decrypt on an alias's ARN allows nothing.
+        self.assertFalse(key.fullmatch("arn:aws:kms:eu-west-1:123456789012:alias/mine"))
+
+    def test_logs_access_below_vendedlogs_with_what_went_wrong(self):
+        self.assertTrue(TEMPLATE["Resources"]["AccessLogs"]["Properties"]["LogGroupName"]["Fn::Sub"].startswith("/aws/vendedlogs/"))
+        stage = next(iter(of_type("AWS::ApiGatewayV2::Stage").values()))["Properties"]
+        self.assertIn("$context.error.messageString", stage["AccessLogSettings"]["Format"])
+        self.assertNotIn("DetailedMetricsEnabled", stage["DefaultRouteSettings"])
 
     def test_hands_each_queue_to_its_function_and_lets_part_of_a_batch_fail(self):
         handed = {}
@@ -164,33 +211,60 @@ class TheTemplate(unittest.TestCase):
         self.assertIn("DispatchFunction", json.dumps(api["paths"]))
 
     def test_alarms_on_metrics_that_the_code_writes(self):
-        written = metrics_in_code()
-        namespaces = {}
+        on = set()
         for name, alarm in of_type("AWS::CloudWatch::Alarm").items():
-            for metric in alarm["Properties"].get("Metrics", []):
-                metric = metric.get("MetricStat", {}).get("Metric")
-                if metric and metric["Namespace"] == {"Fn::Sub": "KoalaDestination/${Stage}"}:
-                    self.assertIn(metric["MetricName"], written, name)
-                    self.assertIn(metric["Dimensions"][0]["Value"], FUNCTIONS, name)
-                    namespaces[name] = True
-        self.assertEqual(set(namespaces), {"KoalaUnavailableAlarm", "KeyRefusedAlarm"})
+            properties = alarm["Properties"]
+            if properties["Namespace"] == {"Fn::Sub": "KoalaDestination/${Stage}"}:
+                self.assertEqual(properties["Dimensions"], [{"Name": "Service", "Value": SERVICE}], name)
+                on.add(properties["MetricName"])
+        # And no metric that costs without an alarm, but for the one that nobody has to get up for.
+        self.assertEqual(on | {"GzipReadAsText"}, WRITTEN)
         for name in FUNCTIONS:
             namespace = function(name)["Environment"]["Variables"]["METRIC_NAMESPACE"]
             self.assertEqual(namespace, {"Fn::Sub": "KoalaDestination/${Stage}"})
 
+    def test_has_at_most_fifteen_alarms_each_on_one_metric_and_on_no_single_late_value(self):
+        alarms = of_type("AWS::CloudWatch::Alarm")
+        self.assertLessEqual(len(alarms), 15)
+        for name, alarm in alarms.items():
+            properties = alarm["Properties"]
+            self.assertNotIn("Metrics", properties, name)
+            self.assertGreater(properties["EvaluationPeriods"], 1, name)
+            minutes = properties["EvaluationPeriods"] * properties["Period"] / 60
+            self.assertLessEqual(minutes, 15, name)
+            self.assertIn(properties["TreatMissingData"], ("ignore", "notBreaching"), name)
+
     def test_has_a_dashboard_of_metrics_that_there_are(self):
         body = next(iter(of_type("AWS::CloudWatch::Dashboard").values()))["Properties"]["DashboardBody"]["Fn::Sub"]
         widgets = json.loads(re.sub(r"\$\{[^}]*\}", "x", body))["widgets"]
-        written = metrics_in_code()
-        shown = set(re.findall(r'\["(?:KoalaDestination/x|\.)", "(\w+)", "(?:Function|\.)"', json.dumps(widgets)))
-        self.assertLessEqual(shown - {"Skipped", "Throttles", "4xx", "5xx"}, written | {"Errors"})
+        own = next(it["properties"]["metrics"] for it in widgets if it["properties"]["title"] == "Faults")
+        self.assertEqual({metric[1] for metric in own} | {"GzipReadAsText"}, WRITTEN)
+        self.assertEqual(len(next(it for it in widgets if it["type"] == "alarm")["properties"]["alarms"]), len(of_type("AWS::CloudWatch::Alarm")))
+        query = next(it for it in widgets if it["type"] == "log")["properties"]["query"]
+        fields = set(re.findall(r"sum\((\w+)\)", query))
+        self.assertLessEqual(fields, FIELDS)
         self.assertGreaterEqual(len(widgets), 9)
 
-    def test_says_of_every_alarm_what_to_do(self):
+    def test_says_of_every_alarm_what_it_means_what_is_lost_and_what_to_do_first_and_so_does_operations(self):
         operations = (ROOT / "docs/operations.md").read_text()
+        outputs = TEMPLATE["Outputs"]
+        named = {}
+        for output, it in outputs.items():
+            if "Ref" in it["Value"]:
+                named[it["Value"]["Ref"]] = re.sub(r"(?<!^)(?=[A-Z])", "_", output).upper()
         for alarm in of_type("AWS::CloudWatch::Alarm").values():
             name = alarm["Properties"]["AlarmName"]["Fn::Sub"].removeprefix("koala-destination-${Stage}-")
-            self.assertIn(f"### `{name}`", operations)
+            description = alarm["Properties"]["AlarmDescription"]["Fn::Sub"]
+            means, lost, first = re.fullmatch(r"(.+) Lost meanwhile: (.+) First: (.+)", description).groups()
+            # CloudWatch takes 1,024 characters; names are longer than where they stand.
+            self.assertLess(len(description), 800, name)
+            section = re.search(rf"### `{name}`\n(.*?)(?=\n##)", operations, re.S)
+            self.assertIsNotNone(section, name)
+            words = " ".join(section[1].replace("`", "").split())
+            self.assertIn(means, words, name)
+            self.assertIn(f"Lost meanwhile: {lost}", words, name)
+            command = re.sub(r"\$\{(\w+)\}", lambda it: named[it[1]], first)
+            self.assertIn(f"```sh\n{command}\n```", section[1], name)
 
     def test_holds_to_the_policy_rules(self):
         rules = (ROOT / "infra/rules.guard").read_text()
