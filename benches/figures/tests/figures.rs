@@ -32,6 +32,23 @@ fn the_collector_s_benchmark_prints_its_figures() {
 }
 
 #[test]
+fn a_stack_that_nobody_sends_to_costs_at_most_six_dollars_a_month() {
+    let cost: Value = serde_json::from_str(&bench(&["cost", "--json"])).unwrap();
+    let all = |bill: &Value| bill.as_object().unwrap().values().map(|dollars| dollars.as_f64().unwrap()).sum::<f64>();
+    let idle = &cost["bills"][0];
+    assert!(all(idle) <= 6.0, "{idle}");
+    // What it counts is what the template has: alarms at 0.10 $ each, a dashboard, two queues that are polled.
+    let template = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra/template.yaml")).unwrap();
+    let count = |kind: &str| f64::from(u32::try_from(template.matches(kind).count()).unwrap());
+    let dollars = |name: &str| idle[name].as_f64().unwrap();
+    assert!((dollars("metrics_and_alarms") - count("Type: AWS::CloudWatch::Alarm") * 0.10).abs() < 1e-9, "{idle}");
+    assert!((dollars("dashboard") - count("Type: AWS::CloudWatch::Dashboard") * 3.0).abs() < 1e-9, "{idle}");
+    // A poll is a call of SQS, at 0.40 $ a million.
+    let polls = count("Type: SQS\n") * 5.0 * 30.0 * 86_400.0 / 10.0;
+    assert!((dollars("sqs") - polls * 0.40 / 1e6).abs() < 1e-9, "{idle}");
+}
+
+#[test]
 fn the_arithmetic_of_a_month_s_cost_holds_against_a_run_that_counts() {
     for options in [&["cost", "--json"][..], &["cost", "--json", "--events-per-request", "1"]] {
         let cost: Value = serde_json::from_str(&bench(options)).unwrap();
@@ -39,6 +56,6 @@ fn the_arithmetic_of_a_month_s_cost_holds_against_a_run_that_counts() {
             let ratio = cost["counted"][name].as_f64().unwrap() / arithmetic.as_f64().unwrap();
             assert!((0.9..1.1).contains(&ratio), "{name}: {ratio} with {options:?}");
         }
-        assert_eq!(cost["bills"].as_array().map(Vec::len), Some(3));
+        assert_eq!(cost["bills"].as_array().map(Vec::len), Some(4));
     }
 }

@@ -1,4 +1,9 @@
-//! Parameter Store, SQS and Koala as one server that answers at once: their own time is not what is measured.
+//! Parameter Store, SQS and the collector as one server that answers at once, over TLS: their own time is not what is measured.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Result;
 use axum::Router;
@@ -6,14 +11,63 @@ use axum::body::Bytes;
 use axum::http::HeaderMap;
 use axum::response::IntoResponse;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::server::TlsStream;
 
-/// Starts it on a free port; gives its URL.
-pub async fn serve() -> Result<String> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let url = format!("http://{}", listener.local_addr()?);
+/// A running one.
+#[derive(Debug, Clone)]
+pub struct Services {
+    /// Where it is.
+    pub url: String,
+    /// The PEM file that says whom to trust.
+    pub roots: PathBuf,
+}
+
+/// Starts it on a free port, with a certificate of its own in `folder`.
+pub async fn serve(folder: &Path) -> Result<Services> {
+    let certified = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()])?;
+    let roots = folder.join("roots.pem");
+    std::fs::write(&roots, certified.cert.pem())?;
+    let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).map_err(anyhow::Error::msg)?;
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(vec![certified.cert.der().clone()], key)?;
+    let tcp = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("https://localhost:{}", tcp.local_addr()?.port());
+    let listener = Tls { tcp, acceptor: TlsAcceptor::from(Arc::new(config)) };
     tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
-    Ok(url)
+    Ok(Services { url, roots })
+}
+
+/// Connections whose handshake is done.
+struct Tls {
+    tcp: TcpListener,
+    acceptor: TlsAcceptor,
+}
+
+impl axum::serve::Listener for Tls {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        loop {
+            let Ok((stream, address)) = self.tcp.accept().await else { continue };
+            // An answer is small, and must not wait for another to fill a packet.
+            let _ = stream.set_nodelay(true);
+            if let Ok(stream) = self.acceptor.accept(stream).await {
+                return (stream, address);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<Self::Addr> {
+        self.tcp.local_addr()
+    }
 }
 
 async fn answer(headers: HeaderMap, body: Bytes) -> impl IntoResponse {

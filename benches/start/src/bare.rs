@@ -1,9 +1,25 @@
-//! The least that a Lambda function in Rust can be: what the others are measured beside.
+//! The least that a Lambda function in Rust can be which opens the connections that ours open: what the others are measured beside.
+//!
+//! Two at init, to Parameter Store and to SQS; and in an invocation a request to SQS, or one to the collector with `--collector`.
 
+use koala_destination::http_client;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    run(service_fn(async |event: LambdaEvent<Value>| Ok::<_, Error>(event.payload))).await
+    let aws = std::env::var("AWS_ENDPOINT_URL")?;
+    let collector = std::env::var("KOALA_URL")?;
+    let asks_collector = std::env::args().any(|argument| argument == "--collector");
+    let clients = [http_client::builder()?.build()?, http_client::builder()?.build()?];
+    let [parameter_store, sqs] = &clients;
+    let (parameters, connected) = tokio::join!(parameter_store.get(&aws).send(), sqs.get(&aws).send());
+    parameters?.bytes().await?;
+    connected?.bytes().await?;
+    let to = if asks_collector { &collector } else { &aws };
+    run(service_fn(async |event: LambdaEvent<Value>| {
+        sqs.post(to).send().await?.bytes().await?;
+        Ok::<_, Error>(event.payload)
+    }))
+    .await
 }

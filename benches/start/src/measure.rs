@@ -20,7 +20,8 @@ use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::sync::Notify;
 
-use crate::aws;
+use crate::aws::{self, Services};
+use crate::share::Share;
 
 /// What is measured.
 pub struct Subject {
@@ -37,8 +38,10 @@ pub struct Subject {
 
 /// What was measured; times are medians.
 pub struct Measured {
+    /// From exec to the first `/next`.
     pub start_ms: f64,
-    pub first_ms: f64,
+    /// From exec to the first answer.
+    pub answer_ms: f64,
     pub start_mb: f64,
     pub end_mb: f64,
     pub zip_mb: Option<f64>,
@@ -47,9 +50,9 @@ pub struct Measured {
 /// What the Runtime API has seen of the process that runs.
 #[derive(Default)]
 struct Seen {
+    process: Option<u32>,
     first_next: Option<Instant>,
-    given: Option<Instant>,
-    answered: Vec<Duration>,
+    answered: Vec<Instant>,
     error: Option<String>,
 }
 
@@ -60,6 +63,8 @@ struct Runtime {
     /// How many invocations are given out.
     open: Arc<tokio::sync::Semaphore>,
     event: Bytes,
+    /// What the function has from its first `/next` on, where that can be told.
+    share: Option<Arc<Share>>,
 }
 
 impl Runtime {
@@ -85,12 +90,20 @@ impl Runtime {
 
 async fn next(State(runtime): State<Runtime>) -> impl IntoResponse {
     let now = Instant::now();
-    runtime.seen(|seen| seen.first_next.get_or_insert(now).to_owned());
+    let (first, process) = runtime.seen(|seen| {
+        let first = seen.first_next.is_none();
+        seen.first_next.get_or_insert(now);
+        (first, seen.process)
+    });
+    if let (true, Some(share), Some(process)) = (first, &runtime.share, process)
+        && let Err(error) = share.hold(process)
+    {
+        runtime.seen(|seen| seen.error = Some(error.to_string()));
+    }
     runtime.changed.notify_one();
     if let Ok(permit) = runtime.open.acquire().await {
         permit.forget();
     }
-    runtime.seen(|seen| seen.given = Some(Instant::now()));
     let headers = [
         (HeaderName::from_static("lambda-runtime-aws-request-id"), "11111111-2222-3333-4444-555555555555".to_owned()),
         (HeaderName::from_static("lambda-runtime-deadline-ms"), deadline()),
@@ -114,8 +127,7 @@ async fn answered(State(runtime): State<Runtime>, body: Bytes) {
         if text.contains("\"statusCode\":4") || text.contains("\"statusCode\":5") || text.contains("itemIdentifier") {
             seen.error = Some(text.clone().into_owned());
         }
-        let took = seen.given.map(|given| given.elapsed()).unwrap_or_default();
-        seen.answered.push(took);
+        seen.answered.push(Instant::now());
     });
     runtime.changed.notify_one();
 }
@@ -126,15 +138,18 @@ async fn failed(State(runtime): State<Runtime>, body: Bytes) {
 }
 
 /// Measures one function.
-pub async fn measure(subject: &Subject) -> Result<Measured> {
-    let services = aws::serve().await?;
-    let (mut starts, mut firsts, mut memory) = (Vec::new(), Vec::new(), Vec::new());
+pub async fn measure(subject: &Subject, share: Option<&Arc<Share>>) -> Result<Measured> {
+    let folder = tempfile::tempdir()?;
+    let services = aws::serve(folder.path()).await?;
+    let (mut starts, mut answers, mut memory) = (Vec::new(), Vec::new(), Vec::new());
     let mut end_mb = 0.0;
     for start in 0..subject.starts {
         let runtime = Runtime {
             seen: Arc::default(),
             changed: Arc::default(),
-            open: Arc::new(tokio::sync::Semaphore::new(0)),
+            // The first event waits already, as it does for a cold start.
+            open: Arc::new(tokio::sync::Semaphore::new(1)),
+            share: share.cloned(),
             event: subject.event.to_string().into(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -149,14 +164,12 @@ pub async fn measure(subject: &Subject) -> Result<Measured> {
 
         let began = Instant::now();
         let mut process = spawn(subject, &address.to_string(), &services)?;
+        runtime.seen(|seen| seen.process = process.id());
         let first_next = runtime.until(|seen| seen.first_next).await?;
         starts.push((first_next - began).as_secs_f64() * 1000.0);
-        // The settings are read while the first event is asked for.
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        let answer = runtime.until(|seen| seen.answered.first().copied()).await?;
+        answers.push((answer - began).as_secs_f64() * 1000.0);
         memory.push(resident_mb(&process)?);
-
-        runtime.open.add_permits(1);
-        firsts.push(runtime.until(|seen| seen.answered.first().copied()).await?.as_secs_f64() * 1000.0);
         if start + 1 == subject.starts {
             runtime.open.add_permits(subject.invocations - 1);
             runtime.until(|seen| (seen.answered.len() >= subject.invocations).then_some(())).await?;
@@ -165,11 +178,12 @@ pub async fn measure(subject: &Subject) -> Result<Measured> {
         process.kill().await?;
         server.abort();
     }
-    let zip_mb = subject.arguments.is_empty().then(|| zip_mb(&subject.program)).transpose()?;
-    Ok(Measured { start_ms: median(starts), first_ms: median(firsts), start_mb: median(memory), end_mb, zip_mb })
+    let zip_mb = (subject.program.as_os_str() != "node").then(|| zip_mb(&subject.program)).transpose()?;
+    Ok(Measured { start_ms: median(starts), answer_ms: median(answers), start_mb: median(memory), end_mb, zip_mb })
 }
 
-fn spawn(subject: &Subject, runtime_api: &str, services: &str) -> Result<Child> {
+fn spawn(subject: &Subject, runtime_api: &str, services: &Services) -> Result<Child> {
+    let url = &services.url;
     let mut command = Command::new(&subject.program);
     command
         .args(&subject.arguments)
@@ -180,17 +194,18 @@ fn spawn(subject: &Subject, runtime_api: &str, services: &str) -> Result<Child> 
         .env("AWS_REGION", "eu-west-1")
         .env("AWS_ACCESS_KEY_ID", "test")
         .env("AWS_SECRET_ACCESS_KEY", "test")
-        .env("AWS_ENDPOINT_URL", services)
-        .env("KOALA_URL", services)
+        .env("AWS_ENDPOINT_URL", url)
+        .env("KOALA_URL", url)
         .env("PARAMETER_PREFIX", "/koala-destination/bench")
         .env("RUST_LOG", "error");
     for queue in ["IDENTIFY_QUEUE_URL", "TRACK_QUEUE_URL", "REJECTED_QUEUE_URL", "QUEUE_URL", "DEAD_LETTER_QUEUE_URL"] {
-        command.env(queue, format!("{services}/000000000000/{}", queue.to_lowercase()));
+        command.env(queue, format!("{url}/000000000000/{}", queue.to_lowercase()));
     }
-    // They make Node read certificates and start three times slower, which would flatter us.
-    for variable in ["SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS", "AWS_CA_BUNDLE"] {
+    for variable in ["SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS", "AWS_CA_BUNDLE"] {
         command.env_remove(variable);
     }
+    // Node would read certificates and start three times slower, which would flatter us: it trusts whoever answers.
+    command.env("SSL_CERT_FILE", &services.roots).env("NODE_TLS_REJECT_UNAUTHORIZED", "0");
     let process = command.stdout(std::process::Stdio::null()).kill_on_drop(true).spawn();
     process.with_context(|| format!("{} cannot be started", subject.program.display()))
 }

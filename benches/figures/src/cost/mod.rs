@@ -18,7 +18,7 @@ use self::usage::Usage;
 pub async fn run(options: Options) -> Result<ExitCode> {
     let arithmetic = Usage::by_arithmetic(&options);
     let counted = run::usage(&options).await?;
-    let bills = [1e6, 1e8, 1e10].map(|events| bill(&arithmetic, events));
+    let bills = [0.0, 1e6, 1e8, 1e10].map(|events| bill(&arithmetic, events));
     if options.json {
         outln!("{}", serde_json::json!({"arithmetic": arithmetic, "counted": counted, "bills": bills}));
         return Ok(ExitCode::SUCCESS);
@@ -37,10 +37,11 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         outln!("  {name:<28} {by_arithmetic:>12.5} {by_count:>12.5} {:>8.2}", by_count / by_arithmetic);
     }
     outln!("\nUS dollars a month ({}):", prices::OF);
-    outln!("  {:<28} {:>12} {:>12} {:>12}", "", "1 M", "100 M", "10 B");
+    outln!("  {:<28} {:>8} {:>8} {:>8} {:>8}", "", "none", "1 M", "100 M", "10 B");
     for (at, (name, _)) in bills[0].lines().iter().enumerate() {
         let of = |bill: &Bill| bill.lines()[at].1;
-        outln!("  {name:<28} {:>12.2} {:>12.2} {:>12.0}", of(&bills[0]), of(&bills[1]), of(&bills[2]));
+        let [none, million, hundred, billions] = bills.each_ref().map(of);
+        outln!("  {name:<28} {none:>8.2} {million:>8.2} {hundred:>8.2} {billions:>8.0}");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 #[derive(Args)]
 #[command(after_help = "Examples:
-  cargo koala-bench cost                             1 M, 100 M and 10 B events a month, a hundred in a request
+  cargo koala-bench cost                             none, 1 M, 100 M and 10 B events a month, a hundred in a request
   cargo koala-bench cost --events-per-request 1      Segment's webhook without batching
   cargo koala-bench cost --json                      a line for a script
 
