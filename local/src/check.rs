@@ -13,6 +13,7 @@ use koala_destination::settings::{
 };
 use serde_json::json;
 
+use crate::deployed::{self, AwsCli, Finding};
 use crate::environment::Environment;
 use crate::output::outln;
 use crate::unknown_parameters;
@@ -22,6 +23,7 @@ use crate::unknown_parameters;
   koala check                                         local/parameters
   koala check --parameters my-parameters --online     and ask Koala whether the key is good
   koala check --prefix /koala-destination/prod        in Parameter Store (built with --features aws)
+  koala check --online --stack koala-destination-prod a deployed stack: its parameters, queues and alarms (needs the AWS CLI)
 
 Exit status: 0 no problem, 1 problems, 2 the tree could not be read.")]
 pub struct Options {
@@ -31,7 +33,10 @@ pub struct Options {
     /// The parameter tree in Parameter Store instead.
     #[arg(long, conflicts_with = "parameters", value_name = "PATH")]
     prefix: Option<String>,
-    /// Ask the collector at `KOALA_URL` whether the key is good.
+    /// A deployed stack: its parameters, whether its queues drain, whether somebody hears of its alarms.
+    #[arg(long, conflicts_with_all = ["parameters", "prefix"], requires = "online", value_name = "NAME")]
+    stack: Option<String>,
+    /// Ask the collector at `KOALA_URL` whether the key is good; with `--stack` look at what is deployed.
     #[arg(long)]
     online: bool,
     /// Print a JSON object.
@@ -41,13 +46,24 @@ pub struct Options {
 
 /// Runs the command.
 pub async fn run(options: Options) -> Result<ExitCode> {
-    let Trees { destination, collector, of_collector } = match &options.prefix {
-        Some(prefix) => in_parameter_store(prefix).await?,
-        None => in_directory(&options.parameters).await?,
+    let mut findings = Vec::new();
+    let Trees { destination, collector, of_collector } = match (&options.prefix, &options.stack) {
+        (_, Some(stack)) => {
+            let deployed = deployed::look(&AwsCli, stack).await?;
+            findings = deployed.findings;
+            let Some(destination) = deployed.parameters else {
+                print_findings(&options, &findings);
+                return Ok(ExitCode::FAILURE);
+            };
+            Trees { destination, collector: Vec::new(), of_collector: "/koala-collector/<stage>/".to_owned() }
+        }
+        (Some(prefix), None) => in_parameter_store(prefix).await?,
+        (None, None) => in_directory(&options.parameters).await?,
     };
-    let environment = match options.prefix {
-        Some(_) => Environment::of_function(CollectorKind::Koala)?,
-        None => Environment::of_process()?,
+    let environment = if options.prefix.is_some() || options.stack.is_some() {
+        Environment::of_function(CollectorKind::Koala)?
+    } else {
+        Environment::of_process()?
     };
     let settings = Settings::from_parameters(&destination, environment.collector.kind);
     let mut problems = match &settings {
@@ -68,6 +84,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
             problems.push(problem("webhook-secret", message));
         }
         if options.online
+            && options.stack.is_none()
             && let Err(error) = ask_koala(settings, &environment.collector).await?
         {
             problems.push(problem("public-api-key", &error));
@@ -75,8 +92,18 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     }
     let mut warnings = settings.as_ref().map(Settings::warnings).unwrap_or_default();
     warnings.extend(intent_warnings(&collector_settings, &of_collector));
-    print(&options, settings.as_ref().ok(), &problems, &warnings);
-    Ok(ExitCode::from(u8::from(!problems.is_empty())))
+    print(&options, settings.as_ref().ok(), &problems, &warnings, &findings);
+    Ok(ExitCode::from(u8::from(!problems.is_empty() || !findings.is_empty())))
+}
+
+fn print_findings(options: &Options, findings: &[Finding]) {
+    if options.json {
+        outln!("{}", json!({"findings": findings}));
+        return;
+    }
+    for Finding { about, message, command } in findings {
+        outln!("{about}: {message}\n    {command}");
+    }
 }
 
 /// What is valid in intent rules and cannot work.
@@ -104,7 +131,13 @@ async fn in_directory(root: &Path) -> Result<Trees> {
     })
 }
 
-fn print(options: &Options, settings: Option<&Settings>, problems: &[Problem], warnings: &[Problem]) {
+fn print(
+    options: &Options,
+    settings: Option<&Settings>,
+    problems: &[Problem],
+    warnings: &[Problem],
+    findings: &[Finding],
+) {
     let mappings = settings.map(Settings::mappings).unwrap_or_default();
     if options.json {
         let named = |problems: &[Problem]| -> Vec<_> {
@@ -117,12 +150,22 @@ fn print(options: &Options, settings: Option<&Settings>, problems: &[Problem], w
             })
         };
         let mappings: Vec<_> = mappings.iter().map(mapping).collect();
-        outln!("{}", json!({"problems": named(problems), "warnings": named(warnings), "mappings": mappings}));
+        outln!(
+            "{}",
+            json!({"problems": named(problems), "warnings": named(warnings), "mappings": mappings, "findings": findings})
+        );
         return;
     }
     for problem in problems {
         outln!("{problem}");
+        if let Some(stack) = &options.stack {
+            let stage = stack.strip_prefix("koala-destination-").unwrap_or("STAGE");
+            let name = format!("/koala-destination/{stage}/{}", problem.parameter);
+            let kind = if problem.parameter.starts_with("mappings/") { "String" } else { "SecureString" };
+            outln!("    aws ssm put-parameter --overwrite --name {name} --type {kind} --value NEW_VALUE");
+        }
     }
+    print_findings(options, findings);
     for warning in warnings {
         outln!("warning: {warning}");
     }
@@ -134,7 +177,7 @@ fn print(options: &Options, settings: Option<&Settings>, problems: &[Problem], w
         };
         outln!("{kind:<8}{:<18}{} → {}", mapping.name(), mapping.trigger().as_str(), mapping.action());
     }
-    match (problems.len(), settings) {
+    match (problems.len() + findings.len(), settings) {
         (0, Some(_)) => {
             let in_force: Vec<_> = mappings.iter().filter(|mapping| mapping.is_enabled()).collect();
             let presets = in_force.iter().filter(|mapping| mapping.is_preset()).count();

@@ -12,6 +12,7 @@
 //! | `test_event` | a test event through the set's own intake |
 //! | `consumer` | takes batches from the queues and delivers them, as Lambda's event source mapping would |
 //! | `server` | the HTTP server under the gateway |
+//! | `deployed` | a stack on AWS, looked at by `koala check --online --stack` |
 //! | `unknown_parameters` | parameters that nobody reads |
 //! | [`fixtures`] | events from files |
 //! | [`output`] | what the commands print |
@@ -26,6 +27,7 @@ mod check;
 pub mod command;
 mod consumer;
 mod demo;
+mod deployed;
 mod environment;
 pub mod fixtures;
 mod forwarded;
