@@ -110,7 +110,10 @@ class OnCall(unittest.TestCase):
         got = self.cloud.client("cloudwatch").get_metric_statistics(
             Namespace="AWS/Lambda", MetricName=metric, Statistics=["Sum"], Period=60, StartTime=0, EndTime=time.time() + 3600,
             Dimensions=[{"Name": "FunctionName", "Value": self.resources[f"{LOGICAL[name]}Function"]}])["Datapoints"]
-        return sum(point["Sum"] for point in got)
+        # ministack counts a throttled invocation among the errors, which Lambda does not:
+        # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+        throttled = self.of_lambda(name, "Throttles") if metric == "Errors" else 0
+        return sum(point["Sum"] for point in got) - throttled
 
     def measured(self, happen, expect):
         """The metrics of a quarter of an hour in which something happens three times. Each time is over when the functions
@@ -167,22 +170,27 @@ class OnCall(unittest.TestCase):
         command = alarm["AlarmDescription"].split(" First: ")[1]
         return self.cloud.run("bash", "-c", command)[1]
 
-    def expect(self, ringing, cause, happen, expect=("dispatch", "identify-visitor", "track-event")):
-        metrics = self.measured(happen, expect)
-        self.assertEqual(self.rings(metrics), set(ringing), self.said)
-        for name in ringing:
-            shown = self.first_command(name)
-            self.assertRegex(shown, cause, name)
-        self.heal()
+    def expect(self, ringing, cause, happen, expect=("dispatch", "identify-visitor", "track-event"), undo=lambda: None):
+        try:
+            metrics = self.measured(happen, expect)
+            self.assertEqual(self.rings(metrics), set(ringing), json.dumps(self.said)[-3000:])
+            for name in ringing:
+                self.assertRegex(self.first_command(name), cause, name)
+        finally:
+            undo()
+            self.heal()
 
     def heal(self):
-        """Everything is delivered again, and no alarm would go off."""
+        """Everything is delivered."""
         self.collector.reply = (200, {"ok": True})
         for queue in ("IdentifyQueueUrl", "TrackQueueUrl"):
             begun = time.monotonic()
             while self.depth(queue) or self.in_flight(queue):
                 self.assertLess(time.monotonic() - begun, 60, f"{queue} does not drain: {self.cloud.said()}")
                 time.sleep(0.2)
+
+    def purge(self, output):
+        self.sqs.purge_queue(QueueUrl=self.outputs[output])
 
     def in_flight(self, output):
         attributes = self.sqs.get_queue_attributes(QueueUrl=self.outputs[output], AttributeNames=["All"])["Attributes"]
@@ -207,15 +215,17 @@ class OnCall(unittest.TestCase):
         with self.subTest("KMS denied"):
             for wire in self.wires.values():
                 wire.kms_denied = True
-            self.expect(["settings-stale"], "AccessDenied", self.after(self.post))
-            for wire in self.wires.values():
-                wire.kms_denied = False
+            def allowed():
+                for wire in self.wires.values():
+                    wire.kms_denied = False
+
+            self.expect(["settings-stale"], "AccessDenied", self.after(self.post), undo=allowed)
         with self.subTest("mapping with a typo"):
             # Functions pause for five seconds after a failed read.
             time.sleep(5.5)
             self.put("mappings/typo", '{"trigger":"type = track","action":"track-event"}')
-            self.expect(["settings-stale"], "mappings/typo", self.after(self.post))
-            self.ssm.delete_parameter(Name="/koala-destination/prod/mappings/typo")
+            self.expect(["settings-stale"], "mappings/typo", self.after(self.post),
+                        undo=lambda: self.ssm.delete_parameter(Name="/koala-destination/prod/mappings/typo"))
             time.sleep(5.5)
         with self.subTest("throttle"):
             function = self.resources["TrackEventFunction"]
@@ -227,8 +237,8 @@ class OnCall(unittest.TestCase):
                     self.lambdas.invoke(FunctionName=function, Payload=b"{}")
                 return self.post()
 
-            self.expect_before(lambda: self.lambdas.delete_function_concurrency(FunctionName=function),
-                               ["track-throttles"], "ReservedConcurrentExecutions", throttled, ["dispatch", "track-event"])
+            self.expect(["track-throttles"], "ReservedConcurrentExecutions", throttled, ["dispatch", "track-event"],
+                        lambda: self.lambdas.delete_function_concurrency(FunctionName=function))
         with self.subTest("out of memory"):
             self.out_of_memory()
         with self.subTest("poison event"):
@@ -237,25 +247,17 @@ class OnCall(unittest.TestCase):
                 return self.post()
 
             self.expect(["new-dead-letters", "track-dead-letters"], "message to the dead letters|cannot be read|is not", poison)
-            self.sqs.purge_queue(QueueUrl=self.outputs["TrackDeadLettersUrl"])
+            self.purge("TrackDeadLettersUrl")
         with self.subTest("event without a type"):
             self.expect(["rejected"], "type", lambda: self.post(more={"type": None}))
-            self.sqs.purge_queue(QueueUrl=self.outputs["RejectedUrl"])
+            self.purge("RejectedUrl")
         with self.subTest("what each function calls is what its role allows, and no more"):
             self.calls_are_what_is_allowed()
         with self.subTest("queue gone"):
             self.sqs.delete_queue(QueueUrl=self.outputs["IdentifyQueueUrl"])
             metrics = self.measured(self.post, ["dispatch"])
-            self.assertEqual(self.rings(metrics), {"intake-5xx"}, self.said)
+            self.assertEqual(self.rings(metrics), {"intake-5xx"}, json.dumps(self.said)[-3000:])
             self.assertIn("NonExistentQueue", self.first_command("intake-5xx"))
-
-    def expect_before(self, undo, ringing, cause, happen, expect):
-        metrics = self.measured(happen, expect)
-        self.assertEqual(self.rings(metrics), set(ringing), self.said)
-        for name in ringing:
-            self.assertRegex(self.first_command(name), cause, name)
-        undo()
-        self.heal()
 
     def after(self, happen):
         """When the settings are due again."""
@@ -288,11 +290,12 @@ class OnCall(unittest.TestCase):
             "timestamp": int(time.time() * 1000),
             "message": "RequestId: 11111111-2222-3333-4444-555555555555 Error: Runtime exited with error: signal: killed"}])
         restore = lambda: self.lambdas.update_function_code(FunctionName=function, ZipFile=packed({"bootstrap": whole.read_bytes()}))
-        self.expect_before(restore, ["track-errors"], "signal: killed", self.post, ["dispatch", "track-event"])
+        self.expect(["track-errors"], "signal: killed", self.post, ["dispatch", "track-event"], restore)
 
     def calls_are_what_is_allowed(self):
         self.sqs.send_message(QueueUrl=self.outputs["IdentifyQueueUrl"], MessageBody="not a message of dispatch")
         self.heal()
+        self.purge("IdentifyDeadLettersUrl")
         body = self.cloud.client("cloudformation").get_template(StackName=STACK, TemplateStage="Processed")["TemplateBody"]
         template = json.loads(body) if isinstance(body, str) else body
         every = template["Resources"]["EveryFunctionPolicy"]["Properties"]["PolicyDocument"]["Statement"]
