@@ -79,6 +79,8 @@ class Cloud:
             "AWS_SECRET_ACCESS_KEY": "test",
             "SAM_CLI_TELEMETRY": "0",
             "AWS_PAGER": "",
+            # Version 1 of the CLI, which PyPI has, would ask an old host name of SQS's in place of the endpoint above.
+            "BOTO_DISABLE_COMMONNAME": "true",
             "PATH": f"{TOOLS}:{os.environ['PATH']}",
         }
 
