@@ -28,6 +28,8 @@ mod page;
 mod preview;
 mod queues;
 mod release;
+#[cfg(target_os = "linux")]
+mod segment;
 mod set;
 mod site;
 mod soak;

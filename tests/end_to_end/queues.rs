@@ -219,8 +219,10 @@ async fn what_an_earlier_version_kept_in_the_data_file_is_brought_over_once() {
     file.execute(letter, [message(20)]).unwrap();
     file.execute("INSERT INTO tally VALUES ('track-event', 'delivered', 7)", []).unwrap();
     drop(file);
-    // Twice, the first time killed at once.
+    // Twice, the first time killed at once, and before anything was taken.
+    collector.answer(|_| SUSPENDED);
     home.up_with(&collector.url()).kill();
+    collector.answer(|_| (200, ""));
     let koala = home.up_with(&collector.url());
     collector.until_taken(20, Duration::from_secs(20)).await;
     koala.until_queues(json!({"waiting": 0, "in_flight": 0, "dead": 1})).await;

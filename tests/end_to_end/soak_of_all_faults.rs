@@ -6,17 +6,16 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use futures_util::{StreamExt, stream};
-use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 
 use crate::collector::{Collector, Received, Reply};
-use crate::koala::{Home, Koala, client, sign};
+use crate::koala::{Home, Koala};
+use crate::segment::{LONGEST_WAVE, Segment};
 use crate::soak::{
-    BURST, HOSTILE, INVALID, LANES_AT_ONCE, SUSPENDED, TAKEN, all, assert_in_order, burst, doubled, faketime, id, ids,
+    BURST, HOSTILE, INVALID, LANES_AT_ONCE, SUSPENDED, TAKEN, all, assert_in_order, doubled, faketime, id, ids,
     visitors,
 };
 
@@ -47,11 +46,6 @@ const BLOWS: [Blow; 10] = [
     Blow::Kill,
 ];
 
-/// Who sends: at most so many requests at once.
-const SENDERS: usize = 16;
-/// For a wave of ten thousand events on a machine that is busy.
-const LONGEST_WAVE: Duration = Duration::from_mins(5);
-
 /// The answers of a collector that fails in every way, one fault after the other, and five in a hundred times anyhow.
 fn faults(all_visitors: usize, poison: HashSet<String>, is_hostile: Arc<AtomicBool>) -> impl Fn(&Received) -> Reply {
     let asked = AtomicUsize::new(0);
@@ -69,66 +63,6 @@ fn faults(all_visitors: usize, poison: HashSet<String>, is_hostile: Arc<AtomicBo
             _ if n % 5 == 2 => Reply::Slow(Duration::from_millis(50)),
             _ => TAKEN,
         }
-    }
-}
-
-/// Sends bursts as Segment does.
-struct Segment {
-    url: RwLock<String>,
-    http: reqwest::Client,
-    is_killed: AtomicBool,
-    /// So many times nothing was accepted.
-    refused: AtomicUsize,
-    /// Whose burst may have been accepted without an answer, and was sent again.
-    unsure: Mutex<HashSet<usize>>,
-}
-
-impl Segment {
-    fn new() -> Self {
-        let (refused, is_killed) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Self { url: RwLock::default(), http: client(), is_killed, refused, unsure: Mutex::default() }
-    }
-
-    async fn post(&self, visitors: impl Iterator<Item = usize>) {
-        let posts = visitors.map(|visitor| async move {
-            let begun = Instant::now();
-            while !self.is_accepted(visitor).await {
-                assert!(begun.elapsed() < LONGEST_WAVE, "{visitor} is not accepted");
-                tokio::time::sleep(Duration::from_millis(200)).await;
-            }
-        });
-        stream::iter(posts).buffer_unordered(SENDERS).collect::<Vec<()>>().await;
-    }
-
-    async fn is_accepted(&self, visitor: usize) -> bool {
-        let (url, body) = (self.url.read().unwrap().clone(), burst(visitor));
-        let request = self.http.post(format!("{url}/v1/segment")).header("x-signature", sign(&body)).body(body);
-        let answered = match request.send().await {
-            Ok(response) => {
-                let status = response.status().as_u16();
-                response.bytes().await.map(|body| (status, serde_json::from_slice::<Value>(&body).unwrap_or_default()))
-            }
-            Err(error) => Err(error),
-        };
-        match answered {
-            Ok((200, answer)) => {
-                assert_eq!(answer["accepted"], json!(BURST), "{answer}");
-                return true;
-            }
-            Ok((503, answer)) if answer["error"]["code"] == "too_slow" => {
-                self.unsure.lock().unwrap().insert(visitor);
-            }
-            Ok((503, _)) => {
-                self.refused.fetch_add(1, Ordering::SeqCst);
-            }
-            Ok((status, answer)) => panic!("{status} {answer}"),
-            Err(_) if self.is_killed.load(Ordering::SeqCst) => {
-                self.unsure.lock().unwrap().insert(visitor);
-            }
-            // A clean stop answers whatever it has taken.
-            Err(_) => {}
-        }
-        false
     }
 }
 
