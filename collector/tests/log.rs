@@ -43,7 +43,7 @@ impl Open {
         for _ in 0..count {
             self.run("INSERT INTO kept VALUES (1, '')");
         }
-        (fs::metadata(self.path("koala.db-wal")).unwrap().len() as usize - HEADER) / FRAME
+        (fs::read(self.path("koala.db-wal")).unwrap().len() - HEADER) / FRAME
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -215,7 +215,7 @@ async fn every_fault_in_one_run_loses_nothing_keeps_the_order_and_doubles_only_w
          again; {} answers of 503; {dead} dead letters of {poisoned} poison entries",
         begun.elapsed(),
         requests.len(),
-        requests.len() as f64 / events as f64,
+        f64::from(u32::try_from(requests.len()).unwrap()) / f64::from(u32::try_from(events).unwrap()),
         doubled.len(),
         kills.len(),
         unsure.len(),
