@@ -59,7 +59,7 @@ pub struct Origin {
 }
 
 impl About {
-    /// Reads it from an entry. One that is no JSON object is about nothing.
+    /// Reads it from an entry. One that is not a JSON object is about nothing.
     #[must_use]
     pub fn of(json: &str) -> Self {
         let Some(entry) = Object::from_json(json) else { return Self::default() };
@@ -116,7 +116,7 @@ fn text(object: &Object<'_>, key: &str) -> Option<String> {
     object.get_str(key).map(Cow::into_owned).filter(|text| !text.trim().is_empty())
 }
 
-/// What stands behind the host in a URL; nothing where it is none.
+/// What stands behind the host in a URL; nothing where it is not one.
 fn behind_host(url: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = url.trim().split_once("://")?;
     let is_scheme =

@@ -55,11 +55,11 @@ impl Exclude {
         }
         let domain = |text: &String| {
             company::registrable(text)
-                .ok_or_else(|| ExcludeError(format!("domains: {text:?} is no domain that a company can have")))
+                .ok_or_else(|| ExcludeError(format!("domains: {text:?} is not a domain that a company can have")))
         };
         let email = |text: &String| {
             let email = Email::parse(text).map(|email| email.as_str().to_lowercase());
-            email.ok_or_else(|| ExcludeError(format!("emails: {text:?} is no email address")))
+            email.ok_or_else(|| ExcludeError(format!("emails: {text:?} is not an email address")))
         };
         let trigger = written.trigger.as_deref().map(Trigger::parse).transpose();
         Ok(Self {
@@ -167,9 +167,9 @@ mod tests {
         let why = |json: &str| Exclude::parse(json).expect_err("no parameter").to_string();
         assert!(why("acme.com").contains("exclude is"));
         assert!(why(r#"{"domain":["acme.com"]}"#).contains("unknown field `domain`"));
-        assert!(why(r#"{"domains":["acme"]}"#).contains("domains: \"acme\" is no domain"));
-        assert!(why(r#"{"domains":["co.uk"]}"#).contains("domains: \"co.uk\" is no domain"));
-        assert!(why(r#"{"emails":["acme.com"]}"#).contains("emails: \"acme.com\" is no email address"));
+        assert!(why(r#"{"domains":["acme"]}"#).contains("domains: \"acme\" is not a domain"));
+        assert!(why(r#"{"domains":["co.uk"]}"#).contains("domains: \"co.uk\" is not a domain"));
+        assert!(why(r#"{"emails":["acme.com"]}"#).contains("emails: \"acme.com\" is not an email address"));
         assert!(why(r#"{"trigger":"plan = 1"}"#).starts_with("trigger: at character 1"));
     }
 }

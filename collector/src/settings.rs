@@ -177,7 +177,7 @@ mod tests {
         ]);
         let named: Vec<_> = read.problems().iter().map(|problem| problem.parameter.as_str()).collect();
         assert_eq!(named, ["intent/prices", "exclude", "page-token"]);
-        assert!(read.problems()[1].message.contains("\"acme\" is no domain"), "{:?}", read.problems());
+        assert!(read.problems()[1].message.contains("\"acme\" is not a domain"), "{:?}", read.problems());
         assert_eq!(read.exclude(), None);
         assert_eq!(CollectorSettings::read(&[]).exclude(), Some(&Exclude::default()));
         assert_eq!((read.intent_rules().len(), read.bad_rules()), (5, &["prices".to_owned()][..]));

@@ -15,7 +15,7 @@ const FIRST_DELAY_SECONDS: u64 = 2;
 /// The same of a function, as in `koala_destination::aws::environment`.
 const FIRST_DELAY_SECONDS_OF_A_FUNCTION: u64 = 30;
 
-/// What `koala` is told beside its options.
+/// The settings of `koala` beside its options.
 #[derive(Debug)]
 pub struct Environment {
     /// `SETTINGS_TTL_SECONDS`, 2: how long settings serve before they are read again.

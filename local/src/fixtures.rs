@@ -52,7 +52,7 @@ pub fn move_to(now: i64, fixtures: &mut [Fixture]) -> Result<()> {
     let times = fixtures.iter().filter_map(|fixture| time(&read(&fixture.event)?, TIMES[0]));
     let Some(newest) = times.max() else { return Ok(()) };
     for fixture in fixtures {
-        // What is no object has no time.
+        // What is not an object has no time.
         let Some(mut event) = read(&fixture.event) else { continue };
         for name in TIMES {
             if let Some(at) = time(&event, name) {

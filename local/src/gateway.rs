@@ -25,7 +25,7 @@ pub struct Intake {
     pub settings: Arc<SettingsCache<ParameterDirectory>>,
     /// Where the messages go.
     pub queues: Queues,
-    /// What it is told.
+    /// How it works.
     pub options: IntakeOptions,
     /// Whether a proxy before the set is trusted to say whom a request comes from.
     pub trust_forwarded_for: bool,

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use axum::http::HeaderValue;
 use koala_collector::protocol::keys::{Keys, KeysUnavailable};
 use koala_destination::settings::{ParameterDirectory, SettingsCache, Token};
+use secrecy::{ExposeSecret, SecretString};
 
 /// 128 bits cannot be guessed.
 const TOKEN_BYTES: usize = 16;
@@ -14,7 +15,7 @@ const TOKEN_BYTES: usize = 16;
 /// The keys of the workspace, and the token of this process's deliveries.
 pub struct OwnHandlers {
     settings: Arc<SettingsCache<ParameterDirectory>>,
-    written: String,
+    written: SecretString,
     token: Token,
 }
 
@@ -28,12 +29,12 @@ impl OwnHandlers {
         getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
         let written = format!("{:032x}", u128::from_ne_bytes(bytes));
         let token = Token::parse(&written).context("an empty token")?;
-        Ok(Self { settings, written, token })
+        Ok(Self { settings, written: written.into(), token })
     }
 
     /// The token as a delivery shows it.
     pub fn token(&self) -> Result<HeaderValue> {
-        Ok(HeaderValue::from_str(&self.written)?)
+        Ok(HeaderValue::from_str(self.written.expose_secret())?)
     }
 }
 

@@ -28,9 +28,9 @@ pub struct LocalPipeline {
     pub collector_settings: Arc<CollectorSettingsCache<ParameterDirectory>>,
     /// The queues.
     pub queues: Queues,
-    /// What intake is told, for the preview.
+    /// How intake works, for the preview.
     pub intake: IntakeOptions,
-    /// What delivery is told of entries, for the preview.
+    /// How entries are made, for the preview.
     pub entry: EntryOptions,
     /// Where events are delivered to, where that is not the collector in here.
     pub delivers_to: Option<String>,

@@ -24,7 +24,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
   koala redrive                          all dead letters, of a set that runs or of its file
   koala redrive --queue track-event      those of one queue
 
-Run it after what made them dead is mended: they are mapped again, with the mappings as they are then.")]
+Run it after what made them dead is fixed: they are mapped again, with the mappings as they are then.")]
 pub struct Options {
     /// Only the dead letters of this queue.
     #[arg(long, value_name = "identify-visitor|track-event")]

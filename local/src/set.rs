@@ -185,7 +185,7 @@ impl LocalSet {
         self.koala_url.to_string() == self.url()
     }
 
-    /// Ends the set: the consumers after the batches that they have, then the gateway. The collector is up until then, so
+    /// Stops the set: the consumers after the batches that they have, then the gateway. The collector runs until then, so
     /// that what is under way can still arrive.
     pub async fn stop(mut self) {
         self.stop_consumers.send_replace(true);

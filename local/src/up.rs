@@ -84,7 +84,7 @@ pub async fn until_told_to_stop() -> Result<()> {
 async fn introduce(set: &LocalSet, options: &Options) -> Result<()> {
     let url = set.url();
     let settings = set.settings.current().await?;
-    say!("The Koala destination for Segment is up.");
+    say!("The Koala destination for Segment is running.");
     say!("  events to     {url}/v1/segment");
     if set.is_page_closed {
         say!("  page, API     closed: others can reach this address; --token or KOALA_TOKEN opens them to who has it");

@@ -29,7 +29,7 @@ pub fn format(time: OffsetDateTime) -> String {
     time.to_offset(time::UtcOffset::UTC).format(&milliseconds).unwrap_or_default()
 }
 
-/// Milliseconds since 1970 of an RFC 3339 text, or nothing when it is none.
+/// Milliseconds since 1970 of an RFC 3339 text, or nothing when it is not one.
 #[must_use]
 pub fn milliseconds(text: &str) -> Option<i64> {
     let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;

@@ -157,7 +157,7 @@ impl Variables<'_> {
     }
 }
 
-/// A text that is no number.
+/// A text that is not a number.
 #[derive(Debug, Error)]
 #[error("is {0:?}; a whole number is expected")]
 struct NotANumber(String);

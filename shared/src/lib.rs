@@ -12,7 +12,7 @@
 //! | [`delivery`] | a batch of messages → mapped, grouped by visitor, sent → one outcome for each message |
 //! | [`preview`] | what would happen to an event, without sending it |
 //! | [`settings`] | the parameter tree: read, validated whole, cached |
-//! | [`environment`] | the environment variables: every setting of a function, read in one place |
+//! | [`environment`] | how environment variables are read, and all that cannot be used are named |
 //! | [`http_client`] | what every HTTP client of ours has in common: TLS, the resolver |
 //! | [`resolver`] | host names → addresses, and whether a name that has none does not exist |
 //! | [`metrics`] | counts and times in the embedded format of `CloudWatch` |
@@ -20,8 +20,9 @@
 //! | `lambda` (feature) | what a function does with an event of API Gateway or SQS |
 //! | `aws` (feature) | the adapters to AWS: Parameter Store, SQS, the Lambda runtime |
 //!
-//! Decisions are pure functions. What does I/O stands behind three small traits: [`settings::ParameterSource`],
-//! [`intake::Outbox`] and [`koala::Collector`], each with an AWS (or HTTP) and an embedded implementation.
+//! Decisions are pure functions. What does I/O stands behind four small traits: [`settings::ParameterSource`],
+//! [`intake::Outbox`], [`delivery::SourceQueue`] and [`koala::Collector`], each with an AWS (or HTTP) implementation and one in memory or
+//! on one machine.
 
 #[cfg(feature = "aws")]
 pub mod aws;

@@ -1,7 +1,7 @@
 //! What would happen to an event, without sending it.
 
 use crate::clock;
-use crate::intake::{IntakeOptions, Sender, SkipReason};
+use crate::intake::{ArrivedBy, IntakeOptions, SkipReason};
 use crate::json::without_lone_surrogates;
 use crate::koala::{Delivered, EntryOptions, EntryProblem, entry, request};
 use crate::segment::{Action, Event, Mapping};
@@ -14,9 +14,9 @@ use serde_json::Value as Json;
 pub struct Previewer<'s> {
     /// The mappings.
     pub settings: &'s Settings,
-    /// What intake is told.
+    /// How intake works.
     pub intake: IntakeOptions,
-    /// What delivery is told.
+    /// How entries are made.
     pub entry: &'s EntryOptions,
 }
 
@@ -77,7 +77,7 @@ pub enum Verdict {
     Disabled,
     /// Its trigger does not take the event.
     NoMatch,
-    /// A preset that passes over the event: a mapping of one's own takes it with the same action.
+    /// A preset that skips the event: a mapping of one's own takes it with the same action.
     TakenByOwn {
         /// That mapping.
         by: String,
@@ -125,7 +125,7 @@ impl Previewer<'_> {
         };
         let short = PreviewedEvent { kind: event.kind().to_string(), message_id: event.message_id().to_string() };
         // As one that an SDK sends here: Segment looks at consent and integrations before its webhook posts.
-        if let Some(reason) = SkipReason::of(&event, &self.intake, Sender::Sdk { integrations: None }) {
+        if let Some(reason) = SkipReason::of(&event, &self.intake, ArrivedBy::Sdk { integrations: None }) {
             return Preview::Skipped { event: short, reason: reason.explanation() };
         }
         let takes: Vec<(&Mapping, bool)> = self.settings.mappings_that_take(&event).collect();
@@ -157,7 +157,7 @@ impl Previewer<'_> {
                 let (route, body) = request(&entry.subject, &[&entry]);
                 Verdict::Delivers { route: route.path(), request: serde_json::from_str(&body).unwrap_or_default() }
             }
-            Err(error @ EntryProblem::AnonymousLeftOut) => Verdict::Skipped { reason: error.to_string() },
+            Err(error @ EntryProblem::AnonymousSkipped) => Verdict::Skipped { reason: error.to_string() },
             Err(error) => Verdict::Rejected { reason: error.to_string() },
         }
     }

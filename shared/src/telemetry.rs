@@ -15,7 +15,7 @@ pub fn init_json() {
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
-        .with_current_span(false)
+        .with_current_span(true)
         .with_span_list(false)
         .with_env_filter(filter(DEFAULT_FILTER))
         .with_span_events(FmtSpan::NONE)

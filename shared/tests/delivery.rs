@@ -73,7 +73,7 @@ impl ParameterSource for OneKey {
     }
 }
 
-/// A message that intake would write; every seventh can never be mapped, and every eleventh is no message at all.
+/// A message that intake would write; every seventh can never be mapped, and every eleventh is not a message at all.
 fn body(id: usize, visitor: usize) -> String {
     if id % 11 == 10 {
         return "no message".to_owned();

@@ -381,7 +381,7 @@ async fn an_event_counts_with_what_its_batch_says_of_all_as_it_would_be_queued()
         (json!({"a": filler(20_000)}), json!({"a": filler(20_000)}), true),
         (json!({"a": filler(20_000), "b": 1}), json!({"a": filler(30_000)}), true),
         (json!({"a": filler(40_000)}), json!({"b": 1}), false),
-        // What is no object is not added to.
+        // What is not an object is not added to.
         (json!({"a": filler(40_000)}), json!("none"), true),
         (json!([filler(40_000)]), json!({"b": 1}), true),
     ] {

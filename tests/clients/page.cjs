@@ -180,7 +180,7 @@ async function main() {
   const forgery = await fetch(`${tab.url()}/delete`, { method: 'POST', headers: { origin: 'http://evil.example', 'sec-fetch-site': 'cross-site' } })
   assert.strictEqual(forgery.status, 403)
   await tab.getByText('Delete this person').click()
-  await tab.getByRole('button', { name: 'Delete for good' }).click()
+  await tab.getByRole('button', { name: 'Delete permanently' }).click()
   await tab.getByText('Receipt').waitFor()
   await picture('deleted')
   for (const place of ['/', '/visitors', '/companies/navy.example.org']) {

@@ -203,7 +203,7 @@ async fn a_deleted_person_leaves_no_trace_that_the_api_can_show() {
     assert_eq!(koala.queues().await, json!({"waiting": 0, "in_flight": 0, "dead": 0, "rejected": 0}));
     assert_eq!(only_visitor(&koala).await["emails"], json!(["grace@navy.org"]));
 
-    // Who is not known is deleted just as well; what is no address is not.
+    // Who is not known is deleted just as well; what is not an address is not.
     let id = koala.ask_to_delete(json!({"emails": ["nobody@acme.com"], "user_ids": ["u-nobody"]})).await;
     assert_eq!(koala.until_deleted(&id).await["visitors"], 0);
     let headers = [("content-type", "application/json")];

@@ -382,7 +382,7 @@ async fn a_set_with_invalid_settings_does_not_start_and_names_every_problem() {
     assert!(said.contains("FORWARD_IP"), "{said}");
 }
 
-/// A wrong mapping makes dead letters; once it is mended they are mapped again.
+/// A wrong mapping makes dead letters; once it is fixed they are mapped again.
 #[tokio::test]
 async fn dead_letters_are_sent_again_by_koala_redrive_while_the_set_runs_and_when_it_does_not() {
     let collector = Collector::start();

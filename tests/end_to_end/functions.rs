@@ -140,6 +140,42 @@ async fn metrics_of_an_event_s_whole_way_are_in_the_functions_output() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_log_line_of_a_delivery_has_the_request_id_of_its_invocation() {
+    let collector = Collector::start();
+    // The first request fails, so that what is said of failures is among the lines.
+    let first = std::sync::atomic::AtomicBool::new(true);
+    collector
+        .answer(move |_| if first.swap(false, std::sync::atomic::Ordering::SeqCst) { (503, "") } else { (200, "{}") });
+    let functions = Functions::start(&collector.url());
+    functions.dispatch("tests/events/lambda/dispatch-track.json");
+    collector.until_taken(1, Duration::from_secs(20)).await;
+    let lines =
+        || -> Vec<Value> { functions.logged().lines().filter_map(|line| serde_json::from_str(line).ok()).collect() };
+    let begun = std::time::Instant::now();
+    while !lines().iter().any(|line| line["message"] == "batch done") {
+        assert!(begun.elapsed() < Duration::from_secs(10), "{}", functions.logged());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let lines = lines();
+    let of_invocations: Vec<&Value> = lines
+        .iter()
+        .filter(|line| line["_aws"].is_object() && line["Function"] != "dispatch")
+        .map(|line| &line["request_id"])
+        .collect();
+    let of_delivery =
+        |line: &&Value| line["target"].as_str().is_some_and(|target| target.starts_with("koala_destination::delivery"));
+    let delivery: Vec<&Value> = lines.iter().filter(of_delivery).collect();
+    for message in ["Koala did not take a request", "Koala took a request", "batch done"] {
+        assert!(delivery.iter().any(|line| line["message"] == message), "{message}: {delivery:?}");
+    }
+    for line in delivery {
+        let id = &line["span"]["request_id"];
+        assert!(id.as_str().is_some_and(|id| !id.is_empty()) && of_invocations.contains(&id), "{line}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_trace_id_goes_from_the_request_through_the_queue_to_the_log_line_of_the_request_to_koala() {
     let collector = Collector::start();
     let functions = Functions::start(&collector.url());

@@ -37,7 +37,7 @@ async fn the_page_shows_what_comes_in_without_a_reload_and_never_runs_it() {
     clients::run("page.cjs", [&koala.url, KEY]).await;
 }
 
-/// Before the mapping was read anew an event may have gone through.
+/// Before the mapping was read again an event may have gone through.
 fn forget_visitors(home: &Home) {
     let file = rusqlite::Connection::open(home.data()).unwrap();
     file.execute_batch(

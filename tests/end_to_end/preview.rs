@@ -156,7 +156,7 @@ fn check_names_every_problem_of_a_tree() {
         "public-api-key: has ' '",
         "public-api-kee: unknown parameter",
         "mappings/one: trigger: at character 1",
-        "mappings/one: fields.x: is no field of track-event",
+        "mappings/one: fields.x: is not a field of track-event",
         "mappings/one: fields.event.@path: should be a string",
         "mappings/two: EOF",
         "6 problems.",

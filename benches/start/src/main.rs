@@ -44,7 +44,9 @@ async fn main() -> Result<()> {
         rust("track-event", TRACK)?,
     ];
     if let Some(before) = std::env::var_os("KOALA_START_BEFORE").map(PathBuf::from) {
-        for (label, name, event) in [("dispatch before", "dispatch", DISPATCH), ("track-event before", "track-event", TRACK)] {
+        for (label, name, event) in
+            [("dispatch before", "dispatch", DISPATCH), ("track-event before", "track-event", TRACK)]
+        {
             subjects.push(Subject { name: label, program: before.join(name), ..rust(name, event)? });
         }
     }

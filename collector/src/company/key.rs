@@ -72,7 +72,7 @@ impl CompanyKey {
     }
 }
 
-/// What is no id of a person is none of a company.
+/// What is not an id of a person is none of a company.
 fn plain(text: &str) -> Option<String> {
     Id::parse(IdKind::User, text).map(|id| id.value().to_owned()).filter(|text| !text.is_empty())
 }

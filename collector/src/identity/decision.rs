@@ -27,7 +27,7 @@ pub enum Decision {
         /// The id.
         id: Id,
     },
-    /// A value is no id: whatever claims it is free of it, and later events are those of their next id.
+    /// A value is not an id: whatever claims it is free of it, and later events are those of their next id.
     Block {
         /// The id.
         id: Id,

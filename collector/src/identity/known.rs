@@ -25,7 +25,7 @@ pub enum Decided {
     Attached,
     /// It stands for itself.
     Detached,
-    /// It is no id. It keeps what it points to, if a person had attached it.
+    /// It is not an id. It keeps what it points to, if a person had attached it.
     Blocked,
 }
 

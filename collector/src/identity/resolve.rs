@@ -53,7 +53,7 @@ impl Reading {
         Ok(Some(Self { strongest, claims }))
     }
 
-    /// The id that the event's entries are filed under, for good.
+    /// The id that the event's entries are filed under, permanently.
     #[must_use]
     pub fn filed_under(&self) -> &Id {
         &self.strongest

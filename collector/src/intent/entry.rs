@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::protocol::batch::EntryKind;
 
-/// Hands the event that an entry stands for to `look`; nothing where the entry is no JSON object.
+/// Hands the event that an entry stands for to `look`; nothing where the entry is not a JSON object.
 pub fn with_event<T>(kind: EntryKind, json: &str, look: impl FnOnce(&Object<'_>) -> T) -> Option<T> {
     let event = Object::from_json(json)?;
     if kind != EntryKind::PageView && event.get("type").is_some() {

@@ -111,7 +111,7 @@ fn signal(message: &Message, at: &str) -> String {
 /// Signs a body under a target's secret. The id is the same for each try of one message; the time is that of the try.
 ///
 /// # Errors
-/// When the secret is none.
+/// When it is not a secret.
 pub fn sign(secret: &str, id: &str, seconds: i64, body: String) -> Result<SignedBody, SignError> {
     let webhook = standardwebhooks::Webhook::new(secret).map_err(|_| SignError)?;
     let signature = webhook.sign(id, seconds, body.as_bytes()).map_err(|_| SignError)?;

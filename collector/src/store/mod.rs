@@ -34,7 +34,7 @@ use crate::protocol::batch::Batch;
 /// What keeps visitors, their companies and what they did.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Keeps a batch, once it is answered for good: an entry whose message id is known already under the id that it is filed
+    /// Keeps a batch, durably by the time it is answered: an entry whose message id is known already under the id that it is filed
     /// under is not kept twice.
     async fn ingest(&self, batch: Batch) -> Result<(), StoreError>;
 

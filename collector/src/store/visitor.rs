@@ -87,7 +87,7 @@ pub struct VisitorIdentity {
     pub id: Id,
     /// Whether it belongs to another one of the visitor's; else it is the one that the others belong to.
     pub belongs_to_another: bool,
-    /// Whether a person said that it is no id.
+    /// Whether a person said that it is not an id.
     pub is_blocked: bool,
 }
 

@@ -66,7 +66,7 @@ pub fn names_this_machine(headers: &HeaderMap) -> bool {
         || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// A header's value; one that is no text says something else than what is looked for.
+/// A header's value; one that is not a text says something else than what is looked for.
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name).map(|value| value.to_str().unwrap_or_default())
 }

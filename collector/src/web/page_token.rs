@@ -1,12 +1,10 @@
 //! What opens the page and the API.
 
-use std::fmt;
-
 use koala_destination::settings::Token;
 use thiserror::Error;
 
-/// What opens the page and the API where others can reach them. It has no `Debug` that would show it.
-#[derive(Clone)]
+/// What opens the page and the API where others can reach them. Its `Debug` shows nothing of it.
+#[derive(Debug, Clone)]
 pub struct PageToken(Token);
 
 /// A token that cannot be used.
@@ -43,12 +41,6 @@ impl PageToken {
     #[must_use]
     pub fn is(&self, shown: &[u8]) -> bool {
         self.0.is(shown)
-    }
-}
-
-impl fmt::Debug for PageToken {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("PageToken(…)")
     }
 }
 

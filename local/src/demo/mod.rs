@@ -32,7 +32,7 @@ const BATCH: u16 = 20;
 
 #[derive(Args)]
 #[command(after_help = "Examples:
-  koala demo                     stays up until Ctrl-C, so that the page can be looked at
+  koala demo                     runs until Ctrl-C, so that the page can be looked at
   koala demo --once              ends when the story is told
   koala demo my-events.jsonl     with events of your own")]
 pub struct Options {
@@ -65,7 +65,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     let intake = start(&options, "127.0.0.1:0", &intake_data, Some(deliver_to)).await?;
     let sender = Sender::new(&format!("{}/v1/segment", intake.url()), secret(None, &options.parameters)?)?;
     outln!(
-        "A set is up, and a collector. {} events go in as Segment's webhook sends them.",
+        "A set and a collector are running. {} events go in as Segment's webhook sends them.",
         events.len() + kept_back.len()
     );
     let taken = send(&sender, &events).await;
@@ -88,7 +88,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     story::companies(&*collector.store).await?;
     outln!("\n{} in all. The page: {}/", counted(total, "visitor"), collector.url());
     if !options.once {
-        outln!("It stays up until Ctrl-C. `cargo koala up` runs a set for your own events.");
+        outln!("It runs until Ctrl-C. `cargo koala up` runs a set for your own events.");
         up::until_told_to_stop().await?;
         notice!("shutting down");
     }

@@ -123,7 +123,7 @@ async fn consume(function: Consuming, event: &str, options: &Options) -> Result<
         settings,
         metrics: metrics(function.name()),
     };
-    // Lambda tells no end of it, so that the functions' timeout holds.
+    // It has no deadline, so that the functions' timeout holds.
     let response = consumer.handle(&batch, REQUEST_ID, deadline(0)).await;
     let answer = to_raw_value(&response)?;
     Ok(Report::new(function.name(), answer, true, memory.take()))

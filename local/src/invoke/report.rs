@@ -112,7 +112,7 @@ impl Report {
     }
 }
 
-/// A text as the JSON that it is, or as a JSON string where it is none.
+/// A text as the JSON that it is, or as a JSON string where it is not JSON.
 pub fn as_json(text: &str) -> Box<RawValue> {
     RawValue::from_string(text.to_owned()).or_else(|_| to_raw_value(text)).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }

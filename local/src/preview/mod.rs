@@ -95,7 +95,7 @@ impl Paint {
             let matches = match verdict {
                 Verdict::Disabled => self.yellow("disabled"),
                 Verdict::NoMatch => "does not match".to_owned(),
-                Verdict::TakenByOwn { by } => format!("passes it over, since {by} takes it"),
+                Verdict::TakenByOwn { by } => format!("skips it, since {by} takes it"),
                 _ => self.green("matches"),
             };
             let kind = if *preset { "preset" } else { "mapping" };

@@ -30,7 +30,7 @@ pub fn answer_lines(questions: &mut impl BufRead, answers: &mut impl Write) -> R
         }
         let answer = match serde_json::from_str::<Question<'_>>(&line) {
             Ok(question) => answer(&question),
-            Err(error) => json!({"id": null, "error": format!("the line is no question: {error}")}),
+            Err(error) => json!({"id": null, "error": format!("the line is not a question: {error}")}),
         };
         writeln!(answers, "{answer}")?;
     }

@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 use serde::Deserialize;
 
 use super::Queues;
-use super::tally::{self, Outcome};
+use super::tally::{self, Tallied};
 
 impl Outbox for Queues {
     async fn send(&self, messages: &[OutgoingMessage]) -> Result<(), OutboxError> {
@@ -24,7 +24,7 @@ impl Outbox for Queues {
                 insert.execute(params![queue, mapping, body])?;
                 mappings.extend(mapping);
             }
-            tally::count(connection, Outcome::Queued, mappings.iter().map(|mapping| &**mapping))
+            tally::count(connection, Tallied::Queued, mappings.iter().map(|mapping| &**mapping))
         };
         let all = messages.len();
         self.file.write(insert).await.map_err(|error| OutboxError { failed: all, all, reason: error.to_string() })?;

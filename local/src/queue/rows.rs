@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::schedule::LaneKey;
-use super::tally::{self, Outcome};
+use super::tally::{self, Tallied};
 
 /// A message as it is loaded: enough to say whose turn it is.
 #[derive(Debug)]
@@ -123,7 +123,7 @@ pub fn record(connection: &Connection, outcomes: &[Recorded], keep_ip: bool) -> 
         }
     }
     for (outcome, mappings) in
-        [(Outcome::Delivered, delivered), (Outcome::Skipped, skipped), (Outcome::Retried, retried)]
+        [(Tallied::Delivered, delivered), (Tallied::Skipped, skipped), (Tallied::Retried, retried)]
     {
         tally::count(connection, outcome, mappings.iter().map(String::as_str))?;
     }

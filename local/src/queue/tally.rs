@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 
 /// What a message came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum Tallied {
     /// It was put into its queue at intake.
     Queued,
     /// Koala has it.
@@ -20,7 +20,7 @@ pub enum Outcome {
     Retried,
 }
 
-impl Outcome {
+impl Tallied {
     fn name(self) -> &'static str {
         match self {
             Self::Queued => "queued",
@@ -37,7 +37,7 @@ const OF_REQUESTS: &str = "";
 /// Counts messages by their mappings.
 pub(super) fn count<'a>(
     connection: &Connection,
-    outcome: Outcome,
+    outcome: Tallied,
     mappings: impl Iterator<Item = &'a str>,
 ) -> rusqlite::Result<()> {
     let mut counts: BTreeMap<&str, i64> = BTreeMap::new();

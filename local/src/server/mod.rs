@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`LONGEST_HEAD`] | a client that connects and says nothing, or sends the head of its request byte by byte |
 //! | [`LONGEST_BODY_SILENCE`], [`LONGEST_REQUEST`] | the same with a body, on every route |
+//! | `CatchPanicLayer` | a fault of ours in one request: it is answered with 500, and its connection goes on |
 //! | [`Connections`] | so many clients that no file descriptor is left for delivery, settings and the store |
 
 mod connections;
@@ -26,6 +27,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
+use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
 
 use connections::{Connections, Held};
@@ -60,6 +62,8 @@ impl Server {
         listener.set_nonblocking(true)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let router = router
+            // The panic is logged where it happens; its request is answered with 500, so that who sent it tries again.
+            .layer(CatchPanicLayer::new())
             .layer(RequestBodyTimeoutLayer::new(LONGEST_BODY_SILENCE))
             .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, LONGEST_REQUEST));
         let (stopping, stop) = watch::channel(false);
@@ -136,5 +140,28 @@ async fn serve(
         // How a connection ends is its client's business.
         _ = watcher.watch(connection) => {}
         () = held.told_to_make_room() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use koala_destination::http_client;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_in_one_request_is_a_500_and_the_server_goes_on() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let panics = get(async || -> &'static str { panic!("as the test wants it") });
+        let router = Router::new().route("/panics", panics).route("/well", get(async || "well"));
+        let server = Server::start(listener, router).expect("a server");
+        let client = http_client::builder().expect("TLS").build().expect("a client");
+        for (path, status) in [("panics", 500), ("well", 200), ("panics", 500), ("well", 200)] {
+            let answer = client.get(format!("{url}/{path}")).send().await.expect("an answer");
+            assert_eq!(answer.status(), status, "{path}");
+        }
+        server.stop(Duration::from_secs(1)).await;
     }
 }

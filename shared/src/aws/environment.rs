@@ -15,7 +15,7 @@ const FIRST_DELAY_SECONDS: u64 = 30;
 /// Where metrics go that no stage is set for.
 const METRIC_NAMESPACE: &str = "KoalaDestination";
 
-/// What every function is told.
+/// Every function's settings.
 #[derive(Debug)]
 pub struct FunctionEnvironment {
     /// `PARAMETER_PREFIX`, required: the root of the parameter tree, as `/koala-destination/prod`.
@@ -46,10 +46,10 @@ impl FunctionEnvironment {
     }
 }
 
-/// What `dispatch` is told.
+/// `dispatch`'s settings.
 #[derive(Debug)]
 pub struct DispatchEnvironment {
-    /// What every function is told.
+    /// Every function's settings.
     pub function: FunctionEnvironment,
     /// How it takes requests.
     pub intake: IntakeOptions,
@@ -71,10 +71,10 @@ impl DispatchEnvironment {
     }
 }
 
-/// What a delivering function is told.
+/// A delivering function's settings.
 #[derive(Debug)]
 pub struct ConsumerEnvironment {
-    /// What every function is told.
+    /// Every function's settings.
     pub function: FunctionEnvironment,
     /// How it delivers.
     pub delivery: DeliveryOptions,

@@ -27,7 +27,7 @@ const TIME_FOR_PARAMETERS: Duration = Duration::from_secs(3);
 
 /// Where AWS is and who we are there.
 ///
-/// Clients are made when they are first used: a function that has nothing to bury never makes one of SQS, and none is made
+/// Clients are made when they are first used: a function without dead letters never makes one of SQS, and none is made
 /// before Lambda is asked for the first event.
 #[derive(Debug, Clone)]
 pub struct AwsEnvironment {

@@ -9,7 +9,7 @@ use crate::koala::Collector;
 use crate::settings::{ParameterSource, Settings};
 
 impl<S: ParameterSource, C: Collector> Delivery<S, C> {
-    /// Maps every message. One that names a mapping unknown so far makes the settings be read anew: dispatch may have
+    /// Maps every message. One that names a mapping unknown so far makes the settings be read again: dispatch may have
     /// seen a new mapping before this function has.
     pub(super) async fn prepare<O: Outcomes>(
         &self,
@@ -19,28 +19,28 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
     ) -> (prepare::Batch, Arc<Settings>) {
         let mut ready = Vec::with_capacity(messages.len());
         let mut settled = Vec::new();
-        let mut read_anew = false;
+        let mut read_again = false;
         for (index, message) in messages.iter().enumerate() {
             let mut made = prepare::prepare(message.body, self.function, &settings, &self.options.entry);
             if let Err(Unprepared::UnknownMapping(name)) = &made
-                && !read_anew
+                && !read_again
             {
-                read_anew = true;
-                match self.settings.read_anew(&settings).await {
+                read_again = true;
+                match self.settings.newer_than(&settings).await {
                     Ok(newer) => {
                         settings = newer;
                         made = prepare::prepare(message.body, self.function, &settings, &self.options.entry);
                     }
                     Err(error) => {
-                        tracing::warn!(mapping = name, %error, "unknown mapping, and the settings cannot be read anew");
+                        tracing::warn!(mapping = name, %error, "unknown mapping, and the settings cannot be read again");
                         made = Err(Unprepared::MappingNotRead(name.clone()));
-                        read_anew = false;
+                        read_again = false;
                     }
                 }
             }
             match made {
                 Ok(prepared) => ready.push((index, prepared)),
-                Err(Unprepared::LeftOut) => settled.push((index, Outcome::Skipped)),
+                Err(Unprepared::Skipped) => settled.push((index, Outcome::Skipped)),
                 Err(Unprepared::MappingNotRead(name)) => {
                     let reason = format!("the mapping {name} is not among the settings that could be read");
                     settled.extend(self.retry(messages, std::iter::once(index), &reason, None));

@@ -1,4 +1,4 @@
-//! The breaker: while nobody answers at Koala's address, a warm function does not find that out anew with every message.
+//! The breaker: while nobody answers at Koala's address, a warm function does not find that out again with every message.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_in_between_counts_anew() {
+    fn an_answer_in_between_starts_the_count_again() {
         let (breaker, now) = (Breaker::new(PAUSE), Instant::now());
         for _ in 0..20 {
             breaker.unanswered(now);

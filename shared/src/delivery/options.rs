@@ -1,4 +1,4 @@
-//! What delivery can be told.
+//! How delivery works, as the settings say it.
 
 use super::RetryPolicy;
 use crate::environment::Variables;
@@ -9,7 +9,7 @@ const LONGEST_DELAY_SECONDS: u64 = 900;
 /// Requests to the collector that are under way at once.
 const CONCURRENT_REQUESTS: usize = 8;
 
-/// What delivery can be told.
+/// How delivery works, as the settings say it.
 #[derive(Debug, Clone)]
 pub struct DeliveryOptions {
     /// How entries are made.

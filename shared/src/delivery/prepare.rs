@@ -67,7 +67,7 @@ pub enum Unprepared {
     /// A later release wrote it and will deliver it.
     Newer(ReadMessageError),
     /// The settings say not to send it.
-    LeftOut,
+    Skipped,
 }
 
 /// Reads and maps one message. A panic in that is this message's alone.
@@ -108,7 +108,7 @@ fn prepare_or_panic<'m>(
     let delivered = Delivered { received_at: &message.received_at, another: message.another };
     match entry(&event, mapping, delivered, options) {
         Ok(entry) => Ok(Prepared { mapping: message.mapping, trace_id: message.trace_id, entry }),
-        Err(EntryProblem::AnonymousLeftOut) => Err(Unprepared::LeftOut),
+        Err(EntryProblem::AnonymousSkipped) => Err(Unprepared::Skipped),
         Err(error) => Err(never(error.to_string(), name)),
     }
 }

@@ -109,7 +109,7 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
         let mut stopping = self.stopping.subscribe();
         let traces = traces(part, batch.traces);
         let mut settings = Arc::clone(batch.settings);
-        let mut key_read_anew = false;
+        let mut key_read_again = false;
         let mut attempt = 0;
         loop {
             let why_not = if *stopping.borrow() {
@@ -143,12 +143,12 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
             );
             self.tell_breaker(&error);
             match &error {
-                SendError::KeyRefused { .. } if !key_read_anew => {
-                    key_read_anew = true;
-                    match self.settings.read_anew(&settings).await {
+                SendError::KeyRefused { .. } if !key_read_again => {
+                    key_read_again = true;
+                    match self.settings.newer_than(&settings).await {
                         Ok(newer) => settings = newer,
                         Err(unreadable) => {
-                            tracing::warn!(error = %unreadable, "the refused key cannot be read anew");
+                            tracing::warn!(error = %unreadable, "the refused key cannot be read again");
                             return Err(error);
                         }
                     }

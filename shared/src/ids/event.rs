@@ -147,7 +147,7 @@ impl EventIds {
         }
     }
 
-    /// Whether they name anybody: a group or a previous id alone is no visitor.
+    /// Whether they name anybody: a group or a previous id alone is not a visitor.
     #[must_use]
     pub fn name_a_visitor(&self) -> bool {
         [&self.user_id, &self.email, &self.profile_id, &self.anonymous_id].into_iter().any(Option::is_some)

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lists;
 
-/// The longest id in bytes; what is longer is none. It keeps an id within the key of any store's index.
+/// The longest id in bytes; what is longer is not an id. It keeps an id within the key of any store's index.
 pub const LONGEST_ID_BYTES: usize = 255;
 
 /// What kind of id it is, the strongest first: a stronger one says more about who somebody is.
@@ -54,7 +54,7 @@ pub struct Id {
 impl Id {
     /// Takes a value as it was sent: white space and quotes around it are dropped, addresses and UUIDs of devices are written
     /// in lower case, a user id stays as it is. Nothing where it is more than [`LONGEST_ID_BYTES`] long, nobody's
-    /// (`null`, `anonymous`, an unexpanded template …), or an email that is no address.
+    /// (`null`, `anonymous`, an unexpanded template …), or an email that is not an address.
     #[must_use]
     pub fn parse(kind: IdKind, value: &str) -> Option<Self> {
         let value = match kind {

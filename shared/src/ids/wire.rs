@@ -71,7 +71,7 @@ impl EventIds {
     }
 }
 
-/// The ids at the top of a batch request, as they are written there; its other fields are passed over.
+/// The ids at the top of a batch request, as they are written there; its other fields are ignored.
 ///
 /// A field of another type than expected says nothing, and costs the request nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,7 +116,7 @@ impl From<&WrittenIds> for EventIds {
     }
 }
 
-/// Reads an id where it is text or a whole number, and passes over anything else.
+/// Reads an id where it is text or a whole number, and ignores anything else.
 ///
 /// For a field of a struct of one's own: `#[serde(default, deserialize_with = "koala_destination::ids::text_if_any")]`.
 ///

@@ -14,7 +14,7 @@ const LONGEST_LOOKED_AT: usize = 1024;
 static BOTS: LazyLock<Bots> = LazyLock::new(Bots::compiled);
 
 struct Bots {
-    /// What would match and is no bot: taken out first.
+    /// What would match and is not a bot: taken out first.
     exceptions: Regex,
     patterns: Regex,
 }

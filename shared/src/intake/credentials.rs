@@ -3,14 +3,14 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Answer, Request, Route};
+use super::{Answer, IntakeRoute, Request};
 use crate::segment::Signature;
 use crate::settings::{Credentials, Token};
 
 /// Accepts a webhook's request with at least one valid credential.
 ///
 /// With batching on, Segment signs only the first event of the array, as its bytes stand in the body
-/// (`@segment/action-destinations`, `webhook`), so for an array that proves the request as well as an HMAC of the whole body.
+/// (`@segment/action-destinations`, `webhook`), so for an array that is as good as an HMAC of the whole body.
 ///
 /// # Errors
 /// With the answer that refuses it.
@@ -21,7 +21,7 @@ pub fn of_webhook(
     credentials: &Credentials,
 ) -> Result<(), Answer> {
     if credentials.webhook_secrets.is_empty() && credentials.bearer_tokens.is_empty() {
-        return Err(Answer::no_credentials_configured(Route::Webhook));
+        return Err(Answer::no_credentials_configured(IntakeRoute::Webhook));
     }
     let bearer = authorization(request, "bearer");
     if bearer.is_some_and(|shown| is_any(&credentials.bearer_tokens, shown.as_bytes())) {
@@ -44,7 +44,7 @@ pub fn of_webhook(
 /// With the answer that refuses it.
 pub fn of_sdk(request: &Request<'_>, in_body: Option<&str>, credentials: &Credentials) -> Result<(), Answer> {
     if credentials.write_keys.is_empty() {
-        return Err(Answer::no_credentials_configured(Route::Batch));
+        return Err(Answer::no_credentials_configured(IntakeRoute::Batch));
     }
     let basic = authorization(request, "basic");
     let user = basic.and_then(|encoded| STANDARD.decode(encoded).ok());

@@ -1,6 +1,6 @@
 //! Intake: a request of Segment's or of one of its SDKs, from its bytes to the answer.
 //!
-//! [`handle`] has the I/O: the settings before, the queue after. Between them are decisions: is the request proven
+//! [`handle`] has the I/O: the settings before, the queue after. Between them are decisions: are its credentials valid
 //! (`credentials`), which events are in it (`body`, `tracking`), which mappings take them (`sorting`).
 //!
 //! Whatever is in a body, the work for it and the memory stay within a small multiple of it: nothing is kept of each field
@@ -30,8 +30,8 @@ pub use options::IntakeOptions;
 pub use outbox::{Outbox, OutboxError};
 pub use received::{EventOutcome, EventType, Received, ReceivedCounts};
 pub use request::Request;
-pub use route::Route;
-pub use skip::{Sender, SkipCounts, SkipReason};
+pub use route::IntakeRoute;
+pub use skip::{ArrivedBy, SkipCounts, SkipReason};
 
 use self::route::NoRoute;
 use self::sorting::Sorting;
@@ -63,8 +63,8 @@ async fn handle_in_time<S: ParameterSource, O: Outbox>(
     outbox: &O,
     options: IntakeOptions,
 ) -> Answer {
-    let route = match Route::of(request) {
-        Ok(Route::Metrics) => return Answer::metrics(),
+    let route = match IntakeRoute::of(request) {
+        Ok(IntakeRoute::Metrics) => return Answer::metrics(),
         Ok(route) => route,
         Err(NoRoute::Preflight) => return Answer::preflight(),
         Err(NoRoute::Method) => return Answer::method_not_allowed(request.method),
@@ -82,7 +82,7 @@ async fn handle_in_time<S: ParameterSource, O: Outbox>(
 /// Takes the events of a request in, part by part: what waits for the queue stays small whatever the events come to.
 async fn take<O: Outbox>(
     request: &Request<'_>,
-    route: Route,
+    route: IntakeRoute,
     settings: &Settings,
     outbox: &O,
     options: IntakeOptions,
@@ -93,12 +93,12 @@ async fn take<O: Outbox>(
     let text = without_lone_surrogates(json);
     let origin = Origin { received_at: &received_at, request_id: request.id, trace_id: request.trace_id, place: 0 };
     let mut sorting = match route {
-        Route::Webhook => {
+        IntakeRoute::Webhook => {
             // Who may not send at all is not told what is wrong with the body.
             credentials::of_webhook(request, &signed, body::first_of_several(json), settings.credentials())?;
             Sorting::new(settings, options, origin, body::events(&text)?, None)
         }
-        Route::Event(_) | Route::Batch => {
+        IntakeRoute::Event(_) | IntakeRoute::Batch => {
             let body = TrackingBody::parse(&text, route);
             let write_key = body.as_ref().ok().and_then(TrackingBody::write_key);
             credentials::of_sdk(request, write_key.as_deref(), settings.credentials())?;
@@ -108,7 +108,7 @@ async fn take<O: Outbox>(
             additions.copies_left = (3 * text.len()).max(options.max_body_bytes);
             Sorting::new(settings, options, origin, events, Some(additions))
         }
-        Route::Metrics => return Ok(Answer::metrics()),
+        IntakeRoute::Metrics => return Ok(Answer::metrics()),
     };
     while let Some(messages) = sorting.next_messages()? {
         outbox.send(&messages).await.map_err(|error| Answer::queue_unavailable(&error))?;

@@ -1,10 +1,10 @@
-//! What intake can be told.
+//! How intake works, as the settings say it.
 
 use std::time::Duration;
 
 use crate::environment::Variables;
 
-/// What intake can be told.
+/// How intake works, as the settings say it.
 #[derive(Debug, Clone, Copy)]
 pub struct IntakeOptions {
     /// An answer that takes longer is 503. Segment waits for 5 s

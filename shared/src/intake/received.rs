@@ -108,7 +108,7 @@ impl ReceivedCounts {
         *self.0.entry(received).or_default() += 1;
     }
 
-    /// One that is no event: neither source nor type can be told.
+    /// One that is not an event: neither source nor type can be told.
     pub(super) fn add_rejected(&mut self) {
         let (source, event_type) = (String::new(), EventType::Other);
         *self.0.entry(Received { source, event_type, outcome: EventOutcome::Rejected }).or_default() += 1;

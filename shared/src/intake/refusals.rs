@@ -1,6 +1,6 @@
 //! The requests that are refused, and what each sender is told.
 
-use super::{Answer, OutboxError, Route};
+use super::{Answer, IntakeRoute, OutboxError};
 use crate::settings::SettingsUnavailable;
 
 const METHOD_HEADERS: &[(&str, &str)] =
@@ -82,16 +82,16 @@ impl Answer {
         Self::error(413, "body_too_large", &message)
     }
 
-    pub(super) fn no_credentials_configured(route: Route) -> Self {
-        let parameters = if route == Route::Webhook { "webhook-secret or bearer-token" } else { "write-keys" };
+    pub(super) fn no_credentials_configured(route: IntakeRoute) -> Self {
+        let parameters = if route == IntakeRoute::Webhook { "webhook-secret or bearer-token" } else { "write-keys" };
         let message = format!(
             "no credentials are configured for this route, so every request is refused: set the parameter {parameters}"
         );
         Self::unauthorized(route, &message)
     }
 
-    fn unauthorized(route: Route, message: &str) -> Self {
-        let headers = if route == Route::Webhook { BEARER_HEADERS } else { BASIC_HEADERS };
+    fn unauthorized(route: IntakeRoute, message: &str) -> Self {
+        let headers = if route == IntakeRoute::Webhook { BEARER_HEADERS } else { BASIC_HEADERS };
         Self::error(401, "unauthorized", message).with_headers(headers)
     }
 
@@ -103,7 +103,7 @@ impl Answer {
             "credentials are missing: send X-Signature (set the shared secret in Segment's webhook destination) \
              or Authorization: Bearer"
         };
-        Self::unauthorized(Route::Webhook, message)
+        Self::unauthorized(IntakeRoute::Webhook, message)
     }
 
     pub(super) fn invalid_write_key(shown: bool) -> Self {
@@ -112,7 +112,7 @@ impl Answer {
         } else {
             "the write key is missing: send it as the user of Authorization: Basic, or as writeKey in the body"
         };
-        Self::unauthorized(Route::Batch, message)
+        Self::unauthorized(IntakeRoute::Batch, message)
     }
 
     /// The refusal of a body that is larger than the limit; for a gateway that sees so before it has read it whole too.

@@ -20,7 +20,7 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// A header's value when it is there once and is text.
+    /// A header's value where it is text; of several the first.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&'a str> {
         self.headers.get(name)?.to_str().ok()

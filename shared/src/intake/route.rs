@@ -7,7 +7,7 @@ const WEBHOOK_PATH: &str = "/v1/segment";
 
 /// What a request brings, told from its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Route {
+pub enum IntakeRoute {
     /// Events that Segment has taken in already, from its webhook destinations.
     Webhook,
     /// An event of a Segment SDK, of the type that the path names.
@@ -29,7 +29,7 @@ pub(super) enum NoRoute {
     Preflight,
 }
 
-impl Route {
+impl IntakeRoute {
     /// The route of a request.
     ///
     /// # Errors

@@ -35,7 +35,7 @@ pub struct TakenOver<'s, 'a, 'e> {
 }
 
 impl<'a> SharedContext<'a> {
-    /// Reads the context of a batch, unless it is no object.
+    /// Reads the context of a batch, unless it is not an object.
     pub fn of(raw: RawJson<'a>) -> Option<Self> {
         let bytes = raw.get().len();
         if json::kind(raw) != json::Kind::Object {

@@ -73,9 +73,9 @@ impl SkipReason {
     /// Why an event is skipped whatever the mappings say. What the person allows is looked at first, then where the sender
     /// wants it to go, as Segment does.
     #[must_use]
-    pub fn of(event: &Event<'_>, options: &IntakeOptions, sender: Sender<'_, '_>) -> Option<Self> {
+    pub fn of(event: &Event<'_>, options: &IntakeOptions, arrived_by: ArrivedBy<'_, '_>) -> Option<Self> {
         let context = event.fields().get_object("context");
-        if let Sender::Sdk { integrations } = sender {
+        if let ArrivedBy::Sdk { integrations } = arrived_by {
             if context.is_some_and(|context| consent_forbids(context, options.consent_categories)) {
                 return Some(Self::Consent);
             }
@@ -94,9 +94,9 @@ impl SkipReason {
     }
 }
 
-/// Who sends an event here.
+/// By which way an event came.
 #[derive(Debug, Clone, Copy)]
-pub enum Sender<'r, 'a> {
+pub enum ArrivedBy<'r, 'a> {
     /// Segment's webhook: Segment has looked at consent and integrations before it posts.
     Webhook,
     /// One of Segment's SDKs.

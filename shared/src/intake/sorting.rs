@@ -3,7 +3,7 @@
 use super::counts::{AnswerCounts, RejectedEvent};
 use super::received::EventOutcome;
 use super::tracking::Additions;
-use super::{Answer, IntakeOptions, Sender, SkipReason};
+use super::{Answer, ArrivedBy, IntakeOptions, SkipReason};
 use crate::clock;
 use crate::message::{self, Origin, OutgoingMessage, Queue};
 use crate::segment::{Event, EventError};
@@ -49,7 +49,7 @@ impl<'r> Sorting<'r> {
     /// The messages of the next events, as many as go to the queue at once; none when all events have been looked at.
     ///
     /// # Errors
-    /// With the answer to a body of a single event that is no JSON.
+    /// With the answer to a body of a single event that is not JSON.
     pub fn next_messages(&mut self) -> Result<Option<Vec<OutgoingMessage>>, Answer> {
         let mut part: Vec<OutgoingMessage> = Vec::new();
         let mut bytes = 0;
@@ -105,11 +105,11 @@ impl<'r> Sorting<'r> {
 
     /// Makes the messages of an event, unless it is skipped.
     fn accept(&mut self, event: &Event<'_>, part: &mut Vec<OutgoingMessage>) {
-        let sender = match &self.additions {
-            Some(additions) => Sender::Sdk { integrations: additions.integrations() },
-            None => Sender::Webhook,
+        let arrived_by = match &self.additions {
+            Some(additions) => ArrivedBy::Sdk { integrations: additions.integrations() },
+            None => ArrivedBy::Webhook,
         };
-        if let Some(reason) = SkipReason::of(event, &self.options, sender) {
+        if let Some(reason) = SkipReason::of(event, &self.options, arrived_by) {
             self.skip(event, reason);
             return;
         }

@@ -8,13 +8,13 @@ use std::borrow::Cow;
 
 use super::body::{self, MOST_EVENTS};
 use super::shared_context::{SharedContext, TakenOver};
-use super::{Answer, Route};
+use super::{Answer, IntakeRoute};
 use crate::clock;
 use crate::json::{self, Elements, Kind, Object, ObjectError, ObjectWriter, RawJson};
 use crate::message::Origin;
 use crate::segment::{self, EventError, LARGEST_EVENT_BYTES};
 
-/// The longest text that is copied as a time; RFC 3339 needs 35 characters, and what is no time is worth no copy.
+/// The longest text that is copied as a time; RFC 3339 needs 35 characters, and what is not a time is worth no copy.
 const LONGEST_TIME: usize = 64;
 /// What is read of a body; its other fields are nobody's, however many there are.
 const READ_OF_A_BODY: [&str; 5] = ["batch", "context", "integrations", "sentAt", "writeKey"];
@@ -49,11 +49,11 @@ impl<'a> TrackingBody<'a> {
     ///
     /// # Errors
     /// With the answer to what is not that.
-    pub fn parse(text: &'a str, route: Route) -> Result<Self, Answer> {
+    pub fn parse(text: &'a str, route: IntakeRoute) -> Result<Self, Answer> {
         let text = json::trim(text);
         let body = match Object::only(text, &READ_OF_A_BODY) {
             Ok(body) => body,
-            Err(ObjectError::NotAnObject(Kind::Array)) if route != Route::Batch => {
+            Err(ObjectError::NotAnObject(Kind::Array)) if route != IntakeRoute::Batch => {
                 return Err(Answer::no_event("one event is expected here; several go to /v1/batch"));
             }
             Err(ObjectError::NotAnObject(kind)) => {
@@ -61,7 +61,7 @@ impl<'a> TrackingBody<'a> {
             }
             Err(error) => return Err(Answer::not_json(&error.to_string())),
         };
-        if let Route::Event(kind) = route {
+        if let IntakeRoute::Event(kind) = route {
             let events = Elements { values: vec![text], more: false };
             return Ok(Self { body, events, kind: Some(kind) });
         }
@@ -110,15 +110,15 @@ pub struct Additions<'a> {
     pub copies_left: usize,
 }
 
-/// The fields that are written anew; all others pass as they came.
-const WRITTEN_ANEW: [&str; 8] =
+/// The fields that are written here; all others pass as they came.
+const WRITTEN_HERE: [&str; 8] =
     ["type", "messageId", "context", "timestamp", "originalTimestamp", "sentAt", "receivedAt", "writeKey"];
 
 impl<'a> Additions<'a> {
     /// The event as Segment's servers would pass it on.
     ///
     /// # Errors
-    /// When it is no object, or too large as it would be queued: told before anything of it is copied.
+    /// When it is not an object, or too large as it would be queued: told before anything of it is copied.
     pub fn to(&mut self, event: &str, origin: &Origin<'_>) -> Result<String, EventError> {
         segment::fits(event)?;
         let fields = Object::with_children(event)?;
@@ -143,7 +143,7 @@ impl<'a> Additions<'a> {
             Some(id) => object.string("messageId", &id),
             None => object.string("messageId", &origin.message_id()),
         }
-        for (key, value) in fields.iter().filter(|(key, _)| !WRITTEN_ANEW.contains(key)) {
+        for (key, value) in fields.iter().filter(|(key, _)| !WRITTEN_HERE.contains(key)) {
             object.raw(key, value.get());
         }
         self.write_context(&mut object, &fields, shared.as_ref());
@@ -166,7 +166,7 @@ impl<'a> Additions<'a> {
     ) {
         let own = fields.get_object("context");
         if let (None, Some(other)) = (own, fields.get_present("context")) {
-            // No object: it passes, as all does that is not known here.
+            // Not an object: it passes, as all does that is not known here.
             return object.raw("context", other.get());
         }
         let batch = self.context.as_ref();

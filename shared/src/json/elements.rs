@@ -17,7 +17,7 @@ pub struct Elements<'a> {
 /// The elements of the array that `json` is, up to `most` of them.
 ///
 /// # Errors
-/// When it is no array, or not well-formed.
+/// When it is not an array, or not well-formed.
 pub fn elements(json: &str, most: usize) -> Result<Elements<'_>, serde_json::Error> {
     scanned(json, most).ok_or_else(|| match serde_json::from_str::<&RawValue>(json) {
         Err(error) => error,
@@ -25,7 +25,7 @@ pub fn elements(json: &str, most: usize) -> Result<Elements<'_>, serde_json::Err
     })
 }
 
-/// The first `most` elements of the array that `text` is. None when it is no array or not well-formed.
+/// The first `most` elements of the array that `text` is. None when it is not an array or not well-formed.
 fn scanned(text: &str, most: usize) -> Option<Elements<'_>> {
     let mut scanner = Scanner::new(text, true);
     let mut values = Vec::new();

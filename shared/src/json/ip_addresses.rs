@@ -54,7 +54,7 @@ fn remove_within(value: &mut Value) {
     }
 }
 
-/// The same of JSON text: all else stays byte for byte, but for white space. What is no JSON stays as it is.
+/// The same of JSON text: all else stays byte for byte, but for white space. What is not JSON stays as it is.
 #[must_use]
 pub fn without_ip_addresses(json: &str) -> Cow<'_, str> {
     let is_json = serde_json::from_str::<&RawValue>(json).is_ok();

@@ -12,10 +12,10 @@ use thiserror::Error;
 use super::raw::{Kind, RawJson, kind, string};
 use super::scan::{DEEPEST, Scanner};
 
-/// Why some text is no object that is taken.
+/// Why some text is not an object that is taken.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum ObjectError {
-    /// It is no JSON; the parser's message, with line and column.
+    /// It is not JSON; the parser's message, with line and column.
     #[error("{0}")]
     NotJson(String),
     /// It is JSON of another kind.
@@ -82,7 +82,7 @@ impl<'a> Object<'a> {
     /// does not grow with it.
     ///
     /// # Errors
-    /// When it is no object.
+    /// When it is not an object.
     pub fn only(json: &'a str, keys: &[&str]) -> Result<Self, ObjectError> {
         read(json, Wanted::Only(keys)).ok_or_else(|| ObjectError::of(json))
     }
@@ -167,7 +167,7 @@ impl Wanted<'_> {
     }
 }
 
-/// What is wanted of the object that `text` is. None when it is no object, not well-formed, or nested too deep.
+/// What is wanted of the object that `text` is. None when it is not an object, not well-formed, or nested too deep.
 fn read<'a>(text: &'a str, wanted: Wanted<'_>) -> Option<Object<'a>> {
     let deep = !matches!(wanted, Wanted::FieldsAndChildren);
     let mut reader = Reader { scanner: Scanner::new(text, deep), children: 0 };

@@ -34,7 +34,7 @@ pub fn without_lone_surrogates(json: &str) -> Cow<'_, str> {
                 copied = at;
             }
             Some(_) => at += ESCAPE_BYTES,
-            // A backslash escapes the next byte, another backslash too. In what is no JSON a longer character may follow.
+            // A backslash escapes the next byte, another backslash too. In what is not JSON a longer character may follow.
             None if bytes.get(at + 1).is_some_and(u8::is_ascii) => at += 2,
             None => at += 1,
         }

@@ -70,7 +70,7 @@ pub enum SendError {
         /// What happened.
         reason: String,
     },
-    /// Read the key anew and send again: 401, 403 or 404.
+    /// Read the key again and send again: 401, 403 or 404.
     #[error("the public API key is refused: {reason}")]
     KeyRefused {
         /// The status.

@@ -49,9 +49,9 @@ pub enum EntryProblem {
     /// A company without a domain, for a collector that knows companies by nothing else.
     #[error("Domain (`domain`) is missing, and the collector knows companies by their domain")]
     NoDomain,
-    /// Only an anonymous visitor, and those are left out by the settings: nothing is wrong.
-    #[error("the visitor is anonymous, and anonymous visitors are left out")]
-    AnonymousLeftOut,
+    /// Only an anonymous visitor, and the settings skip those: nothing is wrong.
+    #[error("the visitor is anonymous, and the settings skip anonymous visitors")]
+    AnonymousSkipped,
 }
 
 /// How an event is delivered.
@@ -192,7 +192,7 @@ fn visitor(
     let knows_user_ids = options.collector == CollectorKind::Own;
     let is_known = ids.profile_id().is_some() || ids.email().is_some() || (knows_user_ids && ids.user_id().is_some());
     let subject = Subject::of(ids, options.collector).ok_or(EntryProblem::NoVisitor)?;
-    if is_known || options.keep_anonymous_visitors { Ok(subject) } else { Err(EntryProblem::AnonymousLeftOut) }
+    if is_known || options.keep_anonymous_visitors { Ok(subject) } else { Err(EntryProblem::AnonymousSkipped) }
 }
 
 #[cfg(test)]
@@ -274,11 +274,11 @@ mod tests {
     }
 
     #[test]
-    fn anonymous_visitors_can_be_left_out() {
+    fn anonymous_visitors_can_be_skipped() {
         let options = EntryOptions { keep_anonymous_visitors: false, ..EntryOptions::default() };
         assert_eq!(
             made(r#"{"type":"track","event":"A","anonymousId":"a"}"#, &options).err(),
-            Some(EntryProblem::AnonymousLeftOut)
+            Some(EntryProblem::AnonymousSkipped)
         );
     }
 

@@ -40,7 +40,7 @@ pub fn write_object(out: &mut String, value: Option<&Value<'_>>, options: &Entry
         && additions.is_empty()
         && let Some(value) = value
     {
-        // Undefined is no object, so that something is written.
+        // Undefined is not an object, so that something is written.
         value.write_json(out);
         return;
     }

@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use tokio::time::Instant;
+use tracing::Instrument;
 
+use super::span::invocation;
 use crate::delivery::{Delivery, Received, SourceQueue, consume};
 use crate::koala::Collector;
 use crate::metrics::Metrics;
@@ -30,6 +32,10 @@ pub struct Consumer<S, C, Q> {
 impl<S: ParameterSource, C: Collector, Q: SourceQueue> Consumer<S, C, Q> {
     /// Delivers a batch, and names the messages that stay in their queue.
     pub async fn handle(&self, event: &SqsEvent, request_id: &str, deadline: Instant) -> SqsBatchResponse {
+        self.handle_in_span(event, request_id, deadline).instrument(invocation(request_id)).await
+    }
+
+    async fn handle_in_span(&self, event: &SqsEvent, request_id: &str, deadline: Instant) -> SqsBatchResponse {
         let messages: Vec<Received<'_>> = event.records.iter().filter_map(received).collect();
         if messages.len() < event.records.len() {
             // Only a hand-made event has such records. A failure without an id would make Lambda fail the whole batch.
@@ -58,8 +64,8 @@ fn failure(id: &str) -> BatchItemFailure {
     failure
 }
 
-/// The end of an invocation, of which Lambda tells the milliseconds since 1970. An end that is past when the invocation begins
-/// is none: `cargo lambda watch` tells one in 1970, and then the functions' timeout holds.
+/// The end of an invocation, which Lambda gives in milliseconds since 1970. An end that is past when the invocation begins
+/// is ignored: `cargo lambda watch` gives one in 1970, and then the functions' timeout holds.
 #[must_use]
 pub fn deadline(milliseconds: u64) -> Instant {
     let end = SystemTime::UNIX_EPOCH + Duration::from_millis(milliseconds);

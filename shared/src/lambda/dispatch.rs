@@ -6,7 +6,9 @@ use aws_lambda_events::encodings::Body;
 use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use base64::Engine;
 use http::{HeaderName, HeaderValue};
+use tracing::Instrument;
 
+use super::span::invocation;
 use crate::intake::{self, Answer, IntakeOptions, Outbox, Request};
 use crate::metrics::Metrics;
 use crate::settings::{ParameterSource, SettingsCache};
@@ -33,7 +35,7 @@ pub async fn answer<S: ParameterSource, O: Outbox>(
         body: body.as_deref().unwrap_or_default(),
     };
     let answer = if body.is_some() {
-        intake::handle(&request, settings, outbox, options).await
+        intake::handle(&request, settings, outbox, options).instrument(invocation(request_id)).await
     } else {
         let answer = Answer::not_base64();
         answer.log(&request);

@@ -26,13 +26,13 @@ pub struct Event<'a> {
     message_id: Cow<'a, str>,
 }
 
-/// Why some JSON is no event. Every one of them is final: the same bytes can never be one.
+/// Why some JSON is not an event. Every one of them is final: the same bytes can never be one.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum EventError {
     /// A number, a string, an array …
     #[error("an event is an object, this is {0}")]
     NotAnObject(Kind),
-    /// Text that is no JSON; the parser's message, with line and column.
+    /// Text that is not JSON; the parser's message, with line and column.
     #[error("not valid JSON: {0}")]
     NotJson(String),
     /// Deeper than [`json::DEEPEST`].
@@ -41,7 +41,7 @@ pub enum EventError {
     /// No `type` at all.
     #[error("`type` is missing: it says what the event is (track, identify, page, screen, group, alias)")]
     TypeMissing,
-    /// A `type` that is no string.
+    /// A `type` that is not a string.
     #[error("`type` is {0}, not a string")]
     TypeNotAString(Kind),
     /// More bytes than Segment sends.
@@ -89,7 +89,7 @@ impl<'a> Event<'a> {
     /// Reads an event that was taken in before, whatever its size is since.
     ///
     /// # Errors
-    /// When the text is no JSON object, or no event.
+    /// When the text is not a JSON object, or no event.
     pub fn from_json(json: &'a str) -> Result<Self, EventError> {
         let fields = Object::with_children(json)?;
         let kind = match fields.get_present("type") {
@@ -182,11 +182,7 @@ pub fn usable_message_id<'a>(fields: &Object<'a>) -> Option<Cow<'a, str>> {
 /// An id in place of a text that is too long for one.
 #[must_use]
 pub fn hashed_message_id(text: &str) -> String {
-    let mut id = String::from("sha1-");
-    for byte in Sha1::digest(text) {
-        id.extend([byte >> 4, byte & 0xf].into_iter().filter_map(|digit| char::from_digit(digit.into(), 16)));
-    }
-    id
+    format!("sha1-{}", hex::encode(Sha1::digest(text)))
 }
 
 #[cfg(test)]

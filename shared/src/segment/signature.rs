@@ -7,14 +7,15 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use thiserror::Error;
 
-/// The secret that a webhook destination shares with this set. It has no `Debug` that would show it.
+/// The secret that a webhook destination shares with this set. It is not kept as text, its `Debug` shows nothing of it, and its
+/// state is wiped when it is dropped.
 #[derive(Clone)]
 pub struct SharedSecret {
     /// The key's HMAC state, made once: a signature then costs two block hashes less.
     keyed: Hmac<Sha1>,
 }
 
-/// Why a text is no shared secret.
+/// Why a text is not a shared secret.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("a shared secret is empty")]
 pub struct ParseSecretError;
@@ -63,26 +64,16 @@ impl Signature {
     /// Reads 40 hex digits.
     #[must_use]
     pub fn parse(hex: &str) -> Option<Self> {
-        let hex = hex.trim().as_bytes();
-        if hex.len() != 40 {
-            return None;
-        }
         let mut bytes = [0; 20];
-        for (byte, pair) in bytes.iter_mut().zip(hex.chunks_exact(2)) {
-            *byte = (hex_digit(pair[0])? << 4) | hex_digit(pair[1])?;
-        }
+        hex::decode_to_slice(hex.trim(), &mut bytes).ok()?;
         Some(Self(bytes))
     }
 }
 
 impl fmt::Display for Signature {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+        formatter.write_str(&hex::encode(self.0))
     }
-}
-
-fn hex_digit(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 #[cfg(test)]
@@ -106,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_that_is_no_hex_is_none() {
+    fn what_is_not_hex_is_not_a_signature() {
         assert!(Signature::parse("").is_none());
         assert!(Signature::parse(&"g".repeat(40)).is_none());
         assert!(Signature::parse(&"é".repeat(20)).is_none());

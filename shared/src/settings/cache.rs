@@ -46,7 +46,7 @@ pub struct Freshness {
     pub stale: bool,
 }
 
-/// There are no settings to serve with: passing, since the source may come back or the tree be mended.
+/// There are no settings to serve with: passing, since the source may come back or the tree be fixed.
 #[derive(Debug, Error)]
 pub enum SettingsUnavailable {
     /// The source cannot be read, and nothing was read before.
@@ -100,7 +100,7 @@ impl<S: ParameterSource, T: ParameterTree> SettingsCache<S, T> {
         }
     }
 
-    /// The settings: from memory while they are fresh, else read anew. When that fails, or takes half a second, the last good
+    /// The settings: from memory while they are fresh, else read again. When that fails, or takes half a second, the last good
     /// ones serve on.
     ///
     /// # Errors
@@ -129,12 +129,12 @@ impl<S: ParameterSource, T: ParameterTree> SettingsCache<S, T> {
         }
     }
 
-    /// The settings read anew, when `stale` did not serve: Koala refused its key, or it lacks a mapping. Many who ask at
+    /// The settings read again, when `stale` did not serve: Koala refused its key, or it lacks a mapping. Many who ask at
     /// once cost one read.
     ///
     /// # Errors
     /// When they cannot be read; `stale` is then the best there is.
-    pub async fn read_anew(&self, stale: &Arc<T>) -> Result<Arc<T>, SettingsUnavailable> {
+    pub async fn newer_than(&self, stale: &Arc<T>) -> Result<Arc<T>, SettingsUnavailable> {
         let _one_at_a_time = self.refreshing.lock().await;
         match self.last_good() {
             Some(newer) if !Arc::ptr_eq(&newer, stale) => Ok(newer),
@@ -279,7 +279,7 @@ mod tests {
         assert_eq!(problems.iter().map(|problem| problem.parameter.as_str()).collect::<Vec<_>>(), ["public-api-key"]);
         assert!(problems[0].message.contains("character 2"), "{problems:?}");
         *source.0.lock().expect("a lock") = "pk_2";
-        cache.read_anew(&cache.current().await.expect("settings")).await.expect("settings");
+        cache.newer_than(&cache.current().await.expect("settings")).await.expect("settings");
         assert_eq!(cache.problems(), []);
     }
 
@@ -324,11 +324,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refused_key_is_read_anew_once_for_all_who_were_refused() {
+    async fn a_refused_key_is_read_again_once_for_all_who_were_refused() {
         let source = Counting::default();
         let cache = SettingsCache::new(&source, Duration::from_mins(5));
         let refused = cache.current().await.expect("settings");
-        let after = futures_util::future::join_all((0..10).map(|_| cache.read_anew(&refused))).await;
+        let after = futures_util::future::join_all((0..10).map(|_| cache.newer_than(&refused))).await;
         assert!(after.into_iter().all(|settings| key(settings) == "pk_1"));
         assert_eq!(source.reads.load(Ordering::SeqCst), 2);
     }

@@ -8,7 +8,7 @@ use super::{Parameter, ParameterSource, SourceError};
 /// A directory whose files are the parameters: `public-api-key`, `mappings/checkout.json`, …
 ///
 /// A file's name without `.json` or `.txt` is the parameter's; one line break at the end of a value does not count.
-/// Hidden files are passed over.
+/// Hidden files are ignored.
 #[derive(Debug, Clone)]
 pub struct ParameterDirectory {
     root: PathBuf,

@@ -3,9 +3,9 @@
 //! | parameter | meaning |
 //! |---|---|
 //! | `public-api-key` | required; the workspace's key at Koala |
-//! | `webhook-secret` | proves requests by `X-Signature`; one a line, any of them serves |
-//! | `bearer-token` | proves requests by `Authorization: Bearer …`; one a line |
-//! | `write-keys` | proves requests of Segment's SDKs; one a line |
+//! | `webhook-secret` | signs requests (`X-Signature`); one a line, any of them serves |
+//! | `bearer-token` | lets requests in by `Authorization: Bearer …`; one a line |
+//! | `write-keys` | lets Segment's SDKs in; one a line |
 //! | `mappings/<name>` | a mapping as JSON; one of a preset's name replaces the preset |
 //!
 //! The collector's parameters are a tree of their own, which the collector reads.
@@ -45,7 +45,7 @@ pub struct Settings {
     presets: [Mapping; 5],
 }
 
-/// What a request can prove itself with.
+/// The credentials that a request may have.
 #[derive(Debug, Clone, Default)]
 pub struct Credentials {
     /// Any of these may have signed a body.
@@ -188,7 +188,7 @@ impl Settings {
         &self.public_api_key
     }
 
-    /// What a request can prove itself with.
+    /// The credentials that a request may have.
     #[must_use]
     pub fn credentials(&self) -> &Credentials {
         &self.credentials
@@ -213,7 +213,7 @@ impl Settings {
     }
 
     /// The enabled mappings that take the event, each with whether it is *another* one of its action: Koala keeps one entry
-    /// of a message id, so the second and third of an action deliver under one of their own. A preset passes over an event
+    /// of a message id, so the second and third of an action deliver under one of their own. A preset skips an event
     /// that a mapping of one's own takes with its action.
     pub fn mappings_that_take<'s>(&'s self, event: &'s Event<'_>) -> impl Iterator<Item = (&'s Mapping, bool)> {
         let mut actions_taken = [false; Action::ALL.len()];

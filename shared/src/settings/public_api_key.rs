@@ -1,7 +1,6 @@
 //! The workspace's key at Koala.
 
-use std::fmt;
-
+use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 
 /// A longer key than any that Koala gave out; it keeps URLs and logs of proxies in bounds.
@@ -9,10 +8,18 @@ const LONGEST_KEY: usize = 128;
 
 /// The Public API Key of a Koala workspace: it stands in the path of every request, so only characters that need no
 /// escape in a URL are allowed. It is public in a browser pixel, but names the workspace, so `Debug` hides it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PublicApiKey(String);
+#[derive(Debug, Clone)]
+pub struct PublicApiKey(SecretString);
 
-/// Why a text is no Public API Key. The text itself is not repeated: it may be a secret put in the wrong place.
+impl PartialEq for PublicApiKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for PublicApiKey {}
+
+/// Why a text is not a Public API Key. The text itself is not repeated: it may be a secret put in the wrong place.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum ParsePublicApiKeyError {
     /// Nothing there.
@@ -43,27 +50,22 @@ impl PublicApiKey {
         if text.len() > LONGEST_KEY {
             return Err(ParsePublicApiKeyError::TooLong(text.len()));
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(text.into()))
     }
 
     /// Enough of the key to tell it from another, for a page: `pk_…3f9a`.
     #[must_use]
     pub fn masked(&self) -> String {
         // Only ASCII is allowed, so that any byte is a character.
-        let (shown_first, shown_last) = if self.0.len() >= 12 { (3, 4) } else { (0, self.0.len().min(4) / 2) };
-        format!("{}…{}", &self.0[..shown_first], &self.0[self.0.len() - shown_last..])
+        let key = self.as_str();
+        let (shown_first, shown_last) = if key.len() >= 12 { (3, 4) } else { (0, key.len().min(4) / 2) };
+        format!("{}…{}", &key[..shown_first], &key[key.len() - shown_last..])
     }
 
     /// The key, for the URL.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for PublicApiKey {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("PublicApiKey(…)")
+        self.0.expose_secret()
     }
 }
 
@@ -74,6 +76,7 @@ mod tests {
     #[test]
     fn only_what_a_url_takes_unescaped_is_a_key() {
         assert_eq!(PublicApiKey::parse(" pk_live-1.~\n").expect("a key").as_str(), "pk_live-1.~");
+        assert!(!format!("{:?}", PublicApiKey::parse("pk_hidden")).contains("pk_hidden"));
         assert_eq!(PublicApiKey::parse(" "), Err(ParsePublicApiKeyError::Empty));
         assert_eq!(PublicApiKey::parse("a/../b"), Err(ParsePublicApiKeyError::Character('/', 2)));
         assert_eq!(PublicApiKey::parse("ключ"), Err(ParsePublicApiKeyError::Character('к', 1)));

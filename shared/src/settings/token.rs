@@ -1,36 +1,41 @@
 //! A secret that a request shows as it is: a bearer token or a write key.
 
-use std::fmt;
-
+use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
-/// A bearer token or a write key. It has no `Debug` that would show it.
-#[derive(Clone)]
-pub struct Token(Vec<u8>);
+/// A bearer token or a write key. Its `Debug` shows nothing of it, and it is wiped from memory when it is dropped.
+#[derive(Debug, Clone)]
+pub struct Token(SecretString);
 
 impl Token {
     /// Takes a token; none when it is blank.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
-        (!text.is_empty()).then(|| Self(text.as_bytes().to_vec()))
+        (!text.is_empty()).then(|| Self(text.into()))
     }
 
     /// The token, for who shows it as its owner would.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        self.0.expose_secret().as_bytes()
     }
 
     /// Whether `shown` is this token; the time it takes tells no more than the length.
     #[must_use]
     pub fn is(&self, shown: &[u8]) -> bool {
-        self.0.ct_eq(shown).into()
+        self.0.expose_secret().as_bytes().ct_eq(shown).into()
     }
 }
 
-impl fmt::Debug for Token {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Token(…)")
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_never_printed() {
+        let token = Token::parse("hunter2").expect("a token");
+        assert!(!format!("{token:?}").contains("hunter2"));
+        assert!(token.is(b"hunter2") && !token.is(b"hunter"));
     }
 }

@@ -11,12 +11,14 @@ use koala_destination::delivery::{DeadLetter, Delivery, DeliveryOptions, Receive
 use koala_destination::environment;
 use koala_destination::intake::{self, IntakeOptions, Outbox, OutboxError, Request};
 use koala_destination::koala::{Collector, CollectorKind, Route, SendError};
+use koala_destination::lambda::span::invocation;
 use koala_destination::message::{OutgoingMessage, Queue};
 use koala_destination::metrics::Metrics;
 use koala_destination::segment::Function;
 use koala_destination::settings::{Parameter, ParameterSource, PublicApiKey, SettingsCache, SourceError};
 use serde_json::json;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::usage::{CONCURRENT_REQUESTS, DELIVERY_SECONDS, DISPATCH_SECONDS, MEMORY_GB, Options, SQS_BATCH, Usage};
 
@@ -24,6 +26,8 @@ use super::usage::{CONCURRENT_REQUESTS, DELIVERY_SECONDS, DISPATCH_SECONDS, MEMO
 const EVENTS: usize = 20_000;
 /// Where the functions' metrics go by default.
 const NAMESPACE: &str = "KoalaDestination";
+/// A request id of an invocation.
+const INVOCATION: &str = "11111111-2222-3333-4444-555555555555";
 /// The first delay of a message that failed, as on AWS.
 const FIRST_DELAY_SECONDS: u64 = 30;
 /// The bytes of all lines that were logged.
@@ -115,7 +119,7 @@ fn event(number: usize, visitor: usize) -> String {
 /// What an event took, in a run of the pipeline.
 #[allow(clippy::cast_precision_loss)]
 pub async fn usage(options: &Options) -> Result<Usage> {
-    let lines = tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false).with_span_list(false);
+    let lines = tracing_subscriber::fmt().json().flatten_event(true).with_current_span(true).with_span_list(false);
     let lines = lines.with_max_level(tracing::Level::INFO).with_writer(|| CountedLog).finish();
     let _counted = tracing::subscriber::set_default(lines);
     let count_metrics: fn(&str) = |line| {
@@ -156,7 +160,8 @@ pub async fn usage(options: &Options) -> Result<Usage> {
             body: body.as_bytes(),
         };
         let intake_options = IntakeOptions { max_body_bytes: 8 * 1024 * 1024, ..intake_options };
-        let answer = intake::handle(&request, &settings, &queues, intake_options).await;
+        let invocation = invocation(INVOCATION);
+        let answer = intake::handle(&request, &settings, &queues, intake_options).instrument(invocation).await;
         ensure!(answer.status == 200, "{}", answer.body);
         metrics.write(&answer, id, settings.freshness());
         requests += 1;
@@ -172,9 +177,10 @@ pub async fn usage(options: &Options) -> Result<Usage> {
         for messages in messages.chunks(100) {
             let received: Vec<Received<'_>> =
                 messages.iter().map(|body| Received { id: "1", receipt: "1", body, receive_count: 1 }).collect();
-            let done = consume(&delivery, &queues, &received, Instant::now() + Duration::from_secs(30)).await;
+            let deadline = Instant::now() + Duration::from_secs(30);
+            let done = consume(&delivery, &queues, &received, deadline).instrument(invocation(INVOCATION)).await;
             ensure!(done.counts.delivered == messages.len(), "{:?}", done.counts);
-            metrics.write(&done.counts, "11111111-2222-3333-4444-555555555555", settings.freshness());
+            metrics.write(&done.counts, INVOCATION, settings.freshness());
             let rounds = (done.counts.requests.latencies.len() as f64 / CONCURRENT_REQUESTS).ceil();
             seconds += DELIVERY_SECONDS + rounds * f64::from(options.koala_milliseconds) / 1000.0;
             batches += 1;

@@ -23,7 +23,7 @@ pub enum Reach {
 }
 
 impl Reach {
-    /// Why a URL is none that alerts may go to; nothing where it may be, as far as the URL tells: a name is looked up later.
+    /// Why alerts may not go to a URL; nothing where it may be, as far as the URL tells: a name is looked up later.
     #[must_use]
     pub fn forbids(self, url: &Url) -> Option<&'static str> {
         if self == Self::Private {

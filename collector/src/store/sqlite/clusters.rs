@@ -104,7 +104,7 @@ fn refresh(connection: &Connection, visitor_id: i64) -> rusqlite::Result<bool> {
     Ok(true)
 }
 
-/// Takes away the row of a visitor that is none any more. Tells how many rows there were.
+/// Takes away the row of a visitor that is no longer one. Tells how many rows there were.
 pub(super) fn forget(connection: &Connection, visitor_id: i64) -> rusqlite::Result<usize> {
     accounts::leave(connection, visitor_id)?;
     connection.prepare_cached("DELETE FROM visitor WHERE id = ?1")?.execute([visitor_id])

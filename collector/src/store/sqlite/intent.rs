@@ -68,7 +68,7 @@ impl IntentRules {
     }
 }
 
-/// Keeps the rules in the store, and forgets those that are none any more with what they found.
+/// Keeps the rules in the store, and forgets those that are no longer in force with what they found.
 fn put(connection: &Connection, rules: Vec<IntentRule>) -> rusqlite::Result<Vec<StoredRule>> {
     let wanted: HashSet<(&str, &str)> = rules.iter().map(|rule| (rule.name.as_str(), rule.trigger.as_str())).collect();
     let mut select = connection.prepare("SELECT id, name, looked_for FROM intent_rule")?;

@@ -84,7 +84,7 @@ impl Ranking {
         match newer {
             Ok(newer) => *made = Some(newer),
             Err(error) => {
-                tracing::error!(%error, "the companies cannot be ranked anew");
+                tracing::error!(%error, "the companies cannot be ranked");
                 if let Some(made) = made.as_mut() {
                     made.is_under_way = false;
                 }

@@ -2,6 +2,7 @@
 
 use koala_destination::clock;
 use maud::{DOCTYPE, Markup, html};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::answer::Content;
 use super::words;
@@ -148,18 +149,12 @@ pub fn pager(href: &dyn Fn(u32) -> String, offset: u32, limit: u32, total: u64) 
     }
 }
 
+/// What a piece of a path escapes: all but the unreserved characters (RFC 3986, 2.3).
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// A key as a piece of a path.
 pub fn encoded(key: &str) -> String {
-    let mut path = String::with_capacity(key.len());
-    for byte in key.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            path.push(char::from(byte));
-        } else {
-            path.push('%');
-            path.extend([byte >> 4, byte & 0xf].into_iter().filter_map(|digit| char::from_digit(digit.into(), 16)));
-        }
-    }
-    path
+    utf8_percent_encode(key, ESCAPED).to_string()
 }
 
 #[cfg(test)]

@@ -132,7 +132,7 @@ pub async fn show(State(web): State<Web>, Path(id): Path<VisitorId>) -> Page {
                     a href={ "/api/visitors/" (visitor.id) "/export" } { "Download all of it first" }
                     ". What is older than " (web.retention.days()) " days goes of itself."
                 }
-                form method="post" action={ "/visitors/" (visitor.id) "/delete" } { button { "Delete for good" } }
+                form method="post" action={ "/visitors/" (visitor.id) "/delete" } { button { "Delete permanently" } }
             }
         },
     ))

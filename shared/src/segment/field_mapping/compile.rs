@@ -75,7 +75,7 @@ fn directive(fields: &Map<String, Json>) -> Node {
         "@transform" => options(name, argument).and_then(transform),
         "@flatten" => options(name, argument).and_then(flatten),
         "@json" => options(name, argument).and_then(json),
-        _ => Err(format!("{name} is no directive")),
+        _ => Err(format!("{name} is not a directive")),
     };
     compiled.unwrap_or_else(Node::Failure)
 }
@@ -128,7 +128,7 @@ fn replace(options: &Map<String, Json>) -> Result<Node, String> {
     let pattern = text("pattern").filter(|pattern| !pattern.is_empty()).ok_or("@replace requires a \"pattern\" key")?;
     let mut replacements = vec![(pattern, text("replacement").unwrap_or_default())];
     let mut failure = None;
-    // A second replacement that is no string makes the reference pass over the second pattern.
+    // A second replacement that is not a string makes the reference ignore the second pattern.
     let second = options.get("replacement2").is_none_or(|value| value.is_null() || value.is_string());
     if let Some(pattern) = text("pattern2").filter(|pattern| !pattern.is_empty() && second) {
         let replacement = text("replacement2").unwrap_or_default();

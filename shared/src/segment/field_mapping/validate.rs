@@ -64,7 +64,7 @@ impl Checker {
             "@if" | "@case" | "@replace" | "@json" | "@flatten" | "@merge" | "@transform" => {
                 self.directive_with_options(name, argument, path);
             }
-            _ => self.problem(path, "is no directive"),
+            _ => self.problem(path, "is not a directive"),
         }
     }
 

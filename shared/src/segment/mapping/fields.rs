@@ -81,7 +81,7 @@ pub fn compile(
         .filter(|written| *written != ROOT_DIRECTIVE && !all().any(|key| key == *written))
         .map(|unknown| FieldProblem {
             path: format!("fields.{unknown}"),
-            message: format!("is no field of {action}; its fields are {}", all().collect::<Vec<_>>().join(", ")),
+            message: format!("is not a field of {action}; its fields are {}", all().collect::<Vec<_>>().join(", ")),
         })
         .collect();
     let compiled = FieldMapping::compile(&serde_json::Value::Object(written));

@@ -188,7 +188,7 @@ mod tests {
                 "properties":{"a":{"@if":{"then":1}},"b":{"@path":5}},"event":{"@liquid":"{{ a | sort }}"}}}"#);
         let begins = [
             "trigger: at character 1",
-            "fields.traits: is no field of track-event",
+            "fields.traits: is not a field of track-event",
             "fields.properties.b.@path: should be a string",
         ];
         for (problem, begins) in problems.iter().zip(begins) {

@@ -28,7 +28,7 @@ pub struct Field {
 pub enum Test {
     /// It is this string.
     Is(String),
-    /// It is not this string; true also of what is no string, or not there.
+    /// It is not this string; true also of what is not a string, or not there.
     IsNot(String),
     /// It is a number, and this one.
     NumberIs(f64),

@@ -3,7 +3,7 @@
 //!
 //! A trigger is parsed once, when the settings load, and matched without allocation as long as no text in the event has an
 //! escape. It means what Segment's own implementation (npm `@segment/destination-subscriptions`) makes of it, also where
-//! that surprises: `properties.seats = "5"` is not true of the number 5, and `!contains(…)` not of what is no string.
+//! that surprises: `properties.seats = "5"` is not true of the number 5, and `!contains(…)` not of what is not a string.
 
 mod advice;
 mod condition;

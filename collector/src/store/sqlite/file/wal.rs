@@ -40,7 +40,7 @@ impl Log {
     /// Reads a log; nothing where it has no frame, which holds nothing that could be lost.
     ///
     /// # Errors
-    /// With why it is none.
+    /// With why it is not one.
     pub fn read(bytes: &[u8]) -> Result<Option<Self>, &'static str> {
         if bytes.len() <= LOG_HEADER {
             return Ok(None);
@@ -90,7 +90,7 @@ pub struct Index {
 }
 
 impl Index {
-    /// Reads an index, in the byte order of the machine; nothing where it is none, or was being written: the index is
+    /// Reads an index, in the byte order of the machine; nothing where it is not one, or was being written: the index is
     /// never synced, and after a power cut it may be anything.
     pub fn read(bytes: &[u8; INDEX_BYTES]) -> Option<Self> {
         let (header, second) = bytes[..2 * INDEX_HEADER].split_at(INDEX_HEADER);

@@ -1,4 +1,4 @@
-// Shows what changed without a reload: the server says that something did, and the page's main part is fetched anew. Times turn
+// Shows what changed without a reload: the server says that something did, and the page's main part is fetched again. Times turn
 // into the reader's own zone. Without it the pages work as well.
 'use strict'
 const changes = new EventSource('/live')

@@ -1,4 +1,4 @@
-//! What a filter takes a value for, as liquidjs does it: what is not there is an empty text, what is no number is 0.
+//! What a filter takes a value for, as liquidjs does it: what is not there is an empty text, what is not a number is 0.
 
 use liquid_core::model::{KString, Object, Value, ValueView};
 
@@ -42,7 +42,7 @@ pub fn joined(items: &[Value], separator: &str) -> String {
     items.collect::<Vec<_>>().join(separator)
 }
 
-/// liquidjs's `toNumber`: what is no number is 0.
+/// liquidjs's `toNumber`: what is not a number is 0.
 pub fn to_number(value: &Value) -> f64 {
     let Some(scalar) = value.as_scalar() else { return 0.0 };
     if let Some(value) = scalar.to_bool() {
@@ -68,7 +68,7 @@ pub fn argument_number(arguments: &[Value], at: usize) -> f64 {
     arguments.get(at).map(to_number).unwrap_or_default()
 }
 
-/// A count given as a number; what is negative is none.
+/// A count given as a number; what is negative counts as 0.
 pub fn count(number: f64) -> usize {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a cast of floats saturates
     let count = number.max(0.0) as usize;

@@ -4,7 +4,7 @@ use liquid_core::model::{Value, ValueView};
 
 use crate::clock;
 
-/// The filter `date`: a point in time by a strftime format, in UTC. What is no point in time is given back as it is.
+/// The filter `date`: a point in time by a strftime format, in UTC. What is not a point in time is given back as it is.
 pub fn date(value: &Value, format: &str) -> Value {
     let Some(time) = value.as_scalar().and_then(|scalar| point_in_time(&scalar.to_kstr())) else {
         return value.clone();
