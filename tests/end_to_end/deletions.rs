@@ -222,7 +222,7 @@ async fn nothing_of_the_address_is_left_in_the_files_when_a_deletion_is_complete
     let dead = json!({"type": "track", "messageId": "x-1", "event": {"no": "name"}, "userId": "u-zoe-77"});
     post(&koala, &[dead, json!({"email": "zoe.quux@example.com"})]).await;
     koala.until_queues(json!({"waiting": 0, "in_flight": 0, "dead": 1, "rejected": 1})).await;
-    assert_eq!(found_in_files(&home, &["zoe.quux@example.com"]).len(), 2, "the search finds what is there");
+    assert!(found_in_files(&home, &["zoe.quux@example.com"]).len() >= 2, "the search finds what is there");
 
     let id = koala.ask_to_delete(json!({"emails": ["zoe.quux@example.com"]})).await;
     let deletion = koala.until_deleted(&id).await;

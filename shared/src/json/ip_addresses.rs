@@ -71,12 +71,24 @@ pub fn text_without_ip_addresses(text: &str) -> String {
         let length = rest[begin..].find(|c| !is_part(c)).unwrap_or(rest.len() - begin);
         let (before, word) = (&rest[..begin], &rest[begin..begin + length]);
         out.push_str(before);
-        let is_address = word.trim_matches(['.', ':']).parse::<IpAddr>().is_ok() || word.parse::<IpAddr>().is_ok();
-        out.push_str(if is_address || word.parse::<SocketAddr>().is_ok() { "-" } else { word });
+        match without_marks(word) {
+            Some((before, after)) => out.extend([before, "-", after]),
+            None => out.push_str(word),
+        }
         rest = &rest[begin + length..];
     }
     out.push_str(rest);
     out
+}
+
+/// What stands around the address that a word is: a colon that belongs to what is before it, the end of a sentence.
+fn without_marks(word: &str) -> Option<(&str, &str)> {
+    let is_address = |text: &str| text.parse::<IpAddr>().is_ok() || text.parse::<SocketAddr>().is_ok();
+    let begin = if word.starts_with([':', '.']) { 1 } else { 0 };
+    let end = word.trim_end_matches([':', '.']).len();
+    let around = [(0, word.len()), (begin, word.len()), (0, end), (begin, end)];
+    let found = around.into_iter().find(|(begin, end)| word.get(*begin..*end).is_some_and(is_address))?;
+    Some((&word[..found.0], &word[found.1..]))
 }
 
 /// Nothing where nothing is taken out.
@@ -172,7 +184,7 @@ mod tests {
     #[test]
     fn text_of_no_form_loses_what_looks_like_an_address() {
         let text = r#"{"ip":"192.0.2.1","t":"12:30","v":"1.2","at":2001:db8::1, 192.0.2.2:80 é192.0.2.3. "#;
-        assert_eq!(text_without_ip_addresses(text), r#"{"ip":"-","t":"12:30","v":"1.2","at":-, - é- "#);
+        assert_eq!(text_without_ip_addresses(text), r#"{"ip":"-","t":"12:30","v":"1.2","at":-, - é-. "#);
     }
 
     #[test]
