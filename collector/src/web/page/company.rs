@@ -18,6 +18,8 @@ use crate::web::state::Web;
 
 /// The most people of a company that its page shows.
 const MOST_PEOPLE: u32 = 200;
+/// How many pages and events are shown before somebody asks for the rest.
+const SHOWN_AT_FIRST: usize = 12;
 /// The most people that are named beside a page or an event.
 const MOST_NAMED: usize = 3;
 
@@ -37,7 +39,7 @@ pub async fn show(State(web): State<Web>, Path(key): Path<String>) -> Page {
             h2 { "Why" }
             (reasons_list(reasons, company))
             h2 { "What they looked at" }
-            (interests_table(interests, &by_id, company))
+            (interests_tables(interests, &by_id, company))
             h2 { "People" }
             (people_table(people))
             @if i64::from(MOST_PEOPLE) < company.visitors {
@@ -107,6 +109,17 @@ fn did(rule: &str) -> String {
     }
 }
 
+/// The first of them, and the rest where somebody asks for it.
+fn interests_tables(interests: &[Interest], people: &People<'_>, company: &Company) -> Markup {
+    let (first, rest) = interests.split_at(interests.len().min(SHOWN_AT_FIRST));
+    html! {
+        (interests_table(first, people, company))
+        @if !rest.is_empty() {
+            details.more data-key="interests" { summary { (rest.len()) " more" } (interests_table(rest, people, company)) }
+        }
+    }
+}
+
 fn interests_table(interests: &[Interest], people: &People<'_>, company: &Company) -> Markup {
     let row = |interest: &Interest| {
         html! {
@@ -116,7 +129,7 @@ fn interests_table(interests: &[Interest], people: &People<'_>, company: &Compan
             td { (layout::ago(&interest.last_at)) }
         }
     };
-    layout::table(
+    layout::stacked_table(
         &html! { th { "Page or event" } th { "By" } th.number { "Times" } th { "Last" } },
         &interests.iter().map(row).collect::<Vec<_>>(),
         &html! { "Nobody has looked at a page or done anything yet." },
@@ -172,13 +185,13 @@ fn sources_table(sources: &[Source]) -> Markup {
         let origin = Origin { referrer: source.referrer.clone(), utm: source.utm.clone() };
         html! {
             td { (words::capitalised(&entry::came(&origin).unwrap_or_default())) }
-            td.number { (source.visitors) }
+            td { (words::counted(source.visitors.unsigned_abs(), "person")) }
             td.number { (source.times) }
             td { (layout::ago(&source.last_at)) }
         }
     };
-    layout::table(
-        &html! { th { "Source" } th.number { "Visitors" } th.number { "Times" } th { "Last" } },
+    layout::stacked_table(
+        &html! { th { "Source" } th { "Reached" } th.number { "Times" } th { "Last" } },
         &sources.iter().map(row).collect::<Vec<_>>(),
         &html! { "No other site and no campaign is known to have led here." },
     )
@@ -209,7 +222,7 @@ fn is_a_title(company: &Company, value: &str) -> bool {
 fn activity_table(activity: &[Activity], people: &People<'_>) -> Markup {
     html! {
         div.card { table.timeline { tbody {
-            @for entry in activity {
+            @for entry in activity.iter().filter(|entry| entry.kind != "identify") {
                 tr {
                     td { (layout::time(&entry.at)) }
                     td {

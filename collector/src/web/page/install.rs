@@ -174,16 +174,16 @@ fn received(tallies: &[ReceivedTally]) -> Markup {
     let row = |((from, event_type), row): (&(&str, &str), &Row<'_>)| {
         html! {
             td { (source(from)) }
-            td { (kind(event_type)) }
+            td.kind { (kind(event_type)) }
             td { (layout::ago(row.last_at)) }
             td.number { (row.accepted) }
-            td.number { (row.skipped) }
+            td.number.wide { (row.skipped) }
             td.number.wide { (row.rejected) }
         }
     };
     layout::table(
         &html! {
-            th { "Source" } th { "Type" } th { "Last event" } th.number { "Accepted" } th.number { "Skipped" }
+            th { "Source" } th { "Type" } th { "Last event" } th.number { "Accepted" } th.number.wide { "Skipped" }
             th.number.wide { "Rejected" }
         },
         &rows_in_order(&rows).into_iter().map(row).collect::<Vec<_>>(),
@@ -209,7 +209,7 @@ fn skipped(tallies: &[ReceivedTally]) -> Markup {
     }
     let row = |((event_type, reason), (count, last_at)): (&(&str, &str), &(i64, &str))| {
         html! {
-            td { (kind(event_type)) }
+            td.kind { (kind(event_type)) }
             td {
                 (words::skip_reason(reason))
                 @if *reason == "no_mapping" { ": " a href="/mappings" { "see the mappings" } }

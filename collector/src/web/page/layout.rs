@@ -118,6 +118,11 @@ pub fn table(head: &Markup, rows: &[Markup], empty: &Markup) -> Markup {
     }
 }
 
+/// A table of four columns (what, by whom, how often, when last), which stands in two lines on a phone.
+pub fn stacked_table(head: &Markup, rows: &[Markup], empty: &Markup) -> Markup {
+    html! { div.stack { (table(head, rows, empty)) } }
+}
+
 /// Points of intent with one digit. What is next to nothing is 0.0, never -0.0.
 pub fn written(points: f64) -> String {
     format!("{:.1}", (points * 10.0).round() / 10.0 + 0.0)
