@@ -148,9 +148,9 @@ mod tests {
         static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
         let metrics = Metrics::new("dispatch", "Test")
             .to(|line| LINES.lock().unwrap_or_else(PoisonError::into_inner).push(line.to_owned()));
-        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-        io::Write::write_all(&mut packer, br#"{"type":"track","event":"E","userId":"u"}"#).expect("packed");
-        let packed = packer.finish().expect("packed");
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        io::Write::write_all(&mut gzip, br#"{"type":"track","event":"E","userId":"u"}"#).expect("packed");
+        let packed = gzip.finish().expect("packed");
         let mut event = ApiGatewayV2httpRequest::default();
         event.request_context.http.method = http::Method::POST;
         event.raw_path = Some("/v1/track".to_owned());
