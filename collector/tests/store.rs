@@ -7,12 +7,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod cases;
+#[path = "helpers/postgres.rs"]
+mod postgres_server;
 
 use std::sync::Arc;
 
 use koala_collector::store::Store;
+use koala_collector::store::postgres::PostgresStore;
 use koala_collector::store::sqlite::SqliteStore;
 use tempfile::TempDir;
+
+use self::postgres_server::Database;
 
 /// Makes a test of each case over one engine.
 macro_rules! holds_for {
@@ -32,6 +37,16 @@ async fn sqlite_store() -> (Arc<dyn Store>, TempDir) {
 
 holds_for!(sqlite, crate::sqlite_store);
 
+<<<<<<< HEAD
 mod sqlite_of_companies {
     crate::cases::all_of_companies! { crate::sqlite_store }
 }
+=======
+async fn postgres_store() -> (Arc<dyn Store>, Database) {
+    let database = Database::new().await;
+    let store = PostgresStore::open(&database.address()).await.unwrap();
+    (Arc::new(store), database)
+}
+
+holds_for!(postgres, crate::postgres_store);
+>>>>>>> 304c426 (The collector's store has a second engine: PostgreSQL, for several writers at once, within the subset of Aurora DSQL; koala up --database keeps visitors there)

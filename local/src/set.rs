@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use koala_collector::settings::CollectorSettingsCache;
 use koala_collector::store::Store;
+use koala_collector::store::postgres::{DatabaseUrl, PostgresStore};
 use koala_collector::store::sqlite::file::SqliteFile;
 use koala_collector::store::sqlite::{MIGRATIONS, SqliteStore};
 use koala_collector::upkeep::Upkeep;
@@ -48,8 +49,10 @@ pub struct Options<'a> {
     pub listen: &'a str,
     /// The parameter tree.
     pub parameters: &'a Path,
-    /// The file that keeps queues and visitors.
+    /// The file that keeps queues, and visitors where there is no database.
     pub data: &'a Path,
+    /// The database that keeps visitors, which several sets may share.
+    pub database: Option<&'a str>,
     /// What opens the page and the API where others can reach them.
     pub token: Option<PageToken>,
     /// Whether a proxy before the set is trusted to say whom a request comes from.
@@ -57,6 +60,9 @@ pub struct Options<'a> {
     /// Where to deliver, and what kind of collector is there; none for `KOALA_URL`, or the collector in here.
     pub deliver_to: Option<CollectorAddress>,
 }
+
+/// Has the pages of a store look again.
+type LookAgain = Box<dyn Fn() + Send + Sync>;
 
 /// A running set.
 pub struct LocalSet {
@@ -85,7 +91,7 @@ impl LocalSet {
     /// # Errors
     /// With what keeps it from starting: a variable, a parameter, the file, the address.
     pub async fn start(options: Options<'_>) -> Result<Self> {
-        let Options { listen, parameters, data, deliver_to, token, trust_forwarded_for } = options;
+        let Options { listen, parameters, data, database, deliver_to, token, trust_forwarded_for } = options;
         let Environment { settings_ttl, collector: address, intake: intake_options, mut delivery, own_collector } =
             Environment::of_process()?;
         let CollectorAddress { url: koala_url, kind: collector } = deliver_to.unwrap_or(address);
@@ -104,8 +110,14 @@ impl LocalSet {
             None => of_page.page_token().context("collector/page-token")?.cloned(),
         };
         let file = SqliteFile::open(data, &MIGRATIONS)?;
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::new(file.clone()));
         let queues = Queues::open(&file).await?.keeping_ip(own_collector.keep_ip);
+        let (store, look_again): (Arc<dyn Store>, LookAgain) = match database {
+            None => (Arc::new(SqliteStore::new(file.clone())), Box::new(move || file.have_pages_look_again())),
+            Some(url) => {
+                let store = open_database(url).await?;
+                (Arc::new(store.clone()), Box::new(move || store.have_pages_look_again()))
+            }
+        };
 
         let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         let address = listener.local_addr()?;
@@ -169,7 +181,7 @@ impl LocalSet {
                 consumer::keep_running("upkeep", stopping.clone(), run).await;
             });
         }
-        consumers.spawn(tell_pages(queues.changes(), file, stopping));
+        consumers.spawn(tell_pages(queues.changes(), look_again, stopping));
         Ok(Self { address, koala_url, settings, is_page_closed, queues, store, stop_consumers, consumers, gateway })
     }
 
@@ -195,6 +207,12 @@ impl LocalSet {
         }
         self.gateway.stop(GRACE).await;
     }
+}
+
+/// Connects to the database that keeps visitors.
+async fn open_database(url: &str) -> Result<PostgresStore> {
+    let url = DatabaseUrl::parse(url).context("--database or DATABASE_URL")?;
+    PostgresStore::open(&url).await.with_context(|| format!("cannot use the database {url}"))
 }
 
 /// Says which parameters nobody reads: one that has moved would be missed without a word.
@@ -226,14 +244,14 @@ async fn keep_up(upkeep: Arc<Mutex<Upkeep<ParameterDirectory>>>, mut stopping: w
 }
 
 /// Has pages look again when something changed in the queues, which are in a file of their own.
-async fn tell_pages(mut changes: watch::Receiver<()>, file: SqliteFile, mut stopping: watch::Receiver<bool>) {
+async fn tell_pages(mut changes: watch::Receiver<()>, look_again: LookAgain, mut stopping: watch::Receiver<bool>) {
     while !*stopping.borrow() {
         tokio::select! {
             told = changes.changed() => {
                 if told.is_err() {
                     return;
                 }
-                file.have_pages_look_again();
+                look_again();
                 tokio::time::sleep(QUEUE_CHANGES_EVERY).await;
             }
             _ = stopping.changed() => return,

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use koala_collector::store::postgres::DatabaseUrl;
 use koala_collector::web::PageToken;
 use koala_destination::settings::Settings;
 use tokio::signal;
@@ -20,6 +21,7 @@ const SIGXFSZ: i32 = 25;
 #[command(after_help = "Examples:
   koala up                                       everything here, events at http://127.0.0.1:8787/v1/segment
   koala up --listen 127.0.0.1:0 --data other.db  a free port, and a file of its own
+  koala up --database postgres://koala@db/koala  visitors in PostgreSQL, queues in the file
   KOALA_URL=https://collector.example koala up   deliver to another collector
 
 Other settings are environment variables; docs/settings.md lists them.")]
@@ -30,15 +32,25 @@ pub struct Options {
     /// The parameter tree: a file each.
     #[arg(long, default_value = "local/parameters", value_name = "DIR")]
     parameters: PathBuf,
-    /// The file that keeps queues and visitors.
+    /// The file that keeps queues, and visitors where there is no database.
     #[arg(long, default_value = ".koala/koala.db", value_name = "FILE")]
     data: PathBuf,
+    /// A PostgreSQL database that keeps visitors in place of the file; several sets may share it.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "postgres://…")]
+    database: Option<String>,
     /// What opens the page and the API to others: needed on any address but this machine's own.
     #[arg(long, env = "KOALA_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     token: Option<String>,
     /// Take a visitor's address from the X-Forwarded-For or Forwarded header of the proxy before the set.
     #[arg(long, env = "KOALA_TRUST_FORWARDED_FOR")]
     trust_forwarded_for: bool,
+}
+
+impl Options {
+    /// The database, unless the variable is set to nothing.
+    fn database(&self) -> Option<&str> {
+        self.database.as_deref().filter(|url| !url.is_empty())
+    }
 }
 
 /// Runs until Ctrl-C, a SIGTERM or a SIGHUP.
@@ -51,6 +63,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         listen: &options.listen,
         parameters: &options.parameters,
         data: &options.data,
+        database: options.database(),
         token,
         trust_forwarded_for: options.trust_forwarded_for,
         deliver_to: None,
@@ -99,6 +112,9 @@ async fn introduce(set: &LocalSet, options: &Options) -> Result<()> {
     }
     say!("  parameters    {}", options.parameters.display());
     say!("  data          {}", options.data.display());
+    if let Some(database) = options.database() {
+        say!("  visitors in   {}", DatabaseUrl::parse(database)?);
+    }
     say!("Send one:");
     say!("  {}", curl(&url, &settings, &options.parameters));
     Ok(())

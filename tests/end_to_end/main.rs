@@ -25,6 +25,9 @@ mod logs;
 mod machine;
 mod memory;
 mod page;
+mod postgres;
+#[path = "../../collector/tests/helpers/postgres.rs"]
+mod postgres_server;
 mod preview;
 mod queues;
 mod release;

@@ -33,6 +33,9 @@ pub struct Options {
     /// is known by, then of who logs in on it.
     #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(1..))]
     visitors: u32,
+    /// A PostgreSQL database in place of the file; what pgbench writes of the same rows there is measured beside it.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "postgres://…")]
+    database: Option<String>,
 }
 
 /// Runs the benchmark.
@@ -52,6 +55,7 @@ async fn measure(options: &Options, folder: &std::path::Path) -> Result<()> {
         listen: "127.0.0.1:0",
         parameters: &folder.join("parameters"),
         data: &data,
+        database: options.database.as_deref(),
         token: None,
         trust_forwarded_for: false,
         deliver_to: None,

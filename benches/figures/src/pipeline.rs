@@ -92,6 +92,7 @@ async fn measure(options: &Options, folder: &std::path::Path) -> Result<Measured
         listen: "127.0.0.1:0",
         parameters: &folder.join("parameters"),
         data: &folder.join("koala.db"),
+        database: None,
         token: None,
         trust_forwarded_for: false,
         deliver_to: Some(CollectorAddress { url: Some(koala_url), kind: CollectorKind::Koala }),

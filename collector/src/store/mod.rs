@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`visitor`], [`company`], [`filter`], [`decision`], [`deletion`] | what the port takes and gives |
 //! | [`sqlite`] | the engine of one machine: one file, one writer |
+//! | [`postgres`] | the engine of a database that several write to: PostgreSQL, or Aurora DSQL |
+//! | `traits` | what both have in common: which traits are kept |
 //!
 //! Every engine holds to `tests/store.rs`, which is written against the port alone.
 
@@ -11,7 +13,9 @@ pub mod company;
 pub mod decision;
 pub mod deletion;
 pub mod filter;
+pub mod postgres;
 pub mod sqlite;
+mod traits;
 pub mod visitor;
 
 use std::sync::Arc;

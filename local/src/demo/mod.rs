@@ -102,6 +102,7 @@ async fn start(options: &Options, listen: &str, data: &Path, deliver_to: Option<
         listen,
         parameters: &options.parameters,
         data,
+        database: None,
         token: None,
         trust_forwarded_for: false,
         deliver_to,

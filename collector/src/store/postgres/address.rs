@@ -1,0 +1,127 @@
+//! Which database: `postgres://user:password@host:port/database?sslmode=…`.
+
+use std::fmt;
+
+use tokio_postgres::Config;
+use tokio_postgres::config::{Host, SslMode};
+
+use super::error::PostgresError;
+
+/// Where a database is, and how it is spoken to.
+#[derive(Clone)]
+pub struct DatabaseUrl {
+    config: Config,
+    is_dsql: bool,
+}
+
+/// Aurora DSQL's hosts: `<cluster>.dsql.<region>.on.aws`
+/// (<https://docs.aws.amazon.com/aurora-dsql/latest/userguide/authentication-token-cli.html>).
+const DSQL: (&str, &str) = (".dsql.", ".on.aws");
+
+impl DatabaseUrl {
+    /// Reads a URL.
+    ///
+    /// A server on another machine is spoken to by TLS, and has to prove who it is; `sslmode=disable` alone has it otherwise.
+    ///
+    /// # Errors
+    /// With what is wrong with it, and never with the password in it.
+    pub fn parse(url: &str) -> Result<Self, PostgresError> {
+        let url = url.trim();
+        if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+            return Err(PostgresError::Url("it begins with postgres://".to_owned()));
+        }
+        // Whatever is verified is verified in full.
+        let url = url.replace("sslmode=verify-full", "sslmode=require").replace("sslmode=verify-ca", "sslmode=require");
+        let mut config: Config = url.parse().map_err(|error: tokio_postgres::Error| {
+            let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+            PostgresError::Url(why)
+        })?;
+        if config.get_hosts().is_empty() {
+            return Err(PostgresError::Url("it names no host".to_owned()));
+        }
+        let is_dsql = config.get_hosts().iter().any(is_dsql);
+        let is_near = config.get_hosts().iter().all(is_near);
+        let is_said = url.contains("sslmode=");
+        if is_dsql || (!is_near && (!is_said || config.get_ssl_mode() == SslMode::Prefer)) {
+            config.ssl_mode(SslMode::Require);
+        } else if is_near && !is_said {
+            config.ssl_mode(SslMode::Disable);
+        }
+        config.application_name("koala");
+        Ok(Self { config, is_dsql })
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Whether it is a cluster of Aurora DSQL.
+    #[must_use]
+    pub fn is_dsql(&self) -> bool {
+        self.is_dsql
+    }
+}
+
+/// Without the password.
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = match self.config.get_hosts().first() {
+            Some(Host::Tcp(host)) => host.clone(),
+            #[cfg(unix)]
+            Some(Host::Unix(path)) => path.display().to_string(),
+            None => String::new(),
+        };
+        let port = self.config.get_ports().first().copied().unwrap_or(5432);
+        let database = self.config.get_dbname().or(self.config.get_user()).unwrap_or("postgres");
+        write!(formatter, "postgres://{host}:{port}/{database}")
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "DatabaseUrl({self})")
+    }
+}
+
+fn is_dsql(host: &Host) -> bool {
+    matches!(host, Host::Tcp(host) if host.contains(DSQL.0) && host.ends_with(DSQL.1))
+}
+
+/// Whether nobody is between us and a host.
+fn is_near(host: &Host) -> bool {
+    match host {
+        Host::Tcp(host) => {
+            host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        }
+        #[cfg(unix)]
+        Host::Unix(_) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_machine_is_spoken_to_by_tls_unless_it_is_said_otherwise() {
+        let mode = |url| DatabaseUrl::parse(url).expect("a URL").config.get_ssl_mode();
+        assert_eq!(mode("postgres://koala@db.example.com/koala"), SslMode::Require);
+        assert_eq!(mode("postgresql://db.example.com/koala?sslmode=prefer"), SslMode::Require);
+        assert_eq!(mode("postgres://db.example.com/koala?sslmode=verify-full"), SslMode::Require);
+        assert_eq!(mode("postgres://db.example.com/koala?sslmode=disable"), SslMode::Disable);
+        assert_eq!(mode("postgres://koala@127.0.0.1:5433/koala"), SslMode::Disable);
+        assert_eq!(mode("postgres://localhost/koala?sslmode=require"), SslMode::Require);
+        assert_eq!(mode("postgres://foo.dsql.eu-west-1.on.aws/postgres?sslmode=disable"), SslMode::Require);
+        assert!(DatabaseUrl::parse("postgres://foo.dsql.eu-west-1.on.aws/postgres").expect("a URL").is_dsql());
+    }
+
+    #[test]
+    fn a_url_that_is_wrong_is_told_without_the_password() {
+        for url in ["mysql://db/koala", "db.example.com", "postgres://ada:s3cret@db:port/koala", "postgres://"] {
+            let why = DatabaseUrl::parse(url).expect_err(url).to_string();
+            assert!(why.starts_with("the URL of the database:") && !why.contains("s3cret"), "{why}");
+        }
+        let shown = format!("{:?}", DatabaseUrl::parse("postgres://ada:s3cret@db:5433/koala"));
+        assert!(shown.contains("postgres://db:5433/koala") && !shown.contains("s3cret"), "{shown}");
+    }
+}

@@ -1,0 +1,230 @@
+//! Requests to delete people: whom they are about, and how far they are.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use koala_destination::clock::{self, now_milliseconds};
+use koala_destination::ids::{Id, IdKind};
+
+use super::error::PostgresError;
+use super::identities::{self, Ids};
+use super::pool::Pool;
+use super::sql::statements;
+use super::transaction::{Access, Transaction, together, transact};
+use super::{decisions, taken, tombstones, visitors};
+use crate::identity::{Decided, Rank, Wants};
+use crate::store::deletion::{Deletion, DeletionId, DeletionStatus, Departed, Forgotten, MOST_ACCOUNTS, Person};
+use crate::tombstone::{Tombstone, TombstoneKey};
+
+statements! {
+    VISITORS_OF_ROWS = "SELECT DISTINCT visitor.id FROM identity JOIN visitor ON visitor.id = identity.visitor_id
+                        WHERE identity.id = ANY($1::bigint[])";
+    ACCOUNTS = "SELECT identity.kind, identity.value, owner.visitor_id
+                FROM unnest($1::text[]) AS asked (value)
+                JOIN identity ON identity.kind = 'email' AND identity.value = asked.value
+                    AND (identity.decision IS NULL OR identity.decision = 'attached')
+                JOIN claim ON claim.identity_id = identity.id AND claim.rank = $2
+                JOIN identity AS owner ON owner.id = claim.owner_id
+                WHERE owner.kind = 'user' AND (owner.decision IS NULL OR owner.decision <> 'blocked')";
+    NOTE = "INSERT INTO deletion (id, requested_at, visitors) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+    BURY = "INSERT INTO departed (deletion_id, kind, value, at, is_whole)
+            SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::boolean[]) ON CONFLICT DO NOTHING";
+    SHOW = "SELECT requested_at, completed_at, visitors, entries, messages FROM deletion WHERE id = $1";
+    NEXT_DEPARTED = "SELECT id FROM deletion WHERE completed_at IS NULL AND forgotten_at IS NULL ORDER BY requested_at, id LIMIT 1";
+    DEPARTED = "SELECT kind, value, at, is_whole FROM departed WHERE deletion_id = $1";
+    FORGOTTEN = "UPDATE deletion SET forgotten_at = $2, messages = messages + $3 WHERE id = $1 AND forgotten_at IS NULL";
+    DONE_WITH = "SELECT id FROM deletion WHERE completed_at IS NULL AND forgotten_at IS NOT NULL
+                     AND NOT EXISTS (SELECT 1 FROM taken WHERE deletion_id = deletion.id) LIMIT 1";
+    FORGET_IDS = "DELETE FROM departed WHERE (deletion_id, kind, value) IN
+                      (SELECT deletion_id, kind, value FROM departed WHERE deletion_id = $1 LIMIT $2)";
+    COMPLETE = "UPDATE deletion SET completed_at = $2 WHERE id = $1";
+}
+
+/// Whom a request is about.
+struct Asked {
+    visitor_ids: Vec<i64>,
+    /// The ids that were asked for, and whether whoever says one as their own is the same person.
+    ids: HashMap<Id, bool>,
+}
+
+/// Takes out all that the people are known by; what is kept of them goes piece by piece.
+pub(super) async fn request(
+    pool: &Pool,
+    key: &TombstoneKey,
+    people: &[Person],
+) -> Result<Option<DeletionId>, PostgresError> {
+    let asked = transact!(pool, Access::Read, |transaction| whom(&transaction, people))?;
+    if asked.visitor_ids.is_empty() && asked.ids.is_empty() {
+        return Ok(None);
+    }
+    let id = DeletionId::random();
+    loop {
+        let taken = transact!(pool, Access::Write, |transaction| take(&transaction, key, &id, &asked))?;
+        decisions::look_anew(pool, &taken.of_others).await?;
+        if !taken.is_more {
+            return Ok(Some(id));
+        }
+    }
+}
+
+async fn whom(transaction: &Transaction, people: &[Person]) -> Result<Asked, PostgresError> {
+    let mut ids = Ids::new(transaction);
+    let (mut rows, mut asked): (Vec<i64>, Vec<Id>) = (Vec::new(), Vec::new());
+    for person in people {
+        match person {
+            Person::Visitor(id) => rows.push(visitors::row_of(id)),
+            Person::Id(id) => asked.push(id.clone()),
+        }
+    }
+    let wants = Wants { ids: asked.iter().cloned().collect(), ..Wants::default() };
+    together!(transaction.begin(), ids.load(&wants))?;
+    let may_be_whole = |id: &Id| id.kind() == IdKind::Email && !id.is_role_mailbox();
+    let emails: Vec<&str> = asked.iter().filter(|id| may_be_whole(id)).map(Id::value).collect();
+    let rank = Rank::ToUser.number();
+    let accounts = transaction.query(ACCOUNTS, &[&emails, &rank]).await?;
+    let mut of_accounts: HashMap<Id, Vec<i64>> = HashMap::new();
+    for row in &accounts {
+        of_accounts.entry(identities::id_of(row, 0)?).or_default().push(row.try_get(2)?);
+    }
+    let mut whole = HashMap::new();
+    for id in asked {
+        let is_free = ids.decision(&id).is_none_or(|decision| decision == Decided::Attached);
+        let accounts = of_accounts.remove(&id).unwrap_or_default();
+        let is_whole = may_be_whole(&id) && is_free && accounts.len() <= MOST_ACCOUNTS;
+        rows.extend(ids.row(&id).map(|row| row.id));
+        if is_whole {
+            rows.extend(accounts);
+        }
+        whole.insert(id, is_whole);
+    }
+    // Ids that are no visitor's by themselves go as well.
+    let mut visitor_ids: BTreeSet<i64> = whole.keys().filter_map(|id| ids.row(id)).map(|row| row.visitor_id).collect();
+    let (there, ()) = together!(transaction.query(VISITORS_OF_ROWS, &[&rows]), transaction.commit())?;
+    for row in &there {
+        visitor_ids.insert(row.try_get(0)?);
+    }
+    Ok(Asked { visitor_ids: visitor_ids.into_iter().collect(), ids: whole })
+}
+
+async fn take(
+    transaction: &Transaction,
+    key: &TombstoneKey,
+    id: &DeletionId,
+    asked: &Asked,
+) -> Result<taken::Taken, PostgresError> {
+    let now = now_milliseconds();
+    let visitors = i64::try_from(asked.visitor_ids.len()).unwrap_or(i64::MAX);
+    together!(transaction.begin(), transaction.execute(NOTE, &[&id.as_str(), &now, &visitors]))?;
+    let is_asked_for = |id: &Id| asked.ids.contains_key(id);
+    let taken = taken::take(transaction, &asked.visitor_ids, Some(id.as_str()), is_asked_for).await?;
+    let all = taken.ids.iter().chain(asked.ids.keys());
+    let tombstones = all.map(|one| {
+        let is_whole = asked.ids.get(one).copied().unwrap_or(false);
+        (one.clone(), Tombstone { at: now, is_whole })
+    });
+    bury(transaction, key, id, &tombstones.collect()).await?;
+    transaction.commit().await?;
+    Ok(taken)
+}
+
+/// Ids of a deletion get their tombstones, and are known to whoever holds messages.
+async fn bury(
+    transaction: &Transaction,
+    key: &TombstoneKey,
+    id: &DeletionId,
+    tombstones: &BTreeMap<Id, Tombstone>,
+) -> Result<(), PostgresError> {
+    let (kinds, values) = identities::columns(tombstones.keys());
+    let times: Vec<i64> = tombstones.values().map(|tombstone| tombstone.at).collect();
+    let whole: Vec<bool> = tombstones.values().map(|tombstone| tombstone.is_whole).collect();
+    together!(
+        tombstones::put(transaction, key, tombstones),
+        transaction.execute_if(!kinds.is_empty(), BURY, &[&id.as_str(), &kinds, &values, &times, &whole]),
+    )?;
+    Ok(())
+}
+
+/// How far a deletion is.
+pub(super) async fn show(transaction: &Transaction, id: &DeletionId) -> Result<Option<Deletion>, PostgresError> {
+    let ((), row, ()) =
+        together!(transaction.begin(), transaction.query_opt(SHOW, &[&id.as_str()]), transaction.commit())?;
+    let Some(row) = row else { return Ok(None) };
+    let completed_at: Option<i64> = row.try_get(1)?;
+    let count = |column| Ok::<_, PostgresError>(u64::try_from(row.try_get::<_, i64>(column)?).unwrap_or_default());
+    Ok(Some(Deletion {
+        id: id.clone(),
+        status: if completed_at.is_some() { DeletionStatus::Completed } else { DeletionStatus::InProgress },
+        requested_at: clock::from_milliseconds(row.try_get(0)?),
+        completed_at: completed_at.map(clock::from_milliseconds),
+        visitors: count(2)?,
+        entries: count(3)?,
+        messages: count(4)?,
+    }))
+}
+
+/// A deletion whose people may still stand in queues.
+pub(super) async fn departed(transaction: &Transaction) -> Result<Option<Departed>, PostgresError> {
+    let ((), next) = together!(transaction.begin(), transaction.query_opt(NEXT_DEPARTED, &[]))?;
+    let Some(next) = next else {
+        transaction.commit().await?;
+        return Ok(None);
+    };
+    let id: String = next.try_get(0)?;
+    let (rows, ()) = together!(transaction.query(DEPARTED, &[&id]), transaction.commit())?;
+    let ids = rows
+        .iter()
+        .map(|row| Ok((identities::id_of(row, 0)?, Tombstone { at: row.try_get(2)?, is_whole: row.try_get(3)? })));
+    Ok(Some(Departed { id: DeletionId::new(id), ids: ids.collect::<Result<_, PostgresError>>()? }))
+}
+
+/// Of ids that stand beside those of a deletion, the ones of which nothing was known before it: they are of the same people.
+pub(super) async fn learn(
+    transaction: &Transaction,
+    key: &TombstoneKey,
+    deletion: &DeletionId,
+    asked: &[Id],
+) -> Result<Vec<Id>, PostgresError> {
+    let mut ids = Ids::new(transaction);
+    let wants = Wants { ids: asked.iter().cloned().collect(), ..Wants::default() };
+    let ((), row, ()) =
+        together!(transaction.begin(), transaction.query_opt(SHOW, &[&deletion.as_str()]), ids.load(&wants))?;
+    let Some(row) = row else {
+        transaction.commit().await?;
+        return Ok(Vec::new());
+    };
+    let at: i64 = row.try_get(0)?;
+    let learned: Vec<Id> = asked.iter().filter(|id| !ids.is_known_before(id, at)).cloned().collect();
+    let tombstones = learned.iter().map(|id| (id.clone(), Tombstone { at, is_whole: false })).collect();
+    bury(transaction, key, deletion, &tombstones).await?;
+    transaction.commit().await?;
+    Ok(learned)
+}
+
+/// Messages of a deletion's people were deleted, up to the last one or not.
+pub(super) async fn forgotten(
+    transaction: &Transaction,
+    id: &DeletionId,
+    forgotten: Forgotten,
+) -> Result<(), PostgresError> {
+    let messages = i64::try_from(forgotten.messages).unwrap_or(i64::MAX);
+    let at = forgotten.is_all.then(now_milliseconds);
+    together!(
+        transaction.begin(),
+        transaction.execute(FORGOTTEN, &[&id.as_str(), &at, &messages]),
+        transaction.commit(),
+    )?;
+    Ok(())
+}
+
+/// Completes a piece of a deletion of which nothing is left here and in the queues. Tells whether there was one.
+pub(super) async fn complete(transaction: &Transaction) -> Result<bool, PostgresError> {
+    let ((), done) = together!(transaction.begin(), transaction.query_opt(DONE_WITH, &[]))?;
+    let Some(done) = done else {
+        transaction.commit().await?;
+        return Ok(false);
+    };
+    let id: String = done.try_get(0)?;
+    let forgotten = transaction.execute(FORGET_IDS, &[&id, &taken::ROWS_AT_ONCE]).await?;
+    let is_all = i64::try_from(forgotten).is_ok_and(|rows| rows < taken::ROWS_AT_ONCE);
+    together!(transaction.execute_if(is_all, COMPLETE, &[&id, &now_milliseconds()]), transaction.commit())?;
+    Ok(true)
+}

@@ -1,0 +1,427 @@
+//! A batch is kept: it is read whom it is of, its entries are filed under the strongest id, and what is new of it is noted.
+//!
+//! Whatever is in the batch takes seven round trips at most, and of a visitor who is known three:
+//!
+//! 1. the transaction begins; the rows of the batch's ids, what they claim, their tombstones, and the version of the intent rules
+//! 2. the entries are inserted; what is needed beside them is read
+//! 3. to 5. what else has to be known of who is who, where a claim is new
+//! 6. the pointers are written, and the clusters are read that come of them, where anything moved or was said anew
+//! 7. all the rest is written, and the transaction commits
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use koala_destination::clock::{MILLISECONDS_OF_A_DAY, now_milliseconds};
+use tokio_postgres::Row;
+
+use super::accounts::{self, Named};
+use super::clusters::{Clusters, Regrouped, Rows};
+use super::error::PostgresError;
+use super::identities::{IdRow, Ids};
+use super::intent::{IntentRules, RuleSet};
+use super::sql::statements;
+use super::tombstones::{self, Part, Sifted};
+use super::traits;
+use super::transaction::{Transaction, together};
+use super::{body, intent, keys, row_ids};
+use crate::identity::{Reading, Wants, claim_time};
+use crate::protocol::batch::{Batch, EntryKind, ReceivedEntry};
+use crate::tombstone::TombstoneKey;
+
+statements! {
+    INSERT = "INSERT INTO entry (id, identity_id, kind, name, name_key, message_id, message_key, at, body)
+              SELECT id, $1, kind, name, name_key, message_id, message_key, at, body
+              FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::bytea[])
+                  AS new (id, kind, name, name_key, message_id, message_key, at, body)
+              ON CONFLICT DO NOTHING RETURNING id";
+    PAGE_VIEWS = "SELECT message_key, id, at, body FROM entry
+                  WHERE identity_id = $1 AND kind = 'page_view' AND message_key = ANY($2::text[])";
+    GROW = "UPDATE entry SET name = new.name, name_key = new.name_key, body = new.body
+            FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[]) AS new (id, name, name_key, body)
+            WHERE entry.id = new.id";
+    VISITOR = "SELECT account FROM visitor WHERE id = $1";
+    SEE = "UPDATE identity SET first_seen = least(first_seen, $2), last_seen = greatest(last_seen, $3),
+               events = events + $4, identifies = identifies + $5, page_views = page_views + $6 WHERE id = $1";
+    SEE_ALONE = "UPDATE identity SET first_seen = coalesce(first_seen, $2), last_seen = coalesce(last_seen, $2) WHERE id = $1";
+    SEE_VISITOR = "UPDATE visitor SET first_seen = least(first_seen, $2), last_seen = greatest(last_seen, $3) WHERE id = $1";
+}
+
+/// A batch as it will be written, in columns. It is made once, and every attempt writes the same: one whose answer to COMMIT was
+/// lost is not doubled by the next.
+pub(super) struct Arrived<'b> {
+    part: Part<'b>,
+    /// Whether some of it may be a person's who was deleted.
+    is_sifted: bool,
+    /// When it came.
+    arrival: i64,
+    now: i64,
+    ids: Vec<i64>,
+    kinds: Vec<&'static str>,
+    names: Vec<Option<String>>,
+    name_keys: Vec<Option<String>>,
+    message_ids: Vec<Option<String>>,
+    message_keys: Vec<Option<String>>,
+    times: Vec<i64>,
+    bodies: Vec<Vec<u8>>,
+}
+
+impl<'b> Arrived<'b> {
+    /// All of a batch.
+    pub(super) fn new(batch: &'b Batch) -> Self {
+        Self::of_part(Part::whole(batch), tombstones::says_when(batch))
+    }
+
+    /// A part of one, of which it is known whose it is.
+    pub(super) fn sifted(part: Part<'b>) -> Self {
+        Self::of_part(part, false)
+    }
+
+    fn of_part(part: Part<'b>, is_sifted: bool) -> Self {
+        let now = now_milliseconds();
+        let arrival = part.received_at.map_or(now, |at| at.min(now));
+        let (entries, first) = (part.entries.clone(), row_ids::next());
+        let mut arrived = Self::empty(part, is_sifted, arrival, now);
+        for (id, entry) in (first..).zip(entries) {
+            arrived.ids.push(id);
+            arrived.kinds.push(entry.kind.name());
+            arrived.names.push(entry.name.as_deref().map(|name| keys::text(name).into_owned()));
+            arrived.name_keys.push(entry.name.as_deref().map(keys::name_key));
+            let message_key = entry.message_id.as_deref().map(|id| keys::key(id).into_owned());
+            let message_id = entry.message_id.as_deref().map(|id| keys::text(id).into_owned());
+            arrived.message_ids.push(message_id.filter(|id| Some(id) != message_key.as_ref()));
+            arrived.message_keys.push(message_key);
+            arrived.times.push(arrived.at(entry));
+            arrived.bodies.push(body::pack(&entry.json));
+        }
+        arrived
+    }
+
+    fn empty(part: Part<'b>, is_sifted: bool, arrival: i64, now: i64) -> Self {
+        Self {
+            part,
+            is_sifted,
+            arrival,
+            now,
+            ids: Vec::new(),
+            kinds: Vec::new(),
+            names: Vec::new(),
+            name_keys: Vec::new(),
+            message_ids: Vec::new(),
+            message_keys: Vec::new(),
+            times: Vec::new(),
+            bodies: Vec::new(),
+        }
+    }
+
+    fn arrival_of(&self, entry: &ReceivedEntry) -> i64 {
+        entry.received_at.map_or(self.arrival, |at| at.min(self.now))
+    }
+
+    /// When an entry happened: nothing happens after it has arrived.
+    fn at(&self, entry: &ReceivedEntry) -> i64 {
+        let arrival = self.arrival_of(entry);
+        entry.at.map_or(arrival, |at| at.min(arrival))
+    }
+
+    /// The time as of which all of it claims, were all of it new.
+    fn claims_at(&self) -> i64 {
+        let times = self.part.entries.iter().map(|entry| claim_time(entry.at, self.arrival_of(entry)));
+        times.min().unwrap_or(self.arrival)
+    }
+
+    async fn insert(&self, transaction: &Transaction, identity_id: i64) -> Result<HashSet<i64>, PostgresError> {
+        if self.ids.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let rows = transaction
+            .query(
+                INSERT,
+                &[
+                    &identity_id,
+                    &self.ids,
+                    &self.kinds,
+                    &self.names,
+                    &self.name_keys,
+                    &self.message_ids,
+                    &self.message_keys,
+                    &self.times,
+                    &self.bodies,
+                ],
+            )
+            .await?;
+        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+
+    /// The page views of the batch that were there before.
+    async fn page_views(&self, transaction: &Transaction, row: IdRow) -> Result<Vec<Row>, PostgresError> {
+        let kinds = self.kinds.iter().zip(&self.message_keys).filter(|(kind, _)| **kind == EntryKind::PageView.name());
+        let keys: Vec<&str> = kinds.filter_map(|(_, key)| key.as_deref()).collect();
+        if keys.is_empty() || row.is_new {
+            return Ok(Vec::new());
+        }
+        transaction.query(PAGE_VIEWS, &[&row.id, &keys]).await
+    }
+
+    fn says_traits(&self) -> bool {
+        self.part.traits.is_some() || self.part.entries.iter().any(|entry| entry.traits.is_some())
+    }
+}
+
+/// Keeps a batch: an entry whose message id is known already under the same id is not kept twice, and a batch that says nothing
+/// new writes nothing. Where some of it is a person's who was deleted, nothing is kept yet: what is left comes back in parts, each to
+/// be kept by itself.
+pub(super) async fn keep<'b>(
+    transaction: &Transaction,
+    rules: &IntentRules,
+    key: &TombstoneKey,
+    arrived: &Arrived<'b>,
+) -> Result<Option<Vec<Part<'b>>>, PostgresError> {
+    let mut ids = Ids::new(transaction);
+    let wants = Wants::of(&arrived.part.ids);
+    let late = arrived.part.ids.all().filter(|_| arrived.is_sifted);
+    let ((), (), version, tombstones) = together!(
+        transaction.begin(),
+        ids.load(&wants),
+        intent::version(transaction),
+        tombstones::of(transaction, key, late),
+    )?;
+    if let Some(Sifted { parts, learned }) = tombstones::sift(&arrived.part, &ids, &tombstones) {
+        together!(tombstones::put(transaction, key, &learned), transaction.commit())?;
+        return Ok(Some(parts));
+    }
+    keep_all(transaction, rules, arrived, ids, version).await.map(|()| None)
+}
+
+async fn keep_all(
+    transaction: &Transaction,
+    rules: &IntentRules,
+    arrived: &Arrived<'_>,
+    mut ids: Ids<'_>,
+    version: i64,
+) -> Result<(), PostgresError> {
+    let rules = rules.of_version(transaction, version).await?;
+    let Some(reading) = ids.ask(|known| Reading::of(&arrived.part.ids, known)).await? else {
+        return transaction.commit().await; // a person said that these ids are nobody's
+    };
+    let row = ids.row_or_new(reading.filed_under());
+
+    // What will be asked for, most probably, travels along.
+    let wants = reading.resolve(arrived.claims_at(), ids.known()).err().unwrap_or_default();
+    let (page_views, inserted, visitor, mut kept, ()) = together!(
+        arrived.page_views(transaction, row),
+        arrived.insert(transaction, row.id),
+        transaction.query_opt(VISITOR, &[&row.visitor_id]),
+        traits::read(transaction, row.id, arrived.says_traits() && !row.is_new),
+        ids.load(&wants),
+    )?;
+    let visitor: Option<Option<String>> = visitor.map(|row| row.try_get(0)).transpose()?;
+    let mut noted = Noted::of(arrived, &inserted, &rules);
+    let grown = Grown::of(arrived, &inserted, &page_views, &rules, &mut noted)?;
+    let Some(Times { first, last, claims_at }) = noted.times else {
+        // All of it was there.
+        let account: Option<Named> = visitor.flatten().filter(|_| !noted.intent.is_empty()).map(Named::only);
+        together!(
+            grown.write(transaction),
+            intent::put(transaction, row.id, &noted.intent),
+            accounts::note_changed(transaction, account.as_slice()),
+            transaction.commit(),
+        )?;
+        return Ok(());
+    };
+
+    let mut said = Vec::new();
+    for entry in arrived.new_entries(&inserted).filter(|entry| entry.kind == EntryKind::Identify) {
+        said.extend(entry.traits.as_ref().map(|traits| kept.merge(traits, arrived.at(entry))));
+    }
+    said.extend(arrived.part.traits.map(|traits| kept.merge(traits, last)));
+    let said: BTreeSet<String> = said.into_iter().flatten().collect();
+    traits::warn_of_too_many(row.id, &kept);
+
+    let change = ids.ask(|known| reading.resolve(claims_at, known)).await?;
+    let is_alone = arrived.part.entries.is_empty();
+    let seen = Seen { id: row.id, first, last, is_alone, counts: noted.counts };
+    let put_together = visitor.is_none() || !said.is_empty();
+    let mut rows = Rows::of(&mut ids, &change);
+    let of_visitor = if rows.moved.is_empty() && !put_together {
+        OfVisitor::AsItWas {
+            rows: Box::new(rows),
+            visitor_id: row.visitor_id,
+            account: visitor.flatten().map(Named::only),
+        }
+    } else {
+        rows.moved.add(row.id);
+        let ((), (), (), clusters) = together!(
+            rows.write(transaction),
+            seen.write(transaction),
+            traits::write(transaction, row.id, &kept, &said),
+            Clusters::read(transaction, &rows.moved),
+        )?;
+        OfVisitor::Regrouped(clusters.regroup())
+    };
+    together!(
+        of_visitor.write(transaction, &seen),
+        grown.write(transaction),
+        intent::put(transaction, row.id, &noted.intent),
+        transaction.commit(),
+    )?;
+    Ok(())
+}
+
+/// What is written of a visitor.
+enum OfVisitor {
+    /// Nothing moved, and nothing was said anew: claims may have come, and the visitor was seen.
+    AsItWas { rows: Box<Rows>, visitor_id: i64, account: Option<Named> },
+    /// Visitors were put together.
+    Regrouped(Regrouped),
+}
+
+impl OfVisitor {
+    async fn write(&self, transaction: &Transaction, seen: &Seen) -> Result<(), PostgresError> {
+        match self {
+            Self::Regrouped(regrouped) => regrouped.write(transaction).await,
+            Self::AsItWas { rows, visitor_id, account } => {
+                together!(
+                    rows.write(transaction),
+                    seen.write(transaction),
+                    transaction.execute(SEE_VISITOR, &[visitor_id, &seen.first, &seen.last]),
+                    accounts::note_changed(transaction, account.as_slice()),
+                )?;
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Arrived<'_> {
+    fn new_entries(&self, inserted: &HashSet<i64>) -> impl Iterator<Item = &ReceivedEntry> {
+        self.ids.iter().zip(&self.part.entries).filter(|(id, _)| inserted.contains(id)).map(|(_, entry)| *entry)
+    }
+}
+
+/// When an id was seen, and with how many entries of each kind. Its row is written with every entry that is kept, so that a
+/// deletion beside it meets it.
+struct Seen {
+    id: i64,
+    first: i64,
+    last: i64,
+    /// Whether nothing was said of it but that it is there.
+    is_alone: bool,
+    counts: [i64; 3],
+}
+
+impl Seen {
+    async fn write(&self, transaction: &Transaction) -> Result<(), PostgresError> {
+        let Self { id, first, last, is_alone, counts: [events, identifies, page_views] } = self;
+        if *is_alone {
+            return transaction.execute(SEE_ALONE, &[id, last]).await.map(drop);
+        }
+        transaction.execute(SEE, &[id, first, last, events, identifies, page_views]).await.map(drop)
+    }
+}
+
+/// What the entries that are new say together.
+struct Noted {
+    times: Option<Times>,
+    counts: [i64; 3],
+    /// Rules with the days on which they took something.
+    intent: BTreeSet<(i64, i64)>,
+}
+
+struct Times {
+    first: i64,
+    last: i64,
+    /// The earliest time as of which one of them claims.
+    claims_at: i64,
+}
+
+impl Noted {
+    fn of(arrived: &Arrived<'_>, inserted: &HashSet<i64>, rules: &RuleSet) -> Self {
+        let mut noted = Self { times: None, counts: [0; 3], intent: BTreeSet::new() };
+        for entry in arrived.new_entries(inserted) {
+            let at = arrived.at(entry);
+            noted.see(at, claim_time(entry.at, arrived.arrival_of(entry)));
+            noted.note(rules, entry, at);
+            let [events, identifies, page_views] = &mut noted.counts;
+            match entry.kind {
+                EntryKind::Event => *events += 1,
+                EntryKind::Identify => *identifies += 1,
+                EntryKind::PageView => *page_views += 1,
+            }
+        }
+        if arrived.part.entries.is_empty() {
+            noted.see(arrived.arrival, arrived.arrival);
+        }
+        noted
+    }
+
+    fn see(&mut self, at: i64, claims_at: i64) {
+        let before = self.times.get_or_insert(Times { first: at, last: at, claims_at });
+        before.first = before.first.min(at);
+        before.last = before.last.max(at);
+        before.claims_at = before.claims_at.min(claims_at);
+    }
+
+    fn note(&mut self, rules: &RuleSet, entry: &ReceivedEntry, at: i64) {
+        let day = at.div_euclid(MILLISECONDS_OF_A_DAY);
+        self.intent.extend(rules.matching(entry.kind, &entry.json).into_iter().map(|rule| (rule, day)));
+    }
+}
+
+/// Page views that have grown, in columns: Koala's script sends one again under the same message id while it lasts, and the latest
+/// counts.
+#[derive(Default)]
+struct Grown {
+    ids: Vec<i64>,
+    names: Vec<Option<String>>,
+    name_keys: Vec<Option<String>>,
+    bodies: Vec<Vec<u8>>,
+}
+
+impl Grown {
+    fn of(
+        arrived: &Arrived<'_>,
+        inserted: &HashSet<i64>,
+        there: &[Row],
+        rules: &Arc<RuleSet>,
+        noted: &mut Noted,
+    ) -> Result<Self, PostgresError> {
+        // What is there now: of a batch that has one several times, each is held beside the one before.
+        let mut now: HashMap<String, (i64, i64, String)> = HashMap::new();
+        for row in there {
+            let body = body::unpack(row.try_get(3)?)?.into_owned();
+            now.insert(row.try_get(0)?, (row.try_get(1)?, row.try_get(2)?, body));
+        }
+        let mut latest: HashMap<i64, usize> = HashMap::new();
+        for (place, entry) in arrived.part.entries.iter().enumerate() {
+            let (Some(id), Some(Some(key))) = (arrived.ids.get(place), arrived.message_keys.get(place)) else {
+                continue;
+            };
+            if entry.kind != EntryKind::PageView {
+                continue;
+            }
+            if inserted.contains(id) {
+                now.insert(key.clone(), (*id, arrived.at(entry), entry.json.clone()));
+            } else if let Some((id, began_at, before)) = now.get_mut(key)
+                && entry.json != *before
+                && entry.has_grown_from(before)
+            {
+                before.clone_from(&entry.json);
+                latest.insert(*id, place);
+                noted.note(rules, entry, arrived.at(entry).min(*began_at));
+            }
+        }
+        let mut grown = Self::default();
+        for (id, place) in latest {
+            grown.ids.push(id);
+            grown.names.push(arrived.names.get(place).cloned().flatten());
+            grown.name_keys.push(arrived.name_keys.get(place).cloned().flatten());
+            grown.bodies.push(arrived.bodies.get(place).cloned().unwrap_or_default());
+        }
+        Ok(grown)
+    }
+
+    async fn write(&self, transaction: &Transaction) -> Result<(), PostgresError> {
+        let Self { ids, names, name_keys, bodies } = self;
+        transaction.execute_if(!ids.is_empty(), GROW, &[ids, names, name_keys, bodies]).await
+    }
+}

@@ -1,0 +1,66 @@
+//! The tables. Migrations only add, and suit the release before: one that meets a newer database leaves it as it is.
+
+use tokio_postgres::Client;
+
+use super::address::DatabaseUrl;
+use super::connection::connect;
+use super::error::PostgresError;
+use super::tombstones;
+use super::transaction::Attempts;
+use crate::tombstone::TombstoneKey;
+
+/// What each version has more. One that was released is never changed.
+const MIGRATIONS: [&str; 1] = [include_str!("migrations/1.sql")];
+
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS migration (version bigint PRIMARY KEY)";
+const VERSION: &str = "SELECT coalesce(max(version), 0) FROM migration";
+const DONE: &str = "INSERT INTO migration (version) VALUES ($1) ON CONFLICT DO NOTHING";
+
+/// Brings a database to this version, and gives back the key of its tombstones. Several may do so at once: each statement is a transaction of its own, and does nothing where
+/// it was done.
+pub(super) async fn migrate(url: &DatabaseUrl) -> Result<TombstoneKey, PostgresError> {
+    let mut attempts = Attempts::default();
+    loop {
+        match migrate_once(url).await {
+            Ok(key) => return Ok(key),
+            Err(error) => attempts.again(error).await?,
+        }
+    }
+}
+
+async fn migrate_once(url: &DatabaseUrl) -> Result<TombstoneKey, PostgresError> {
+    let client = connect(url).await?;
+    let version = version(&client).await?;
+    for (number, migration) in (1_i64..).zip(MIGRATIONS).filter(|(number, _)| *number > version) {
+        for statement in statements(migration) {
+            client.batch_execute(&for_server(&statement, url.is_dsql())).await?;
+        }
+        client.execute(DONE, &[&number]).await?;
+    }
+    tombstones::key(&client).await
+}
+
+async fn version(client: &Client) -> Result<i64, PostgresError> {
+    client.batch_execute(TABLE).await?;
+    Ok(client.query_one(VERSION, &[]).await?.try_get(0)?)
+}
+
+/// The statements of a migration, without comments.
+fn statements(migration: &str) -> impl Iterator<Item = String> {
+    let lines = migration.lines().map(|line| line.split("--").next().unwrap_or_default().trim_end());
+    let sql: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
+    let sql = sql.join("\n");
+    let statements: Vec<String> = sql.split(';').map(|statement| statement.trim().to_owned()).collect();
+    statements.into_iter().filter(|statement| !statement.is_empty())
+}
+
+/// Aurora DSQL makes indexes beside the work that goes on, and wants it said; PostgreSQL does not know the word.
+fn for_server(statement: &str, is_dsql: bool) -> String {
+    if is_dsql { statement.to_owned() } else { statement.replace("CREATE INDEX ASYNC", "CREATE INDEX") }
+}
+
+/// All statements of all migrations, as Aurora DSQL gets them.
+pub fn all() -> Vec<String> {
+    let beside = [TABLE, VERSION, DONE, tombstones::INSTALL, tombstones::KEY].map(str::to_owned);
+    MIGRATIONS.into_iter().flat_map(statements).chain(beside).collect()
+}

@@ -1,0 +1,306 @@
+//! The engine of a database that several write to: PostgreSQL, or Aurora DSQL, to whose subset of it the statements are held.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `address`, `connection`, `pool` | which database, and a few connections to it |
+//! | `transaction`, `turns`, `error` | transactions, tried again as a whole where another one was in the way |
+//! | `migrations` | the tables |
+//! | `ingest`, `decisions` | what is done with a visitor |
+//! | `deletion`, `taken`, `tombstones`, `retention` | who and what is to go |
+//! | `visitors`, `companies`, `points`, `search` | what is shown |
+//! | `clusters` | who is who: pointers written, and the visitors that come of them |
+//! | `identities`, `traits`, `accounts`, `intent`, `look_back` | the rows below them |
+//! | `sql`, `keys`, `body`, `row_ids` | how they are written |
+
+mod accounts;
+mod address;
+mod body;
+mod clusters;
+mod companies;
+mod connection;
+mod decisions;
+mod deletion;
+mod error;
+mod identities;
+mod ingest;
+mod intent;
+mod keys;
+mod look_back;
+mod migrations;
+mod points;
+mod pool;
+mod retention;
+mod row_ids;
+mod search;
+mod sql;
+mod taken;
+mod tombstones;
+mod traits;
+mod transaction;
+mod turns;
+mod visitors;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use koala_destination::clock::now_milliseconds;
+use koala_destination::ids::Id;
+use tokio::sync::{Mutex, watch};
+
+pub use self::address::DatabaseUrl;
+pub use self::error::PostgresError;
+use self::ingest::Arrived;
+use self::intent::IntentRules;
+pub use self::migrations::all as all_of_migrations;
+use self::pool::Pool;
+use self::retention::RetentionSearch;
+pub use self::search::Conditions;
+pub use self::sql::{Sql, all as all_statements};
+use self::tombstones::Part;
+use self::transaction::{Access, together, transact};
+use self::turns::Turns;
+use super::company::{Company, CompanyId, CompanyPage, DaysOfActivity, Excluded};
+use super::decision::{Decision, Undone};
+use super::deletion::{Deletion, DeletionId, Departed, Forgotten, Person, Retention};
+use super::filter::{CompanyFilter, Filter};
+use super::visitor::{EntryCursor, TimelineEntry, Visitor, VisitorId};
+use super::{Store, StoreError};
+use crate::exclude::Exclude;
+use crate::identity::Wants;
+use crate::intent::IntentRule;
+use crate::protocol::accounts::ReceivedAccount;
+use crate::protocol::batch::Batch;
+use crate::tombstone::TombstoneKey;
+
+/// Connections of one process: more would wait for the same cores.
+const CONNECTIONS: usize = 8;
+/// How long who looks at the companies waits for what changed to be counted; what is left is counted by who looks next.
+const COUNT_AT_MOST: Duration = Duration::from_millis(300);
+
+/// A store in a database; clones share the connections.
+#[derive(Clone)]
+pub struct PostgresStore {
+    pool: Pool,
+    rules: IntentRules,
+    turns: Turns,
+    key: TombstoneKey,
+    retention: RetentionSearch,
+    changes: watch::Sender<()>,
+    /// One counts at a time; another one waits for it.
+    counting: Arc<Mutex<()>>,
+    /// The number of the newest entry that was noticed.
+    newest: Arc<AtomicI64>,
+}
+
+impl PostgresStore {
+    /// Connects, and makes the tables that are not there.
+    ///
+    /// # Errors
+    /// When the database cannot be reached, or refuses the tables.
+    pub async fn open(url: &DatabaseUrl) -> Result<Self, PostgresError> {
+        let key = migrations::migrate(url).await?;
+        let pool = Pool::new(url.clone(), CONNECTIONS);
+        Ok(Self {
+            pool,
+            rules: IntentRules::default(),
+            turns: Turns::default(),
+            key,
+            retention: RetentionSearch::default(),
+            changes: watch::Sender::new(()),
+            counting: Arc::default(),
+            newest: Arc::default(),
+        })
+    }
+
+    /// Has the pages look again, since something that they show beside what the store has is another.
+    pub fn have_pages_look_again(&self) {
+        self.changed();
+    }
+
+    /// Has the pages look again when another process has kept something.
+    async fn notice_others(&self) -> Result<(), PostgresError> {
+        let newest: Option<i64> =
+            transact!(&self.pool, Access::Read, |transaction| visitors::newest_entry(&transaction))?;
+        let before = self.newest.swap(newest.unwrap_or_default(), Ordering::Relaxed);
+        if before != newest.unwrap_or_default() {
+            self.changed();
+        }
+        Ok(())
+    }
+
+    async fn keep<'b>(&self, arrived: &Arrived<'b>) -> Result<Option<Vec<Part<'b>>>, PostgresError> {
+        transact!(&self.pool, Access::Write, |transaction| {
+            ingest::keep(&transaction, &self.rules, &self.key, arrived)
+        })
+    }
+
+    fn changed(&self) {
+        self.changes.send_replace(());
+    }
+
+    /// Counts the companies of which something changed, as far as it goes quickly.
+    async fn count(&self) -> Result<(), PostgresError> {
+        let _one = self.counting.lock().await;
+        let since = Instant::now();
+        while points::count(&self.pool, &self.rules).await? && since.elapsed() < COUNT_AT_MOST {}
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn ingest(&self, batch: Batch) -> Result<(), StoreError> {
+        let _turn = self.turns.wait(&Wants::of(&batch.ids).ids).await;
+        let parts = self.keep(&Arrived::new(&batch)).await?;
+        for part in parts.into_iter().flatten() {
+            self.keep(&Arrived::sifted(part)).await?;
+        }
+        self.changed();
+        Ok(())
+    }
+
+    async fn ingest_accounts(&self, accounts: Vec<ReceivedAccount>) -> Result<(), StoreError> {
+        transact!(&self.pool, Access::Write, |transaction| accounts::keep(&transaction, &accounts))?;
+        self.changed();
+        Ok(())
+    }
+
+    async fn list_visitors(&self, filter: Filter, offset: u32, limit: u32) -> Result<(Vec<Visitor>, u64), StoreError> {
+        let conditions = Conditions::of(&filter);
+        let (page, count) = (conditions.page(offset, limit), conditions.count());
+        Ok(transact!(&self.pool, Access::Read, |transaction| async {
+            transaction.begin().await?;
+            let ids = conditions.query(&transaction, &page).await?;
+            let total = conditions.query(&transaction, &count).await?;
+            let visitors = visitors::of_ids(&transaction, &ids).await?;
+            transaction.commit().await?;
+            let total = total.first().and_then(|total| u64::try_from(*total).ok()).unwrap_or_default();
+            Ok((visitors, total))
+        })?)
+    }
+
+    async fn export_visitors(
+        &self,
+        filter: &Filter,
+        after: Option<&VisitorId>,
+        limit: u32,
+    ) -> Result<Vec<Visitor>, StoreError> {
+        let conditions = Conditions::of(filter);
+        let page = conditions.behind(after.map_or(0, visitors::row_of), limit);
+        Ok(transact!(&self.pool, Access::Read, |transaction| async {
+            transaction.begin().await?;
+            let ids = conditions.query(&transaction, &page).await?;
+            let visitors = visitors::of_ids(&transaction, &ids).await?;
+            transaction.commit().await?;
+            Ok(visitors)
+        })?)
+    }
+
+    async fn show_visitor(
+        &self,
+        id: &VisitorId,
+        limit: u32,
+    ) -> Result<Option<(Visitor, Vec<TimelineEntry>)>, StoreError> {
+        Ok(transact!(&self.pool, Access::Read, |transaction| visitors::show(&transaction, id, limit))?)
+    }
+
+    async fn list_companies(
+        &self,
+        _filter: CompanyFilter,
+        offset: u32,
+        limit: u32,
+    ) -> Result<(Vec<Company>, u64), StoreError> {
+        self.count().await?;
+        Ok(transact!(&self.pool, Access::Read, |transaction| companies::list(&transaction, offset, limit))?)
+    }
+
+    async fn show_company(&self, key: &str, limit: u32) -> Result<Option<CompanyPage>, StoreError> {
+        self.count().await?;
+        let rules = self.rules.now(&self.pool).await?;
+        Ok(transact!(&self.pool, Access::Read, |transaction| companies::show(&transaction, &rules, key, limit))?)
+    }
+
+    async fn activity(&self, companies: Vec<CompanyId>) -> Result<Vec<DaysOfActivity>, StoreError> {
+        Ok(transact!(&self.pool, Access::Read, |transaction| companies::activity(&transaction, &companies))?)
+    }
+
+    async fn follow_exclude(&self, _exclude: &Exclude) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn excluded(&self) -> Result<Excluded, StoreError> {
+        Ok(Excluded::default())
+    }
+
+    async fn follow_intent_rules(&self, rules: &[IntentRule]) -> Result<(), StoreError> {
+        Ok(self.rules.follow(&self.pool, rules).await?)
+    }
+
+    async fn intent_rules(&self) -> Result<Arc<[IntentRule]>, StoreError> {
+        let rules = self.rules.now(&self.pool).await?;
+        Ok(rules.rules.iter().map(|stored| stored.rule.clone()).collect())
+    }
+
+    async fn look_back(&self) -> Result<bool, StoreError> {
+        self.count().await?;
+        self.notice_others().await?;
+        Ok(look_back::look_back(&self.pool, &self.rules).await?)
+    }
+
+    async fn looked_back(&self) -> Result<f64, StoreError> {
+        Ok(transact!(&self.pool, Access::Read, |transaction| async {
+            let ((), progress, ()) =
+                together!(transaction.begin(), look_back::progress(&transaction), transaction.commit())?;
+            Ok(progress)
+        })?)
+    }
+
+    async fn decide(&self, decision: &Decision) -> Result<Result<VisitorId, Undone>, StoreError> {
+        let decided = decisions::decide(&self.pool, decision).await?;
+        self.changed();
+        Ok(decided)
+    }
+
+    async fn export_entries(
+        &self,
+        id: &VisitorId,
+        after: Option<&EntryCursor>,
+        limit: u32,
+    ) -> Result<(Vec<TimelineEntry>, Option<EntryCursor>), StoreError> {
+        Ok(transact!(&self.pool, Access::Read, |transaction| visitors::entries(&transaction, id, after, limit))?)
+    }
+
+    async fn request_deletion(&self, people: &[Person]) -> Result<Option<DeletionId>, StoreError> {
+        let requested = deletion::request(&self.pool, &self.key, people).await?;
+        self.changed();
+        Ok(requested)
+    }
+
+    async fn deletion(&self, id: &DeletionId) -> Result<Option<Deletion>, StoreError> {
+        Ok(transact!(&self.pool, Access::Read, |transaction| deletion::show(&transaction, id))?)
+    }
+
+    async fn departed(&self) -> Result<Option<Departed>, StoreError> {
+        Ok(transact!(&self.pool, Access::Read, |transaction| deletion::departed(&transaction))?)
+    }
+
+    async fn learn(&self, id: &DeletionId, ids: &[Id]) -> Result<Vec<Id>, StoreError> {
+        Ok(transact!(&self.pool, Access::Write, |transaction| deletion::learn(&transaction, &self.key, id, ids))?)
+    }
+
+    async fn forgotten(&self, id: &DeletionId, forgotten: Forgotten) -> Result<(), StoreError> {
+        Ok(transact!(&self.pool, Access::Write, |transaction| deletion::forgotten(&transaction, id, forgotten))?)
+    }
+
+    async fn sweep(&self, retention: Retention) -> Result<bool, StoreError> {
+        let is_more = taken::purge(&self.pool).await?
+            || transact!(&self.pool, Access::Write, |transaction| deletion::complete(&transaction))?;
+        Ok(is_more || self.retention.go_on(&self.pool, retention.cutoff(now_milliseconds())).await?)
+    }
+
+    fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
+    }
+}

@@ -1,0 +1,69 @@
+//! A few connections that all share.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use super::address::DatabaseUrl;
+use super::connection::Connection;
+use super::error::PostgresError;
+
+/// How long one waits for a free connection before the sender is told to come again.
+const WAIT_AT_MOST: Duration = Duration::from_secs(20);
+
+/// The connections to a database; clones share them.
+#[derive(Clone)]
+pub(super) struct Pool {
+    url: DatabaseUrl,
+    idle: Arc<Mutex<Vec<Connection>>>,
+    /// One permit for each connection.
+    permits: Arc<Semaphore>,
+}
+
+impl Pool {
+    pub(super) fn new(url: DatabaseUrl, most: usize) -> Self {
+        Self { url, idle: Arc::default(), permits: Arc::new(Semaphore::new(most)) }
+    }
+
+    /// A connection that is free, or a new one.
+    pub(super) async fn take(&self) -> Result<Lent, PostgresError> {
+        let permit = timeout(WAIT_AT_MOST, Arc::clone(&self.permits).acquire_owned()).await;
+        let permit = permit.map_err(|_| PostgresError::TooSlow)?.map_err(|_| PostgresError::ShutDown)?;
+        loop {
+            // Never held across an await.
+            let free = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            match free {
+                Some(connection) if connection.is_fresh() => return Ok(self.lend(connection, permit)),
+                Some(_) => {}
+                None => return Ok(self.lend(Connection::open(&self.url).await?, permit)),
+            }
+        }
+    }
+
+    fn lend(&self, connection: Connection, permit: OwnedSemaphorePermit) -> Lent {
+        Lent { connection, idle: Arc::clone(&self.idle), _permit: permit }
+    }
+}
+
+/// A connection while somebody uses it. One that is dropped and not given back is closed: nobody knows what it is in the middle of.
+pub(super) struct Lent {
+    connection: Connection,
+    idle: Arc<Mutex<Vec<Connection>>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Lent {
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Gives it back: it is in the middle of nothing.
+    pub(super) fn give_back(mut self) {
+        self.connection.note_use();
+        if !self.connection.client().is_closed() {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(self.connection);
+        }
+    }
+}
