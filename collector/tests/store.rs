@@ -37,11 +37,10 @@ async fn sqlite_store() -> (Arc<dyn Store>, TempDir) {
 
 holds_for!(sqlite, crate::sqlite_store);
 
-<<<<<<< HEAD
 mod sqlite_of_companies {
     crate::cases::all_of_companies! { crate::sqlite_store }
 }
-=======
+
 async fn postgres_store() -> (Arc<dyn Store>, Database) {
     let database = Database::new().await;
     let store = PostgresStore::open(&database.address()).await.unwrap();
@@ -49,4 +48,3 @@ async fn postgres_store() -> (Arc<dyn Store>, Database) {
 }
 
 holds_for!(postgres, crate::postgres_store);
->>>>>>> 304c426 (The collector's store has a second engine: PostgreSQL, for several writers at once, within the subset of Aurora DSQL; koala up --database keeps visitors there)

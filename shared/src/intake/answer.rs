@@ -38,8 +38,8 @@ pub struct Answer {
 enum Summary {
     Preflight,
     Metrics,
-    NothingTaken(AnswerCounts),
-    Taken(AnswerCounts),
+    NothingTaken(Box<AnswerCounts>),
+    Taken(Box<AnswerCounts>),
     Refused { code: &'static str, reason: String },
 }
 
@@ -84,7 +84,7 @@ impl Answer {
             let message =
                 "no event in the body can be taken; each is named below, and kept in the queue of rejected events";
             let refusal = Self::refusal(400, "no_event", message, rejected);
-            return Self { summary: Summary::NothingTaken(counts), ..refusal };
+            return Self { summary: Summary::NothingTaken(Box::new(counts)), ..refusal };
         }
         Self {
             status: 200,
@@ -95,7 +95,7 @@ impl Answer {
                 skipped_reasons: skipped.iter().map(|(why, count)| (why.name().to_owned(), count.into())).collect(),
                 rejected,
             }),
-            summary: Summary::Taken(counts),
+            summary: Summary::Taken(Box::new(counts)),
         }
     }
 
@@ -103,7 +103,7 @@ impl Answer {
     #[must_use]
     pub fn counts(&self) -> AnswerCounts {
         match &self.summary {
-            Summary::Taken(counts) | Summary::NothingTaken(counts) => counts.clone(),
+            Summary::Taken(counts) | Summary::NothingTaken(counts) => AnswerCounts::clone(counts),
             Summary::Preflight | Summary::Metrics | Summary::Refused { .. } => AnswerCounts::default(),
         }
     }
@@ -147,11 +147,13 @@ impl Answer {
         let status = self.status;
         let (request_id, trace_id) = (request.id, request.trace_id);
         match &self.summary {
-            Summary::Taken(AnswerCounts { accepted, skipped, rejected, .. }) => {
+            Summary::Taken(counts) => {
+                let AnswerCounts { accepted, skipped, rejected, .. } = &**counts;
                 let (skipped, reasons) = (skipped.total(), skipped.to_text());
                 tracing::info!(request_id, trace_id, status, accepted, skipped, rejected, reasons, "request taken");
             }
-            Summary::NothingTaken(AnswerCounts { rejected, .. }) => {
+            Summary::NothingTaken(counts) => {
+                let rejected = counts.rejected;
                 tracing::warn!(request_id, trace_id, status, rejected, code = "no_event", "request refused");
             }
             Summary::Preflight | Summary::Metrics => {}

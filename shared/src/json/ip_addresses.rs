@@ -84,7 +84,7 @@ pub fn text_without_ip_addresses(text: &str) -> String {
 /// What stands around the address that a word is: a colon that belongs to what is before it, the end of a sentence.
 fn without_marks(word: &str) -> Option<(&str, &str)> {
     let is_address = |text: &str| text.parse::<IpAddr>().is_ok() || text.parse::<SocketAddr>().is_ok();
-    let begin = if word.starts_with([':', '.']) { 1 } else { 0 };
+    let begin = usize::from(word.starts_with([':', '.']));
     let end = word.trim_end_matches([':', '.']).len();
     let around = [(0, word.len()), (begin, word.len()), (0, end), (begin, end)];
     let found = around.into_iter().find(|(begin, end)| word.get(*begin..*end).is_some_and(is_address))?;
