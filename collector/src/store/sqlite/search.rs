@@ -35,20 +35,86 @@ fn part(text: &str) -> Value {
     text.to_ascii_lowercase().into()
 }
 
-/// The visitors who did something that is among some topics; with a time, at that time.
-fn who_did(topics: &str, count: usize, text: &str, time: &Time) -> Ids {
-    let mut values = vec![part(text); count];
-    let mut sql = format!(
-        "SELECT identity.visitor_id FROM done CROSS JOIN identity ON identity.id = done.identity_id
-         WHERE done.topic_id IN (SELECT id FROM topic WHERE {topics})"
-    );
-    if !time.is_any() {
-        sql += " AND EXISTS (SELECT 1 FROM entry WHERE identity_id = done.identity_id AND topic_id = done.topic_id";
-        sql += &time.sql;
-        sql += ")";
-        values.extend(time.values.iter().cloned());
+/// What is found as often as this is looked for at each visitor, what is rarer by the index of what was done: the one takes as long
+/// as there are visitors, the other as long as there are finds.
+const COMMON: u32 = 20_000;
+
+/// What somebody did or came by: rows of a table with the column `identity_id`.
+struct Done {
+    table: &'static str,
+    /// The condition on its rows.
+    rows: String,
+    values: Vec<Value>,
+    /// Where a time is asked for, the same in a query over `entry`.
+    at_a_time: Option<String>,
+    times: Vec<Value>,
+    is_common: bool,
+}
+
+impl Done {
+    fn new(connection: &Connection, table: &'static str, rows: String, values: Vec<Value>) -> rusqlite::Result<Self> {
+        let sql = format!("SELECT count(*) >= {COMMON} FROM (SELECT 1 FROM {table} WHERE {rows} LIMIT {COMMON})");
+        let is_common = connection.prepare_cached(&sql)?.query_row(params_from_iter(&values), |row| row.get(0))?;
+        Ok(Self { table, rows, values, at_a_time: None, times: Vec::new(), is_common })
     }
-    Ids { sql, values }
+
+    /// What is among some topics; with a time, at that time.
+    fn of_topics(connection: &Connection, topics: &str, values: Vec<Value>, time: &Time) -> rusqlite::Result<Self> {
+        let rows = format!("topic_id IN (SELECT id FROM topic WHERE {topics})");
+        let done = Self::new(connection, "done", rows, values)?;
+        Ok(if time.is_any() {
+            done
+        } else {
+            Self { at_a_time: Some(time.sql.clone()), times: time.values.clone(), ..done }
+        })
+    }
+
+    /// A query for rows that lead to their id: what is looked for at an id, or what leads to one.
+    fn from_and_where(&self) -> (String, Vec<Value>) {
+        let Self { table, rows, values, at_a_time, times, is_common } = self;
+        let all = values.iter().chain(times).cloned().collect();
+        match at_a_time {
+            None => (format!("{table} ON {table}.identity_id = identity.id AND {rows}"), values.clone()),
+            Some(time) if *is_common => (format!("entry ON entry.identity_id = identity.id{time} AND {rows}"), {
+                times.iter().chain(values).cloned().collect()
+            }),
+            Some(time) => {
+                let at_that_time =
+                    "EXISTS (SELECT 1 FROM entry WHERE identity_id = done.identity_id AND topic_id = done.topic_id";
+                (format!("{table} ON {table}.identity_id = identity.id AND {rows} AND {at_that_time}{time})"), all)
+            }
+        }
+    }
+
+    /// Whether a visitor did it, in a query over `visitor`.
+    fn by_visitor(&self) -> (String, Vec<Value>) {
+        let (rows, values) = self.from_and_where();
+        if self.is_common {
+            let sql =
+                format!("EXISTS (SELECT 1 FROM identity CROSS JOIN {rows} WHERE identity.visitor_id = visitor.id)");
+            return (sql, values);
+        }
+        (format!("id IN ({})", self.who(&rows)), values)
+    }
+
+    /// Whether one of its visitors did it, in a query over `company`.
+    fn by_company(&self) -> (String, Vec<Value>) {
+        let (rows, values) = self.from_and_where();
+        if self.is_common {
+            let sql = format!(
+                "EXISTS (SELECT 1 FROM visitor CROSS JOIN identity ON identity.visitor_id = visitor.id CROSS JOIN {rows}
+                         WHERE visitor.company_id = company.id)"
+            );
+            return (sql, values);
+        }
+        (format!("id IN (SELECT company_id FROM visitor WHERE id IN ({}))", self.who(&rows)), values)
+    }
+
+    /// The visitors who did it, found by the rows.
+    fn who(&self, rows: &str) -> String {
+        let (table, condition) = rows.split_once(" ON ").unwrap_or((rows, "TRUE"));
+        format!("SELECT identity.visitor_id FROM {table} CROSS JOIN identity ON {condition}")
+    }
 }
 
 /// A time in which entries are looked for.
@@ -71,27 +137,30 @@ impl Time {
     }
 }
 
-/// Of each thing that somebody did or came by, the visitors who did.
-fn whoever_did(did: &Did, time: &Time) -> Vec<Ids> {
+/// Each thing that somebody did or came by.
+fn whatever_was_done(connection: &Connection, did: &Did, time: &Time) -> rusqlite::Result<Vec<Done>> {
     let Did { event, page, path, source, rule } = did;
-    let did = |text: &Option<String>, topics: &str, count| text.as_ref().map(|text| who_did(topics, count, text, time));
-    let event = did(event, &format!("kind = 'event' AND {IN_NAME}"), 1);
-    let page = did(page, &format!("kind = 'page_view' AND {IN_PAGE}"), 3);
-    let path = did(path, IN_PATH, 1);
-    let source = source.as_ref().map(|text| Ids {
-        sql: "SELECT identity.visitor_id FROM came_from CROSS JOIN identity ON identity.id = came_from.identity_id
-              WHERE source_id IN (SELECT id FROM source WHERE instr(lower(referrer), ?) > 0 OR instr(lower(source), ?) > 0
-                                  OR instr(lower(medium), ?) > 0 OR instr(lower(campaign), ?) > 0)"
-            .to_owned(),
-        values: vec![part(text); 4],
-    });
-    let rule = rule.as_ref().map(|name| Ids {
-        sql: "SELECT identity.visitor_id FROM intent CROSS JOIN identity ON identity.id = intent.identity_id
-              WHERE rule_id = (SELECT id FROM intent_rule WHERE name = ?)"
-            .to_owned(),
-        values: vec![name.clone().into()],
-    });
-    [event, page, path, source, rule].into_iter().flatten().collect()
+    let mut all = Vec::new();
+    for (text, topics, count) in [
+        (event, format!("kind = 'event' AND {IN_NAME}"), 1),
+        (page, format!("kind = 'page_view' AND {IN_PAGE}"), 3),
+        (path, IN_PATH.to_owned(), 1),
+    ] {
+        if let Some(text) = text {
+            all.push(Done::of_topics(connection, &topics, vec![part(text); count], time)?);
+        }
+    }
+    if let Some(text) = source {
+        let rows =
+            "source_id IN (SELECT id FROM source WHERE instr(lower(referrer), ?) > 0 OR instr(lower(source), ?) > 0
+                                  OR instr(lower(medium), ?) > 0 OR instr(lower(campaign), ?) > 0)";
+        all.push(Done::new(connection, "came_from", rows.to_owned(), vec![part(text); 4])?);
+    }
+    if let Some(name) = rule {
+        let rows = "rule_id = (SELECT id FROM intent_rule WHERE name = ?)";
+        all.push(Done::new(connection, "intent", rows.to_owned(), vec![name.clone().into()])?);
+    }
+    Ok(all)
 }
 
 /// Companies with a part in their domain, a group's id or a name.
@@ -110,19 +179,18 @@ impl Conditions {
         self.values.extend(values);
     }
 
-    fn of(filter: &Filter) -> Self {
+    fn of(connection: &Connection, filter: &Filter) -> rusqlite::Result<Self> {
         let mut all = Self::default();
         if let Some(text) = &filter.text {
-            let did = who_did(IN_PAGE, 3, text, &Time::default());
+            let done = Done::of_topics(connection, IN_PAGE, vec![part(text); 3], &Time::default())?;
+            let (did, values) = done.by_visitor();
             all.add(
                 format!(
-                    "id IN (SELECT visitor_id FROM identity WHERE instr(lower(value), ?) > 0
+                    "({did} OR id IN (SELECT visitor_id FROM identity WHERE instr(lower(value), ?) > 0
                             UNION SELECT identity.visitor_id FROM trait CROSS JOIN identity ON identity.id = trait.identity_id
-                                  WHERE instr(lower(trait.value), ?) > 0 AND {LATEST_TRAIT}
-                            UNION {})",
-                    did.sql
+                                  WHERE instr(lower(trait.value), ?) > 0 AND {LATEST_TRAIT}))"
                 ),
-                [part(text), part(text)].into_iter().chain(did.values),
+                values.into_iter().chain([part(text), part(text)]),
             );
         }
         if let Some(user_id) = &filter.user_id {
@@ -163,11 +231,11 @@ impl Conditions {
                 ),
             }
         }
-        all.add_entry(filter);
-        all
+        all.add_entry(connection, filter)?;
+        Ok(all)
     }
 
-    fn add_entry(&mut self, filter: &Filter) {
+    fn add_entry(&mut self, connection: &Connection, filter: &Filter) -> rusqlite::Result<()> {
         if let Some(since) = filter.since {
             self.add("last_seen >= ?", [since.into()]);
         }
@@ -175,8 +243,9 @@ impl Conditions {
             self.add("first_seen < ?", [before.into()]);
         }
         let time = Time::of(filter);
-        for Ids { sql, values } in whoever_did(&filter.did, &time) {
-            self.add(format!("id IN ({sql})"), values);
+        for done in whatever_was_done(connection, &filter.did, &time)? {
+            let (sql, values) = done.by_visitor();
+            self.add(sql, values);
         }
         let Did { event, page, path, .. } = &filter.did;
         if !time.is_any() && event.is_none() && page.is_none() && path.is_none() {
@@ -189,6 +258,7 @@ impl Conditions {
                 time.values,
             );
         }
+        Ok(())
     }
 }
 
@@ -199,18 +269,20 @@ pub(super) fn find_companies(
 ) -> rusqlite::Result<Option<HashSet<i64>>> {
     let mut all = Conditions::default();
     if let Some(text) = &filter.text {
-        let (called, did) = (companies_called(text), who_did(IN_PAGE, 3, text, &Time::default()));
+        let done = Done::of_topics(connection, IN_PAGE, vec![part(text); 3], &Time::default())?;
+        let (called, (did, values)) = (companies_called(text), done.by_company());
         all.add(
             format!(
-                "id IN ({} UNION SELECT company_id FROM visitor
-                        WHERE id IN (SELECT visitor_id FROM identity WHERE instr(lower(value), ?) > 0 UNION {}))",
-                called.sql, did.sql
+                "({did} OR id IN ({} UNION SELECT company_id FROM visitor
+                        WHERE id IN (SELECT visitor_id FROM identity WHERE instr(lower(value), ?) > 0)))",
+                called.sql
             ),
-            called.values.into_iter().chain([part(text)]).chain(did.values),
+            values.into_iter().chain(called.values).chain([part(text)]),
         );
     }
-    for Ids { sql, values } in whoever_did(&filter.did, &Time::default()) {
-        all.add(format!("id IN (SELECT company_id FROM visitor WHERE id IN ({sql}))"), values);
+    for done in whatever_was_done(connection, &filter.did, &Time::default())? {
+        let (sql, values) = done.by_company();
+        all.add(sql, values);
     }
     if let Some(at) = filter.first_seen_since {
         all.add("(SELECT min(first_seen) FROM visitor WHERE company_id = company.id) >= ?", [at.into()]);
@@ -230,7 +302,7 @@ pub(super) fn find(
     offset: u32,
     limit: u32,
 ) -> rusqlite::Result<(Vec<i64>, i64)> {
-    let Conditions { sql, values } = Conditions::of(filter);
+    let Conditions { sql, values } = Conditions::of(connection, filter)?;
     let ordered = "ORDER BY last_seen DESC, id DESC";
     if sql.is_empty() {
         let mut count = connection.prepare_cached("SELECT count(*) FROM visitor")?;
@@ -261,7 +333,7 @@ pub(super) fn find_behind(
     after: i64,
     limit: u32,
 ) -> rusqlite::Result<Vec<i64>> {
-    let mut all = Conditions::of(filter);
+    let mut all = Conditions::of(connection, filter)?;
     all.add("id > ?", [after.into()]);
     let sql = all.sql.join(" AND ");
     let mut select =

@@ -111,3 +111,6 @@ CREATE TABLE came_from (
     PRIMARY KEY (source_id, identity_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX came_from_of_identity ON came_from (identity_id);
+
+-- Who did what an intent rule looks for.
+CREATE INDEX intent_of_rule ON intent (rule_id, identity_id);
