@@ -340,3 +340,46 @@ pub(super) fn find_behind(
         connection.prepare_cached(&format!("SELECT id FROM visitor WHERE {sql} ORDER BY id LIMIT {limit}"))?;
     select.query_map(params_from_iter(&all.values), |row| row.get(0))?.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_common_and_what_is_rare_is_found_alike() {
+        let connection = Connection::open_in_memory().expect("a database");
+        for sql in [
+            include_str!("migrations/1.sql"),
+            include_str!("migrations/2.sql"),
+            include_str!("migrations/3.sql"),
+            include_str!("migrations/4.sql"),
+            include_str!("migrations/5.sql"),
+            include_str!("migrations/6.sql"),
+            "INSERT INTO company (id, key) VALUES (1, 'a'), (2, 'b');
+             INSERT INTO visitor (id, first_seen, last_seen, company_id) VALUES (1, 0, 9, 1), (2, 0, 9, 2), (3, 0, 9, NULL);
+             INSERT INTO identity (id, kind, value, visitor_id) VALUES
+                 (1, 'user', 'u1', 1), (2, 'user', 'u2', 2), (3, 'user', 'u3', 3), (4, 'device', 'd1', 1);
+             INSERT INTO topic (id, kind, name, path, title) VALUES (1, 'event', 'A', '/x', ''), (2, 'event', 'B', '/y', '');
+             INSERT INTO entry (identity_id, kind, name, at, json, topic_id) VALUES
+                 (4, 'event', 'A', 3, '{}', 1), (1, 'event', 'B', 5, '{}', 2), (2, 'event', 'A', 7, '{}', 1), (3, 'event', 'B', 5, '{}', 2);
+             INSERT INTO done SELECT topic_id, identity_id, count(*), max(at) FROM entry GROUP BY 1, 2;",
+        ] {
+            connection.execute_batch(sql).expect("SQL");
+        }
+        let find = |(condition, values): (String, Vec<Value>), of: &str| {
+            let mut select =
+                connection.prepare(&format!("SELECT id FROM {of} WHERE {condition} ORDER BY id")).expect("SQL");
+            let ids = select.query_map(params_from_iter(&values), |row| row.get(0)).expect("rows");
+            ids.collect::<rusqlite::Result<Vec<i64>>>().expect("ids")
+        };
+        let some_time = Time { sql: " AND at >= ? AND at < ?".to_owned(), values: vec![4.into(), 8.into()] };
+        for (time, visitors, companies) in [(Time::default(), &[1, 2][..], &[1, 2][..]), (some_time, &[2], &[2])] {
+            for is_common in [false, true] {
+                let done = Done::of_topics(&connection, IN_NAME, vec![part("a")], &time).expect("topics");
+                let done = Done { is_common, ..done };
+                assert_eq!(find(done.by_visitor(), "visitor"), visitors, "{is_common}");
+                assert_eq!(find(done.by_company(), "company"), companies, "{is_common}");
+            }
+        }
+    }
+}
