@@ -214,8 +214,14 @@ async fn nothing_of_the_address_is_left_in_the_files_when_a_deletion_is_complete
             events.push(json!({"type": "track", "messageId": format!("o-{round}-{n}"), "event": "Viewed Pricing",
                 "userId": format!("u-{n}"), "properties": {"pad": pad}}));
         }
+        let name = format!("Zoe Quux {}", "y".repeat(round * 50));
         events.push(json!({"type": "identify", "messageId": format!("i-{round}"), "userId": "u-zoe-77",
-            "traits": {"email": "zoe.quux@example.com", "name": format!("Zoe Quux {}", "y".repeat(round * 50))}}));
+            "traits": {"email": "zoe.quux@example.com", "name": name, "company": {"name": "Quux Household"}}}));
+        // An address also stands in what is searched by: a path, a title, where somebody came from.
+        let page = json!({"path": "/people/zoe.quux@example.com", "title": "Zoe Quux",
+            "referrer": "https://quux.example/home"});
+        events.push(json!({"type": "page", "messageId": format!("p-{round}"), "anonymousId": "d-zoe-77",
+            "properties": page, "context": {"page": page}}));
         post(&koala, &events).await;
     }
     // And what is dead or rejected.
@@ -226,7 +232,7 @@ async fn nothing_of_the_address_is_left_in_the_files_when_a_deletion_is_complete
 
     let id = koala.ask_to_delete(json!({"emails": ["zoe.quux@example.com"]})).await;
     let deletion = koala.until_deleted(&id).await;
-    assert_eq!((&deletion["entries"], &deletion["messages"]), (&json!(252), &json!(2)), "{deletion}");
+    assert_eq!((&deletion["entries"], &deletion["messages"]), (&json!(264), &json!(2)), "{deletion}");
     assert_eq!(found_in_files(&home, &texts), [""; 0]);
     assert_eq!(koala.get("/api/visitors").await.1["total"], 20);
     // Nor later, nor when the set has stopped.

@@ -72,7 +72,9 @@ async fn collect_accounts(
     let body = body_from_client(&*collector.keys, &key, &headers, body).await?;
     let mut accounts = accounts::read_accounts(&body)?;
     if !collector.keep_ip {
-        accounts.iter_mut().for_each(|(_, traits)| remove_ip_addresses(traits));
+        for (_, traits) in &mut accounts {
+            remove_ip_addresses(traits);
+        }
     }
     collector.store.ingest_accounts(accounts).await?;
     Ok(axum::Json(json!({"ok": true})).into_response())

@@ -93,7 +93,7 @@ mod tests {
             assert!(many(key, 51).is_err_and(|why| why.contains(key) && why.contains("50 is the most")));
         }
         for nobody in
-            [r#"{}"#, r#"{"emails":[]}"#, r#"{"emails":["nobody"]}"#, r#"{"user_ids":["null"]}"#, r#"{"email":"a@b"}"#]
+            ["{}", r#"{"emails":[]}"#, r#"{"emails":["nobody"]}"#, r#"{"user_ids":["null"]}"#, r#"{"email":"a@b"}"#]
         {
             assert!(people(nobody).is_err(), "{nobody}");
         }

@@ -51,7 +51,7 @@ const LOADED_AT_ONCE: usize = 1_000;
 pub struct Queues {
     file: SqliteFile,
     keep_ip: bool,
-    queues: Arc<[ActionQueue; 2]>,
+    of_functions: Arc<[ActionQueue; 2]>,
 }
 
 struct ActionQueue {
@@ -91,7 +91,7 @@ impl Queues {
             unrecorded: Mutex::default(),
             bell: Notify::new(),
         };
-        Ok(Self { file, keep_ip: false, queues: Arc::new(Function::ALL.map(queue)) })
+        Ok(Self { file, keep_ip: false, of_functions: Arc::new(Function::ALL.map(queue)) })
     }
 
     /// The same, that keep IP addresses in what is not on its way any more: dead letters and rejected events.
@@ -101,7 +101,7 @@ impl Queues {
     }
 
     fn queue(&self, function: Function) -> &ActionQueue {
-        let [first, second] = &*self.queues;
+        let [first, second] = &*self.of_functions;
         if first.function == function { first } else { second }
     }
 
@@ -228,7 +228,7 @@ impl Queues {
     pub async fn redrive(&self, function: Option<Function>) -> Result<u64, FileError> {
         let queue = function.map(Function::name);
         let redriven = self.file.write(move |connection| rows::redrive(connection, queue)).await?;
-        for queue in self.queues.iter() {
+        for queue in self.of_functions.iter() {
             queue.bell.notify_one();
         }
         Ok(redriven)
@@ -237,7 +237,7 @@ impl Queues {
     /// How many messages stand where.
     pub async fn counts(&self) -> Result<QueueCounts, FileError> {
         let counts = self.file.read(rows::counts).await?;
-        let in_hand: usize = self.queues.iter().map(|queue| queue.schedule().in_hand()).sum();
+        let in_hand: usize = self.of_functions.iter().map(|queue| queue.schedule().in_hand()).sum();
         let in_flight = i64::try_from(in_hand).unwrap_or(i64::MAX).min(counts.waiting);
         Ok(QueueCounts { waiting: counts.waiting - in_flight, in_flight, ..counts })
     }
