@@ -29,7 +29,7 @@ async function main() {
   await tab.getByText('No companies yet').waitFor()
   assert.strictEqual(await tab.locator('header strong').textContent(), 'Koala destination')
   await tab.evaluate(() => { window.sameDocument = true })
-  for (const [n, [email, company]] of [['ada@acme.com', 'Acme'], ['grace@navy.example.org', 'Navy'], ['alan@bletchley.uk', 'Bletchley']].entries()) {
+  for (const [n, [email, company]] of [['ada@acme.com', 'Acme'], ['grace@navy.example', 'Navy'], ['alan@bletchley.uk', 'Bletchley']].entries()) {
     await collect({
       email, identifies: [identify(`i-${n}`, 60, { name: email.split('@')[0], company: { name: company, domain: email.split('@')[1] } })],
       events: Array.from({ length: 20 }, (_, m) => event(`e-${n}-${m}`, m % 3 ? 'Page Viewed' : 'Viewed Pricing', 40 + (m * m * (n + 1) * 30) % 18000)),
@@ -49,11 +49,11 @@ async function main() {
   await tab.emulateMedia({ colorScheme: 'light' })
 
   // Ranked by intent: who did it lately has more points than who did the same long ago.
-  await collect({ email: 'late@today.example.org', events: [event('e-late', 'Asked for Demo', 0)] })
-  await collect({ email: 'early@past.example.org', events: [event('e-early', 'Asked for Demo', 90 * 24 * 60)] })
-  await tab.getByRole('link', { name: 'past.example.org' }).waitFor()
+  await collect({ email: 'late@today.example', events: [event('e-late', 'Asked for Demo', 0)] })
+  await collect({ email: 'early@past.example', events: [event('e-early', 'Asked for Demo', 90 * 24 * 60)] })
+  await tab.getByRole('link', { name: 'past.example' }).waitFor()
   const ranked = await tab.locator('tbody tr td:first-child').allTextContents()
-  assert.ok(ranked.indexOf('today.example.org') < ranked.indexOf('past.example.org'), ranked)
+  assert.ok(ranked.indexOf('today.example') < ranked.indexOf('past.example'), ranked)
 
   // Why a company is where it is, its people, and the timeline of one.
   await tab.getByRole('link', { name: 'Acme' }).click()
@@ -86,8 +86,8 @@ async function main() {
   const link = tab.getByRole('link', { name: 'Acme' })
   await link.focus()
   await tab.evaluate(() => { document.activeElement.dataset.before = '' })
-  await collect({ email: 'meanwhile@focus.example.org', events: [event('e-focus', 'Came in', 0)] })
-  await tab.getByRole('link', { name: 'focus.example.org' }).waitFor()
+  await collect({ email: 'meanwhile@focus.example', events: [event('e-focus', 'Came in', 0)] })
+  await tab.getByRole('link', { name: 'focus.example' }).waitFor()
   assert.strictEqual(await tab.locator('[data-before]').count(), 0, 'the list is another')
   assert.strictEqual((await focused()).text, 'Acme')
 
@@ -125,8 +125,8 @@ async function main() {
   await tab.getByLabel('Trait', { exact: true }).fill('')
   await tab.getByLabel('Event', { exact: true }).fill('asked for demo')
   await tab.keyboard.press('Enter')
-  await tab.getByRole('link', { name: 'late@today.example.org' }).waitFor()
-  assert.strictEqual(await tab.getByRole('link', { name: 'early@past.example.org' }).count(), 0)
+  await tab.getByRole('link', { name: 'late@today.example' }).waitFor()
+  assert.strictEqual(await tab.getByRole('link', { name: 'early@past.example' }).count(), 0)
   await picture('visitors')
 
   // Each mapping with its trigger; an event can be tried, and nothing is sent.
@@ -134,7 +134,7 @@ async function main() {
   await tab.locator('section', { hasText: 'track → Track Event' }).getByText('type = "track"', { exact: true }).waitFor()
   await tab.getByRole('button', { name: 'Try it' }).click()
   await tab.getByText('The collector would get:').waitFor()
-  await collect({ email: 'while@trying.example.org', events: [event('e-while', 'Came in Meanwhile', 0)] })
+  await collect({ email: 'while@trying.example', events: [event('e-while', 'Came in Meanwhile', 0)] })
   await tab.waitForTimeout(1500)
   assert.strictEqual(await tab.getByText('The collector would get:').count(), 1)
   await picture('mappings')
@@ -183,7 +183,7 @@ async function main() {
   await tab.getByRole('button', { name: 'Delete permanently' }).click()
   await tab.getByText('Receipt').waitFor()
   await picture('deleted')
-  for (const place of ['/', '/visitors', '/companies/navy.example.org']) {
+  for (const place of ['/', '/visitors', '/companies/navy.example']) {
     const shown = await (await fetch(url + place)).text()
     assert.ok(!shown.includes('grace') && !shown.includes('Navy'), place)
   }

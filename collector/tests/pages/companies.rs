@@ -42,6 +42,64 @@ async fn a_company_s_page_says_why_it_is_where_it_is_in_sentences_before_all_els
 }
 
 #[tokio::test]
+async fn a_company_s_page_says_which_pages_were_looked_at_by_whom_how_often_and_when_last() {
+    let site = Site::new();
+    acme(&site).await;
+    let (google, utm) = ("https://www.google.com/", json!({"source": "newsletter", "medium": "email"}));
+    let page = json!({"path": "/demo", "url": "https://www.a.example/demo", "referrer": google, "utm": utm});
+    let views = json!([{"message_id": "v-4", "sent_at": at(1), "page": page}]);
+    let traits = json!({"employees": 180, "industry": "Anvils"});
+    let group =
+        json!({"type": "group", "group_id": "g-1", "domain": "acme.com", "message_id": "g-1", "traits": traits});
+    site.collect(json!({"email": "bob@acme.com", "page_views": views, "identifies": [group]})).await;
+    let said = text(&site.page("/companies/acme.com").await);
+    for words in [
+        "Viewed /pricing A title Ada Lovelace , bob@acme.com 2 2 minutes ago",
+        "Viewed /docs/deploy A title Ada Lovelace 1 3 hours ago",
+        "From google.com, by newsletter (email) 1 person 1 1 minute ago",
+        "Employees 180 Industry Anvils",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn how_many_companies_and_visitors_are_excluded_is_said_and_leads_to_them() {
+    let site = Site::new();
+    acme(&site).await;
+    site.exclude(&json!({"domains": ["acme.com"], "emails": ["eve@other.org"]})).await;
+    let html = site.page("/").await;
+    assert!(html.contains(r#"<a href="/?excluded=only">2 companies and 3 visitors are excluded</a>"#), "{html}");
+    assert!(!html.contains("/companies/acme.com"), "{html}");
+    let out = site.page("/?excluded=only").await;
+    assert!(text(&out).contains("2 companies kept out of the ranking") && out.contains("/companies/acme.com"), "{out}");
+    assert!(text(&site.page("/companies/acme.com").await).contains("kept out of the ranking by the parameter exclude"));
+    assert!(text(&site.page("/visitors").await).contains("eve@other.org (excluded)"));
+}
+
+#[tokio::test]
+async fn a_search_finds_companies_by_what_was_looked_at_and_says_so_where_there_are_none() {
+    let site = Site::new();
+    acme(&site).await;
+    for (asked, companies) in [
+        ("page=pricing", vec!["acme.com"]),
+        ("event=blog", vec!["other.org"]),
+        ("path=%2Fdocs", vec!["acme.com"]),
+        ("q=ada%40acme", vec!["acme.com"]),
+        ("rule=docs", vec!["acme.com"]),
+        ("new=week", vec!["acme.com", "other.org"]),
+        ("source=google", vec![]),
+    ] {
+        let html = site.page(&format!("/?{asked}")).await;
+        for company in ["acme.com", "other.org"] {
+            let is_shown = html.contains(&format!("href=\"/companies/{company}\""));
+            assert_eq!(is_shown, companies.contains(&company), "{asked}: {html}");
+        }
+        assert_eq!(text(&html).contains("No companies match. Show all companies"), companies.is_empty(), "{asked}");
+    }
+}
+
+#[tokio::test]
 async fn a_company_s_people_have_their_title_and_the_page_that_they_looked_at_last() {
     let site = Site::new();
     acme(&site).await;

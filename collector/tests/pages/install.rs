@@ -75,6 +75,8 @@ async fn the_test_button_leads_to_a_page_that_says_when_the_event_has_arrived() 
     assert!(text(&html).contains("Arrived. Look at it") && html.contains(r#"href="/visitors/1""#), "{html}");
     assert!(text(&site.page("/install?test=koala-test-2").await).contains("on its way"));
 
+    // By nobody's doing but the page's own.
+    assert_eq!(site.forge("/install/test").await, 403);
     site.says(|said| said.test = TestEvent::Stopped { reason: "it was skipped: no mapping matched".to_owned() });
     assert!(
         text(&site.press("/install/test").await).contains("did not come through: it was skipped: no mapping matched")

@@ -8,6 +8,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use koala_collector::CollectorOptions;
+use koala_collector::exclude::Exclude;
 use koala_collector::intent::IntentRule;
 use koala_collector::protocol::keys::{Keys, KeysUnavailable};
 use koala_collector::store::Store;
@@ -152,6 +153,12 @@ impl Site {
         self.store.follow_intent_rules(&IntentRule::presets()).await.unwrap();
     }
 
+    /// Keeps out of the ranking whom the parameter `exclude` names, and looks at all who are there.
+    pub async fn exclude(&self, parameter: &Value) {
+        self.store.follow_exclude(&Exclude::parse(&parameter.to_string()).unwrap()).await.unwrap();
+        while self.store.look_back().await.unwrap() {}
+    }
+
     pub fn says(&self, change: impl FnOnce(&mut Said)) {
         change(&mut self.said.lock().unwrap());
     }
@@ -184,6 +191,12 @@ impl Site {
         let request = Request::post(path).header("host", "localhost").header("sec-fetch-site", "same-origin");
         let (_, html, location) = self.answer(request.body(Body::empty()).unwrap()).await;
         location.unwrap_or(html)
+    }
+
+    /// The status of what a page of another site sends.
+    pub async fn forge(&self, path: &str) -> u16 {
+        let request = Request::post(path).header("host", "localhost").header("sec-fetch-site", "cross-site");
+        self.answer(request.body(Body::empty()).unwrap()).await.0.as_u16()
     }
 
     /// Sends a batch to the collector.

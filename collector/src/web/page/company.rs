@@ -163,7 +163,7 @@ fn people_table(people: &[Member]) -> Markup {
     let row = |Member { visitor, title, last_page }: &Member| {
         let beside = title.clone().or_else(|| visitors::beside_name(visitor));
         html! {
-            td { (visitors::link(visitor)) @if let Some(beside) = beside { " " span.soft { (beside) } } }
+            td { (visitors::link(visitor)) @if let Some(beside) = beside { " " span.soft { (beside) } } (visitors::excluded(visitor)) }
             td {
                 @if let Some(page) = last_page {
                     (page.path.as_deref().or(page.title.as_deref()).unwrap_or("a page")) " " span.soft { (layout::ago(&page.at)) }

@@ -219,7 +219,7 @@ pub async fn deletion(State(web): State<Web>, Path(id): Path<DeletionId>) -> Pag
 pub fn table(visitors: &[Visitor], none: &Markup) -> Markup {
     let row = |visitor: &Visitor| {
         html! {
-            td { (link(visitor)) @if let Some(beside) = beside_name(visitor) { " " span.soft { (beside) } } }
+            td { (link(visitor)) @if let Some(beside) = beside_name(visitor) { " " span.soft { (beside) } } (excluded(visitor)) }
             td.wide { @if let Some(company) = company(visitor) { (company) } }
             td.number { (visitor.events + visitor.page_views) }
             td { (layout::ago(&visitor.last_seen)) }
@@ -242,6 +242,11 @@ fn company(visitor: &Visitor) -> Option<Markup> {
 /// A visitor's name, which leads to the timeline.
 pub fn link(visitor: &Visitor) -> Markup {
     html! { a href={ "/visitors/" (visitor.id) } { (name(visitor)) } }
+}
+
+/// That a visitor does not count in the ranking, beside the name.
+pub fn excluded(visitor: &Visitor) -> Markup {
+    html! { @if visitor.excluded { " " span.soft { "(excluded)" } } }
 }
 
 /// The title, or else the address of a visitor whose name is shown.
