@@ -32,6 +32,11 @@ class Cloud:
         self.url = f"http://127.0.0.1:{self.port}"
         self.folder = tempfile.TemporaryDirectory()
         self.log = open(pathlib.Path(self.folder.name) / "ministack.log", "w+")
+        # Version 1 of the CLI, which PyPI has, asks an old host name of SQS's where no option says where AWS is.
+        aws = pathlib.Path(self.folder.name) / "bin/aws"
+        aws.parent.mkdir()
+        aws.write_text(f'#!/bin/sh\nexec {TOOLS}/aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"\n')
+        aws.chmod(0o755)
         environment = without_aws() | {
             # One directory for all that it writes, which ends with it.
             "TMPDIR": self.folder.name,
@@ -79,9 +84,7 @@ class Cloud:
             "AWS_SECRET_ACCESS_KEY": "test",
             "SAM_CLI_TELEMETRY": "0",
             "AWS_PAGER": "",
-            # Version 1 of the CLI, which PyPI has, would ask an old host name of SQS's in place of the endpoint above.
-            "BOTO_DISABLE_COMMONNAME": "true",
-            "PATH": f"{TOOLS}:{os.environ['PATH']}",
+            "PATH": f"{self.folder.name}/bin:{TOOLS}:{os.environ['PATH']}",
         }
 
     def client(self, service):

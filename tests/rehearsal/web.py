@@ -26,7 +26,11 @@ class Server:
                 self.send_header("content-length", str(len(answer)))
                 self.end_headers()
                 if self.command != "HEAD":
-                    self.wfile.write(answer)
+                    try:
+                        self.wfile.write(answer)
+                    except BrokenPipeError:
+                        # Whoever asked was stopped meanwhile.
+                        self.close_connection = True
 
             def log_message(self, *_):
                 pass
