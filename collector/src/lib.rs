@@ -39,7 +39,9 @@ use std::sync::Arc;
 use axum::Router;
 use koala_destination::environment::Variables;
 
+use self::company::network::Networks;
 use self::protocol::keys::Keys;
+use self::signals::desk::Desk;
 use self::store::Store;
 use self::store::deletion::Retention;
 use self::web::{Access, Pipeline};
@@ -65,6 +67,15 @@ impl CollectorOptions {
     }
 }
 
+/// What a collector has besides, where it has it.
+#[derive(Clone, Default)]
+pub struct Extras {
+    /// The alerts, as people look at them.
+    pub desk: Option<Arc<dyn Desk>>,
+    /// Whose networks addresses are of.
+    pub networks: Option<Arc<Networks>>,
+}
+
 /// All routes of the collector: Koala's protocol, the API and the page.
 pub fn router(
     store: Arc<dyn Store>,
@@ -73,8 +84,22 @@ pub fn router(
     access: Access,
     options: CollectorOptions,
 ) -> Router {
+    router_with(store, pipeline, keys, access, options, Extras::default())
+}
+
+/// The same with more than every collector has.
+pub fn router_with(
+    store: Arc<dyn Store>,
+    pipeline: Arc<dyn Pipeline>,
+    keys: Arc<dyn Keys>,
+    access: Access,
+    options: CollectorOptions,
+    extras: Extras,
+) -> Router {
     let CollectorOptions { retention, keep_ip } = options;
-    protocol::routes::router(Arc::clone(&store), keys, keep_ip).merge(web::router(store, pipeline, access, retention))
+    let Extras { desk, networks: _ } = extras;
+    let protocol = protocol::routes::router(Arc::clone(&store), keys, keep_ip);
+    protocol.merge(web::router(store, pipeline, access, retention, desk))
 }
 
 #[cfg(test)]

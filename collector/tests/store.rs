@@ -28,6 +28,15 @@ macro_rules! holds_for {
     };
 }
 
+/// Makes a test of each case of alerts over one engine.
+macro_rules! alerts_hold_for {
+    ($engine:ident, $open:path) => {
+        mod $engine {
+            crate::cases::all_of_alerts! { $open }
+        }
+    };
+}
+
 #[allow(clippy::unused_async)] // an engine may have to connect
 async fn sqlite_store() -> (Arc<dyn Store>, TempDir) {
     let folder = tempfile::tempdir().unwrap();
@@ -35,7 +44,15 @@ async fn sqlite_store() -> (Arc<dyn Store>, TempDir) {
     (Arc::new(store), folder)
 }
 
+#[allow(clippy::unused_async)] // an engine may have to connect
+async fn sqlite_engine() -> (Arc<dyn cases::alerts::Engine>, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("koala.db")).unwrap();
+    (Arc::new(store), folder)
+}
+
 holds_for!(sqlite, crate::sqlite_store);
+alerts_hold_for!(sqlite_alerts, crate::sqlite_engine);
 
 mod sqlite_of_companies {
     crate::cases::all_of_companies! { crate::sqlite_store }

@@ -92,6 +92,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     }
     let mut warnings = settings.as_ref().map(Settings::warnings).unwrap_or_default();
     warnings.extend(intent_warnings(&collector_settings, &of_collector));
+    warnings.extend(alert_warnings(&collector_settings, &of_collector));
     print(&options, settings.as_ref().ok(), &problems, &warnings, &findings);
     Ok(ExitCode::from(u8::from(!problems.is_empty() || !findings.is_empty())))
 }
@@ -113,6 +114,23 @@ fn intent_warnings<'s>(settings: &'s CollectorSettings, tree: &'s str) -> impl I
         let advice = rule.trigger.advice().into_iter();
         advice.map(move |it| Problem { parameter: parameter.clone(), message: format!("trigger: {it}") })
     })
+}
+
+/// What is valid in alerts and their targets and cannot work without more.
+fn alert_warnings(settings: &CollectorSettings, tree: &str) -> Vec<Problem> {
+    let warning = |parameter: String, message: &str| Problem { parameter, message: message.to_owned() };
+    let signals = settings.signals();
+    let plain = signals.targets().iter().filter(|(_, target)| target.is_plain_http());
+    let plain = plain.map(|(name, _)| {
+        warning(
+            format!("{tree}alert-targets/{name}"),
+            "is sent to without TLS, which ALERTS_ALLOW_PRIVATE=true has to allow",
+        )
+    });
+    let is_told = |name: &str| signals.alerts().iter().any(|alert| alert.to.iter().any(|to| to == name));
+    let unused = signals.targets().keys().filter(|name| !is_told(name));
+    let unused = unused.map(|name| warning(format!("{tree}alert-targets/{name}"), "no alert in force tells it"));
+    plain.chain(unused).collect()
 }
 
 /// The destination's parameters and the collector's.

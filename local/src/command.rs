@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use koala_destination::telemetry;
 
 use crate::output::notice;
-use crate::{check, demo, invoke, preview, redrive, send, up};
+use crate::{alerts, check, demo, invoke, preview, redrive, send, up};
 
 /// The Koala destination for Segment, on this machine.
 #[derive(Parser)]
@@ -29,6 +29,8 @@ enum Subcommands {
     Invoke(invoke::Options),
     /// Validate a whole parameter tree and print every problem.
     Check(check::Options),
+    /// List the alerts, or send a test of one.
+    Alerts(alerts::Options),
     /// Put dead letters back into their queues.
     Redrive(redrive::Options),
     /// Start a set, send the fixtures, show the visitors that arrive, and end.
@@ -46,6 +48,7 @@ pub async fn run() -> ExitCode {
         Subcommands::Preview(options) => preview::run(options).await,
         Subcommands::Invoke(options) => invoke::run(options).await,
         Subcommands::Check(options) => check::run(options).await,
+        Subcommands::Alerts(options) => alerts::run(options).await,
         Subcommands::Redrive(options) => redrive::run(options).await,
         Subcommands::Demo(options) => demo::run(options).await,
     };

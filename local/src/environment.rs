@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use koala_collector::CollectorOptions;
+use koala_collector::company::network::NetworkOptions;
+use koala_collector::signals::SignalsOptions;
 use koala_destination::delivery::DeliveryOptions;
 use koala_destination::environment::{self, EnvironmentError};
 use koala_destination::intake::IntakeOptions;
@@ -28,6 +30,10 @@ pub struct Environment {
     pub delivery: DeliveryOptions,
     /// What the set's own collector keeps.
     pub own_collector: CollectorOptions,
+    /// How its alerts are evaluated and sent.
+    pub signals: SignalsOptions,
+    /// Which file tells whose network an address is of.
+    pub networks: Option<NetworkOptions>,
 }
 
 impl Environment {
@@ -55,6 +61,8 @@ impl Environment {
                 intake: IntakeOptions::read(variables),
                 delivery: DeliveryOptions::read(variables, first_delay_seconds, collector.kind),
                 own_collector: CollectorOptions::read(variables),
+                signals: SignalsOptions::read(variables),
+                networks: NetworkOptions::read(variables),
                 collector,
             }
         })

@@ -2,7 +2,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`command`] | the command line; `up`, `demo`, `send`, `preview`, `invoke`, `check`, `redrive` are a command each |
+//! | [`command`] | the command line; `up`, `demo`, `send`, `preview`, `invoke`, `check`, `alerts`, `redrive` are a command each |
 //! | [`set`] | the parts of `koala up`, started and stopped together |
 //! | `gateway` | HTTP: intake, and the routes of the collector beside it |
 //! | `environment` | the environment variables, read in one place |
@@ -22,6 +22,7 @@
 // Printing with the macros of `output` alone: those of the standard library panic when nobody reads any more.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod alerts;
 mod bodies;
 mod check;
 pub mod command;

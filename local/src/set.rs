@@ -6,13 +6,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use koala_collector::company::network::Networks;
 use koala_collector::settings::CollectorSettingsCache;
+use koala_collector::signals::deliver::Deliver;
+use koala_collector::signals::desk::SignalsDesk;
+use koala_collector::signals::outbound::Client as AlertClient;
+use koala_collector::signals::watch::Watch;
+use koala_collector::signals::work::SignalsWork;
 use koala_collector::store::Store;
+use koala_collector::store::alerts::AlertStore;
 use koala_collector::store::postgres::{DatabaseUrl, PostgresStore};
 use koala_collector::store::sqlite::file::SqliteFile;
 use koala_collector::store::sqlite::{MIGRATIONS, SqliteStore};
 use koala_collector::upkeep::Upkeep;
 use koala_collector::web::{Access, PageToken, Pipeline};
+use koala_collector::{Extras, router_with};
 use koala_destination::delivery::{Delivery, LONGEST_REQUEST};
 use koala_destination::koala::{CollectorAddress, CollectorKind, KoalaClient, KoalaUrl};
 use koala_destination::segment::Function;
@@ -34,6 +42,8 @@ use crate::unknown_parameters;
 
 /// How often it is looked whether the collector's settings are others.
 const UPKEEP_EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked whether an alert goes off, and whether one is due.
+const SIGNALS_EVERY: Duration = Duration::from_millis(500);
 /// How often pages are told at most that something changed in the queues.
 const QUEUE_CHANGES_EVERY: Duration = Duration::from_millis(250);
 /// How long a stop waits for deliveries under way: as long as a request may take, since one that is cut off may have arrived
@@ -92,8 +102,15 @@ impl LocalSet {
     /// With what keeps it from starting: a variable, a parameter, the file, the address.
     pub async fn start(options: Options<'_>) -> Result<Self> {
         let Options { listen, parameters, data, database, deliver_to, token, trust_forwarded_for } = options;
-        let Environment { settings_ttl, collector: address, intake: intake_options, mut delivery, own_collector } =
-            Environment::of_process()?;
+        let Environment {
+            settings_ttl,
+            collector: address,
+            intake: intake_options,
+            mut delivery,
+            own_collector,
+            mut signals,
+            networks,
+        } = Environment::of_process()?;
         let CollectorAddress { url: koala_url, kind: collector } = deliver_to.unwrap_or(address);
         delivery.entry.collector = collector;
 
@@ -110,12 +127,16 @@ impl LocalSet {
             None => of_page.page_token().context("collector/page-token")?.cloned(),
         };
         let file = SqliteFile::open(data, &MIGRATIONS)?;
+        let networks = networks.map(Networks::open).transpose()?.map(Arc::new);
         let queues = Queues::open(&file).await?.keeping_ip(own_collector.keep_ip);
-        let (store, look_again): (Arc<dyn Store>, LookAgain) = match database {
-            None => (Arc::new(SqliteStore::new(file.clone())), Box::new(move || file.have_pages_look_again())),
+        let (store, alerts, look_again): (Arc<dyn Store>, Option<Arc<dyn AlertStore>>, LookAgain) = match database {
+            None => {
+                let store = Arc::new(SqliteStore::new(file.clone()));
+                (store.clone(), Some(store), Box::new(move || file.have_pages_look_again()))
+            }
             Some(url) => {
                 let store = open_database(url).await?;
-                (Arc::new(store.clone()), Box::new(move || store.have_pages_look_again()))
+                (Arc::new(store.clone()), None, Box::new(move || store.have_pages_look_again()))
             }
         };
 
@@ -142,6 +163,26 @@ impl LocalSet {
         let is_page_closed = access.is_closed();
         let pipeline: Arc<dyn Pipeline> = Arc::new(pipeline);
         let opened_by_parameter = (!token_of_command).then(|| access.clone());
+        if signals.page_url.is_none() {
+            signals.page_url = format!("http://{}", reachable(address)).parse().ok();
+        }
+        let mut extras = Extras { desk: None, networks };
+        let work = match alerts {
+            Some(alerts) => {
+                let alert_client = AlertClient::new(signals.reach)?;
+                let watch = Watch::new(Arc::clone(&store), Arc::clone(&alerts), signals);
+                let deliver = Deliver::new(Arc::clone(&alerts), alert_client.clone());
+                let desk = SignalsDesk::new(Arc::clone(&collector_settings), alerts, alert_client);
+                extras.desk = Some(Arc::new(desk));
+                Some(SignalsWork::new(Arc::clone(&collector_settings), watch, deliver))
+            }
+            None => {
+                if !of_page.signals().alerts().is_empty() {
+                    tracing::warn!("alerts are not evaluated in a database: they are in the SQLite file alone");
+                }
+                None
+            }
+        };
         let mut upkeep = Upkeep::new(
             collector_settings,
             Arc::clone(&store),
@@ -150,8 +191,7 @@ impl LocalSet {
             own_collector.retention,
         );
         upkeep.round().await?;
-        let collector =
-            koala_collector::router(Arc::clone(&store), pipeline, Arc::new(handlers), access, own_collector);
+        let collector = router_with(Arc::clone(&store), pipeline, Arc::new(handlers), access, own_collector, extras);
         let intake = Intake {
             settings: Arc::clone(&settings),
             queues: queues.clone(),
@@ -179,6 +219,13 @@ impl LocalSet {
             consumers.spawn(async move {
                 let run = || keep_up(Arc::clone(&upkeep), stopping.clone());
                 consumer::keep_running("upkeep", stopping.clone(), run).await;
+            });
+        }
+        if let Some(work) = work {
+            let (work, stopping) = (Arc::new(Mutex::new(work)), stopping.clone());
+            consumers.spawn(async move {
+                let run = || tell_of_signals(Arc::clone(&work), stopping.clone());
+                consumer::keep_running("alerts", stopping.clone(), run).await;
             });
         }
         consumers.spawn(tell_pages(queues.changes(), look_again, stopping));
@@ -241,6 +288,22 @@ async fn keep_up(upkeep: Arc<Mutex<Upkeep<ParameterDirectory>>>, mut stopping: w
             _ = stopping.changed() => break,
         }
     }
+}
+
+/// Evaluates alerts and sends what is due until the set ends; what is on its way then is waited for.
+async fn tell_of_signals(work: Arc<Mutex<SignalsWork<ParameterDirectory>>>, mut stopping: watch::Receiver<bool>) {
+    while !*stopping.borrow() {
+        let more = work.lock().await.round().await.unwrap_or_else(|error| {
+            tracing::error!(%error, "alerts cannot be evaluated; retrying");
+            false
+        });
+        let pause = if more { Duration::ZERO } else { SIGNALS_EVERY };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = stopping.changed() => break,
+        }
+    }
+    work.lock().await.finish().await;
 }
 
 /// Has pages look again when something changed in the queues, which are in a file of their own.

@@ -5,5 +5,5 @@ mod rule;
 mod strength;
 
 pub use entry::with_event;
-pub use rule::{IntentRule, MOST_INTENT_RULES};
+pub use rule::{Count, IntentRule, MOST_COUNTED, MOST_INTENT_RULES};
 pub use strength::{Strength, StrengthLabel, Trend};

@@ -1,5 +1,7 @@
 //! Intent rules: which events say that somebody means to buy, and how much.
 
+use std::collections::BTreeMap;
+
 use koala_destination::segment::Trigger;
 use serde::Deserialize;
 use thiserror::Error;
@@ -20,6 +22,31 @@ pub struct IntentRule {
     pub score: f64,
     /// After how many days half of it is left.
     pub half_life_days: f64,
+    /// How many such entries make a day count, where one is not enough.
+    pub count: Option<Count>,
+}
+
+/// A day of a visitor with such an entry counts when there were at least so many in the days that end with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count {
+    /// So many entries, from 2 on.
+    pub at_least: u32,
+    /// Within so many UTC days, the day itself among them.
+    pub within_days: u32,
+}
+
+/// The most entries that a rule can ask for. No more of a day are counted.
+pub const MOST_COUNTED: u32 = 1000;
+const LONGEST_WITHIN_DAYS: u32 = 90;
+
+impl Count {
+    /// The days that count, of days with the number of their entries.
+    #[must_use]
+    pub fn days(self, entries: &BTreeMap<i64, u32>) -> Vec<i64> {
+        let first = |day: i64| day.saturating_sub(i64::from(self.within_days) - 1);
+        let sum = |day: i64| entries.range(first(day)..=day).map(|(_, count)| u64::from(*count)).sum::<u64>();
+        entries.keys().copied().filter(|day| sum(*day) >= u64::from(self.at_least)).collect()
+    }
 }
 
 /// What is wrong with a rule.
@@ -35,6 +62,8 @@ struct Written {
     trigger: Option<String>,
     score: Option<f64>,
     half_life_days: Option<f64>,
+    at_least: Option<u32>,
+    within_days: Option<u32>,
 }
 
 fn enabled() -> bool {
@@ -53,8 +82,7 @@ impl IntentRule {
     /// # Errors
     /// With what is wrong and what to write instead.
     pub fn parse(name: &str, json: &str) -> Result<Option<Self>, IntentRuleError> {
-        const FORM: &str =
-            "an intent rule is {\"trigger\":…,\"score\"?:points,\"half_life_days\"?:days,\"enabled\"?:true}";
+        const FORM: &str = "an intent rule is {\"trigger\":…,\"score\"?:points,\"half_life_days\"?:days,\"at_least\"?:entries,\"within_days\"?:days,\"enabled\"?:true}";
         let written: Written =
             serde_json::from_str(json).map_err(|error| IntentRuleError(format!("{error}: {FORM}")))?;
         let preset = Self::presets().into_iter().find(|preset| preset.name == name);
@@ -76,7 +104,8 @@ impl IntentRule {
             let message = format!("half_life_days: must be more than 0 and at most {LONGEST_HALF_LIFE_DAYS}");
             return Err(IntentRuleError(message));
         }
-        Ok(written.enabled.then(|| Self { name: name.to_owned(), trigger, score, half_life_days }))
+        let count = count(written.at_least, written.within_days)?;
+        Ok(written.enabled.then(|| Self { name: name.to_owned(), trigger, score, half_life_days, count }))
     }
 
     /// The rules that need not be written, each replaced by a parameter of its name: any activity a little, documentation more, prices and a demo most.
@@ -106,7 +135,7 @@ impl IntentRule {
         let rule = |(name, trigger, score, half_life_days): (&str, &str, f64, f64)| {
             // `every_preset_is_what_its_parameter_would_give` holds that they parse.
             let trigger = Trigger::parse(trigger).unwrap_or_else(|error| unreachable!("preset {name}: {error}"));
-            Self { name: name.to_owned(), trigger, score, half_life_days }
+            Self { name: name.to_owned(), trigger, score, half_life_days, count: None }
         };
         presets.into_iter().map(rule).collect()
     }
@@ -120,6 +149,24 @@ impl IntentRule {
     }
 }
 
+fn count(at_least: Option<u32>, within_days: Option<u32>) -> Result<Option<Count>, IntentRuleError> {
+    let refuse = |message: String| Err(IntentRuleError(message));
+    match (at_least, within_days) {
+        (None, None) => Ok(None),
+        (Some(_), None) => refuse("at_least: goes with \"within_days\"".to_owned()),
+        (None, Some(_)) => refuse("within_days: goes with \"at_least\"".to_owned()),
+        (Some(at_least), _) if !(1..=MOST_COUNTED).contains(&at_least) => {
+            refuse(format!("at_least: must be from 1 to {MOST_COUNTED}"))
+        }
+        (_, Some(within_days)) if !(1..=LONGEST_WITHIN_DAYS).contains(&within_days) => {
+            refuse(format!("within_days: must be from 1 to {LONGEST_WITHIN_DAYS}"))
+        }
+        // One entry makes its day count anyhow.
+        (Some(1), Some(_)) => Ok(None),
+        (Some(at_least), Some(within_days)) => Ok(Some(Count { at_least, within_days })),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,7 +174,7 @@ mod tests {
     #[test]
     fn every_preset_is_what_its_parameter_would_give() {
         for preset in IntentRule::presets() {
-            let IntentRule { name, trigger, score, half_life_days } = &preset;
+            let IntentRule { name, trigger, score, half_life_days, .. } = &preset;
             let json =
                 serde_json::json!({"trigger": trigger.as_str(), "score": score, "half_life_days": half_life_days});
             assert_eq!(IntentRule::parse(name, &json.to_string()).expect("a rule").as_ref(), Some(&preset));
@@ -157,5 +204,26 @@ mod tests {
         assert!(why(r#""score":1001"#).starts_with("score: must be between -1000 and 1000"));
         assert!(why(r#""half_life_days":0"#).starts_with("half_life_days: must be more than 0"));
         assert!(why(r#""weight":2"#).contains("unknown field `weight`"));
+        assert!(why(r#""at_least":3"#).starts_with("at_least: goes with"));
+        assert!(why(r#""within_days":3"#).starts_with("within_days: goes with"));
+        assert!(why(r#""at_least":0,"within_days":7"#).starts_with("at_least: must be from 1 to 1000"));
+        assert!(why(r#""at_least":3,"within_days":91"#).starts_with("within_days: must be from 1 to 90"));
+        assert!(why(r#""at_least":-1,"within_days":7"#).contains("invalid value"));
+    }
+
+    /// `at_least` 3 `within_days` 7: the third look at prices within a week makes its day count, and so does each further day with
+    /// one, as long as there were three in the week that ends with it.
+    #[test]
+    fn a_rule_that_counts_takes_the_days_that_end_a_week_with_enough_entries() {
+        let rule = r#"{"trigger":"type = \"track\"","at_least":3,"within_days":7}"#;
+        let count = IntentRule::parse("r", rule).expect("a rule").expect("one that is on").count.expect("a count");
+        let days = |entries: &[(i64, u32)]| count.days(&entries.iter().copied().collect());
+        assert_eq!(days(&[(10, 1), (12, 1)]), Vec::<i64>::new());
+        assert_eq!(days(&[(10, 1), (12, 1), (16, 1)]), [16]);
+        assert_eq!(days(&[(10, 1), (12, 1), (17, 1)]), Vec::<i64>::new());
+        assert_eq!(days(&[(10, 3)]), [10]);
+        assert_eq!(days(&[(10, 2), (11, 1), (13, 1), (40, 1)]), [11, 13]);
+        let once = r#"{"trigger":"type = \"track\"","at_least":1,"within_days":7}"#;
+        assert_eq!(IntentRule::parse("r", once).expect("a rule").expect("one that is on").count, None);
     }
 }

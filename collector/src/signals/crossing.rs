@@ -1,5 +1,8 @@
 //! When a value that rises sets an alert off: once, on its way up, and again only when it had fallen clearly.
 
+use crate::intent::Trend;
+use crate::store::alerts::Look;
+
 /// Below this share of the limit an alert is armed again: a company that lingers about the limit sets it off once.
 const REARM_BELOW: f64 = 0.8;
 
@@ -32,15 +35,20 @@ impl Crossing {
         }
     }
 
-    /// The trend is (or is not) the one that the alert waits for. `points` of now and of when it went off decide when it may
-    /// go off again: a trend alone flickers about its limit from one event to the next.
+    /// The trend that the alert waits for is there, or is not. When it may go off again is told by the points, which were
+    /// `points_when_fired` then: a trend alone flickers about its limit from one event to the next. Of a company that cooled down they
+    /// go on falling: it has to warm up first.
     #[must_use]
-    pub fn of_trend(armed: Armed, is_there: bool, points: f64, points_when_fired: f64) -> Self {
+    pub fn of_trend(armed: Armed, is: Trend, now: Look, points_when_fired: f64) -> Self {
+        let is_there = now.trend == is;
+        let is_over = match is {
+            Trend::Surging | Trend::Heating => now.points < REARM_BELOW * points_when_fired,
+            Trend::Cooling => matches!(now.trend, Trend::Surging | Trend::Heating),
+            Trend::Neutral => true,
+        };
         match armed {
             Armed::Yes => Self { fires: is_there, armed: if is_there { Armed::No } else { Armed::Yes } },
-            Armed::No if !is_there && points < REARM_BELOW * points_when_fired => {
-                Self { fires: false, armed: Armed::Yes }
-            }
+            Armed::No if !is_there && is_over => Self { fires: false, armed: Armed::Yes },
             Armed::No => Self { fires: false, armed: Armed::No },
         }
     }
@@ -72,7 +80,8 @@ mod tests {
         let fired: Vec<bool> = steps
             .into_iter()
             .map(|(is_there, points)| {
-                let crossing = Crossing::of_trend(armed, is_there, points, 20.0);
+                let now = Look { points, trend: if is_there { Trend::Surging } else { Trend::Neutral } };
+                let crossing = Crossing::of_trend(armed, Trend::Surging, now, 20.0);
                 armed = crossing.armed;
                 crossing.fires
             })

@@ -91,7 +91,7 @@ impl Digest {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// A company with these points now and a week ago.

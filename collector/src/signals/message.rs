@@ -140,7 +140,7 @@ impl Subject {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(crate) mod tests {
     use super::*;
 
     fn company(people: u64, trend: Trend) -> CompanyFacts {

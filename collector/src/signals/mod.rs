@@ -5,25 +5,40 @@
 //! | [`alert`] | a parameter `alerts/<name>`: what sets it off, and whom it tells |
 //! | [`target`] | a parameter `alert-targets/<name>`: where it is sent, a secret |
 //! | [`configured`] | both together, each with what is wrong |
-//! | [`crossing`] | when a value that rises sets an alert off, and when it may again |
+//! | [`options`] | what is set beside the parameters |
+//! | [`watch`] | what changed is looked at, and what is due is written |
+//! | [`crossing`], [`stand`] | when a value that rises sets an alert off, and when it may again |
 //! | [`week`] | when a week's digest is due |
 //! | [`told`], [`message`], [`digest`] | what is told, in plain terms |
 //! | [`slack`], [`webhook`], [`segment`] | the same as a Slack message, as signed JSON, and as calls of Segment's API |
-//! | [`outbound`] | how it leaves |
+//! | [`facts`] | what of a company and its people is told |
+//! | [`deliver`], [`outbound`] | how it leaves |
+//! | [`preview`] | which alerts an event would set off |
+//! | [`work`], [`desk`] | all of it at work, and as people look at it |
 //!
-//! All but [`outbound`]'s client is pure. What is due is decided from what the store gives; what is sent is claimed there before.
+//! All but [`watch`], [`deliver`], [`work`], [`desk`] and [`outbound`]'s client is pure. What is due is decided from what the store gives; what is sent is
+//! claimed there before.
 
 pub mod alert;
 pub mod configured;
 pub mod crossing;
+pub mod deliver;
+pub mod desk;
 pub mod digest;
+pub mod facts;
 pub mod message;
+pub mod options;
 pub mod outbound;
+pub mod preview;
 pub mod segment;
 pub mod slack;
+pub mod stand;
 pub mod target;
 pub mod told;
+pub mod watch;
 pub mod webhook;
 pub mod week;
+pub mod work;
 
 pub use configured::{Configured, RuleNames};
+pub use options::SignalsOptions;

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::visitor::{Visitor, VisitorId};
 use crate::about::Utm;
+use crate::intent::{Strength, StrengthLabel, Trend};
 
 /// How many days of activity are shown.
 pub const DAYS: usize = 14;
@@ -53,6 +54,15 @@ pub struct Company {
     pub group_ids: Vec<String>,
     /// How much it means to buy, in points of the intent rules.
     pub intent: f64,
+    /// Its points seven days ago, by the same rules.
+    #[serde(skip)]
+    pub intent_week_ago: f64,
+    /// How strong its interest is, 0 to 100.
+    pub strength: Strength,
+    /// The same in words.
+    pub strength_label: StrengthLabel,
+    /// Where its interest goes, beside a week ago.
+    pub trend: Trend,
     /// What was said of it.
     pub traits: Map<String, Value>,
     /// How many visitors are of it.
@@ -153,6 +163,9 @@ pub struct Reason {
     pub rule: String,
     /// Its points now.
     pub points: f64,
+    /// Its points seven days ago.
+    #[serde(skip)]
+    pub points_week_ago: f64,
     /// How many visitors have some of them.
     pub visitors: usize,
     /// The last day with such an event, as midnight in UTC.

@@ -1,5 +1,7 @@
 //! Which visitors and which companies are looked for. A part of a text is found whatever the case of its ASCII letters.
 
+use crate::intent::{StrengthLabel, Trend};
+
 /// Which visitors are looked for; what is not set is not asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
@@ -49,6 +51,10 @@ pub struct CompanyFilter {
     pub first_seen_since: Option<i64>,
     /// Those that the parameter `exclude` keeps out of the ranking, in place of the others.
     pub excluded: bool,
+    /// Only those whose interest is of this strength.
+    pub strength: Option<StrengthLabel>,
+    /// Only those whose interest takes this direction.
+    pub trend: Option<Trend>,
 }
 
 /// A trait that is looked for.

@@ -3,12 +3,14 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`visitor`], [`company`], [`filter`], [`decision`], [`deletion`] | what the port takes and gives |
+//! | [`alerts`] | the port of alerts: what changed, and messages on their way |
 //! | [`sqlite`] | the engine of one machine: one file, one writer |
 //! | [`postgres`] | the engine of a database that several write to: PostgreSQL, or Aurora DSQL |
 //! | `traits` | what both have in common: which traits are kept |
 //!
 //! Every engine holds to `tests/store.rs`, which is written against the port alone.
 
+pub mod alerts;
 pub mod company;
 pub mod decision;
 pub mod deletion;

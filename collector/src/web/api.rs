@@ -12,8 +12,8 @@ use serde_json::json;
 use super::api_error::ApiError;
 use super::filter_query::{CompanyQuery, VisitorQuery};
 use super::state::Web;
-use super::{decisions, deletions, export, visitor_export};
-use crate::intent::IntentRule;
+use super::{alerts, decisions, deletions, export, visitor_export};
+use crate::intent::{Count, IntentRule};
 use crate::store::visitor::{TimelineEntry, Visitor, VisitorId};
 
 /// The most visitors or timeline entries in one answer.
@@ -37,6 +37,9 @@ pub fn router() -> Router<Web> {
         .route("/api/rejected-events", get(list_rejected_events))
         .route("/api/install", get(show_install))
         .route("/api/redrive", post(redrive))
+        .route("/api/alerts", get(alerts::list))
+        .route("/api/alerts/test", post(alerts::test))
+        .route("/api/alerts/redrive", post(alerts::redrive))
         .route("/api/identities/split", post(decisions::split))
         .route("/api/identities/block", post(decisions::block))
         .route("/api/identities/attach", post(decisions::attach))
@@ -154,10 +157,15 @@ async fn list_mappings(State(web): State<Web>) -> Result<Response, ApiError> {
 
 async fn list_intent_rules(State(web): State<Web>) -> Result<Response, ApiError> {
     let rule = |rule: &IntentRule| {
-        json!({
+        let mut json = json!({
             "rule": rule.name, "trigger": rule.trigger.as_str(), "score": rule.score,
             "half_life_days": rule.half_life_days,
-        })
+        });
+        if let Some(Count { at_least, within_days }) = rule.count {
+            json["at_least"] = at_least.into();
+            json["within_days"] = within_days.into();
+        }
+        json
     };
     let rules: Vec<_> = web.store.intent_rules().await?.iter().map(rule).collect();
     let looked_back = web.store.looked_back().await?;

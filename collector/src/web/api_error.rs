@@ -20,6 +20,10 @@ pub enum ApiError {
     NoSuchCompany(String),
     #[error("no deletion has the id {0}, or it was long ago")]
     NoSuchDeletion(DeletionId),
+    #[error("no alert in force has the name {0}")]
+    NoSuchAlert(String),
+    #[error("alerts are not evaluated here")]
+    NoAlerts,
     #[error("nothing is known of the id")]
     NoSuchIdentity,
     #[error(transparent)]
@@ -35,9 +39,12 @@ pub enum ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, code) = match &self {
-            Self::NoSuchVisitor(_) | Self::NoSuchCompany(_) | Self::NoSuchDeletion(_) | Self::NoSuchIdentity => {
-                (StatusCode::NOT_FOUND, "not_found")
-            }
+            Self::NoSuchVisitor(_)
+            | Self::NoSuchCompany(_)
+            | Self::NoSuchDeletion(_)
+            | Self::NoSuchAlert(_)
+            | Self::NoAlerts
+            | Self::NoSuchIdentity => (StatusCode::NOT_FOUND, "not_found"),
             Self::Refused(_) => (StatusCode::CONFLICT, "refused"),
             Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad_request"),
             Self::Pipeline(PipelineError::Settings(_)) => (StatusCode::SERVICE_UNAVAILABLE, "settings_unavailable"),

@@ -21,7 +21,8 @@ use crate::store::visitor::Visitor;
 /// Rows that are read at once: a page of them takes some tens of milliseconds.
 const ROWS_AT_ONCE: u32 = 500;
 
-const COMPANY: &[&str] = &["key", "name", "domain", "intent", "visitors", "events", "last_seen"];
+const COMPANY: &[&str] =
+    &["key", "name", "domain", "intent", "strength", "strength_label", "trend", "visitors", "events", "last_seen"];
 const VISITOR: &[&str] =
     &["id", "user_ids", "name", "emails", "anonymous_ids", "company", "events", "first_seen", "last_seen"];
 
@@ -66,6 +67,9 @@ fn company(company: &Company) -> Vec<String> {
         harmless(company.name.as_deref().unwrap_or_default()),
         harmless(company.domain.as_deref().unwrap_or_default()),
         company.intent.to_string(),
+        company.strength.value().to_string(),
+        company.strength_label.as_str().to_owned(),
+        company.trend.as_str().to_owned(),
         company.visitors.to_string(),
         company.events.to_string(),
         company.last_seen.clone().unwrap_or_default(),

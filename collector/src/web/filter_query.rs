@@ -3,6 +3,7 @@
 use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY, now_milliseconds};
 use serde::Deserialize;
 
+use crate::intent::{StrengthLabel, Trend};
 use crate::store::filter::{CompanyFilter, Did, Filter, TraitFilter};
 
 /// The query of an address; what is empty is not asked.
@@ -122,6 +123,10 @@ pub struct CompanyQuery {
     pub new: String,
     /// `only`: those that are kept out of the ranking.
     pub excluded: String,
+    /// `low`, `medium`, `high` or `very high`.
+    pub strength: String,
+    /// `surging`, `heating`, `neutral` or `cooling`.
+    pub trend: String,
 }
 
 impl CompanyQuery {
@@ -146,11 +151,13 @@ impl CompanyQuery {
             },
             first_seen_since: first_seen_since(&self.new)?,
             excluded,
+            strength: one_of("strength", &self.strength, StrengthLabel::parse, "low, medium, high or very high")?,
+            trend: one_of("trend", &self.trend, Trend::parse, "surging, heating, neutral or cooling")?,
         })
     }
 
     /// What is asked, as an address writes it; what is empty too.
-    pub fn pairs(&self) -> [(&'static str, &str); 8] {
+    pub fn pairs(&self) -> [(&'static str, &str); 10] {
         [
             ("q", &self.q),
             ("event", &self.event),
@@ -160,7 +167,16 @@ impl CompanyQuery {
             ("source", &self.source),
             ("new", &self.new),
             ("excluded", &self.excluded),
+            ("strength", &self.strength),
+            ("trend", &self.trend),
         ]
+    }
+}
+
+fn one_of<T>(name: &str, value: &str, parse: fn(&str) -> Option<T>, expected: &str) -> Result<Option<T>, String> {
+    match value.trim() {
+        "" => Ok(None),
+        value => parse(value).map(Some).ok_or_else(|| format!("{name}={value}: {expected}")),
     }
 }
 

@@ -8,11 +8,13 @@
 //! | [`page`] | the page for people |
 //! | [`filter_query`] | which visitors and companies an address asks for |
 //! | [`deletions`], [`visitor_export`] | a person deleted; all that is kept of one |
+//! | [`alerts`] | alerts in the API |
 //! | [`decisions`] | an id taken from a person, or blocked |
 //! | [`pipeline`], [`intake`] | the port of what stands before the collector, and what it tells of intake |
 //! | [`state`] | what the routes work with |
 
 pub mod access;
+mod alerts;
 mod api;
 mod api_error;
 mod decisions;
@@ -40,12 +42,19 @@ use std::sync::Arc;
 use axum::{Router, middleware};
 
 use self::state::Web;
+use crate::signals::desk::Desk;
 use crate::store::Store;
 use crate::store::deletion::Retention;
 
 /// The API and the page, for those who may see them.
-pub fn router(store: Arc<dyn Store>, pipeline: Arc<dyn Pipeline>, access: Access, retention: Retention) -> Router {
+pub fn router(
+    store: Arc<dyn Store>,
+    pipeline: Arc<dyn Pipeline>,
+    access: Access,
+    retention: Retention,
+    desk: Option<Arc<dyn Desk>>,
+) -> Router {
     let seen = middleware::from_fn_with_state(access, access::check);
-    let web = Web { store, pipeline, retention };
+    let web = Web { store, pipeline, retention, desk };
     headers::with_headers(api::router().merge(page::router(&web)).layer(seen).with_state(web))
 }

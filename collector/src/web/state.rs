@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::pipeline::Pipeline;
+use crate::signals::desk::Desk;
 use crate::store::company::CompanyPage;
 use crate::store::deletion::Retention;
 use crate::store::{Store, StoreError};
@@ -16,6 +17,8 @@ pub struct Web {
     pub pipeline: Arc<dyn Pipeline>,
     /// How long data is kept.
     pub retention: Retention,
+    /// The alerts, where they are evaluated here.
+    pub desk: Option<Arc<dyn Desk>>,
 }
 
 impl Web {

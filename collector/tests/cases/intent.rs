@@ -1,6 +1,6 @@
 //! Companies in the order of their intent.
 
-use koala_collector::intent::IntentRule;
+use koala_collector::intent::{IntentRule, StrengthLabel, Trend};
 use koala_collector::store::Store;
 use koala_collector::store::filter::CompanyFilter;
 use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY};
@@ -93,6 +93,39 @@ pub async fn reasons_say_which_rule_gave_what(store: &dyn Store) {
     let shown: Vec<_> = reasons.iter().map(|reason| (reason.rule.as_str(), reason.points, reason.visitors)).collect();
     assert_eq!(shown, [("pricing", 12.0, 2), ("blog", 1.0, 1)]);
     assert_eq!(reasons[0].last_day[..10], clock::now()[..10]);
+}
+
+pub async fn strength_and_trend_are_those_of_the_points_now_and_a_week_ago(store: &dyn Store) {
+    store.follow_intent_rules(&[pricing()]).await.unwrap();
+    // Half-lives of a week. A week ago `rising` had 0 points and has 16, `steady` had 8 and has 4 and 8, `cooling` had 16 and has 8.
+    does(store, "a@rising.com", &[("Viewed Pricing", 0)]).await;
+    does(store, "b@rising.com", &[("Viewed Pricing", 0)]).await;
+    does(store, "a@steady.com", &[("Viewed Pricing", 7), ("Viewed Pricing", 0)]).await;
+    does(store, "a@cooling.com", &[("Viewed Pricing", 7)]).await;
+    does(store, "b@cooling.com", &[("Viewed Pricing", 7)]).await;
+    let (companies, _) = store.list_companies(CompanyFilter::default(), 0, 10).await.unwrap();
+    let shown: Vec<_> = companies
+        .iter()
+        .map(|it| (it.key.as_str(), it.strength.value(), it.strength_label.as_str(), it.trend.as_str()))
+        .collect();
+    // round(100 × (1 − 2^(−points / 20)))
+    let expected = [
+        ("rising.com", 43, "Medium", "Surging"),
+        ("steady.com", 34, "Medium", "Heating"),
+        ("cooling.com", 24, "Low", "Cooling"),
+    ];
+    assert_eq!(shown, expected);
+    let one = store.show_company("cooling.com", 10).await.unwrap().expect("a company").company;
+    assert_eq!((one.strength.value(), one.trend.as_str()), (24, "Cooling"));
+    let found = async |filter: CompanyFilter| {
+        let (companies, total) = store.list_companies(filter, 0, 10).await.unwrap();
+        assert_eq!(companies.len() as u64, total);
+        companies.into_iter().map(|company| company.key).collect::<Vec<_>>()
+    };
+    let surging = CompanyFilter { trend: Trend::parse("surging"), ..CompanyFilter::default() };
+    assert_eq!(found(surging).await, ["rising.com"]);
+    let medium = CompanyFilter { strength: StrengthLabel::parse("medium"), ..CompanyFilter::default() };
+    assert_eq!(found(medium).await, ["rising.com", "steady.com"]);
 }
 
 pub async fn two_who_become_one_count_once(store: &dyn Store) {

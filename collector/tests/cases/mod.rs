@@ -1,5 +1,6 @@
 //! The cases, and what they have in common.
 
+pub mod alerts;
 pub mod companies;
 pub mod company_page;
 pub mod decisions;
@@ -135,12 +136,48 @@ macro_rules! all_of_companies {
                 what_is_older_than_it_may_be_is_told_of_a_company_no_longer;
             exclude: staff_and_testers_stay_out_of_the_ranking_and_it_is_said_how_many,
                 who_comes_later_or_says_more_is_kept_out_too;
+            intent: strength_and_trend_are_those_of_the_points_now_and_a_week_ago;
             filters: a_part_of_an_event_s_name_of_a_page_and_of_a_path_finds_visitors,
                 companies_are_found_by_text_by_what_their_people_did_and_by_when_they_came
         }
     };
 }
 pub(crate) use all_of_companies;
+
+/// Every case of alerts, over an engine behind both of its ports.
+macro_rules! all_of_alerts {
+    ($open:path) => {
+        crate::cases::tests_of_alerts! { $open;
+            a_rule_goes_off_once_for_a_visitor_and_a_day_whatever_ids_they_are_known_by,
+            a_message_says_who_did_what_and_goes_to_each_target,
+            what_happened_more_than_a_day_ago_sets_nothing_off,
+            points_and_a_trend_go_off_on_crossing_and_again_after_falling,
+            an_alert_is_only_about_whom_it_names,
+            a_rule_that_counts_goes_off_with_the_entry_that_is_enough,
+            the_week_is_told_once,
+            of_two_who_evaluate_at_once_one_writes,
+            a_message_is_in_one_s_hands_at_a_time_and_of_each_occasion_there_is_one,
+            what_a_process_that_ended_was_sending_is_due_again_unless_it_may_arrive_only_once,
+            what_came_of_a_message_is_written_with_the_reason_and_a_dead_one_can_be_sent_again,
+            who_is_kept_out_of_the_ranking_sets_nothing_off,
+            a_deleted_person_is_in_no_message
+        }
+    };
+}
+pub(crate) use all_of_alerts;
+
+macro_rules! tests_of_alerts {
+    ($open:path; $($case:ident),+) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let (store, _until_the_end) = $open().await;
+                crate::cases::alerts::$case(store).await;
+            }
+        )+
+    };
+}
+pub(crate) use tests_of_alerts;
 
 /// Cases that need a store for each of many things.
 macro_rules! tests_of_many {

@@ -10,6 +10,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use koala_collector::settings::CollectorSettings;
+use koala_collector::signals::preview::{PreviewedAlert, of_request};
 use koala_destination::preview::{MappingPreview, Preview, Previewer, Verdict};
 use koala_destination::settings::{ParameterDirectory, ParameterSource, Settings};
 use serde_json::{Value as Json, json};
@@ -55,20 +57,40 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     let environment = Environment::of_process()?;
     let settings = Settings::from_parameters(&parameters, environment.collector.kind)?;
     let previewer = Previewer { settings: &settings, intake: environment.intake, entry: &environment.delivery.entry };
+    let of_collector = ParameterDirectory::of_collector(&options.parameters).read().await?;
+    let of_collector = CollectorSettings::read(&of_collector);
     let paint = Paint { on: io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() };
     let mut rejected = false;
     for fixture in fixtures::read(&options.files)? {
         let preview = previewer.preview(fixture.event.get());
         rejected |= preview.is_rejected();
+        let alerts = alerts(&of_collector, &preview);
         if options.json {
-            outln!("{}", json!({"file": fixture.file.display().to_string(), "preview": preview}));
+            outln!("{}", json!({"file": fixture.file.display().to_string(), "preview": preview, "alerts": alerts}));
             continue;
         }
         outln!("{}", paint.bold(&fixture.file.display().to_string()));
         paint.show(&preview);
+        paint.show_alerts(&alerts);
         outln!("");
     }
     Ok(ExitCode::from(u8::from(rejected)))
+}
+
+/// The alerts that an event would set off by what the collector would get.
+fn alerts(settings: &CollectorSettings, preview: &Preview) -> Vec<PreviewedAlert> {
+    let Preview::Mapped { mappings, .. } = preview else { return Vec::new() };
+    let requests = mappings.iter().filter_map(|mapping| match &mapping.verdict {
+        Verdict::Delivers { request, .. } => Some(request),
+        _ => None,
+    });
+    let mut alerts = Vec::new();
+    for alert in requests.flat_map(|request| of_request(settings, request)) {
+        if !alerts.contains(&alert) {
+            alerts.push(alert);
+        }
+    }
+    alerts
 }
 
 /// Colours, where they are wanted.
@@ -121,6 +143,17 @@ impl Paint {
         outln!("  {}  by {mapping}: POST …/web/projects/<public-api-key>/{route}", self.green("delivers"));
         for line in serde_json::to_string_pretty(request).unwrap_or_default().lines() {
             outln!("    {line}");
+        }
+    }
+
+    fn show_alerts(&self, alerts: &[PreviewedAlert]) {
+        for PreviewedAlert { alert, rule, to, only } in alerts {
+            let only = only.as_ref().map(|only| format!(", only {only}")).unwrap_or_default();
+            outln!(
+                "  {}    {alert} → {}: by the intent rule {rule}, once for a visitor and day{only}",
+                self.green("alert"),
+                to.join(", ")
+            );
         }
     }
 

@@ -12,6 +12,7 @@ use super::sql::statements;
 use super::transaction::{Transaction, together};
 use super::{body, keys, points, visitors};
 use crate::about::About;
+use crate::intent::{Strength, Trend};
 use crate::store::company::{Activity, Company, CompanyId, CompanyPage, DAYS, DaysOfActivity, LastPage, Member};
 use crate::store::visitor::{Visitor, VisitorId};
 
@@ -139,6 +140,7 @@ async fn days_of(transaction: &Transaction, companies: &[CompanyId]) -> Result<V
 }
 
 fn company(row: &Row) -> Result<Company, PostgresError> {
+    let points: f64 = row.try_get(4)?;
     Ok(Company {
         id: CompanyId::new(row.try_get::<_, String>(0)?),
         group_ids: Vec::new(),
@@ -148,7 +150,12 @@ fn company(row: &Row) -> Result<Company, PostgresError> {
         domain: row.try_get(1)?,
         name: row.try_get(2)?,
         traits: serde_json::from_str(row.try_get(3)?).unwrap_or_default(),
-        intent: rounded(row.try_get(4)?),
+        intent: rounded(points),
+        // Points of a week ago are not stored here yet: there is no trend.
+        intent_week_ago: points,
+        strength: Strength::of(points),
+        strength_label: Strength::of(points).label(),
+        trend: Trend::Neutral,
         visitors: row.try_get(5)?,
         events: row.try_get(6)?,
         last_seen: row.try_get::<_, Option<i64>>(7)?.map(clock::from_milliseconds),

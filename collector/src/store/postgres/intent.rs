@@ -125,8 +125,14 @@ fn rules(rows: &[Row]) -> Result<Vec<StoredRule>, PostgresError> {
     for row in rows {
         // One that a later release has put there may mean nothing here.
         let Ok(trigger) = Trigger::parse(row.try_get(2)?) else { continue };
-        let rule =
-            IntentRule { name: row.try_get(1)?, trigger, score: row.try_get(3)?, half_life_days: row.try_get(4)? };
+        let rule = IntentRule {
+            name: row.try_get(1)?,
+            trigger,
+            score: row.try_get(3)?,
+            half_life_days: row.try_get(4)?,
+            // Entries are not counted here yet: one is enough.
+            count: None,
+        };
         rules.push(StoredRule { id: row.try_get(0)?, rule });
     }
     Ok(rules)

@@ -186,10 +186,11 @@ pub(super) async fn reasons(
         let Some(days) = of_rules.get_mut(&stored.id) else { continue };
         days.sort_unstable();
         let visitors: BTreeSet<i64> = days.iter().map(|(_, visitor)| *visitor).collect();
-        let points = days.iter().map(|(day, _)| stored.rule.points_after(today() - day)).sum();
+        let points: f64 = days.iter().map(|(day, _)| stored.rule.points_after(today() - day)).sum();
         let last_day = days.last().map_or(0, |(day, _)| *day);
         let last_day = clock::from_milliseconds(last_day.saturating_mul(MILLISECONDS_OF_A_DAY));
-        reasons.push(Reason { rule: stored.rule.name.clone(), points, visitors: visitors.len(), last_day });
+        let rule = stored.rule.name.clone();
+        reasons.push(Reason { rule, points, points_week_ago: points, visitors: visitors.len(), last_day });
     }
     reasons.sort_by(|a, b| b.points.total_cmp(&a.points));
     Ok(reasons)

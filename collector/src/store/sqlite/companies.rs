@@ -7,6 +7,7 @@ use super::ranking::Ranked;
 use super::{accounts, company_keys, interests, visitors};
 use crate::about::About;
 use crate::company::{self, CompanyKey, CompanyKind};
+use crate::intent::{Strength, Trend};
 use crate::store::company::{
     Activity, Company, CompanyId, CompanyPage, DAYS, DaysOfActivity, LastPage, Member, Reason,
 };
@@ -84,13 +85,14 @@ pub(super) fn show(
     limit: u32,
 ) -> rusqlite::Result<Option<CompanyPage>> {
     let points = reasons.iter().map(|reason| reason.points).sum();
+    let points_week_ago = reasons.iter().map(|reason| reason.points_week_ago).sum();
     let mut excluded = connection.prepare_cached(
         "SELECT coalesce(excluded, 0) <> 0 OR (EXISTS (SELECT 1 FROM visitor WHERE company_id = ?1 AND excluded = 1)
                 AND NOT EXISTS (SELECT 1 FROM visitor WHERE company_id = ?1 AND excluded IS NOT 1))
          FROM company WHERE id = ?1",
     )?;
     let Some(excluded) = excluded.query_row([company_id], |row| row.get(0)).optional()? else { return Ok(None) };
-    let ranked = Ranked { company_id, points, excluded };
+    let ranked = Ranked { company_id, points, points_week_ago, excluded };
     let Some(company) = company(connection, &ranked)? else { return Ok(None) };
     let mut ids =
         connection.prepare_cached("SELECT id FROM visitor WHERE company_id = ?1 ORDER BY last_seen DESC LIMIT ?2")?;
@@ -139,7 +141,7 @@ fn latest_activity(connection: &Connection, company_id: i64) -> rusqlite::Result
 }
 
 fn company(connection: &Connection, ranked: &Ranked) -> rusqlite::Result<Option<Company>> {
-    let &Ranked { company_id, points, excluded } = ranked;
+    let &Ranked { company_id, points, points_week_ago, excluded } = ranked;
     // From the company to its visitors to their ids to their entries.
     let mut select = connection.prepare_cached(
         "SELECT key, domain, name,
@@ -160,6 +162,10 @@ fn company(connection: &Connection, ranked: &Ranked) -> rusqlite::Result<Option<
             name: row.get(2)?,
             group_ids: Vec::new(),
             intent: rounded(points),
+            intent_week_ago: points_week_ago,
+            strength: Strength::of(points),
+            strength_label: Strength::of(points).label(),
+            trend: Trend::of(points, points_week_ago),
             traits: serde_json::Map::new(),
             visitors: row.get(3)?,
             events: row.get(4)?,

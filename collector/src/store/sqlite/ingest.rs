@@ -156,7 +156,8 @@ fn grow(
         .prepare_cached("UPDATE entry SET name = ?2, json = ?3 WHERE id = ?1")?
         .execute(params![row, entry.name, entry.json])?;
     set_topic(connection, row, topics::count_again(connection, counted(identity_id, entry, at), topic_id)?)?;
-    intent::note(connection, rules, Kept { identity_id, kind: entry.kind, at, json: &entry.json })
+    let kept = Kept { identity_id, kind: entry.kind, at, json: &entry.json };
+    intent::note_growth(connection, rules, kept, (row, &before))
 }
 
 /// An id as it was seen.

@@ -10,8 +10,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use koala_destination::clock::MILLISECONDS_OF_A_DAY;
 use rusqlite::{Connection, params};
 
+use super::alerts;
 use super::file::{FileError, SqliteFile};
-use crate::intent::{self, IntentRule};
+use crate::intent::{self, IntentRule, MOST_COUNTED};
 use crate::protocol::batch::EntryKind;
 
 /// Entries that are looked at in one piece, while other writing waits: some tens of milliseconds.
@@ -70,11 +71,11 @@ impl IntentRules {
 
 /// Keeps the rules in the store, and forgets those that are no longer in force with what they found.
 fn put(connection: &Connection, rules: Vec<IntentRule>) -> rusqlite::Result<Vec<StoredRule>> {
-    let wanted: HashSet<(&str, &str)> = rules.iter().map(|rule| (rule.name.as_str(), rule.trigger.as_str())).collect();
+    let wanted: HashSet<(&str, String)> = rules.iter().map(|rule| (rule.name.as_str(), looked_for(rule))).collect();
     let mut select = connection.prepare("SELECT id, name, looked_for FROM intent_rule")?;
     let there = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     for (id, name, looked_for) in there.collect::<rusqlite::Result<Vec<(i64, String, String)>>>()? {
-        if !wanted.contains(&(name.as_str(), looked_for.as_str())) {
+        if !wanted.contains(&(name.as_str(), looked_for)) {
             connection.execute("DELETE FROM intent WHERE rule_id = ?1", [id])?;
             connection.execute("DELETE FROM intent_rule WHERE id = ?1", [id])?;
         }
@@ -85,10 +86,16 @@ fn put(connection: &Connection, rules: Vec<IntentRule>) -> rusqlite::Result<Vec<
          ON CONFLICT (name) DO UPDATE SET looked_for = excluded.looked_for RETURNING id",
     )?;
     let mut put = |rule: IntentRule| {
-        let id = upsert.query_row([rule.name.as_str(), rule.trigger.as_str()], |row| row.get(0))?;
+        let id = upsert.query_row([&rule.name, &looked_for(&rule)], |row| row.get(0))?;
         Ok(StoredRule { id, rule })
     };
     rules.into_iter().map(&mut put).collect()
+}
+
+/// What a rule looks for, as text: of a rule that counts all entries of a day, of another one the first.
+fn looked_for(rule: &IntentRule) -> String {
+    let trigger = rule.trigger.as_str();
+    if rule.count.is_some() { format!("each {trigger}") } else { trigger.to_owned() }
 }
 
 /// An entry that was kept.
@@ -101,22 +108,63 @@ pub(super) struct Kept<'a> {
     pub(super) json: &'a str,
 }
 
-/// Notes the day of an entry under each rule that takes it.
-pub(super) fn note<'r>(
+/// Notes the day of an entry that came in under each rule that takes it, and that this changed something.
+pub(super) fn note(connection: &Connection, rules: &[StoredRule], entry: Kept<'_>) -> rusqlite::Result<()> {
+    let new = note_days(connection, rules, entry)?;
+    new.into_iter().try_for_each(|(rule_id, day)| alerts::note(connection, entry.identity_id, rule_id, day, entry.at))
+}
+
+/// Notes a page view that has grown from what it was: under the rules that took it before it is noted.
+pub(super) fn note_growth(
+    connection: &Connection,
+    rules: &[StoredRule],
+    entry: Kept<'_>,
+    (row, before): (i64, &str),
+) -> rusqlite::Result<()> {
+    let took_before: Option<HashSet<i64>> = intent::with_event(entry.kind, before, |event| {
+        rules.iter().filter(|stored| stored.rule.trigger.matches(event)).map(|stored| stored.id).collect()
+    });
+    let took_before = took_before.unwrap_or_default();
+    // One that has yet to come to the entry notes it then.
+    let mut unseen =
+        connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM intent_rule WHERE id = ?1 AND unseen_below > ?2)")?;
+    let mut left = Vec::new();
+    for stored in rules.iter().filter(|stored| !took_before.contains(&stored.id)) {
+        if stored.rule.count.is_none() || !unseen.query_row([stored.id, row], |row| row.get(0))? {
+            left.push(stored);
+        }
+    }
+    let new = note_days(connection, left, entry)?;
+    new.into_iter().try_for_each(|(rule_id, day)| alerts::note(connection, entry.identity_id, rule_id, day, entry.at))
+}
+
+/// Notes the day of an entry under each rule that takes it. Gives back the rules for which it is new, and the day.
+fn note_days<'r>(
     connection: &Connection,
     rules: impl IntoIterator<Item = &'r StoredRule>,
     entry: Kept<'_>,
-) -> rusqlite::Result<()> {
-    let matching: Option<Vec<i64>> = intent::with_event(entry.kind, entry.json, |event| {
-        rules.into_iter().filter(|stored| stored.rule.trigger.matches(event)).map(|stored| stored.id).collect()
+) -> rusqlite::Result<Vec<(i64, i64)>> {
+    let matching: Option<Vec<&StoredRule>> = intent::with_event(entry.kind, entry.json, |event| {
+        rules.into_iter().filter(|stored| stored.rule.trigger.matches(event)).collect()
     });
     let day = entry.at.div_euclid(MILLISECONDS_OF_A_DAY);
+    let mut new = Vec::new();
     let mut insert = connection
         .prepare_cached("INSERT INTO intent (identity_id, rule_id, day) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?;
-    for rule_id in matching.into_iter().flatten() {
-        insert.execute([entry.identity_id, rule_id, day])?;
+    let mut count = connection.prepare_cached(
+        "INSERT INTO intent (identity_id, rule_id, day) VALUES (?1, ?2, ?3)
+         ON CONFLICT DO UPDATE SET count = count + 1 WHERE count < ?4",
+    )?;
+    for StoredRule { id, rule } in matching.into_iter().flatten() {
+        let is_new = match rule.count {
+            None => insert.execute([entry.identity_id, *id, day])? > 0,
+            Some(_) => count.execute([entry.identity_id, *id, day, i64::from(MOST_COUNTED)])? > 0,
+        };
+        if is_new {
+            new.push((*id, day));
+        }
     }
-    Ok(())
+    Ok(new)
 }
 
 fn look_at_a_piece(connection: &Connection, rules: &[StoredRule]) -> rusqlite::Result<bool> {
@@ -136,7 +184,7 @@ fn look_at_a_piece(connection: &Connection, rules: &[StoredRule]) -> rusqlite::R
         (looked_at, lowest) = (looked_at + 1, id);
         let Some(kind) = EntryKind::of(row.get_ref(2)?.as_str()?) else { continue };
         let entry = Kept { identity_id: row.get(1)?, kind, at: row.get(3)?, json: row.get_ref(4)?.as_str()? };
-        note(connection, behind.iter().filter(|(_, below)| id < *below).map(|(stored, _)| *stored), entry)?;
+        note_days(connection, behind.iter().filter(|(_, below)| id < *below).map(|(stored, _)| *stored), entry)?;
     }
     let is_done = looked_at < ENTRIES_OF_A_PIECE;
     let seen_to = if is_done { 0 } else { lowest };

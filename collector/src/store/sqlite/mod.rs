@@ -8,6 +8,7 @@
 //! | `retention` | what is older than it may be |
 //! | `visitors`, `companies`, `ranking`, `search` | what is shown |
 //! | `interests` | what a company's visitors looked at, and where they came from |
+//! | `alert_store`, `alerts` | what alerts keep |
 //! | `clusters` | who is who: pointers written, and the visitors that come of them |
 //! | `accounts`, `company_keys`, `statements` | which company a visitor is of, and what is one company |
 //! | `excluded` | who is kept out of the ranking |
@@ -15,6 +16,8 @@
 //! | `upgrade` | what a file of an earlier version needs |
 
 mod accounts;
+mod alert_store;
+mod alerts;
 mod clusters;
 mod companies;
 mod company_keys;
@@ -64,7 +67,7 @@ use crate::protocol::accounts::ReceivedAccount;
 use crate::protocol::batch::Batch;
 
 /// The versions of the file. The queues of the local set stand in it as well.
-pub const MIGRATIONS: [Migration; 6] = [
+pub const MIGRATIONS: [Migration; 7] = [
     Migration::sql(include_str!("migrations/1.sql")),
     Migration::sql(include_str!("migrations/2.sql")),
     Migration::sql(include_str!("migrations/3.sql")),
@@ -72,6 +75,7 @@ pub const MIGRATIONS: [Migration; 6] = [
     Migration { sql: include_str!("migrations/5.sql"), then: Some(tombstones::install) },
     // Visitors of the first version have no companies yet, and those of the others may be of others now.
     Migration { sql: include_str!("migrations/6.sql"), then: Some(upgrade::to_version_6) },
+    Migration::sql(include_str!("migrations/7.sql")),
 ];
 
 /// A store in a SQLite file; clones share it.
@@ -162,14 +166,16 @@ impl Store for SqliteStore {
     ) -> Result<(Vec<Company>, u64), StoreError> {
         let ranked = self.ranking.companies().await?;
         let kept_out = filter.excluded;
-        let asked = CompanyFilter { excluded: false, ..filter };
+        let asked = CompanyFilter { excluded: false, strength: None, trend: None, ..filter.clone() };
         let found = if asked == CompanyFilter::default() {
             None
         } else {
             self.file.read_long(move |connection| search::find_companies(connection, &asked)).await?
         };
         let is_found = |company: &&Ranked| {
-            company.excluded == kept_out && found.as_ref().is_none_or(|found| found.contains(&company.company_id))
+            company.excluded == kept_out
+                && company.is_found_by(&filter)
+                && found.as_ref().is_none_or(|found| found.contains(&company.company_id))
         };
         let of_all: Vec<&Ranked> = ranked.iter().filter(is_found).collect();
         let total = of_all.len() as u64;

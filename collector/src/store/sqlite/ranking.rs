@@ -4,7 +4,7 @@
 //! the points of its visitors. However often a visitor does the same on one day, it counts once: many people weigh more
 //! than one busy one.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,12 +14,17 @@ use tokio::sync::Mutex;
 
 use super::file::{FileError, SqliteFile};
 use super::intent::{IntentRules, StoredRule, progress};
+use crate::intent::{IntentRule, Strength, Trend};
 use crate::store::company::Reason;
+use crate::store::filter::CompanyFilter;
 
 /// A ranking that took longer to make serves on while the next one is made.
 const QUICK: Duration = Duration::from_millis(20);
 /// The next ranking is made after as many times what the last one took, so that ranking costs a tenth of a core at most.
 const PAUSE_TIMES: u32 = 10;
+
+/// A trend is beside as many days ago.
+const DAYS_OF_A_WEEK: i64 = 7;
 
 /// A company's place.
 #[derive(Debug, Clone)]
@@ -28,8 +33,19 @@ pub struct Ranked {
     pub company_id: i64,
     /// Its points now.
     pub points: f64,
+    /// Its points seven days ago, by the same rules.
+    pub points_week_ago: f64,
     /// Whether it is kept out of the ranking: itself, or each of its visitors.
     pub excluded: bool,
+}
+
+impl Ranked {
+    /// Whether a filter that asks for a strength or a trend finds the company by these.
+    pub fn is_found_by(&self, filter: &CompanyFilter) -> bool {
+        let label = || Strength::of(self.points).label();
+        filter.strength.is_none_or(|strength| strength == label())
+            && filter.trend.is_none_or(|trend| trend == Trend::of(self.points, self.points_week_ago))
+    }
 }
 
 /// The ranking; clones share what was made last.
@@ -126,7 +142,7 @@ fn rank(connection: &Connection, rules: &[StoredRule]) -> rusqlite::Result<Vec<R
     )?;
     let shown = shown.query_map([], |row| {
         let excluded = row.get::<_, Option<bool>>(2)?.unwrap_or_default();
-        let company = Ranked { company_id: row.get(0)?, points: 0.0, excluded };
+        let company = Ranked { company_id: row.get(0)?, points: 0.0, points_week_ago: 0.0, excluded };
         Ok((company, row.get::<_, Option<i64>>(1)?, row.get::<_, String>(3)?))
     })?;
     let mut companies = shown.collect::<rusqlite::Result<Vec<_>>>()?;
@@ -152,27 +168,61 @@ fn rank(connection: &Connection, rules: &[StoredRule]) -> rusqlite::Result<Vec<R
 
     let today = today();
     let rules: HashMap<i64, &StoredRule> = rules.iter().map(|stored| (stored.id, stored)).collect();
-    let mut worth: HashMap<(i64, i64), f64> = HashMap::new();
+    let mut worth: HashMap<(i64, i64), Worth> = HashMap::new();
+    let mut add = |at: usize, stored: &StoredRule, day: i64| {
+        let worth = worth.entry((stored.id, day)).or_insert_with(|| Worth::of(&stored.rule, day, today));
+        if let Some((company, ..)) = companies.get_mut(at) {
+            company.points += worth.now;
+            company.points_week_ago += worth.week_ago;
+        }
+    };
     // A day of a visitor counts once, whatever ids it was done under.
     let mut counted = HashSet::new();
-    let mut noted = connection.prepare_cached("SELECT identity_id, rule_id, day FROM intent")?;
+    let mut entries: HashMap<(i64, i64), (usize, BTreeMap<i64, u32>)> = HashMap::new();
+    let mut noted = connection.prepare_cached("SELECT identity_id, rule_id, day, count FROM intent")?;
     let mut rows = noted.query([])?;
     while let Some(row) = rows.next()? {
         let Some((at, visitor_id)) = company_of.get(&row.get(0)?) else { continue };
         let (rule_id, day): (i64, i64) = (row.get(1)?, row.get(2)?);
-        if of_several_ids.contains(visitor_id) && !counted.insert((*visitor_id, rule_id, day)) {
-            continue;
-        }
         let Some(stored) = rules.get(&rule_id) else { continue };
-        let points = *worth.entry((rule_id, day)).or_insert_with(|| stored.rule.points_after(today - day));
-        if let Some((company, ..)) = companies.get_mut(*at) {
-            company.points += points;
+        if stored.rule.count.is_some() {
+            let (_, of_rule) = entries.entry((*visitor_id, rule_id)).or_insert_with(|| (*at, BTreeMap::new()));
+            let count: u32 = row.get(3)?;
+            of_rule.entry(day).and_modify(|sum| *sum = sum.saturating_add(count)).or_insert(count);
+        } else if !of_several_ids.contains(visitor_id) || counted.insert((*visitor_id, rule_id, day)) {
+            add(*at, stored, day);
+        }
+    }
+    for ((_, rule_id), (at, entries)) in entries {
+        let Some(stored) = rules.get(&rule_id) else { continue };
+        for day in days_that_count(&stored.rule, &entries) {
+            add(at, stored, day);
         }
     }
     companies.sort_by(|(a, a_seen, a_key), (b, b_seen, b_key)| {
         b.points.total_cmp(&a.points).then_with(|| b_seen.cmp(a_seen)).then_with(|| a_key.cmp(b_key))
     });
     Ok(companies.into_iter().map(|(company, ..)| company).collect())
+}
+
+/// What a day under a rule is worth.
+#[derive(Clone, Copy)]
+struct Worth {
+    now: f64,
+    week_ago: f64,
+}
+
+impl Worth {
+    fn of(rule: &IntentRule, day: i64, today: i64) -> Self {
+        let week_ago = today - DAYS_OF_A_WEEK;
+        let before = if day <= week_ago { rule.points_after(week_ago - day) } else { 0.0 };
+        Self { now: rule.points_after(today - day), week_ago: before }
+    }
+}
+
+/// The days that count of those on which a visitor did what a rule looks for.
+fn days_that_count(rule: &IntentRule, entries: &BTreeMap<i64, u32>) -> Vec<i64> {
+    rule.count.map_or_else(|| entries.keys().copied().collect(), |count| count.days(entries))
 }
 
 /// Marks companies of which each visitor is kept out.
@@ -197,24 +247,33 @@ fn keep_out(
 fn reasons(connection: &Connection, rules: &[StoredRule], company_id: i64) -> rusqlite::Result<Vec<Reason>> {
     let today = today();
     let mut select = connection.prepare_cached(
-        "SELECT DISTINCT visitor.id, intent.day FROM visitor CROSS JOIN identity ON identity.visitor_id = visitor.id
+        "SELECT visitor.id, intent.day, intent.count FROM visitor CROSS JOIN identity ON identity.visitor_id = visitor.id
          CROSS JOIN intent ON intent.identity_id = identity.id AND intent.rule_id = ?2
          WHERE visitor.company_id = ?1 AND visitor.excluded IS NOT 1",
     )?;
     let mut reasons = Vec::new();
     for stored in rules {
-        let mut visitors = BTreeSet::new();
-        let (mut points, mut last_day) = (0.0, i64::MIN);
+        let mut entries: BTreeMap<i64, BTreeMap<i64, u32>> = BTreeMap::new();
         let mut rows = select.query(rusqlite::params![company_id, stored.id])?;
         while let Some(row) = rows.next()? {
-            let day: i64 = row.get(1)?;
-            visitors.insert(row.get::<_, i64>(0)?);
-            points += stored.rule.points_after(today - day);
-            last_day = last_day.max(day);
+            let count: u32 = row.get(2)?;
+            let of_visitor = entries.entry(row.get(0)?).or_default();
+            of_visitor.entry(row.get(1)?).and_modify(|sum| *sum = sum.saturating_add(count)).or_insert(count);
         }
-        if !visitors.is_empty() {
+        let (mut points, mut points_week_ago, mut last_day, mut visitors) = (0.0, 0.0, i64::MIN, 0);
+        for of_visitor in entries.values() {
+            let days = days_that_count(&stored.rule, of_visitor);
+            visitors += usize::from(!days.is_empty());
+            for day in days {
+                let worth = Worth::of(&stored.rule, day, today);
+                points += worth.now;
+                points_week_ago += worth.week_ago;
+                last_day = last_day.max(day);
+            }
+        }
+        if visitors > 0 {
             let last_day = clock::from_milliseconds(last_day.saturating_mul(MILLISECONDS_OF_A_DAY));
-            reasons.push(Reason { rule: stored.rule.name.clone(), points, visitors: visitors.len(), last_day });
+            reasons.push(Reason { rule: stored.rule.name.clone(), points, points_week_ago, visitors, last_day });
         }
     }
     reasons.sort_by(|a, b| b.points.total_cmp(&a.points));

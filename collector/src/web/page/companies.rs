@@ -74,6 +74,8 @@ fn search(query: &CompanyQuery, rules: &[String]) -> Markup {
             (field("path", "On a path", &query.path, "/docs"))
             (field("source", "Came from", &query.source, "google.com"))
             (filters::rule(rules, &query.rule))
+            (filters::one_of("strength", "Strength", &["Low", "Medium", "High", "Very High"], &query.strength))
+            (filters::one_of("trend", "Trend", &["Surging", "Heating", "Neutral", "Cooling"], &query.trend))
             (filters::new_this_week(&query.new))
         },
     )
@@ -122,7 +124,7 @@ fn row(company: &Company, days: &[i64], most: f64) -> Markup {
             a href={ "/companies/" (layout::encoded(&company.key)) } { (company.name.as_deref().unwrap_or(&company.key)) }
             @if let (Some(domain), Some(_)) = (&company.domain, &company.name) { " " span.soft { (domain) } }
         }
-        td { (layout::points(company.intent, most)) }
+        td { (layout::points(company.intent, most)) br; span.soft { (words::interest(company)) } }
         td.number.wide { (company.visitors) }
         td.number.wide { (company.events) }
         td.wide { (layout::sparkline(days)) }

@@ -60,6 +60,7 @@ pub async fn show(State(web): State<Web>, Path(key): Path<String>) -> Page {
 fn strength(company: &Company, days: &[i64]) -> Markup {
     html! {
         dl.counts {
+            div { dt { (words::interest(company)) } dd { (company.strength.value()) } }
             div { dt { "Points of intent" } dd { (layout::written(company.intent)) } }
             div { dt { "Visitors" } dd { (company.visitors) } }
             div { dt { "Events" } dd { (company.events) } }
@@ -241,6 +242,7 @@ mod tests {
 
     use super::*;
     use crate::about::Utm;
+    use crate::intent::{Strength, Trend};
     use crate::store::company::CompanyId;
 
     fn company() -> Company {
@@ -251,6 +253,10 @@ mod tests {
             name: Some("Acme".to_owned()),
             group_ids: vec!["g-1".to_owned()],
             intent: 12.0,
+            intent_week_ago: 12.0,
+            strength: Strength::of(12.0),
+            strength_label: Strength::of(12.0).label(),
+            trend: Trend::Neutral,
             traits: Map::from_iter([("name".to_owned(), "Acme".into()), ("employees".to_owned(), 180.into())]),
             visitors: 9,
             events: 20,

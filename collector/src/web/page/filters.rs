@@ -54,6 +54,19 @@ pub fn rule(rules: &[String], chosen: &str) -> Markup {
     }
 }
 
+/// One of a few words to choose from, in whatever case it stands in the address.
+pub fn one_of(name: &str, label: &str, words: &[&str], chosen: &str) -> Markup {
+    let chosen = chosen.trim();
+    html! {
+        label { (label)
+            select name=(name) {
+                option value="" { "Any" }
+                @for word in words { option value=(word) selected[word.eq_ignore_ascii_case(chosen)] { (word) } }
+            }
+        }
+    }
+}
+
 pub fn new_this_week(new: &str) -> Markup {
     html! { label { input type="checkbox" name="new" value="week" checked[new == "week"]; "New this week" } }
 }

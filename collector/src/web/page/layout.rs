@@ -13,6 +13,7 @@ use crate::web::intake::SettingsProblem;
 pub enum Place {
     Companies,
     Visitors,
+    Alerts,
     Deliveries,
     Mappings,
     Install,
@@ -24,6 +25,7 @@ pub fn page(content: &Content, problems: &[SettingsProblem]) -> Markup {
     let places = [
         (Place::Companies, "/", "Companies"),
         (Place::Visitors, "/visitors", "Visitors"),
+        (Place::Alerts, "/alerts", "Alerts"),
         (Place::Deliveries, "/deliveries", "Deliveries"),
         (Place::Mappings, "/mappings", "Mappings"),
         (Place::Install, "/install", "Install"),

@@ -118,7 +118,12 @@ fn intent_rules(rules: &[IntentRule]) -> Markup {
     let row = |rule: &IntentRule| {
         html! {
             td { (rule.name) }
-            td { code { (rule.trigger.as_str()) } }
+            td {
+                code { (rule.trigger.as_str()) }
+                @if let Some(count) = rule.count {
+                    " " span.soft { "at least " (count.at_least) " within " (words::counted(u64::from(count.within_days), "day")) }
+                }
+            }
             td.number { (rule.score) }
             td.number { (rule.half_life_days) " d" }
         }

@@ -3,6 +3,7 @@
 //! Server-rendered, and whole without a script. What stands in events is never trusted: every value is escaped by the
 //! templates, and the Content-Security-Policy lets nothing run but the one script of ours.
 
+mod alerts;
 mod answer;
 mod companies;
 mod company;
@@ -43,6 +44,9 @@ pub fn router(web: &Web) -> Router<Web> {
         .route("/mappings", get(mappings::list).post(mappings::try_event))
         .route("/deliveries", get(deliveries::show))
         .route("/deliveries/redrive", post(deliveries::redrive))
+        .route("/alerts", get(alerts::show))
+        .route("/alerts/test", post(alerts::test))
+        .route("/alerts/redrive", post(alerts::redrive))
         .route("/install", get(install::show))
         .route("/install/test", post(install::test))
         .route("/live", get(live::changes))

@@ -4,6 +4,8 @@ use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY};
 use koala_destination::intake::SkipReason;
 use serde_json::Value;
 
+use crate::store::company::Company;
+
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
 /// From here on days are counted in months.
@@ -21,6 +23,11 @@ pub fn counted(count: u64, one: &str) -> String {
         _ if one == "person" => format!("{count} people"),
         _ => format!("{count} {one}s"),
     }
+}
+
+/// How strong a company's interest is, and where it goes: `High · Surging`.
+pub fn interest(company: &Company) -> String {
+    format!("{} · {}", company.strength_label.as_str(), company.trend.as_str())
 }
 
 /// How long a time is, in one unit: `5 minutes`, `3 days`, `2 months`.

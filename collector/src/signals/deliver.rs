@@ -1,0 +1,273 @@
+//! Messages on their way out: claimed, sent, and what came of it written.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use koala_destination::delivery::RetryPolicy;
+use tokio::task::JoinSet;
+
+use super::configured::Configured;
+use super::outbound::{Answer, Client, Promise, Request, Verdict};
+use super::target::Target;
+use super::told::Told;
+use crate::store::StoreError;
+use crate::store::alerts::{AlertStore, Claimed, Settled};
+
+/// A claim holds longer than a request can take.
+const CLAIM: i64 = 120_000;
+/// Slack takes one message a second from a webhook (<https://docs.slack.dev/apis/web-api/rate-limits>).
+const PAUSE_OF_SLACK: Duration = Duration::from_millis(1100);
+/// Messages are sent one by one to a webhook or a source, at most as many a second.
+const PAUSE_OF_OTHERS: Duration = Duration::from_millis(100);
+/// A message that could not be sent for so long is dead, in milliseconds: half a day, as a delivery is.
+const GIVEN_UP_AFTER: i64 = 12 * 60 * 60 * 1000;
+/// The delays between tries.
+const RETRY: RetryPolicy = RetryPolicy { first_delay: Duration::from_secs(30), longest_delay: Duration::from_mins(15) };
+
+/// Sends what is due.
+pub struct Deliver {
+    alerts: Arc<dyn AlertStore>,
+    client: Client,
+    retry: RetryPolicy,
+    /// When the next request to a target may begin; nothing while one is under way.
+    targets: Arc<Mutex<HashMap<String, Option<Instant>>>>,
+    under_way: JoinSet<()>,
+}
+
+impl Deliver {
+    /// A sender of a store's messages.
+    pub fn new(alerts: Arc<dyn AlertStore>, client: Client) -> Self {
+        Self { alerts, client, retry: RETRY, targets: Arc::default(), under_way: JoinSet::new() }
+    }
+
+    /// The same with other delays between tries.
+    #[must_use]
+    pub fn with_retry(self, retry: RetryPolicy) -> Self {
+        Self { retry, ..self }
+    }
+
+    /// Begins a request to each target that something is due for and that rests; it is not waited for, so that a target that hangs
+    /// holds back no other. `now` is in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub async fn round(&mut self, configured: &Configured, now: i64) -> Result<(), StoreError> {
+        while let Some(ended) = self.under_way.try_join_next() {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a fault of this software while an alert was sent");
+            }
+        }
+        self.alerts.recover(now).await?;
+        for name in self.alerts.due_targets(now).await? {
+            let Some(target) = configured.targets().get(&name).cloned() else {
+                self.give_up_without_target(&name, now).await?;
+                continue;
+            };
+            if !self.begins(&name) {
+                continue;
+            }
+            let held = Held { name: name.clone(), targets: Arc::clone(&self.targets), pause: pause(&target) };
+            let one = One { alerts: Arc::clone(&self.alerts), client: self.client.clone(), retry: self.retry };
+            self.under_way.spawn(async move {
+                let _held = held;
+                if let Err(error) = one.send(&name, &target, now).await {
+                    tracing::error!(%error, target = name, "what came of an alert cannot be written");
+                }
+            });
+        }
+        Ok(())
+    }
+
+    /// Waits for the requests that are under way.
+    pub async fn finish(&mut self) {
+        while self.under_way.join_next().await.is_some() {}
+    }
+
+    /// A target that is no parameter any more may come back: its messages wait for half a day as for an outage.
+    async fn give_up_without_target(&self, name: &str, now: i64) -> Result<(), StoreError> {
+        let claimed = self.alerts.claim(name, 100, now, now + CLAIM, false).await?;
+        let (old, young): (Vec<_>, Vec<_>) = claimed.into_iter().partition(|one| now - one.at >= GIVEN_UP_AFTER);
+        let reason = || "the parameter of its target is missing or cannot be read".to_owned();
+        let ids = |of: &[Claimed]| of.iter().map(|one| one.id.clone()).collect::<Vec<_>>();
+        if !old.is_empty() {
+            self.alerts.settle(name, &ids(&old), Settled::Dead { reason: reason() }).await?;
+        }
+        if !young.is_empty() {
+            let at = now + milliseconds(self.retry.first_delay);
+            self.alerts.settle(name, &ids(&young), Settled::Later { reason: reason(), at }).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether a request to a target may begin now; then it is under way.
+    fn begins(&self, name: &str) -> bool {
+        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        match targets.get(name) {
+            Some(None) => return false,
+            Some(Some(rests_until)) if *rests_until > Instant::now() => return false,
+            Some(Some(_)) | None => {}
+        }
+        targets.insert(name.to_owned(), None);
+        true
+    }
+}
+
+/// A target whose request is under way; when that ends, however it does, the target rests.
+struct Held {
+    name: String,
+    targets: Arc<Mutex<HashMap<String, Option<Instant>>>>,
+    pause: Duration,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        targets.insert(std::mem::take(&mut self.name), Some(Instant::now() + self.pause));
+    }
+}
+
+fn pause(target: &Target) -> Duration {
+    match target {
+        Target::Slack { .. } => PAUSE_OF_SLACK,
+        Target::Webhook { .. } | Target::Segment { .. } => PAUSE_OF_OTHERS,
+    }
+}
+
+/// One request, from the claim to what came of it.
+struct One {
+    alerts: Arc<dyn AlertStore>,
+    client: Client,
+    retry: RetryPolicy,
+}
+
+impl One {
+    async fn send(&self, name: &str, target: &Target, now: i64) -> Result<(), StoreError> {
+        let promise = target.promise();
+        let most = u32::try_from(target.most_folded()).unwrap_or(1);
+        let is_once = promise == Promise::AtMostOnce;
+        let claimed = self.alerts.claim(name, most, now, now + CLAIM, is_once).await?;
+        // One that cannot be read is dead alone; a Slack message is folded from the others.
+        let mut told = Vec::new();
+        let mut sent = Vec::new();
+        for one in &claimed {
+            match serde_json::from_str::<Told>(&one.told) {
+                Ok(one_told) => {
+                    told.push(one_told);
+                    sent.push(one);
+                }
+                Err(_) => {
+                    let reason = "the message is of another release and cannot be read".to_owned();
+                    let id = std::slice::from_ref(&one.id);
+                    self.alerts.settle(name, id, Settled::Dead { reason }).await?;
+                }
+            }
+        }
+        let Some(first) = sent.first() else { return Ok(()) };
+        let verdict = match Request::of(target, &told, &first.id, first.at, now) {
+            Ok(request) => self.client.send(request).await.verdict(promise),
+            Err(error) => Verdict::Refused { reason: error.to_string() },
+        };
+        let settled = settled(verdict, first, &self.retry, now, fastrand::f64());
+        let ids: Vec<String> = sent.iter().map(|one| one.id.clone()).collect();
+        report(name, &settled, ids.len());
+        self.alerts.settle(name, &ids, settled).await
+    }
+}
+
+/// What a verdict means for messages of which `first` is the oldest.
+fn settled(verdict: Verdict, first: &Claimed, retry: &RetryPolicy, now: i64, jitter: f64) -> Settled {
+    match verdict {
+        Verdict::Delivered => Settled::Sent { at: now },
+        Verdict::Ambiguous { reason } => Settled::Unknown { reason },
+        Verdict::Refused { reason } => Settled::Dead { reason },
+        Verdict::Later { reason, .. } if now - first.at >= GIVEN_UP_AFTER => {
+            Settled::Dead { reason: format!("given up after half a day: {reason}") }
+        }
+        Verdict::Later { reason, after } => {
+            let delay = match after {
+                // What the other end asks for is no failure that grows.
+                Some(after) => after.max(Duration::from_secs(1)),
+                None => retry.delay(first.tries, jitter),
+            };
+            Settled::Later { reason, at: now.saturating_add(milliseconds(delay)) }
+        }
+    }
+}
+
+/// Names and counts alone: what is told and whom is nobody's log's business.
+fn report(target: &str, settled: &Settled, messages: usize) {
+    match settled {
+        Settled::Sent { .. } => tracing::info!(target, messages, "alerts are sent"),
+        Settled::Later { reason, .. } => {
+            tracing::warn!(target, messages, reason, "alerts cannot be sent; retried later")
+        }
+        Settled::Unknown { reason } => {
+            tracing::warn!(target, messages, reason, "nobody knows whether alerts arrived; not sent again");
+        }
+        Settled::Dead { reason } => tracing::error!(target, messages, reason, "alerts cannot be sent: dead letters"),
+    }
+}
+
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Sends a test of an alert to each of its targets at once, past the store: each with what came of it.
+pub async fn test(configured: &Configured, client: &Client, alert: &str, now: i64) -> Option<Vec<(String, Verdict)>> {
+    let alert = configured.alert(alert)?;
+    let told = [Told::Test { alert: alert.name.clone() }];
+    let mut outcomes = Vec::new();
+    for name in &alert.to {
+        let Some(target) = configured.targets().get(name) else { continue };
+        let id = format!("msg_test_{now}");
+        let answer: Result<Answer, _> = match Request::of(target, &told, &id, now, now) {
+            Ok(request) => Ok(client.send(request).await),
+            Err(error) => Err(error),
+        };
+        let verdict = match answer {
+            Ok(answer) => answer.verdict(Promise::AtMostOnce),
+            Err(error) => Verdict::Refused { reason: error.to_string() },
+        };
+        outcomes.push((name.clone(), verdict));
+    }
+    Some(outcomes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claimed(tries: u32) -> Claimed {
+        Claimed { id: "msg_1".to_owned(), told: String::new(), at: 0, tries }
+    }
+
+    fn later(after: Option<Duration>) -> Verdict {
+        Verdict::Later { reason: "the answer is 429".to_owned(), after }
+    }
+
+    #[test]
+    fn delays_grow_and_half_a_day_later_a_message_is_dead_with_the_reason() {
+        let at = |tries, now, after| match settled(later(after), &claimed(tries), &RETRY, now, 0.0) {
+            Settled::Later { at, .. } => Ok(at - now),
+            Settled::Dead { reason } => Err(reason),
+            other => Err(format!("{other:?}")),
+        };
+        assert_eq!(at(1, 0, None), Ok(30_000));
+        assert_eq!(at(3, 0, None), Ok(120_000));
+        assert_eq!(at(40, 0, None), Ok(900_000));
+        assert_eq!(at(1, GIVEN_UP_AFTER - 1, None), Ok(30_000));
+        let dead = "given up after half a day: the answer is 429".to_owned();
+        assert_eq!(at(1, GIVEN_UP_AFTER, None), Err(dead));
+    }
+
+    #[test]
+    fn who_says_when_to_come_back_is_heard() {
+        let at = |after| match settled(later(Some(after)), &claimed(9), &RETRY, 1_000, 0.5) {
+            Settled::Later { at, .. } => at,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(at(Duration::from_secs(7)), 8_000);
+        assert_eq!(at(Duration::ZERO), 2_000);
+    }
+}

@@ -1,0 +1,208 @@
+//! What a message says of a company and its people, from what the store shows.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::{Map, Value};
+
+use super::message::{CompanyFacts, Deed, MOST_DEEDS, MOST_MEMBERS};
+use crate::about::shortened;
+use crate::store::company::{Activity, Company, CompanyPage, Reason};
+use crate::store::visitor::{Visitor, VisitorId};
+
+/// The longest user id that is told, in bytes; a batch of Segment's holds 500 KB.
+const LONGEST_USER_ID: usize = 255;
+/// Characters of an anonymous id that tell two visitors apart.
+const SHORT_ID: usize = 4;
+
+/// The company of a page, with how many visitors did something lately.
+#[must_use]
+pub fn of_page(page: &CompanyPage, recent: &[Activity]) -> CompanyFacts {
+    let people: HashSet<&VisitorId> = recent.iter().map(|activity| &activity.visitor_id).collect();
+    CompanyFacts { reasons: page.reasons.iter().map(sentence).collect(), ..of(&page.company, people.len() as u64) }
+}
+
+/// A company of which so many visitors did something lately.
+#[must_use]
+pub fn of(company: &Company, people: u64) -> CompanyFacts {
+    CompanyFacts {
+        key: company.key.clone(),
+        name: shortened(company.name.as_ref().or(company.domain.as_ref()).unwrap_or(&company.key)),
+        domain: company.domain.clone(),
+        group_id: company.group_ids.first().cloned(),
+        is_guess: false,
+        points: company.intent,
+        strength: company.strength,
+        trend: company.trend,
+        people,
+        reasons: Vec::new(),
+    }
+}
+
+/// What an alert's `only` sees of a company: its traits, with its name and domain.
+#[must_use]
+pub fn traits_of(company: &Company) -> Map<String, Value> {
+    let mut traits = company.traits.clone();
+    for (key, text) in [("name", &company.name), ("domain", &company.domain)] {
+        if let Some(text) = text {
+            traits.insert(key.to_owned(), text.as_str().into());
+        }
+    }
+    traits
+}
+
+/// A rule's points as a sentence: `Looked at pricing: 3 people`.
+fn sentence(reason: &Reason) -> String {
+    let what = match reason.rule.as_str() {
+        "pricing" => "Looked at pricing",
+        "docs" => "Read the docs",
+        "demo" => "Asked for a demo",
+        "activity" => "Was active",
+        other => other,
+    };
+    let plural = if reason.visitors == 1 { "person" } else { "people" };
+    format!("{what}: {} {plural}", reason.visitors)
+}
+
+/// What a seller calls a visitor: the name, with the title where one is known, else the address, else the user id.
+#[must_use]
+pub fn called(visitor: &Visitor) -> String {
+    let text = |name: &str| {
+        let text = visitor.traits.get(name).and_then(Value::as_str).map(str::trim);
+        text.filter(|text| !text.is_empty()).map(str::to_owned)
+    };
+    let full = || match (text("firstName"), text("lastName")) {
+        (Some(first), Some(last)) => Some(format!("{first} {last}")),
+        (one, other) => one.or(other),
+    };
+    let name = text("name").or_else(full).or_else(|| visitor.emails.first().or(visitor.user_ids.first()).cloned());
+    match (name, text("title")) {
+        (Some(name), Some(title)) => format!("{}, {}", shortened(&name), shortened(&title)),
+        (Some(name), None) => shortened(&name),
+        (None, _) => {
+            let id = visitor.anonymous_ids.first().map(String::as_str).unwrap_or_default();
+            let end: Vec<char> = id.chars().rev().take(SHORT_ID).collect();
+            format!("Anonymous visitor {}", end.into_iter().rev().collect::<String>()).trim_end().to_owned()
+        }
+    }
+}
+
+/// The user ids of people, for a source of Segment.
+#[must_use]
+pub fn user_ids<'v>(people: impl IntoIterator<Item = &'v Visitor>) -> Vec<String> {
+    let known = people.into_iter().filter(|visitor| !visitor.excluded).filter_map(|visitor| visitor.user_ids.first());
+    known.filter(|user_id| user_id.len() <= LONGEST_USER_ID).take(MOST_MEMBERS).cloned().collect()
+}
+
+/// What was done lately, at most [`MOST_DEEDS`]: that of `first` before that of others, and the newest first. The same of one
+/// visitor is one. `activity` is the newest first.
+#[must_use]
+pub fn deeds(
+    activity: &[Activity],
+    names: &HashMap<VisitorId, String>,
+    first: Option<&VisitorId>,
+) -> (Vec<Deed>, Vec<VisitorId>) {
+    let mut deeds: Vec<(&VisitorId, Deed)> = Vec::new();
+    for one in activity {
+        let (Some(what), Some(who)) = (what(one), names.get(&one.visitor_id)) else { continue };
+        match deeds.iter_mut().find(|(visitor, deed)| *visitor == &one.visitor_id && deed.what == what) {
+            Some((_, deed)) => deed.times += 1,
+            None => deeds.push((&one.visitor_id, Deed { who: who.clone(), what, times: 1, last: one.at.clone() })),
+        }
+    }
+    // Stable: the newest first among those of one and among those of others.
+    deeds.sort_by_key(|(visitor, _)| first.is_some_and(|first| first != *visitor));
+    deeds.truncate(MOST_DEEDS);
+    let mut named: Vec<VisitorId> = Vec::new();
+    for (visitor, _) in &deeds {
+        if !named.contains(visitor) {
+            named.push((*visitor).clone());
+        }
+    }
+    (deeds.into_iter().map(|(_, deed)| deed).collect(), named)
+}
+
+/// What somebody did, in words; nothing for what is no deed, as being identified.
+fn what(one: &Activity) -> Option<String> {
+    match one.kind.as_str() {
+        "page_view" => Some(match (&one.path, &one.name) {
+            (Some(path), _) => format!("viewed {path}"),
+            (None, Some(name)) => format!("viewed {}", shortened(name)),
+            (None, None) => "viewed a page".to_owned(),
+        }),
+        "event" => one.name.as_deref().map(shortened),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn activity(visitor: &str, kind: &str, name: Option<&str>, path: Option<&str>, minute: u32) -> Activity {
+        Activity {
+            visitor_id: VisitorId::new(visitor),
+            kind: kind.to_owned(),
+            name: name.map(str::to_owned),
+            path: path.map(str::to_owned),
+            at: format!("2026-11-24T10:{minute:02}:00.000Z"),
+        }
+    }
+
+    fn visitor(traits: &Value, emails: &[&str], devices: &[&str]) -> Visitor {
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        Visitor {
+            id: VisitorId::new("1"),
+            user_ids: Vec::new(),
+            emails: texts(emails),
+            anonymous_ids: texts(devices),
+            account: None,
+            company_id: None,
+            company: None,
+            traits: traits.as_object().cloned().unwrap_or_default(),
+            first_seen: String::new(),
+            last_seen: String::new(),
+            events: 0,
+            identifies: 0,
+            page_views: 0,
+            excluded: false,
+            identities: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_visitor_is_called_by_name_and_title_else_by_address_else_anonymous() {
+        let named = json!({"name": "Ada Byron", "title": "CTO"});
+        assert_eq!(called(&visitor(&named, &["ada@acme.example"], &[])), "Ada Byron, CTO");
+        assert_eq!(called(&visitor(&json!({"firstName": "Ada", "lastName": "Byron"}), &[], &[])), "Ada Byron");
+        assert_eq!(called(&visitor(&json!({"name": " "}), &["ada@acme.example"], &["d"])), "ada@acme.example");
+        let device = "6f1b8a52-8a1c-4a7e-9a51-2f3f4f1fc8ff";
+        assert_eq!(called(&visitor(&json!({}), &[], &[device])), "Anonymous visitor c8ff");
+        assert_eq!(called(&visitor(&json!({}), &[], &[])), "Anonymous visitor");
+    }
+
+    #[test]
+    fn three_lines_say_who_did_what_how_often_and_begin_with_whom_it_is_about() {
+        let names = [("1", "Ada"), ("2", "Charles"), ("3", "Luigi")];
+        let names: HashMap<_, _> = names.into_iter().map(|(id, name)| (VisitorId::new(id), name.to_owned())).collect();
+        let recent = [
+            activity("2", "page_view", None, Some("/docs"), 9),
+            activity("1", "page_view", None, Some("/pricing"), 8),
+            activity("1", "identify", None, None, 7),
+            activity("3", "event", Some("Demo Requested"), Some("/demo"), 6),
+            activity("1", "page_view", Some("Pricing"), Some("/pricing"), 5),
+            activity("2", "page_view", Some("Home"), None, 4),
+            activity("4", "event", Some("Of somebody who is excluded"), None, 3),
+        ];
+        let lines = |first: Option<&str>| {
+            let (deeds, named) = deeds(&recent, &names, first.map(VisitorId::new).as_ref());
+            let lines = deeds.into_iter().map(|deed| format!("{} {} {}", deed.who, deed.what, deed.times));
+            (lines.collect::<Vec<_>>(), named.iter().map(|id| id.as_str().to_owned()).collect::<Vec<_>>())
+        };
+        let (all, named) = lines(None);
+        assert_eq!(all, ["Charles viewed /docs 1", "Ada viewed /pricing 2", "Luigi Demo Requested 1"]);
+        assert_eq!(named, ["2", "1", "3"]);
+        assert_eq!(lines(Some("1")).0, ["Ada viewed /pricing 2", "Charles viewed /docs 1", "Luigi Demo Requested 1"]);
+    }
+}

@@ -1,0 +1,384 @@
+//! The watch: it looks at what changed, decides what is to be told, and writes that.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY};
+use koala_destination::segment::hashed_message_id;
+use serde_json::Map;
+use uuid::Uuid;
+
+use super::alert::{Alert, Occasion};
+use super::configured::Configured;
+use super::digest::{Candidate, Digest};
+use super::facts;
+use super::message::{Message, Subject};
+use super::options::SignalsOptions;
+use super::stand::{Before, crossed};
+use super::target::Target;
+use super::told::Told;
+use super::week;
+use crate::intent::IntentRule;
+use crate::store::alerts::{AlertStore, Changed, Evaluated, Look, NewMessage, Standing, Turn};
+use crate::store::company::{Activity, Company, CompanyId, CompanyPage};
+use crate::store::filter::CompanyFilter;
+use crate::store::visitor::{Visitor, VisitorId};
+use crate::store::{Store, StoreError};
+
+/// Rows of what changed that are looked at together; each is a visitor who did something new that day.
+const CHANGES_AT_ONCE: u32 = 100;
+/// The most people of a company that are looked at for names and user ids.
+const MOST_PEOPLE: u32 = 200;
+/// The most entries of the last week that three lines are chosen from.
+const MOST_RECENT: u32 = 300;
+/// Companies that are read at once when all are looked at.
+const COMPANIES_AT_ONCE: u32 = 500;
+/// What a message looks back on.
+const RECENT: i64 = 7 * MILLISECONDS_OF_A_DAY;
+/// What happened longer ago sets nothing off, so that imports are silent.
+const FRESH: i64 = MILLISECONDS_OF_A_DAY;
+/// Messages that came to an end are shown for so long.
+const KEPT: i64 = 30 * MILLISECONDS_OF_A_DAY;
+/// Messages that are forgotten in one piece.
+const FORGOTTEN_AT_ONCE: u32 = 1000;
+
+/// Watches over a store.
+pub struct Watch {
+    store: Arc<dyn Store>,
+    alerts: Arc<dyn AlertStore>,
+    options: SignalsOptions,
+}
+
+/// Everything about a company that messages need.
+struct Seen {
+    page: CompanyPage,
+    recent: Vec<Activity>,
+    standing: Standing,
+}
+
+impl Watch {
+    /// A watch over a store, which is one behind its two ports.
+    pub fn new(store: Arc<dyn Store>, alerts: Arc<dyn AlertStore>, options: SignalsOptions) -> Self {
+        Self { store, alerts, options }
+    }
+
+    /// Looks at what changed, at the day's turn at all companies, and on Monday at the week. Gives back whether more is to be looked
+    /// at now. `now` is in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written: then all of it is looked at again.
+    pub async fn round(&self, configured: &Configured, now: i64) -> Result<bool, StoreError> {
+        let turn = self.alerts.turn().await?;
+        let made_of = made_of(&self.store.intent_rules().await?, configured);
+        // While points are made of something else than when all companies were looked at, they move without anything having happened.
+        let is_settled = turn.as_ref().is_some_and(|turn| turn.made_of == made_of);
+        let more = self.look_at_changes(configured, is_settled, now).await?;
+        let today = now.div_euclid(MILLISECONDS_OF_A_DAY);
+        let is_turn = turn.as_ref().is_none_or(|turn| turn.day != today || turn.made_of != made_of);
+        if is_turn && self.store.looked_back().await? >= 1.0 {
+            let next = Turn { day: today, made_of };
+            self.look_at_all(configured, is_settled, (turn, next), now).await?;
+        }
+        self.look_at_week(configured, now).await?;
+        Ok(more)
+    }
+
+    async fn look_at_changes(&self, configured: &Configured, is_settled: bool, now: i64) -> Result<bool, StoreError> {
+        let changed = self.alerts.changed(CHANGES_AT_ONCE).await?;
+        let more = changed.len() == CHANGES_AT_ONCE as usize;
+        if changed.is_empty() {
+            return Ok(false);
+        }
+        let mut evaluated =
+            Evaluated { changed: changed.iter().map(|one| one.token.clone()).collect(), ..Evaluated::default() };
+        if !configured.alerts().is_empty() {
+            self.evaluate(configured, &changed, is_settled, now, &mut evaluated).await?;
+        }
+        self.alerts.tell(evaluated).await?;
+        Ok(more)
+    }
+
+    async fn evaluate(
+        &self,
+        configured: &Configured,
+        changed: &[Changed],
+        is_settled: bool,
+        now: i64,
+        evaluated: &mut Evaluated,
+    ) -> Result<(), StoreError> {
+        let mut companies: BTreeMap<CompanyId, Seen> = BTreeMap::new();
+        for id in changed.iter().filter_map(|one| one.company.as_ref()) {
+            if !companies.contains_key(id)
+                && let Some(seen) = self.see(id, now).await?
+            {
+                companies.insert(id.clone(), seen);
+            }
+        }
+        let is_fresh = |one: &Changed| one.at > now - FRESH;
+        for one in changed.iter().filter(|one| is_fresh(one)) {
+            let company = one.company.as_ref().and_then(|id| companies.get(id));
+            evaluated.messages.extend(self.of_rule(configured, one, company, now).await?);
+        }
+        for (id, seen) in &companies {
+            let of_company = |one: &&Changed| one.company.as_ref() == Some(id);
+            let is_fresh = is_settled && changed.iter().filter(of_company).any(is_fresh);
+            let (messages, standing) = self.of_company(configured, seen, is_fresh, now);
+            evaluated.messages.extend(messages);
+            evaluated.standings.push((id.clone(), standing));
+        }
+        Ok(())
+    }
+
+    async fn see(&self, id: &CompanyId, now: i64) -> Result<Option<Seen>, StoreError> {
+        let Some(page) = self.store.show_company(id.as_str(), MOST_PEOPLE).await? else { return Ok(None) };
+        let recent = self.alerts.recent(id, now - RECENT, MOST_RECENT).await?;
+        let standing = self.alerts.standing(id).await?;
+        Ok(Some(Seen { page, recent, standing }))
+    }
+
+    /// What a rule that took something of a visitor sets off.
+    async fn of_rule(
+        &self,
+        configured: &Configured,
+        changed: &Changed,
+        company: Option<&Seen>,
+        now: i64,
+    ) -> Result<Vec<NewMessage>, StoreError> {
+        let Some(rule) = &changed.rule else { return Ok(Vec::new()) };
+        let alerts: Vec<&Alert> =
+            configured.alerts().iter().filter(|alert| alert.on == Occasion::Rule(rule.clone())).collect();
+        if alerts.is_empty() || company.is_some_and(|seen| seen.page.company.excluded) {
+            return Ok(Vec::new());
+        }
+        let Some((visitor, timeline)) = self.store.show_visitor(&changed.visitor, MOST_RECENT).await? else {
+            return Ok(Vec::new());
+        };
+        if visitor.excluded {
+            return Ok(Vec::new());
+        }
+        let traits_of_company = company.map(|seen| facts::traits_of(&seen.page.company));
+        let is_about = |alert: &&Alert| alert.is_about(&visitor.traits, traits_of_company.as_ref());
+        let own: Vec<Activity> = match company {
+            Some(_) => Vec::new(),
+            None => {
+                let since = clock::from_milliseconds(now - RECENT);
+                let recent = timeline.into_iter().filter(|entry| entry.at >= since);
+                let of = |entry: crate::store::visitor::TimelineEntry| Activity {
+                    visitor_id: visitor.id.clone(),
+                    kind: entry.kind,
+                    name: entry.name,
+                    path: entry.path,
+                    at: entry.at,
+                };
+                recent.map(of).collect()
+            }
+        };
+        let day = changed.at.div_euclid(MILLISECONDS_OF_A_DAY);
+        let occasion = format!("rule {rule} {}", &clock::from_milliseconds(day * MILLISECONDS_OF_A_DAY)[..10]);
+        let tell = |alert: &Alert| {
+            let told = self.message(alert, Subject::Rule(rule.clone()), company, Some(&visitor), &own);
+            new_messages((configured, alert), &occasion, told, company, Some(&visitor.id), now)
+        };
+        Ok(alerts.into_iter().filter(is_about).flat_map(tell).collect())
+    }
+
+    /// What a company sets off as it is now, and how alerts stand with it afterwards.
+    fn of_company(
+        &self,
+        configured: &Configured,
+        seen: &Seen,
+        is_fresh: bool,
+        now: i64,
+    ) -> (Vec<NewMessage>, Standing) {
+        let company = &seen.page.company;
+        let look = look_at(company);
+        let (goes_off, standing) = crossed(configured.alerts(), &seen.standing, before(company, now), look);
+        if !is_fresh || company.excluded {
+            return (Vec::new(), standing);
+        }
+        let traits = facts::traits_of(company);
+        let about = goes_off.into_iter().filter(|alert| alert.is_about(&Map::new(), Some(&traits)));
+        let tell = |alert: &Alert| {
+            let subject = match alert.on {
+                Occasion::Points { over } => Subject::Points { over },
+                _ => Subject::Trend(look.trend),
+            };
+            let told = self.message(alert, subject, Some(seen), None, &[]);
+            new_messages((configured, alert), &format!("company {now}"), told, Some(seen), None, now)
+        };
+        (about.flat_map(tell).collect(), standing)
+    }
+
+    fn message(
+        &self,
+        alert: &Alert,
+        subject: Subject,
+        company: Option<&Seen>,
+        visitor: Option<&Visitor>,
+        own: &[Activity],
+    ) -> (Told, Vec<VisitorId>) {
+        let people = company.into_iter().flat_map(|seen| seen.page.people.iter().map(|member| &member.visitor));
+        let names: HashMap<VisitorId, String> = people
+            .clone()
+            .chain(visitor)
+            .filter(|visitor| !visitor.excluded)
+            .map(|visitor| (visitor.id.clone(), facts::called(visitor)))
+            .collect();
+        let recent = company.map_or(own, |seen| &seen.recent);
+        let (deeds, mut named) = facts::deeds(recent, &names, visitor.map(|visitor| &visitor.id));
+        named.extend(visitor.map(|visitor| visitor.id.clone()).filter(|id| !named.contains(id)));
+        let link = match (company, visitor) {
+            (Some(seen), _) => self.options.link_to_company(&seen.page.company.key),
+            (None, Some(visitor)) => self.options.link_to_visitor(visitor.id.as_str()),
+            (None, None) => None,
+        };
+        let message = Message {
+            alert: alert.name.clone(),
+            subject,
+            company: company.map(|seen| facts::of_page(&seen.page, &seen.recent)),
+            visitor: visitor.map(facts::called),
+            deeds,
+            user_ids: facts::user_ids(people),
+            link,
+        };
+        (Told::Signal(message), named)
+    }
+
+    /// Looks at all companies in the ranking: at the day's turn, when points and trends move by themselves, and when points are made
+    /// of something else. Then nothing goes off.
+    async fn look_at_all(
+        &self,
+        configured: &Configured,
+        is_settled: bool,
+        (last, next): (Option<Turn>, Turn),
+        now: i64,
+    ) -> Result<(), StoreError> {
+        let is_of_companies = |alert: &Alert| matches!(alert.on, Occasion::Points { .. } | Occasion::Trend { .. });
+        let mut offset = 0;
+        while configured.alerts().iter().any(is_of_companies) {
+            let (companies, _) = self.store.list_companies(CompanyFilter::default(), offset, COMPANIES_AT_ONCE).await?;
+            let Some(read) = u32::try_from(companies.len()).ok().filter(|read| *read > 0) else { break };
+            offset = offset.saturating_add(read);
+            let mut evaluated = Evaluated::default();
+            for company in companies {
+                let standing = self.alerts.standing(&company.id).await?;
+                let (goes_off, after) =
+                    crossed(configured.alerts(), &standing, before(&company, now), look_at(&company));
+                if is_settled && !goes_off.is_empty() {
+                    if let Some(seen) = self.see(&company.id, now).await? {
+                        let (messages, standing) = self.of_company(configured, &seen, true, now);
+                        evaluated.messages.extend(messages);
+                        evaluated.standings.push((company.id, standing));
+                    }
+                } else if after != standing {
+                    evaluated.standings.push((company.id, after));
+                }
+            }
+            self.alerts.tell(evaluated).await?;
+        }
+        while self.alerts.forget_messages(now - KEPT, FORGOTTEN_AT_ONCE).await? == u64::from(FORGOTTEN_AT_ONCE) {}
+        self.alerts.tell(Evaluated { turn: Some((last, next)), ..Evaluated::default() }).await?;
+        Ok(())
+    }
+
+    async fn look_at_week(&self, configured: &Configured, now: i64) -> Result<(), StoreError> {
+        let Some(monday) = week::due(now, &self.options.zone) else { return Ok(()) };
+        let occasion = format!("week {monday}");
+        for alert in configured.alerts().iter().filter(|alert| alert.on == Occasion::Week) {
+            if self.alerts.is_told(&alert.name, &occasion).await? {
+                continue;
+            }
+            let candidates = self.candidates(alert, now).await?;
+            let digest = Digest::of(&alert.name, &monday.to_string(), candidates, self.options.link_to_all());
+            let messages =
+                new_messages((configured, alert), &occasion, (Told::Digest(digest), Vec::new()), None, None, now);
+            self.alerts.tell(Evaluated { messages, ..Evaluated::default() }).await?;
+        }
+        Ok(())
+    }
+
+    async fn candidates(&self, alert: &Alert, now: i64) -> Result<Vec<Candidate>, StoreError> {
+        let (mut candidates, mut offset) = (Vec::new(), 0);
+        let week_ago = clock::from_milliseconds(now - RECENT);
+        loop {
+            let (companies, _) = self.store.list_companies(CompanyFilter::default(), offset, COMPANIES_AT_ONCE).await?;
+            let Some(read) = u32::try_from(companies.len()).ok().filter(|read| *read > 0) else { break };
+            offset = offset.saturating_add(read);
+            for company in companies {
+                let is_told = company.intent >= LEAST_POINTS || company.intent_week_ago >= LEAST_POINTS;
+                if is_told && alert.is_about(&Map::new(), Some(&facts::traits_of(&company))) {
+                    candidates.push(Candidate {
+                        points_week_ago: company.intent_week_ago,
+                        is_new: company.first_seen.as_ref().is_some_and(|at| *at >= week_ago),
+                        facts: facts::of(&company, u64::try_from(company.visitors).unwrap_or_default()),
+                    });
+                }
+            }
+        }
+        Ok(candidates)
+    }
+}
+
+/// A company of fewer points, now and a week ago, is in no digest.
+const LEAST_POINTS: f64 = 1.0;
+
+fn look_at(company: &Company) -> Look {
+    Look { points: company.intent, trend: company.trend }
+}
+
+/// A company of today had nothing before. One that was never looked at and is older was merged or renamed, or stood here before.
+fn before(company: &Company, now: i64) -> Before {
+    let first_seen = company.first_seen.as_deref().and_then(clock::milliseconds);
+    if first_seen.is_some_and(|at| at > now - FRESH) { Before::Nothing } else { Before::Unknown }
+}
+
+/// What points are made of, and whether anybody looks at them.
+fn made_of(rules: &[IntentRule], configured: &Configured) -> String {
+    let mut rules: Vec<String> = rules
+        .iter()
+        .map(|rule| {
+            let IntentRule { name, trigger, score, half_life_days, count } = rule;
+            format!("{name}\u{1f}{}\u{1f}{score}\u{1f}{half_life_days}\u{1f}{count:?}", trigger.as_str())
+        })
+        .collect();
+    rules.sort();
+    let is_watched = !configured.alerts().is_empty();
+    let text = format!("{is_watched}\u{1e}{}", rules.join("\u{1e}"));
+    hashed_message_id(&text)
+}
+
+/// A message for each target of an alert that takes it: a source of Segment is told nothing of a company without known members.
+fn new_messages(
+    (configured, alert): (&Configured, &Alert),
+    occasion: &str,
+    (told, named): (Told, Vec<VisitorId>),
+    company: Option<&Seen>,
+    visitor: Option<&VisitorId>,
+    now: i64,
+) -> Vec<NewMessage> {
+    let json = serde_json::to_string(&told).unwrap_or_default();
+    let message = |target: &String| NewMessage {
+        id: format!("msg_{}", new_id()),
+        alert: alert.name.clone(),
+        target: target.clone(),
+        occasion: occasion.to_owned(),
+        visitor: visitor.cloned(),
+        company: company.map(|seen| seen.page.company.id.clone()),
+        named: named.clone(),
+        headline: told.headline(),
+        told: json.clone(),
+        at: now,
+    };
+    let is_of_known =
+        matches!(&told, Told::Signal(message) if message.company.is_some() && !message.user_ids.is_empty());
+    let takes = |name: &&String| match configured.targets().get(*name) {
+        Some(Target::Segment { .. }) => is_of_known,
+        Some(Target::Slack { .. } | Target::Webhook { .. }) | None => true,
+    };
+    alert.to.iter().filter(takes).map(message).collect()
+}
+
+/// An id that nobody else has. It is no secret.
+fn new_id() -> String {
+    Uuid::from_u128(fastrand::u128(..)).simple().to_string()
+}

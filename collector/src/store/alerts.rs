@@ -1,0 +1,261 @@
+//! Alerts as the store keeps them: what changed and was not looked at yet, how alerts stand with companies, and messages on their way.
+//!
+//! A batch that is ingested writes what it changed in its own transaction, so that no signal is lost. Whoever evaluates takes these rows
+//! and writes what comes of them (messages that are due, how alerts stand) in one transaction, which takes the rows away: of two
+//! who evaluate at once one finds them gone, and writes nothing. Whoever sends claims a message before it is sent.
+
+use async_trait::async_trait;
+use serde::Serialize;
+
+use super::StoreError;
+use super::company::{Activity, CompanyId};
+use super::visitor::VisitorId;
+use crate::intent::Trend;
+
+/// What alerts are worked on with. The store is one with all the rest ([`Store`](super::Store)).
+#[async_trait]
+pub trait AlertStore: Send + Sync {
+    /// At most `limit` rows of what changed and was not looked at yet. What changed of a visitor who is gone is no row.
+    async fn changed(&self, limit: u32) -> Result<Vec<Changed>, StoreError>;
+
+    /// How alerts stand with a company.
+    async fn standing(&self, company: &CompanyId) -> Result<Standing, StoreError>;
+
+    /// What a company's visitors did since a time (milliseconds since 1970), the newest first: at most `limit` entries.
+    async fn recent(&self, company: &CompanyId, since: i64, limit: u32) -> Result<Vec<Activity>, StoreError>;
+
+    /// When all companies were looked at last.
+    async fn turn(&self) -> Result<Option<Turn>, StoreError>;
+
+    /// Whether there is a message of an alert for an occasion.
+    async fn is_told(&self, alert: &str, occasion: &str) -> Result<bool, StoreError>;
+
+    /// Writes what came of an evaluation, all of it or nothing: nothing where a row of what changed, or the turn, is another one than
+    /// was looked at. Gives back whether it was written.
+    ///
+    /// A message is not written where there is one of the same alert, target and occasion about the same visitor (by whatever ids they
+    /// were known), the same company, or about nobody.
+    async fn tell(&self, evaluated: Evaluated) -> Result<bool, StoreError>;
+
+    /// The targets that have messages due at `now`.
+    async fn due_targets(&self, now: i64) -> Result<Vec<String>, StoreError>;
+
+    /// Takes at most `most` messages that are due for a target, the oldest first, into one's hands until `until`. One that is
+    /// still held then was left by a process that ended: see [`recover`](Self::recover).
+    async fn claim(
+        &self,
+        target: &str,
+        most: u32,
+        now: i64,
+        until: i64,
+        once: bool,
+    ) -> Result<Vec<Claimed>, StoreError>;
+
+    /// Messages whose holder is gone are due again; of those that may arrive only once nobody knows whether they did.
+    async fn recover(&self, now: i64) -> Result<u64, StoreError>;
+
+    /// Writes what came of claimed messages. With a pause, nothing is due for the target before its end.
+    async fn settle(&self, target: &str, ids: &[String], settled: Settled) -> Result<(), StoreError>;
+
+    /// The newest messages.
+    async fn messages(&self, limit: u32) -> Result<Vec<StoredMessage>, StoreError>;
+
+    /// Dead messages of alerts are due again. Gives back how many.
+    async fn redrive_messages(&self, now: i64) -> Result<u64, StoreError>;
+
+    /// Forgets at most `limit` messages that came to an end before a time. Gives back how many.
+    async fn forget_messages(&self, before: i64, limit: u32) -> Result<u64, StoreError>;
+}
+
+/// Something that changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// Names the row, and what stood in it when it was read, to the engine alone.
+    pub token: String,
+    /// Whose points may be others.
+    pub visitor: VisitorId,
+    /// The company that the visitor is of now.
+    pub company: Option<CompanyId>,
+    /// The intent rule that took something of the visitor for the first time on a day; nothing where it happened long ago.
+    pub rule: Option<String>,
+    /// When it happened, in milliseconds since 1970.
+    pub at: i64,
+}
+
+/// How alerts stand with a company.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Standing {
+    /// What it was like when it was looked at last.
+    pub look: Option<Look>,
+    /// The alerts that it has set off, and that are not armed again.
+    pub fired: Vec<Fired>,
+}
+
+/// A company as it was looked at.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Look {
+    /// Its points.
+    pub points: f64,
+    /// Its trend.
+    pub trend: Trend,
+}
+
+/// An alert that a company has set off.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fired {
+    /// The alert's name.
+    pub alert: String,
+    /// What sets it off; another condition under the same name is another alert.
+    pub condition: String,
+    /// The company's points at that time.
+    pub points: f64,
+}
+
+/// When all companies were looked at last, and by what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turn {
+    /// The UTC day, counted from 1970.
+    pub day: i64,
+    /// What points were made of; where that is another, points move without anything having happened.
+    pub made_of: String,
+}
+
+/// What came of an evaluation.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Evaluated {
+    /// The rows of what changed that were looked at.
+    pub changed: Vec<String>,
+    /// How alerts stand now with the companies that were looked at.
+    pub standings: Vec<(CompanyId, Standing)>,
+    /// What is to be told.
+    pub messages: Vec<NewMessage>,
+    /// All companies were looked at: the turn that was read before, and that of now.
+    pub turn: Option<(Option<Turn>, Turn)>,
+}
+
+/// Something that is to be told to one target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewMessage {
+    /// Its id, the same with each try.
+    pub id: String,
+    /// The alert's name.
+    pub alert: String,
+    /// The target's name.
+    pub target: String,
+    /// What it is told for: of each occasion once.
+    pub occasion: String,
+    /// The visitor whom it is about, where it is about one.
+    pub visitor: Option<VisitorId>,
+    /// The company that it is about.
+    pub company: Option<CompanyId>,
+    /// The visitors who are named in it: it goes with them when they are deleted.
+    pub named: Vec<VisitorId>,
+    /// It in one line.
+    pub headline: String,
+    /// It as JSON ([`Told`](crate::signals::told::Told)).
+    pub told: String,
+    /// When that was decided, in milliseconds since 1970.
+    pub at: i64,
+}
+
+/// A message in one's hands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claimed {
+    /// Its id.
+    pub id: String,
+    /// It as JSON.
+    pub told: String,
+    /// When it was decided to tell it.
+    pub at: i64,
+    /// How often it was tried, this time too.
+    pub tries: u32,
+}
+
+/// What came of a try.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settled {
+    /// It arrived.
+    Sent {
+        /// When.
+        at: i64,
+    },
+    /// Nobody knows whether it arrived, and it is not sent again.
+    Unknown {
+        /// What happened.
+        reason: String,
+    },
+    /// It is tried again, with all that is due for the target not before `at`.
+    Later {
+        /// What happened.
+        reason: String,
+        /// When.
+        at: i64,
+    },
+    /// It never will arrive as it is.
+    Dead {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Where a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageState {
+    /// It waits for its turn, or for the end of its delay.
+    Due,
+    /// Somebody is sending it.
+    Sending,
+    /// It arrived.
+    Sent,
+    /// It may have arrived, and is not sent again.
+    Unknown,
+    /// It was given up.
+    Dead,
+}
+
+impl MessageState {
+    /// The name in the store and in the API.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Due => "due",
+            Self::Sending => "sending",
+            Self::Sent => "sent",
+            Self::Unknown => "unknown",
+            Self::Dead => "dead",
+        }
+    }
+
+    /// The state that has a name in the store.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        let all = [Self::Due, Self::Sending, Self::Sent, Self::Unknown, Self::Dead];
+        all.into_iter().find(|state| state.name() == name)
+    }
+}
+
+/// A message as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StoredMessage {
+    /// Its id.
+    pub id: String,
+    /// The alert's name.
+    pub alert: String,
+    /// The target's name.
+    pub target: String,
+    /// It in one line.
+    pub headline: String,
+    /// The company that it is about.
+    pub company: Option<CompanyId>,
+    /// When it was decided to tell it.
+    pub at: String,
+    /// Where it is.
+    pub state: MessageState,
+    /// How often it was tried.
+    pub tries: u32,
+    /// What happened at the last try, where it did not arrive.
+    pub reason: Option<String>,
+    /// When it is tried next, or when it arrived.
+    pub when: Option<String>,
+}

@@ -1,0 +1,370 @@
+//! Alerts: what goes off, once, and what is sent how often.
+
+use std::sync::Arc;
+
+use koala_collector::exclude::Exclude;
+use koala_collector::intent::IntentRule;
+use koala_collector::settings::CollectorSettings;
+use koala_collector::signals::told::Told;
+use koala_collector::signals::watch::Watch;
+use koala_collector::signals::{Configured, SignalsOptions};
+use koala_collector::store::Store;
+use koala_collector::store::alerts::{
+    AlertStore, Claimed, Evaluated, MessageState, NewMessage, Settled, StoredMessage,
+};
+use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY, now_milliseconds};
+use koala_destination::settings::Parameter;
+use serde_json::{Value, json};
+
+use super::{ADA, GRACE, by_email, delete, ingest};
+
+/// An engine behind both of its ports.
+pub trait Engine: Store + AlertStore + 'static {}
+impl<T: Store + AlertStore + 'static> Engine for T {}
+
+const SLACK: &str = "https://hooks.slack.com/services/T0/B0/x";
+const HOUR: i64 = 60 * 60 * 1000;
+
+fn configured(parameters: &[(&str, &str)]) -> CollectorSettings {
+    let parameter = |(name, value): &(&str, &str)| Parameter { name: (*name).to_owned(), value: (*value).to_owned() };
+    let mut all: Vec<Parameter> = parameters.iter().map(parameter).collect();
+    all.push(Parameter { name: "alert-targets/sales".to_owned(), value: SLACK.to_owned() });
+    let read = CollectorSettings::read(&all);
+    assert!(read.problems().is_empty(), "{:?}", read.problems());
+    read
+}
+
+/// A store that follows settings, and the watch over it.
+struct Watched {
+    store: Arc<dyn Engine>,
+    watch: Watch,
+    settings: CollectorSettings,
+}
+
+impl Watched {
+    async fn new(store: &Arc<dyn Engine>, parameters: &[(&str, &str)]) -> Self {
+        let settings = configured(parameters);
+        store.follow_intent_rules(settings.intent_rules()).await.expect("rules");
+        while store.look_back().await.expect("a piece") {}
+        let (all, alerts): (Arc<dyn Store>, Arc<dyn AlertStore>) = (store.clone(), store.clone());
+        let watch = Watch::new(all, alerts, SignalsOptions::default());
+        let watched = Self { store: Arc::clone(store), watch, settings };
+        // The first look, at what is there.
+        watched.round().await;
+        watched
+    }
+
+    fn signals(&self) -> &Configured {
+        self.settings.signals()
+    }
+
+    async fn round(&self) {
+        self.round_at(now_milliseconds()).await;
+    }
+
+    async fn round_at(&self, now: i64) {
+        while self.watch.round(self.signals(), now).await.expect("a round") {}
+    }
+
+    /// The headlines of all messages, in order.
+    async fn headlines(&self) -> Vec<String> {
+        self.round().await;
+        let mut headlines: Vec<_> = messages(&*self.store).await.into_iter().map(|it| it.headline).collect();
+        headlines.sort();
+        headlines
+    }
+}
+
+async fn messages(store: &dyn Engine) -> Vec<StoredMessage> {
+    store.messages(1000).await.expect("messages")
+}
+
+fn ago(milliseconds: i64) -> String {
+    clock::from_milliseconds(now_milliseconds() - milliseconds)
+}
+
+fn track(name: &str, id: &str, at: &str) -> Value {
+    json!({"type": "track", "event": name, "message_id": id, "sent_at": at, "properties": {}})
+}
+
+fn page(path: &str, id: &str, at: &str) -> Value {
+    json!({"message_id": id, "page": {"path": path, "title": "A page"}, "properties": {"path": path}, "visit_start": at})
+}
+
+pub async fn a_rule_goes_off_once_for_a_visitor_and_a_day_whatever_ids_they_are_known_by(store: Arc<dyn Engine>) {
+    let watched = Watched::new(&store, &[("alerts/a", r#"{"on":"pricing","to":"sales"}"#)]).await;
+    let now = ago(1000);
+    ingest(&*store, &json!({"profile_id": ADA, "page_views": [page("/pricing", "p-1", &now)]})).await;
+    assert_eq!(watched.headlines().await.len(), 1);
+    // The same again, and under the address of the same person, who becomes known with it.
+    ingest(&*store, &json!({"profile_id": ADA, "page_views": [page("/pricing", "p-2", &now)]})).await;
+    let both = json!({"profile_id": ADA, "email": "ada@acme.example", "page_views": [page("/pricing", "p-3", &now)]});
+    ingest(&*store, &both).await;
+    assert_eq!(watched.headlines().await.len(), 1, "{:?}", messages(&*store).await);
+    // Somebody else's device, who turns out to be the same person afterwards.
+    ingest(&*store, &json!({"profile_id": GRACE, "page_views": [page("/pricing", "p-4", &now)]})).await;
+    assert_eq!(watched.headlines().await.len(), 2);
+    ingest(
+        &*store,
+        &json!({"profile_id": GRACE, "email": "ada@acme.example", "events": [track("Pricing", "e-1", &now)]}),
+    )
+    .await;
+    assert_eq!(watched.headlines().await.len(), 2, "{:?}", messages(&*store).await);
+}
+
+pub async fn a_message_says_who_did_what_and_goes_to_each_target(store: Arc<dyn Engine>) {
+    let webhook = r#"{"url":"https://crm.example/in","secret":"whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"}"#;
+    let parameters = [("alerts/a", r#"{"on":"demo","to":["sales","crm"]}"#), ("alert-targets/crm", webhook)];
+    let watched = Watched::new(&store, &parameters).await;
+    let now = ago(1000);
+    let identify = json!({"type": "identify", "message_id": "i-1", "sent_at": ago(2000),
+                          "traits": {"name": "Ada Byron", "title": "CTO"}});
+    let batch = json!({"user_id": "u-1", "email": "ada@acme.example", "identifies": [identify],
+                       "page_views": [page("/pricing", "p-1", &ago(3000)), page("/pricing", "p-2", &ago(2500))],
+                       "events": [track("Demo Requested", "e-1", &now)]});
+    ingest(&*store, &batch).await;
+    watched.round().await;
+    let mut targets: Vec<_> = messages(&*store).await.into_iter().map(|it| (it.target, it.state)).collect();
+    targets.sort_by(|(a, _), (b, _)| a.cmp(b));
+    assert_eq!(targets, [("crm".to_owned(), MessageState::Due), ("sales".to_owned(), MessageState::Due)]);
+    let claimed = claim(&*store, "sales", now_milliseconds(), true).await;
+    let Ok(Told::Signal(told)) = serde_json::from_str(&claimed[0].told) else { panic!("{claimed:?}") };
+    assert_eq!(told.user_ids, ["u-1"]);
+    let deeds: Vec<_> = told.deeds.iter().map(|it| (it.who.as_str(), it.what.as_str(), it.times)).collect();
+    let ada = "Ada Byron, CTO";
+    assert_eq!(deeds, [(ada, "Demo Requested", 1), (ada, "viewed /pricing", 2)]);
+    assert_eq!(told.company.expect("a company").domain.as_deref(), Some("acme.example"));
+}
+
+pub async fn what_happened_more_than_a_day_ago_sets_nothing_off(store: Arc<dyn Engine>) {
+    let parameters = [
+        ("alerts/rule", r#"{"on":"demo","to":"sales"}"#),
+        ("alerts/points", r#"{"on":"points","over":5,"to":"sales"}"#),
+        ("alerts/trend", r#"{"on":"trend","is":"surging","to":"sales"}"#),
+    ];
+    let watched = Watched::new(&store, &parameters).await;
+    let old = ago(25 * HOUR);
+    ingest(&*store, &json!({"email": "ada@acme.example", "events": [track("Demo Requested", "e-1", &old)]})).await;
+    assert_eq!(watched.headlines().await, Vec::<String>::new());
+    // Nor does what it brought cross a limit with the next event that is new.
+    ingest(&*store, &json!({"email": "ada@acme.example", "events": [track("Read Blog", "e-2", &ago(1000))]})).await;
+    assert_eq!(watched.headlines().await, Vec::<String>::new());
+}
+
+pub async fn points_and_a_trend_go_off_on_crossing_and_again_after_falling(store: Arc<dyn Engine>) {
+    let rule = |name: &str, event: &str, score: f64| {
+        let json = json!({"trigger": format!("event = \"{event}\""), "score": score, "half_life_days": 3000});
+        IntentRule::parse(name, &json.to_string()).expect("a rule").expect("one that is on")
+    };
+    let alerts = [
+        ("alerts/points", r#"{"on":"points","over":25,"to":"sales"}"#),
+        ("alerts/trend", r#"{"on":"trend","is":"surging","to":"sales"}"#),
+    ];
+    let watched = Watched::new(&store, &alerts).await;
+    store.follow_intent_rules(&[rule("buys", "Buys", 30.0), rule("goes", "Goes", -20.0)]).await.expect("rules");
+    watched.round().await;
+    let does = async |who: &str, what: &str| {
+        let event = track(what, &format!("{who}-{what}"), &ago(1000));
+        ingest(&*store, &json!({"email": format!("{who}@acme.example"), "events": [event]})).await;
+        watched.headlines().await.len()
+    };
+    assert_eq!(does("a", "Buys").await, 2, "30 points, from none");
+    assert_eq!(does("b", "Buys").await, 2, "60 points: it was above the limit");
+    assert_eq!(does("a", "Goes").await, 2, "40 points");
+    assert_eq!(
+        does("b", "Goes").await,
+        2,
+        "20 points: not below 80 % of 25, but of the 30 when the trend went off, and still surging"
+    );
+    assert_eq!(does("c", "Goes").await, 2, "0 points: armed again");
+    assert_eq!(does("c", "Buys").await, 4, "{:?}", messages(&*store).await);
+}
+
+pub async fn an_alert_is_only_about_whom_it_names(store: Arc<dyn Engine>) {
+    let only =
+        r#"{"on":"demo","only":"traits.plan = \"team\" and context.company.domain = \"acme.example\"","to":"sales"}"#;
+    let watched = Watched::new(&store, &[("alerts/a", only)]).await;
+    for (who, plan) in [("a@acme.example", "free"), ("b@acme.example", "team"), ("c@other.example", "team")] {
+        let identify = json!({"type": "identify", "message_id": format!("i-{who}"), "sent_at": ago(2000),
+                              "traits": {"plan": plan, "name": who}});
+        let demo = track("Demo Requested", &format!("e-{who}"), &ago(1000));
+        ingest(&*store, &json!({"email": who, "identifies": [identify], "events": [demo]})).await;
+    }
+    watched.round().await;
+    let told: Vec<_> = messages(&*store).await;
+    assert_eq!(told.len(), 1, "{told:?}");
+}
+
+pub async fn a_rule_that_counts_goes_off_with_the_entry_that_is_enough(store: Arc<dyn Engine>) {
+    let rule = r#"{"trigger":"event = \"Looks\"","score":9,"at_least":3,"within_days":7}"#;
+    let parameters = [("intent/keen", rule), ("alerts/a", r#"{"on":"keen","to":"sales"}"#)];
+    let watched = Watched::new(&store, &parameters).await;
+    let looks = async |id: &str, at: String| {
+        ingest(&*store, &json!({"email": "ada@acme.example", "events": [track("Looks", id, &at)]})).await;
+        watched.headlines().await.len()
+    };
+    assert_eq!(looks("e-1", ago(3 * 24 * HOUR)).await, 0);
+    assert_eq!(looks("e-2", ago(2000)).await, 0);
+    assert_eq!(looks("e-2", ago(2000)).await, 0, "a repeat is no third");
+    assert_eq!(looks("e-3", ago(1000)).await, 1);
+    assert_eq!(looks("e-4", ago(500)).await, 1);
+    let reasons = store.show_company("acme.example", 1).await.expect("a company").expect("it is there").reasons;
+    let keen = reasons.iter().find(|reason| reason.rule == "keen").expect("it counts");
+    assert!((keen.points - 9.0).abs() < 1e-9 && keen.visitors == 1, "one day counts: {keen:?}");
+}
+
+pub async fn the_week_is_told_once(store: Arc<dyn Engine>) {
+    let watched = Watched::new(&store, &[("alerts/monday", r#"{"on":"week","to":"sales"}"#)]).await;
+    ingest(&*store, &json!({"email": "ada@acme.example", "events": [track("Demo Requested", "e-1", &ago(1000))]}))
+        .await;
+    // 1970-01-01 was a Thursday.
+    let day = now_milliseconds().div_euclid(MILLISECONDS_OF_A_DAY);
+    let monday = (day - (day + 3).rem_euclid(7) + 7) * MILLISECONDS_OF_A_DAY;
+    let before = messages(&*store).await.len();
+    watched.round_at(monday + 8 * HOUR - 1000).await;
+    assert_eq!(messages(&*store).await.len(), before);
+    for minutes in [0, 1, 90] {
+        watched.round_at(monday + 8 * HOUR + minutes * 60_000).await;
+    }
+    let told = messages(&*store).await;
+    assert_eq!(told.len(), before + 1, "{told:?}");
+    assert_eq!(told[0].headline, "The last week: 1 company new");
+}
+
+pub async fn of_two_who_evaluate_at_once_one_writes(store: Arc<dyn Engine>) {
+    let _watched = Watched::new(&store, &[("alerts/a", r#"{"on":"demo","to":"sales"}"#)]).await;
+    ingest(&*store, &json!({"email": "ada@acme.example", "events": [track("Demo Requested", "e-1", &ago(1000))]}))
+        .await;
+    let changed = store.changed(100).await.expect("changes");
+    let rules: Vec<_> = changed.iter().filter_map(|one| one.rule.as_deref()).collect();
+    assert!(rules.contains(&"demo"), "{changed:?}");
+    let evaluated = |id: &str| Evaluated {
+        changed: changed.iter().map(|one| one.token.clone()).collect(),
+        messages: vec![NewMessage { occasion: id.to_owned(), ..message(id, "sales") }],
+        ..Evaluated::default()
+    };
+    let (first, second) = tokio::join!(store.tell(evaluated("one")), store.tell(evaluated("two")));
+    let written = [first.expect("an answer"), second.expect("an answer")];
+    assert_eq!(written.iter().filter(|written| **written).count(), 1, "{written:?}");
+    assert_eq!(messages(&*store).await.len(), 1);
+    assert_eq!(store.changed(100).await.expect("changes"), []);
+}
+
+fn message(id: &str, target: &str) -> NewMessage {
+    NewMessage {
+        id: id.to_owned(),
+        alert: "a".to_owned(),
+        target: target.to_owned(),
+        occasion: id.to_owned(),
+        visitor: None,
+        company: None,
+        named: Vec::new(),
+        headline: id.to_owned(),
+        told: "{}".to_owned(),
+        at: 1000,
+    }
+}
+
+async fn tell(store: &dyn Engine, messages: Vec<NewMessage>) {
+    assert!(store.tell(Evaluated { messages, ..Evaluated::default() }).await.expect("it is told"));
+}
+
+async fn claim(store: &dyn Engine, target: &str, now: i64, once: bool) -> Vec<Claimed> {
+    store.claim(target, 9, now, now + 1000, once).await.expect("claimed")
+}
+
+fn ids(claimed: &[Claimed]) -> Vec<String> {
+    claimed.iter().map(|one| one.id.clone()).collect()
+}
+
+pub async fn a_message_is_in_one_s_hands_at_a_time_and_of_each_occasion_there_is_one(store: Arc<dyn Engine>) {
+    let again = NewMessage { occasion: "m-1".to_owned(), ..message("m-1-again", "sales") };
+    let other = NewMessage { occasion: "m-1".to_owned(), ..message("m-1-other", "other") };
+    tell(&*store, vec![message("m-1", "sales"), message("m-2", "sales"), other, again]).await;
+    assert_eq!(store.due_targets(999).await.expect("targets"), Vec::<String>::new());
+    assert_eq!(store.due_targets(1000).await.expect("targets"), ["other", "sales"]);
+    let mut at_once = Vec::new();
+    for _ in 0..8 {
+        let store = Arc::clone(&store);
+        at_once.push(tokio::spawn(async move { ids(&claim(&*store, "sales", 2000, true).await) }));
+    }
+    let mut all = Vec::new();
+    for one in at_once {
+        all.extend(one.await.expect("it ends"));
+    }
+    all.sort();
+    assert_eq!(all, ["m-1", "m-2"]);
+}
+
+pub async fn what_a_process_that_ended_was_sending_is_due_again_unless_it_may_arrive_only_once(store: Arc<dyn Engine>) {
+    tell(&*store, vec![message("slack", "slack"), message("hook", "hook")]).await;
+    assert_eq!(
+        (claim(&*store, "slack", 2000, true).await.len(), claim(&*store, "hook", 2000, false).await.len()),
+        (1, 1)
+    );
+    assert_eq!(store.recover(2999).await.expect("nothing yet"), 0);
+    assert_eq!(store.recover(3001).await.expect("both"), 2);
+    let states: Vec<_> = messages(&*store).await.into_iter().map(|it| (it.id, it.state)).collect();
+    assert!(states.contains(&("slack".to_owned(), MessageState::Unknown)), "{states:?}");
+    let again = claim(&*store, "hook", 4000, false).await;
+    assert_eq!(again.iter().map(|one| (one.id.as_str(), one.tries)).collect::<Vec<_>>(), [("hook", 2)]);
+    assert_eq!(claim(&*store, "slack", 4000, true).await, []);
+}
+
+pub async fn what_came_of_a_message_is_written_with_the_reason_and_a_dead_one_can_be_sent_again(
+    store: Arc<dyn Engine>,
+) {
+    tell(&*store, vec![message("m-1", "sales"), message("m-2", "sales")]).await;
+    let claimed = store.claim("sales", 1, 2000, 3000, true).await.expect("claimed");
+    let later = Settled::Later { reason: "the answer is 429".to_owned(), at: 9000 };
+    store.settle("sales", &ids(&claimed), later).await.expect("settled");
+    // Who says when to come back means all messages.
+    assert_eq!(store.due_targets(8999).await.expect("targets"), Vec::<String>::new());
+    let claimed = claim(&*store, "sales", 9000, true).await;
+    assert_eq!(ids(&claimed), ["m-1", "m-2"]);
+    store.settle("sales", &ids(&claimed[..1]), Settled::Sent { at: 9001 }).await.expect("settled");
+    let dead = Settled::Dead { reason: "no_service".to_owned() };
+    store.settle("sales", &ids(&claimed[1..]), dead).await.expect("settled");
+    let shown = messages(&*store).await;
+    let of = |id: &str| shown.iter().find(|it| it.id == id).expect("a message");
+    assert_eq!((of("m-1").state, of("m-1").tries), (MessageState::Sent, 2));
+    assert_eq!((of("m-2").state, of("m-2").reason.as_deref()), (MessageState::Dead, Some("no_service")));
+    assert_eq!(store.redrive_messages(10_000).await.expect("one"), 1);
+    assert_eq!(ids(&claim(&*store, "sales", 10_000, true).await), ["m-2"]);
+    assert_eq!(store.forget_messages(100_000, 10).await.expect("one"), 1);
+    assert_eq!(messages(&*store).await.len(), 1);
+}
+
+pub async fn who_is_kept_out_of_the_ranking_sets_nothing_off(store: Arc<dyn Engine>) {
+    let parameters = [
+        ("alerts/rule", r#"{"on":"demo","to":"sales"}"#),
+        ("alerts/points", r#"{"on":"points","over":5,"to":"sales"}"#),
+    ];
+    let watched = Watched::new(&store, &parameters).await;
+    store
+        .follow_exclude(&Exclude::parse(r#"{"domains":["us.example"]}"#).expect("a parameter"))
+        .await
+        .expect("followed");
+    while store.look_back().await.expect("a piece") {}
+    for who in ["staff@us.example", "ada@acme.example"] {
+        let demo = track("Demo Requested", &format!("e-{who}"), &ago(1000));
+        ingest(&*store, &json!({"email": who, "events": [demo]})).await;
+    }
+    let told = watched.headlines().await;
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told.iter().all(|headline| headline.starts_with("acme.example ")), "{told:?}");
+}
+
+pub async fn a_deleted_person_is_in_no_message(store: Arc<dyn Engine>) {
+    let watched = Watched::new(&store, &[("alerts/a", r#"{"on":"demo","to":"sales"}"#)]).await;
+    for who in ["ada@acme.example", "bob@other.example"] {
+        let demo = track("Demo Requested", &format!("e-{who}"), &ago(1000));
+        ingest(&*store, &json!({"email": who, "events": [demo]})).await;
+    }
+    assert_eq!(watched.headlines().await.len(), 2);
+    ingest(&*store, &json!({"email": "ada@acme.example", "events": [track("Pricing", "e-9", &ago(500))]})).await;
+    delete(&*store, &[by_email("ada@acme.example")]).await;
+    assert_eq!(store.changed(100).await.expect("changes"), []);
+    let left: Vec<_> = messages(&*store).await.into_iter().map(|it| it.headline).collect();
+    assert!(left.len() == 1 && left[0].starts_with("other.example"), "{left:?}");
+}

@@ -1,0 +1,333 @@
+//! Alerts from the event to a Slack on loopback that holds Slack's limits and rates, and to a webhook.
+
+// A test that meets something else than it expects ends there.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use koala_collector::protocol::batch;
+use koala_collector::settings::CollectorSettings;
+use koala_collector::signals::SignalsOptions;
+use koala_collector::signals::deliver::Deliver;
+use koala_collector::signals::outbound::Client;
+use koala_collector::signals::outbound::address::Reach;
+use koala_collector::signals::watch::Watch;
+use koala_collector::store::Store;
+use koala_collector::store::alerts::{AlertStore, MessageState, StoredMessage};
+use koala_collector::store::sqlite::SqliteStore;
+use koala_destination::clock::{self, now_milliseconds};
+use koala_destination::delivery::RetryPolicy;
+use koala_destination::settings::Parameter;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+
+/// What came to the receiver: a body, its headers, and when.
+struct Received {
+    body: Value,
+    headers: HeaderMap,
+    at: Instant,
+}
+
+/// A receiver on loopback, as Slack's incoming webhooks are documented
+/// (<https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>): what is not as they want it is 400, more than one
+/// request a second is 429 with Retry-After.
+#[derive(Clone, Default)]
+struct Receiver {
+    received: Arc<Mutex<Vec<Received>>>,
+    /// Answers in place of its own, the first first.
+    answers: Arc<Mutex<Vec<(u16, Option<&'static str>)>>>,
+    holds_slack_s_rate: bool,
+}
+
+impl Receiver {
+    async fn start(self) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route("/services/{*hook}", post(take)).with_state(self);
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        format!("http://{address}/services/T0/B0/hunter2")
+    }
+
+    fn bodies(&self) -> Vec<Value> {
+        self.received.lock().unwrap().iter().map(|it| it.body.clone()).collect()
+    }
+}
+
+async fn take(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes) -> Response {
+    let scripted = {
+        let mut answers = receiver.answers.lock().unwrap();
+        (!answers.is_empty()).then(|| answers.remove(0))
+    };
+    if let Some((status, retry_after)) = scripted {
+        let status = StatusCode::from_u16(status).unwrap();
+        return match retry_after {
+            Some(seconds) => (status, [("retry-after", seconds)]).into_response(),
+            None => status.into_response(),
+        };
+    }
+    let Ok(body) = serde_json::from_slice::<Value>(&body) else { return refuse("invalid_payload") };
+    let mut received = receiver.received.lock().unwrap();
+    if receiver.holds_slack_s_rate {
+        if let Some(problem) = problem_of_slack(&body) {
+            return refuse(problem);
+        }
+        if received.last().is_some_and(|last| last.at.elapsed() < Duration::from_secs(1)) {
+            return (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "1")], "rate_limited").into_response();
+        }
+    }
+    received.push(Received { body, headers, at: Instant::now() });
+    "ok".into_response()
+}
+
+fn refuse(why: &'static str) -> Response {
+    (StatusCode::BAD_REQUEST, why).into_response()
+}
+
+/// Limits of Block Kit (<https://docs.slack.dev/reference/block-kit/blocks>).
+fn problem_of_slack(body: &Value) -> Option<&'static str> {
+    let blocks = body["blocks"].as_array()?;
+    let of_text = |text: &Value, most: usize| {
+        let length = text["text"].as_str().map_or(0, |text| text.chars().count());
+        text["type"] == "mrkdwn" && (1..=most).contains(&length)
+    };
+    let is_right = |block: &Value| match block["type"].as_str() {
+        Some("section") => of_text(&block["text"], 3000),
+        Some("context") => block["elements"]
+            .as_array()
+            .is_some_and(|all| (1..=10).contains(&all.len()) && all.iter().all(|it| of_text(it, 2000))),
+        _ => false,
+    };
+    let text = body["text"].as_str().unwrap_or_default();
+    if blocks.len() > 50 || !blocks.iter().all(is_right) {
+        Some("invalid_blocks")
+    } else if text.is_empty() || text.chars().count() > 40_000 {
+        Some("no_text")
+    } else {
+        None
+    }
+}
+
+/// A collector's store with alerts at work.
+struct Set {
+    store: Arc<SqliteStore>,
+    settings: CollectorSettings,
+    watch: Watch,
+    deliver: Deliver,
+    folder: TempDir,
+}
+
+impl Set {
+    async fn new(parameters: &[(&str, String)]) -> Self {
+        Self::on(tempfile::tempdir().unwrap(), parameters).await
+    }
+
+    /// On the file of a set that was there before.
+    async fn on(folder: TempDir, parameters: &[(&str, String)]) -> Self {
+        let store = Arc::new(SqliteStore::open(&folder.path().join("koala.db")).unwrap());
+        let parameter = |(name, value): &(&str, String)| Parameter { name: (*name).to_owned(), value: value.clone() };
+        let settings = CollectorSettings::read(&parameters.iter().map(parameter).collect::<Vec<_>>());
+        assert!(settings.problems().is_empty(), "{:?}", settings.problems());
+        store.follow_intent_rules(settings.intent_rules()).await.unwrap();
+        while store.look_back().await.unwrap() {}
+        let options = SignalsOptions { page_url: "https://koala.example".parse().ok(), ..SignalsOptions::default() };
+        let watch = Watch::new(store.clone(), store.clone(), options);
+        let retry = RetryPolicy { first_delay: Duration::from_millis(50), longest_delay: Duration::from_millis(200) };
+        let deliver = Deliver::new(store.clone(), Client::new(Reach::Private).unwrap()).with_retry(retry);
+        let set = Self { store, settings, watch, deliver, folder };
+        set.look().await;
+        set
+    }
+
+    async fn look(&self) {
+        while self.watch.round(self.settings.signals(), now_milliseconds()).await.unwrap() {}
+    }
+
+    async fn ingest(&self, body: &Value) {
+        self.store.ingest(batch::read(body.to_string().as_bytes()).unwrap()).await.unwrap();
+    }
+
+    /// Works until nothing is due any more, or for some seconds.
+    async fn work(&mut self) {
+        let end = Instant::now() + Duration::from_secs(20);
+        loop {
+            self.look().await;
+            self.deliver.round(self.settings.signals(), now_milliseconds()).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let messages = self.messages().await;
+            let is_open = |it: &StoredMessage| matches!(it.state, MessageState::Due | MessageState::Sending);
+            if !messages.iter().any(is_open) || Instant::now() > end {
+                break;
+            }
+        }
+        self.deliver.finish().await;
+    }
+
+    async fn messages(&self) -> Vec<StoredMessage> {
+        self.store.messages(1000).await.unwrap()
+    }
+
+    async fn states(&self) -> Vec<(MessageState, Option<String>)> {
+        self.messages().await.into_iter().map(|it| (it.state, it.reason)).collect()
+    }
+}
+
+fn looks_at_pricing(email: &str) -> Value {
+    let now = clock::now();
+    json!({"email": email, "events": [{"type": "track", "event": "Viewed Pricing", "message_id": email, "sent_at": now}]})
+}
+
+fn alert_to(url: &str) -> [(&'static str, String); 2] {
+    [("alerts/prices", r#"{"on":"pricing","to":"sales"}"#.to_owned()), ("alert-targets/sales", url.to_owned())]
+}
+
+#[tokio::test]
+async fn a_burst_goes_to_slack_in_few_messages_at_its_pace_and_each_is_told_once() {
+    let slack = Receiver { holds_slack_s_rate: true, ..Receiver::default() };
+    let mut set = Set::new(&alert_to(&slack.clone().start().await)).await;
+    for n in 0..20 {
+        set.ingest(&looks_at_pricing(&format!("someone@company-{n}.example"))).await;
+    }
+    set.work().await;
+    assert!(set.states().await.iter().all(|(state, _)| *state == MessageState::Sent), "{:?}", set.states().await);
+    let texts: Vec<String> = slack.bodies().iter().map(|it| it["text"].as_str().unwrap().to_owned()).collect();
+    assert!(texts.len() <= 4, "a burst is folded: {} requests", texts.len());
+    for n in 0..20 {
+        let told = texts
+            .iter()
+            .flat_map(|text| text.lines())
+            .filter(|line| line.starts_with(&format!("company-{n}.example ")));
+        assert_eq!(told.count(), 1, "{n}: {texts:?}");
+    }
+    let blocks = slack.bodies()[0]["blocks"].to_string();
+    assert!(blocks.contains("<https://koala.example/companies/company-"), "{blocks}");
+}
+
+#[tokio::test]
+async fn slack_says_when_to_come_back_and_nothing_is_sent_before() {
+    let slack = Receiver { holds_slack_s_rate: true, ..Receiver::default() };
+    slack.answers.lock().unwrap().push((429, Some("2")));
+    let mut set = Set::new(&alert_to(&slack.clone().start().await)).await;
+    set.ingest(&looks_at_pricing("ada@acme.example")).await;
+    let begun = Instant::now();
+    set.work().await;
+    assert!(begun.elapsed() >= Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert_eq!(slack.bodies().len(), 1);
+    assert_eq!(set.messages().await[0].tries, 2);
+}
+
+#[tokio::test]
+async fn what_slack_may_have_taken_is_shown_and_not_repeated_and_what_it_refused_is_dead() {
+    let slack = Receiver { holds_slack_s_rate: true, ..Receiver::default() };
+    slack.answers.lock().unwrap().extend([(500, None), (404, None)]);
+    let mut set = Set::new(&alert_to(&slack.clone().start().await)).await;
+    for email in ["ada@acme.example", "bob@other.example"] {
+        set.ingest(&looks_at_pricing(email)).await;
+        set.work().await;
+    }
+    let mut states = set.states().await;
+    states.sort_by_key(|(state, _)| state.name());
+    let reason = |text: &str| Some(text.to_owned());
+    let expected =
+        [(MessageState::Dead, reason("the answer is 404")), (MessageState::Unknown, reason("the answer is 500"))];
+    assert_eq!(states, expected);
+    assert_eq!(slack.bodies(), Vec::<Value>::new());
+    // A person who has put the webhook right sends what is dead again; what may have arrived stays.
+    set.store.redrive_messages(now_milliseconds()).await.unwrap();
+    set.work().await;
+    assert_eq!(slack.bodies().len(), 1);
+    assert!(!format!("{:?}", set.messages().await).contains("hunter2"));
+}
+
+#[tokio::test]
+async fn a_webhook_gets_a_message_at_least_once_under_an_id_that_stays_the_same() {
+    let receiver = Receiver::default();
+    receiver.answers.lock().unwrap().extend([(503, None), (404, None)]);
+    let url = receiver.clone().start().await;
+    let target = json!({"url": url, "secret": SECRET}).to_string();
+    let mut set = Set::new(&alert_to(&target)).await;
+    set.ingest(&looks_at_pricing("ada@acme.example")).await;
+    set.work().await;
+    let received = receiver.received.lock().unwrap();
+    assert_eq!(received.len(), 1);
+    let verified = standardwebhooks::Webhook::new(SECRET)
+        .unwrap()
+        .verify(received[0].body.to_string().as_bytes(), &received[0].headers);
+    assert!(verified.is_ok(), "{verified:?}");
+    assert_eq!(received[0].body["type"], "visitor.signal");
+    assert_eq!(received[0].body["data"]["company"]["domain"], "acme.example");
+    drop(received);
+    let messages = set.messages().await;
+    assert_eq!((messages[0].state, messages[0].tries), (MessageState::Sent, 3));
+}
+
+#[tokio::test]
+async fn redelivery_and_a_new_start_tell_nothing_twice() {
+    let slack = Receiver { holds_slack_s_rate: true, ..Receiver::default() };
+    let parameters = alert_to(&slack.clone().start().await);
+    let mut set = Set::new(&parameters).await;
+    for _ in 0..3 {
+        set.ingest(&looks_at_pricing("ada@acme.example")).await;
+        set.work().await;
+    }
+    // The file is closed when the last who has the store lets go of it.
+    let Set { folder, store, watch, deliver, .. } = set;
+    drop((store, watch, deliver));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let mut again = Set::on(folder, &parameters).await;
+    again.ingest(&looks_at_pricing("ada@acme.example")).await;
+    again.work().await;
+    assert_eq!(slack.bodies().len(), 1, "{:?}", slack.bodies());
+}
+
+#[tokio::test]
+async fn a_target_that_is_down_for_half_a_day_gives_dead_letters_with_the_reason() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/services/hunter2", listener.local_addr().unwrap());
+    drop(listener);
+    let mut set = Set::new(&alert_to(&url)).await;
+    set.ingest(&looks_at_pricing("ada@acme.example")).await;
+    set.look().await;
+    let now = now_milliseconds();
+    set.deliver.round(set.settings.signals(), now).await.unwrap();
+    set.deliver.finish().await;
+    assert_eq!(set.states().await[0].0, MessageState::Due);
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    set.deliver.round(set.settings.signals(), now + 13 * 60 * 60 * 1000).await.unwrap();
+    set.deliver.finish().await;
+    let (state, reason) = set.states().await.remove(0);
+    assert_eq!(state, MessageState::Dead);
+    assert_eq!(reason.as_deref(), Some("given up after half a day: no connection: connection refused"));
+}
+
+#[tokio::test]
+async fn what_a_segment_source_gets_is_of_known_members_alone() {
+    let receiver = Receiver::default();
+    let url = receiver.clone().start().await;
+    let target = json!({"segment": "wk", "url": url}).to_string();
+    let alerts = r#"{"on":"points","over":4,"to":"sales"}"#.to_owned();
+    let mut set = Set::new(&[("alerts/hot", alerts), ("alert-targets/sales", target)]).await;
+    let mut known = looks_at_pricing("ada@acme.example");
+    known["user_id"] = "u-1".into();
+    set.ingest(&known).await;
+    set.ingest(&looks_at_pricing("anonymous@acme.example")).await;
+    set.ingest(&looks_at_pricing("nobody@unknown.example")).await;
+    set.work().await;
+    let bodies = receiver.bodies();
+    assert_eq!(bodies.len(), 1, "{bodies:?}");
+    let calls = bodies[0]["batch"].as_array().unwrap();
+    let kinds: Vec<_> = calls.iter().map(|call| (call["type"].as_str(), call["userId"].as_str())).collect();
+    assert_eq!(kinds, [(Some("group"), Some("u-1")), (Some("track"), Some("u-1"))]);
+    assert_eq!(receiver.received.lock().unwrap()[0].headers["authorization"], "Basic d2s6");
+    // Of a company without known members nothing is told.
+    let states = set.states().await;
+    assert!(states.iter().all(|(state, _)| *state == MessageState::Sent) && states.len() == 1, "{states:?}");
+}
