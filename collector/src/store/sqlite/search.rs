@@ -70,7 +70,7 @@ impl Done {
     }
 
     /// A query for rows that lead to their id: what is looked for at an id, or what leads to one.
-    fn from_and_where(&self) -> (String, Vec<Value>) {
+    fn joined_rows(&self) -> (String, Vec<Value>) {
         let Self { table, rows, values, at_a_time, times, is_common } = self;
         let all = values.iter().chain(times).cloned().collect();
         match at_a_time {
@@ -88,18 +88,18 @@ impl Done {
 
     /// Whether a visitor did it, in a query over `visitor`.
     fn by_visitor(&self) -> (String, Vec<Value>) {
-        let (rows, values) = self.from_and_where();
+        let (rows, values) = self.joined_rows();
         if self.is_common {
             let sql =
                 format!("EXISTS (SELECT 1 FROM identity CROSS JOIN {rows} WHERE identity.visitor_id = visitor.id)");
             return (sql, values);
         }
-        (format!("id IN ({})", self.who(&rows)), values)
+        (format!("id IN ({})", Self::who(&rows)), values)
     }
 
     /// Whether one of its visitors did it, in a query over `company`.
     fn by_company(&self) -> (String, Vec<Value>) {
-        let (rows, values) = self.from_and_where();
+        let (rows, values) = self.joined_rows();
         if self.is_common {
             let sql = format!(
                 "EXISTS (SELECT 1 FROM visitor CROSS JOIN identity ON identity.visitor_id = visitor.id CROSS JOIN {rows}
@@ -107,11 +107,11 @@ impl Done {
             );
             return (sql, values);
         }
-        (format!("id IN (SELECT company_id FROM visitor WHERE id IN ({}))", self.who(&rows)), values)
+        (format!("id IN (SELECT company_id FROM visitor WHERE id IN ({}))", Self::who(&rows)), values)
     }
 
     /// The visitors who did it, found by the rows.
-    fn who(&self, rows: &str) -> String {
+    fn who(rows: &str) -> String {
         let (table, condition) = rows.split_once(" ON ").unwrap_or((rows, "TRUE"));
         format!("SELECT identity.visitor_id FROM {table} CROSS JOIN identity ON {condition}")
     }
