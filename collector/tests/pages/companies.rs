@@ -51,7 +51,7 @@ async fn a_company_s_page_says_which_pages_were_looked_at_by_whom_how_often_and_
     let traits = json!({"employees": 180, "industry": "Anvils"});
     let group =
         json!({"type": "group", "group_id": "g-1", "domain": "acme.com", "message_id": "g-1", "traits": traits});
-    site.collect(json!({"email": "bob@acme.com", "page_views": views, "identifies": [group]})).await;
+    site.collect(json!({"email": "bob@acme.com", "page_views": views, "groups": [group]})).await;
     let said = text(&site.page("/companies/acme.com").await);
     for words in [
         "Viewed /pricing A title Ada Lovelace , bob@acme.com 2 2 minutes ago",
