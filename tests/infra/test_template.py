@@ -26,6 +26,8 @@ METRICS = "".join((ROOT / f"shared/src/{it}.rs").read_text().split("#[cfg(test)]
 WRITTEN = set(re.findall(r'Metric::(?:Alarmed|Seldom)\("(\w+)"', METRICS))
 FIELDS = set(re.findall(r'Metric::\w+\("(\w+)"', METRICS))
 SERVICE = re.search(r'SERVICE: &str = "([^"]+)"', METRICS)[1]
+# https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-execution.html
+OF_LAMBDA_S_LOGS = {"Task timed out", "Runtime.", "signal"}
 # Lambda sets these; the code reads them as well.
 OF_LAMBDA = {"AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION"}
 
@@ -265,6 +267,9 @@ class TheTemplate(unittest.TestCase):
             self.assertIn(f"Lost meanwhile: {lost}", words, name)
             command = re.sub(r"\$\{(\w+)\}", lambda it: named[it[1]], first)
             self.assertIn(f"```sh\n{command}\n```", section[1], name)
+            # What it looks for is what the code says, or Lambda.
+            for term in re.findall(r'"([^"]+)"', (re.search("--filter-pattern '([^']*)'", command) or [""])[0]):
+                self.assertTrue(term in OF_LAMBDA_S_LOGS or term in code(), f"{name}: {term}")
 
     def test_holds_to_the_policy_rules(self):
         rules = (ROOT / "infra/rules.guard").read_text()
