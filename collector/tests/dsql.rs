@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use dsql_lint::lint_sql;
-use koala_collector::store::filter::{Did, Filter, TraitFilter};
+use koala_collector::store::filter::{CompanyFilter, Did, Filter, TraitFilter};
 use koala_collector::store::postgres::{Conditions, all_of_migrations, all_statements};
 
 /// What dsql-lint lets pass, and Aurora DSQL does not take
@@ -31,22 +31,39 @@ const NOT_TAKEN: [&str; 18] = [
 
 /// Every search that a filter makes.
 fn searches() -> Vec<String> {
+    let text = |has: bool| has.then(|| "ada".to_owned());
     let mut all = Vec::new();
-    for bits in 0..64_u32 {
+    for bits in 0..4096_u32 {
+        // One thing alone, each two of them, and all.
+        if bits.count_ones() > 2 && bits != 4095 {
+            continue;
+        }
         let has = |bit: u32| bits & (1 << bit) != 0;
-        for value in [None, Some("team".to_owned())] {
+        let did = Did {
+            event: text(has(2)),
+            page: text(has(6)),
+            path: text(has(7)),
+            source: text(has(8)),
+            rule: text(has(9)),
+        };
+        for value in [None, text(true)] {
             let filter = Filter {
-                text: has(0).then(|| "ada".to_owned()),
+                text: text(has(0)),
                 known: has(1).then_some(has(0)),
-                did: Did { event: has(2).then(|| "Signed Up".to_owned()), ..Did::default() },
+                did: did.clone(),
                 of_trait: has(3).then(|| TraitFilter { name: "plan".to_owned(), value: value.clone() }),
                 since: has(4).then_some(1),
                 before: has(5).then_some(2),
-                ..Filter::default()
+                user_id: text(has(10)),
+                company: text(has(11)),
+                first_seen_since: has(11).then_some(3),
             };
             let conditions = Conditions::of(&filter);
             all.extend([conditions.page(0, 10), conditions.count(), conditions.behind(0, 10)]);
         }
+        let filter = CompanyFilter { text: text(has(0)), did, first_seen_since: has(4).then_some(1), excluded: has(1) };
+        let conditions = Conditions::of_companies(&filter);
+        all.extend([conditions.page_of_companies(0, 10), conditions.count_of_companies()]);
     }
     all
 }
@@ -105,13 +122,19 @@ fn what_aurora_dsql_refuses_is_found() {
 /// beside it. Here: nothing else than what is bounded stands in one.
 #[test]
 fn every_text_in_a_key_is_one_that_is_bounded() {
-    const BOUNDED: [&str; 15] = [
+    const BOUNDED: [&str; 21] = [
         "kind",
         "value",
         "name_key",
         "message_key",
         "account",
         "key",
+        "company_key",
+        "given",
+        "into_key",
+        "domain",
+        "group_id",
+        "counted_for",
         "name",
         "id",
         "identity_id",
@@ -123,7 +146,12 @@ fn every_text_in_a_key_is_one_that_is_bounded() {
         "hash",
         "at",
     ];
-    const NUMBERS: [&str; 11] = [
+    const NUMBERS: [&str; 15] = [
+        "company_id",
+        "topic_id",
+        "source_id",
+        "voter_id",
+        "excluded_for",
         "completed_at",
         "requested_at",
         "rank",
@@ -132,7 +160,6 @@ fn every_text_in_a_key_is_one_that_is_bounded() {
         "rule_id",
         "day",
         "points",
-        "counted_for",
         "version",
         "decision",
     ];

@@ -65,3 +65,7 @@ async fn postgres_store() -> (Arc<dyn Store>, Database) {
 }
 
 holds_for!(postgres, crate::postgres_store);
+
+mod postgres_of_companies {
+    crate::cases::all_of_companies! { crate::postgres_store }
+}

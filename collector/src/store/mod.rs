@@ -6,7 +6,7 @@
 //! | [`alerts`] | the port of alerts: what changed, and messages on their way |
 //! | [`sqlite`] | the engine of one machine: one file, one writer |
 //! | [`postgres`] | the engine of a database that several write to: PostgreSQL, or Aurora DSQL |
-//! | `traits` | what both have in common: which traits are kept |
+//! | `traits`, `interests` | what engines have in common |
 //!
 //! Every engine holds to `tests/store.rs`, which is written against the port alone.
 
@@ -15,6 +15,7 @@ pub mod company;
 pub mod decision;
 pub mod deletion;
 pub mod filter;
+mod interests;
 pub mod postgres;
 pub mod sqlite;
 mod traits;

@@ -1,143 +1,242 @@
-//! The rows of companies. Whoever keeps an entry writes none of them: it notes in `changed` of which company something changed, and
-//! how it was named, and whoever counts (`points`) writes the company's row.
+//! What is said of companies. Whoever keeps an entry writes no company's row: it keeps what was said, and notes in `changed` of which
+//! identities of companies something changed; whoever counts (`company_keys`, `points`) decides what belongs together.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use koala_destination::clock::now_milliseconds;
 use serde_json::{Map, Value};
 
 use super::error::PostgresError;
 use super::sql::statements;
 use super::transaction::{Transaction, together};
 use super::{keys, row_ids};
-use crate::company::Account;
+use crate::company::{CompanyKey, CompanyKind, MOST_STATEMENTS, Said};
 use crate::protocol::accounts::ReceivedAccount;
+use crate::store::traits::Kept;
 
 statements! {
-    NOTE_CHANGED = "INSERT INTO changed (id, account, domain, name)
-                    SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[])";
-    TRAITS_OF = "SELECT key, traits FROM account WHERE key = ANY($1::text[])";
-    PUT_TRAITS = "INSERT INTO account (key, domain, name, traits)
-                  SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
-                  ON CONFLICT (key) DO UPDATE SET domain = coalesce(excluded.domain, account.domain),
-                      name = coalesce(excluded.name, account.name), traits = excluded.traits";
+    NOTE_CHANGED = "INSERT INTO changed (id, key, is_said, is_told)
+                    SELECT * FROM unnest($1::bigint[], $2::text[], $3::boolean[], $4::boolean[])";
+    SAID_BEFORE = "SELECT domain, group_id, name, written, by_group_call, at FROM company_said WHERE voter_id = $1";
+    SAY = "INSERT INTO company_said (voter_id, domain, group_id, name, written, by_group_call, at)
+           SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::boolean[], $7::bigint[])
+           ON CONFLICT (voter_id, domain, group_id, name) DO UPDATE SET
+               by_group_call = company_said.by_group_call OR excluded.by_group_call,
+               at = least(company_said.at, excluded.at),
+               written = CASE WHEN (excluded.at, excluded.written) < (company_said.at, company_said.written)
+                         THEN excluded.written ELSE company_said.written END";
+    TRAITS = "SELECT company_key, name, value, at FROM company_trait WHERE company_key = ANY($1::text[])";
+    PUT_TRAITS = "INSERT INTO company_trait (company_key, name_key, name, value, at)
+                  SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[])
+                  ON CONFLICT (company_key, name_key) DO UPDATE SET value = excluded.value, at = excluded.at";
 }
 
-/// The traits that say of which company a visitor is.
-pub(super) const TRAITS: [&str; 3] = ["$account", "company", "domain"];
+/// Who says what a request about companies alone says.
+const NO_VISITOR: i64 = 0;
 
-/// The key of a company's row.
-pub(super) fn key(account: &Account) -> String {
-    keys::key(&account.key()).into_owned()
+/// An identity of a company as a key of a row.
+pub(super) fn text_of(key: &CompanyKey) -> String {
+    format!("{}:{}", key.kind.name(), keys::key(&key.value))
 }
 
-/// A company, and how it was named.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Named {
-    key: String,
-    domain: Option<String>,
-    name: Option<String>,
+/// The identity that a key of a row is of.
+pub(super) fn key_of(text: &str) -> Option<CompanyKey> {
+    let (kind, value) = text.split_once(':')?;
+    Some(CompanyKey::stored(CompanyKind::of(kind)?, value))
 }
 
-impl Named {
-    pub(super) fn of(account: &Account) -> Self {
-        let text = |text: &Option<String>| text.as_deref().map(|text| keys::text(text).into_owned());
-        Self { key: key(account), domain: text(&account.domain), name: text(&account.name) }
+/// Identities of companies of which something changed.
+#[derive(Debug, Default)]
+pub(super) struct Changed(BTreeMap<String, (bool, bool)>);
+
+impl Changed {
+    /// Of one its counts.
+    pub(super) fn count(&mut self, key: impl Into<String>) {
+        self.0.entry(key.into()).or_default();
     }
 
-    /// One of which nothing new is said.
-    pub(super) fn only(key: String) -> Self {
-        Self { key, domain: None, name: None }
+    /// Of one what it is called, or what it belongs to.
+    pub(super) fn say(&mut self, key: impl Into<String>) {
+        self.0.entry(key.into()).or_default().0 = true;
     }
-}
 
-/// Notes companies of which something changed.
-pub(super) async fn note_changed(transaction: &Transaction, changed: &[Named]) -> Result<(), PostgresError> {
-    if changed.is_empty() {
-        return Ok(());
+    fn tell(&mut self, key: String) {
+        self.0.insert(key, (true, true));
     }
-    let first = row_ids::next();
-    let mut changed: Vec<&Named> = changed.iter().collect();
-    changed.sort_unstable();
-    changed.dedup();
-    let ids: Vec<i64> = (first..).take(changed.len()).collect();
-    let keys: Vec<&str> = changed.iter().map(|named| named.key.as_str()).collect();
-    let domains: Vec<Option<&str>> = changed.iter().map(|named| named.domain.as_deref()).collect();
-    let names: Vec<Option<&str>> = changed.iter().map(|named| named.name.as_deref()).collect();
-    transaction.execute(NOTE_CHANGED, &[&ids, &keys, &domains, &names]).await.map(drop)
-}
 
-/// Keeps what is said of companies, each by its domain.
-pub(super) async fn keep(transaction: &Transaction, accounts: &[ReceivedAccount]) -> Result<(), PostgresError> {
-    let asked: Vec<String> = accounts.iter().map(|(account, _)| key(account)).collect();
-    let ((), there) = together!(transaction.begin(), transaction.query(TRAITS_OF, &[&asked]))?;
-    let mut rows: Vec<(Named, Map<String, Value>)> = Vec::new();
-    for (account, said) in accounts {
-        let named = Named::of(account);
-        let at = rows.iter().position(|(before, _)| before.key == named.key).unwrap_or(rows.len());
-        if at == rows.len() {
-            let row = there.iter().find(|row| row.try_get::<_, &str>(0).is_ok_and(|key| key == named.key));
-            let traits = row.map(|row| row.try_get::<_, &str>(1)).transpose()?.unwrap_or("{}");
-            rows.push((Named::only(named.key.clone()), serde_json::from_str(traits).unwrap_or_default()));
-        }
-        if let Some((row, traits)) = rows.get_mut(at) {
-            row.domain = named.domain.or(row.domain.take());
-            row.name = named.name.or(row.name.take());
-            merge(traits, said);
+    /// All that a statement names.
+    fn say_all(&mut self, [domain, group_id, name]: [&str; 3]) {
+        for (kind, value) in CompanyKind::ALL.into_iter().zip([domain, group_id, name]) {
+            if !value.is_empty() {
+                self.say(text_of(&CompanyKey::stored(kind, value)));
+            }
         }
     }
-    // In one order, so that two writers never wait for each other in a circle.
-    rows.sort_by(|(a, _), (b, _)| a.key.cmp(&b.key));
-    let keys: Vec<&str> = rows.iter().map(|(named, _)| named.key.as_str()).collect();
-    let domains: Vec<Option<&str>> = rows.iter().map(|(named, _)| named.domain.as_deref()).collect();
-    let names: Vec<Option<&str>> = rows.iter().map(|(named, _)| named.name.as_deref()).collect();
-    let traits: Vec<String> = rows.iter().map(|(_, traits)| Value::Object(traits.clone()).to_string()).collect();
-    let changed: Vec<Named> = rows.iter().map(|(named, _)| Named::only(named.key.clone())).collect();
-    together!(
-        transaction.execute_if(!rows.is_empty(), PUT_TRAITS, &[&keys, &domains, &names, &traits]),
-        note_changed(transaction, &changed),
-        transaction.commit(),
-    )?;
-    Ok(())
+
+    /// All that some rows of a domain, a group's id and a name in the columns from `column` on name.
+    pub(super) fn say_rows(&mut self, rows: &[tokio_postgres::Row], column: usize) -> Result<(), PostgresError> {
+        for row in rows {
+            self.say_all([row.try_get(column)?, row.try_get(column + 1)?, row.try_get(column + 2)?]);
+        }
+        Ok(())
+    }
+
+    pub(super) async fn write(&self, transaction: &Transaction) -> Result<(), PostgresError> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<i64> = (row_ids::next()..).take(self.0.len()).collect();
+        let keys: Vec<&str> = self.0.keys().map(String::as_str).collect();
+        let (said, told): (Vec<bool>, Vec<bool>) = self.0.values().copied().unzip();
+        transaction.execute(NOTE_CHANGED, &[&ids, &keys, &said, &told]).await.map(drop)
+    }
 }
 
-/// Merges what is said into what is known, as a JSON merge patch does (RFC 7396): null takes away.
-fn merge(known: &mut Map<String, Value>, said: &Map<String, Value>) {
-    for (name, value) in said {
-        match value {
-            Value::Null => drop(known.shift_remove(name)),
-            Value::Object(said) => {
-                let known = known.entry(name.clone()).or_insert_with(|| Value::Object(Map::new()));
-                if !known.is_object() {
-                    *known = Value::Object(Map::new());
-                }
-                if let Value::Object(known) = known {
-                    merge(known, said);
+/// A statement as it is kept.
+type Statement = (String, bool, i64);
+
+/// What one id says of companies.
+#[derive(Default)]
+pub(super) struct Statements {
+    there: BTreeMap<[String; 3], Statement>,
+    changed: BTreeSet<[String; 3]>,
+}
+
+impl Statements {
+    /// What was said under an id before.
+    pub(super) async fn read(transaction: &Transaction, id: i64, is_needed: bool) -> Result<Self, PostgresError> {
+        let mut statements = Self::default();
+        if is_needed {
+            for row in transaction.query(SAID_BEFORE, &[&id]).await? {
+                let key = [row.try_get(0)?, row.try_get(1)?, row.try_get(2)?];
+                statements.there.insert(key, (row.try_get(3)?, row.try_get(4)?, row.try_get(5)?));
+            }
+        }
+        Ok(statements)
+    }
+
+    /// Notes one. Of what is said again the earliest counts, and a group call beside it.
+    pub(super) fn note(&mut self, said: &Said, at: i64) {
+        let text = |key: &Option<CompanyKey>| key.as_ref().map_or_else(String::new, |key| key.value.clone());
+        let key = [text(&said.domain), text(&said.group), text(&said.name)];
+        let written = said.written.as_deref().map(|written| keys::text(written).into_owned()).unwrap_or_default();
+        let is_room = self.there.len() < MOST_STATEMENTS as usize;
+        match self.there.get_mut(&key) {
+            Some((before, by_group_call, said_at)) => {
+                let is_earlier = (at, &written) < (*said_at, before);
+                if is_earlier || (said.by_group_call && !*by_group_call) {
+                    if is_earlier {
+                        *before = written;
+                    }
+                    *said_at = (*said_at).min(at);
+                    *by_group_call |= said.by_group_call;
+                    self.changed.insert(key);
                 }
             }
-            other => drop(known.insert(name.clone(), other.clone())),
+            None if is_room => {
+                self.there.insert(key.clone(), (written, said.by_group_call, at));
+                self.changed.insert(key);
+            }
+            None => {}
         }
+    }
+
+    pub(super) fn note_changed(&self, changed: &mut Changed) {
+        for [domain, group_id, name] in &self.changed {
+            changed.say_all([domain, group_id, name]);
+        }
+    }
+
+    pub(super) fn is_changed(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
+    pub(super) async fn write(&self, transaction: &Transaction, voter_id: i64) -> Result<(), PostgresError> {
+        let (mut domains, mut groups, mut names) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut written, mut by_group_call, mut times) = (Vec::new(), Vec::new(), Vec::new());
+        for key in &self.changed {
+            let ([domain, group_id, name], Some((text, by_call, at))) = (key, self.there.get(key)) else { continue };
+            domains.push(domain.as_str());
+            groups.push(group_id.as_str());
+            names.push(name.as_str());
+            written.push(text.as_str());
+            by_group_call.push(*by_call);
+            times.push(*at);
+        }
+        transaction
+            .execute_if(
+                !domains.is_empty(),
+                SAY,
+                &[&voter_id, &domains, &groups, &names, &written, &by_group_call, &times],
+            )
+            .await
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
+/// What is said of companies besides what they are known by, each with the time.
+#[derive(Default)]
+pub(super) struct CompanyTraits<'t>(Vec<(CompanyKey, &'t Map<String, Value>, i64)>);
 
-    use super::*;
-
-    #[test]
-    fn what_is_said_is_merged_as_rfc_7396_has_it() {
-        // From the RFC's appendix A.
-        for (target, patch, result) in [
-            (json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"})),
-            (json!({"a": "b"}), json!({"b": "c"}), json!({"a": "b", "b": "c"})),
-            (json!({"a": "b", "b": "c"}), json!({"a": null}), json!({"b": "c"})),
-            (json!({"a": ["b"]}), json!({"a": "c"}), json!({"a": "c"})),
-            (json!({"a": {"b": "c"}}), json!({"a": {"b": "d", "c": null}}), json!({"a": {"b": "d"}})),
-            (json!({"e": null}), json!({"a": 1}), json!({"e": null, "a": 1})),
-            (json!({}), json!({"a": {"bb": {"ccc": null}}}), json!({"a": {"bb": {}}})),
-        ] {
-            let mut known = target.as_object().expect("an object").clone();
-            merge(&mut known, patch.as_object().expect("an object"));
-            assert_eq!(Value::Object(known), result);
+impl<'t> CompanyTraits<'t> {
+    /// Notes what a group call says.
+    pub(super) fn note(&mut self, said: &Said, traits: &'t Map<String, Value>, at: i64) {
+        if let Some(key) =
+            said.group.as_ref().or(said.domain.as_ref()).or(said.name.as_ref()).filter(|_| !traits.is_empty())
+        {
+            self.0.push((key.clone(), traits, at));
         }
     }
+
+    /// Writes what is new of it, after it was read what was said before; the latest of each name counts.
+    pub(super) async fn write(&self, transaction: &Transaction, changed: &mut Changed) -> Result<(), PostgresError> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let texts: BTreeSet<String> = self.0.iter().map(|(key, ..)| text_of(key)).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let mut kept: BTreeMap<String, Kept> = BTreeMap::new();
+        for row in transaction.query(TRAITS, &[&texts]).await? {
+            kept.entry(row.try_get(0)?).or_default().put(row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
+        }
+        let mut names: BTreeSet<(String, String)> = BTreeSet::new();
+        for (key, traits, at) in &self.0 {
+            let text = text_of(key);
+            let new = kept.entry(text.clone()).or_default().merge(traits, *at);
+            names.extend(new.into_iter().map(|name| (text.clone(), name)));
+        }
+        let (mut of, mut name_keys, mut all, mut values, mut times) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for (text, name) in &names {
+            let Some((value, at)) = kept.get(text).and_then(|kept| kept.get(name)) else { continue };
+            changed.say(text.as_str());
+            of.push(text.as_str());
+            name_keys.push(keys::key(name));
+            all.push(keys::text(name));
+            values.push(value);
+            times.push(at);
+        }
+        transaction.execute_if(!of.is_empty(), PUT_TRAITS, &[&of, &name_keys, &all, &values, &times]).await
+    }
+}
+
+/// Keeps what requests about companies alone say of them, each by its domain.
+pub(super) async fn keep(transaction: &Transaction, accounts: &[ReceivedAccount]) -> Result<(), PostgresError> {
+    let now = now_milliseconds();
+    let ((), mut statements) = together!(transaction.begin(), Statements::read(transaction, NO_VISITOR, false))?;
+    let (mut changed, mut of_companies) = (Changed::default(), CompanyTraits::default());
+    for (account, traits) in accounts {
+        let said = Said::of_account(account);
+        let Some(domain) = &said.domain else { continue };
+        changed.tell(text_of(domain));
+        if said.group.is_some() || said.name.is_some() {
+            statements.note(&said, now);
+        }
+        if !traits.is_empty() {
+            of_companies.0.push((domain.clone(), traits, now));
+        }
+    }
+    statements.note_changed(&mut changed);
+    of_companies.write(transaction, &mut changed).await?;
+    together!(statements.write(transaction, NO_VISITOR), changed.write(transaction), transaction.commit())?;
+    Ok(())
 }

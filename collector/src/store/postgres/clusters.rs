@@ -4,19 +4,18 @@
 //! pointers moved alone, so that lists, search and ranking need not follow pointers. Whoever puts an id below another one writes
 //! that one's row as well, and whoever gives an id another visitor writes its row: two who do so at once meet.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use koala_destination::ids::{Id, IdKind};
 use tokio_postgres::Row;
 
-use super::accounts::{self, Named};
+use super::accounts::{self, Changed};
 use super::error::PostgresError;
 use super::identities::{self, Ids};
 use super::sql::statements;
 use super::transaction::{Transaction, together};
-use crate::company::Account;
+use crate::company::{self, CompanyKey, CompanyKind, TRAITS_OF_COMPANY, WhatIsSaid};
 use crate::identity::{Change, Decided};
-use crate::store::traits::Latest;
 
 /// All ids that lead to the same ones as those of `$1`, or did before: those of the visitors of `$2`.
 macro_rules! members {
@@ -50,19 +49,26 @@ statements! {
                                identity.first_seen, identity.last_seen,
                                least(identity.first_at, (SELECT min(at) FROM claim WHERE identity_id = identity.id))
                         FROM member JOIN identity ON identity.id = member.id");
-    ACCOUNT_TRAITS = members!("SELECT identity.id, trait.name, trait.value, trait.at
+    // What was said of each last.
+    COMPANY_TRAITS = members!("SELECT identity.id, trait.name, trait.value, trait.at
                                FROM member JOIN identity ON identity.id = member.id
                                JOIN trait ON trait.identity_id = identity.id
                                WHERE trait.name_key = ANY($3::text[])
-                               ORDER BY identity.kind = 'user' DESC, identity.kind = 'email' DESC, identity.id");
-    ACCOUNTS = members!("SELECT visitor.id, visitor.account FROM visitor
+                               ORDER BY trait.at DESC, identity.kind = 'user' DESC, identity.kind = 'email' DESC, identity.id");
+    SAID = members!("SELECT DISTINCT company_said.domain, company_said.group_id, company_said.name
+                     FROM member JOIN company_said ON company_said.voter_id = member.id");
+    VISITORS = members!("SELECT visitor.id, visitor.company_key, visitor.given FROM visitor
                          WHERE id IN (SELECT visitor_id FROM member JOIN identity ON identity.id = member.id)");
     GROUP = "UPDATE identity SET visitor_id = new.visitor_id
              FROM unnest($1::bigint[], $2::bigint[]) AS new (id, visitor_id) WHERE identity.id = new.id";
-    PUT_VISITORS = "INSERT INTO visitor (id, first_seen, last_seen, account)
-                    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[])
+    // Whether it is kept out of the ranking is looked at anew, unless nobody is.
+    PUT_VISITORS = "INSERT INTO visitor (id, first_seen, last_seen, company_key, given, excluded_for)
+                    SELECT id, first_seen, last_seen, company_key, given, CASE WHEN $6 = 0::bigint THEN 0 ELSE -1 END
+                    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[])
+                        AS new (id, first_seen, last_seen, company_key, given)
                     ON CONFLICT (id) DO UPDATE SET first_seen = excluded.first_seen, last_seen = excluded.last_seen,
-                        account = excluded.account";
+                        company_key = excluded.company_key, given = excluded.given, excluded_for = excluded.excluded_for,
+                        excluded = CASE WHEN $6 = 0::bigint THEN FALSE ELSE visitor.excluded END";
     FORGET_VISITORS = "DELETE FROM visitor WHERE id = ANY($1::bigint[])";
 }
 
@@ -85,7 +91,7 @@ impl Moved {
 }
 
 /// Rows of ids that change: the number, whether it moves, whom it belongs to then, its first time, a person's decision.
-type Changed = (Vec<i64>, Vec<bool>, Vec<Option<i64>>, Vec<Option<i64>>, Vec<Option<&'static str>>);
+type ChangedIds = (Vec<i64>, Vec<bool>, Vec<Option<i64>>, Vec<Option<i64>>, Vec<Option<&'static str>>);
 /// Rows of claims: whose, on whom, the kind, the rank, the time.
 type Claims = (Vec<i64>, Vec<i64>, Vec<&'static str>, Vec<i64>, Vec<i64>);
 
@@ -93,7 +99,7 @@ type Claims = (Vec<i64>, Vec<i64>, Vec<&'static str>, Vec<i64>, Vec<i64>);
 #[derive(Default)]
 pub(super) struct Rows {
     new: (Vec<i64>, Vec<&'static str>, Vec<String>),
-    changed: Changed,
+    changed: ChangedIds,
     dropped: (Vec<i64>, Vec<i64>),
     claims: Claims,
     pub(super) moved: Moved,
@@ -170,10 +176,11 @@ struct ClusterMember {
 /// The clusters that moved ids are of now and were of before, as far as it takes to put visitors together.
 pub(super) struct Clusters {
     members: BTreeMap<i64, ClusterMember>,
-    traits: HashMap<i64, Vec<(String, String, i64)>>,
-    /// The order that the traits were read in: those of the strongest ids first.
-    order: Vec<i64>,
-    accounts: HashMap<i64, Option<String>>,
+    /// Of each id what it said of its company, the last first.
+    said: Vec<(i64, WhatIsSaid)>,
+    /// Which companies the visitors were of, and the domains of their addresses.
+    before: Vec<(i64, Option<String>, Option<String>)>,
+    changed: Changed,
 }
 
 impl Clusters {
@@ -181,28 +188,31 @@ impl Clusters {
     pub(super) async fn read(transaction: &Transaction, moved: &Moved) -> Result<Self, PostgresError> {
         let (ids, visitors): (Vec<i64>, Vec<i64>) =
             (moved.ids.iter().copied().collect(), moved.visitors.iter().copied().collect());
-        let names: Vec<&str> = accounts::TRAITS.to_vec();
-        let (rows, traits, accounts) = together!(
+        let names: Vec<&str> = TRAITS_OF_COMPANY.to_vec();
+        let (rows, traits, statements, visitors) = together!(
             transaction.query(MEMBERS, &[&ids, &visitors]),
-            transaction.query(ACCOUNT_TRAITS, &[&ids, &visitors, &names]),
-            transaction.query(ACCOUNTS, &[&ids, &visitors]),
+            transaction.query(COMPANY_TRAITS, &[&ids, &visitors, &names]),
+            transaction.query(SAID, &[&ids, &visitors]),
+            transaction.query(VISITORS, &[&ids, &visitors]),
         )?;
         let members = rows.iter().map(member).collect::<Result<_, PostgresError>>()?;
-        let mut of: HashMap<i64, Vec<(String, String, i64)>> = HashMap::new();
-        let mut order = Vec::new();
-        for row in &traits {
-            let id: i64 = row.try_get(0)?;
-            if order.last() != Some(&id) {
-                order.push(id);
-            }
-            of.entry(id).or_default().push((row.try_get(1)?, row.try_get(2)?, row.try_get(3)?));
-        }
-        let accounts = accounts.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
-        Ok(Self { members, traits: of, order, accounts: accounts.collect::<Result<_, PostgresError>>()? })
+        let said = traits.iter().map(|row| {
+            let value = serde_json::from_str(row.try_get(2)?).unwrap_or_default();
+            Ok((row.try_get(0)?, WhatIsSaid { of_trait: row.try_get(1)?, value, at: row.try_get(3)? }))
+        });
+        let before = visitors.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)));
+        let mut changed = Changed::default();
+        changed.say_rows(&statements, 0)?;
+        Ok(Self {
+            members,
+            said: said.collect::<Result<_, PostgresError>>()?,
+            before: before.collect::<Result<_, PostgresError>>()?,
+            changed,
+        })
     }
 
     /// Puts visitors together.
-    pub(super) fn regroup(&self) -> Regrouped {
+    pub(super) fn regroup(self) -> Regrouped {
         let mut of_top: BTreeMap<i64, BTreeSet<i64>> = BTreeMap::new();
         for id in self.members.keys() {
             of_top.entry(self.top_of(*id)).or_default().insert(*id);
@@ -219,22 +229,25 @@ impl Clusters {
                 }
             }
             // Ids that nothing is filed under are no visitor.
-            let (first, last) =
-                (all().filter_map(|(_, one)| one.first_seen).min(), all().filter_map(|(_, one)| one.last_seen).max());
+            let first = all().filter_map(|(_, one)| one.first_seen).min();
+            let last = all().filter_map(|(_, one)| one.last_seen).max();
             let (Some(first), Some(last)) = (first, last) else { continue };
             there.insert(visitor_id);
-            let account = self.account_of(&members);
-            regrouped.visitors.0.push(visitor_id);
-            regrouped.visitors.1.push(first);
-            regrouped.visitors.2.push(last);
-            regrouped.visitors.3.push(account.as_ref().map(accounts::key));
-            regrouped.changed.extend(account.as_ref().map(Named::of));
+            let (key, given) = self.company_of(&members);
+            regrouped.of_companies.extend([key.clone(), given.as_ref().map(accounts::text_of)].into_iter().flatten());
+            let given = given.map(|given| given.value);
+            regrouped.visitors.add(visitor_id, [first, last], key, given);
         }
-        for (visitor_id, account) in &self.accounts {
-            regrouped.changed.extend(account.clone().map(Named::only));
-            if !there.contains(visitor_id) {
-                regrouped.gone.push(*visitor_id);
+        for (visitor_id, key, given) in self.before {
+            let given = given.map(|given| accounts::text_of(&CompanyKey::stored(CompanyKind::Domain, given)));
+            regrouped.of_companies.extend([key, given].into_iter().flatten());
+            if !there.contains(&visitor_id) {
+                regrouped.gone.push(visitor_id);
             }
+        }
+        regrouped.changed = self.changed;
+        for key in std::mem::take(&mut regrouped.of_companies) {
+            regrouped.changed.say(key);
         }
         regrouped
     }
@@ -251,18 +264,21 @@ impl Clusters {
         top
     }
 
-    fn account_of(&self, members: &BTreeSet<i64>) -> Option<Account> {
-        let mut latest = Latest::default();
-        for id in self.order.iter().filter(|id| members.contains(id)) {
-            for (name, value, at) in self.traits.get(id).into_iter().flatten() {
-                latest.put(name, value, *at);
+    /// The identity of a company that a visitor is of, and the domain of the first address that is a company's.
+    fn company_of(&self, members: &BTreeSet<i64>) -> (Option<String>, Option<CompanyKey>) {
+        let mut latest: Vec<WhatIsSaid> = Vec::new();
+        for (_, said) in self.said.iter().filter(|(id, _)| members.contains(id)) {
+            if latest.iter().all(|before| before.of_trait != said.of_trait) {
+                latest.push(said.clone());
             }
         }
         let mut emails: Vec<&(i64, String)> =
             members.iter().filter_map(|id| self.members.get(id)?.email.as_ref()).collect();
         emails.sort_unstable();
         let emails: Vec<String> = emails.into_iter().map(|(_, email)| email.clone()).collect();
-        Account::of(&latest.into_map(), &emails)
+        let given = emails.iter().find_map(|email| company::of_address(email));
+        let key = company::of_visitor(&latest, &emails).as_ref().map(accounts::text_of);
+        (key, given.map(|domain| CompanyKey::stored(CompanyKind::Domain, domain)))
     }
 }
 
@@ -282,29 +298,48 @@ fn member(row: &Row) -> Result<(i64, ClusterMember), PostgresError> {
     Ok((row.try_get(0)?, member))
 }
 
-/// Visitors put together anew, in columns.
+/// Rows of visitors, in columns.
+#[derive(Default)]
+struct VisitorRows {
+    ids: Vec<i64>,
+    first: Vec<i64>,
+    last: Vec<i64>,
+    keys: Vec<Option<String>>,
+    given: Vec<Option<String>>,
+}
+
+impl VisitorRows {
+    fn add(&mut self, id: i64, [first, last]: [i64; 2], key: Option<String>, given: Option<String>) {
+        self.ids.push(id);
+        self.first.push(first);
+        self.last.push(last);
+        self.keys.push(key);
+        self.given.push(given);
+    }
+}
+
+/// Visitors put together anew.
 #[derive(Default)]
 pub(super) struct Regrouped {
     grouped: (Vec<i64>, Vec<i64>),
-    visitors: (Vec<i64>, Vec<i64>, Vec<i64>, Vec<Option<String>>),
+    visitors: VisitorRows,
     gone: Vec<i64>,
     /// The companies that they were and are of.
-    changed: Vec<Named>,
+    of_companies: Vec<String>,
+    changed: Changed,
 }
 
 impl Regrouped {
     /// Writes them.
     pub(super) async fn write(&self, transaction: &Transaction) -> Result<(), PostgresError> {
-        let Self { grouped, visitors, gone, changed } = self;
+        let excludes = transaction.excludes();
+        let Self { grouped, visitors, gone, changed, .. } = self;
+        let VisitorRows { ids, first, last, keys, given } = visitors;
         together!(
             transaction.execute_if(!grouped.0.is_empty(), GROUP, &[&grouped.0, &grouped.1]),
-            transaction.execute_if(
-                !visitors.0.is_empty(),
-                PUT_VISITORS,
-                &[&visitors.0, &visitors.1, &visitors.2, &visitors.3]
-            ),
+            transaction.execute_if(!ids.is_empty(), PUT_VISITORS, &[ids, first, last, keys, given, &excludes]),
             transaction.execute_if(!gone.is_empty(), FORGET_VISITORS, &[gone]),
-            accounts::note_changed(transaction, changed),
+            changed.write(transaction),
         )?;
         Ok(())
     }

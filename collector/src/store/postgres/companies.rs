@@ -8,52 +8,102 @@ use tokio_postgres::types::ToSql;
 
 use super::error::PostgresError;
 use super::intent::RuleSet;
+use super::search::Conditions;
 use super::sql::statements;
 use super::transaction::{Transaction, together};
-use super::{body, keys, points, visitors};
-use crate::about::About;
+use super::{accounts, body, points, visitors};
+use crate::about::{About, Utm};
+use crate::company::{self, CompanyKey, CompanyKind};
 use crate::intent::{Strength, Trend};
-use crate::store::company::{Activity, Company, CompanyId, CompanyPage, DAYS, DaysOfActivity, LastPage, Member};
+use crate::store::company::{
+    Activity, Company, CompanyId, CompanyPage, DAYS, DaysOfActivity, LastPage, Member, Source,
+};
+use crate::store::filter::CompanyFilter;
+use crate::store::interests::{self, Deed};
 use crate::store::visitor::{Visitor, VisitorId};
 
 statements! {
-    COUNT = "SELECT count(*) FROM account";
-    PAGE = "SELECT key, domain, name, traits, points, visitors, events, last_seen FROM account
-            ORDER BY points DESC, last_seen DESC NULLS LAST, key LIMIT $1 OFFSET $2";
-    ONE = "SELECT key, domain, name, traits, points, visitors, events, last_seen FROM account WHERE key = $1";
-    PEOPLE = "SELECT id FROM visitor WHERE account = $1 ORDER BY last_seen DESC, id DESC LIMIT $2";
+    BY_ID = "SELECT company_id FROM company_key WHERE id = $1";
+    BY_KEY = "SELECT company_id FROM company_key WHERE key = ANY($1::text[]) ORDER BY array_position($1::text[], key) LIMIT 1";
+    ONE = "SELECT id, key, domain, name, group_ids, traits, points, visitors, events, first_seen, last_seen, excluded
+           FROM company WHERE id = $1";
+    PEOPLE = "SELECT visitor.id FROM company_key JOIN visitor ON visitor.company_key = company_key.key
+              WHERE company_key.company_id = $1 ORDER BY visitor.last_seen DESC, visitor.id DESC LIMIT $2";
     // The newest entries of a company are of those who were seen last.
     ACTIVITY = "SELECT one.id, entry.kind, entry.name, entry.at, entry.body
-                FROM (SELECT id FROM visitor WHERE account = $1 ORDER BY last_seen DESC LIMIT $2) AS one
+                FROM (SELECT visitor.id FROM company_key JOIN visitor ON visitor.company_key = company_key.key
+                      WHERE company_key.company_id = $1 ORDER BY visitor.last_seen DESC LIMIT $2) AS one
                 JOIN identity ON identity.visitor_id = one.id
                 CROSS JOIN LATERAL (SELECT id, kind, name, at, body FROM entry WHERE identity_id = identity.id
                                     ORDER BY at DESC, id DESC LIMIT $2) AS entry
                 ORDER BY entry.at DESC, entry.id DESC LIMIT $2";
-    LAST_PAGES = "SELECT one.id, page.at, page.body FROM unnest($1::bigint[]) AS one (id)
+    DEEDS = "SELECT topic.kind, topic.name, topic.path, topic.title, one.id, done.times, done.last_at
+             FROM (SELECT visitor.id FROM company_key JOIN visitor ON visitor.company_key = company_key.key
+                   WHERE company_key.company_id = $1 ORDER BY visitor.last_seen DESC LIMIT $2) AS one
+             JOIN identity ON identity.visitor_id = one.id
+             JOIN done ON done.identity_id = identity.id JOIN topic ON topic.id = done.topic_id
+             ORDER BY done.last_at DESC LIMIT 20000";
+    SOURCES = "SELECT nullif(source.referrer, ''), nullif(source.source, ''), nullif(source.medium, ''), nullif(source.campaign, ''),
+                   sum(came_from.times)::bigint AS times, count(DISTINCT one.id) AS visitors, max(came_from.last_at) AS last_at
+               FROM (SELECT visitor.id FROM company_key JOIN visitor ON visitor.company_key = company_key.key
+                     WHERE company_key.company_id = $1 ORDER BY visitor.last_seen DESC LIMIT $2) AS one
+               JOIN identity ON identity.visitor_id = one.id
+               JOIN came_from ON came_from.identity_id = identity.id JOIN source ON source.id = came_from.source_id
+               GROUP BY source.id, source.referrer, source.source, source.medium, source.campaign
+               ORDER BY visitors DESC, times DESC, last_at DESC, source.referrer, source.source, source.medium, source.campaign
+               LIMIT $3";
+    LAST_PAGES = "SELECT one.id, page.last_at, page.path, page.title FROM unnest($1::bigint[]) AS one (id)
                   CROSS JOIN LATERAL (
-                      SELECT entry.at, entry.body FROM identity JOIN entry ON entry.identity_id = identity.id
-                      WHERE identity.visitor_id = one.id AND entry.kind = 'page_view'
-                      ORDER BY entry.at DESC, entry.id DESC LIMIT 1) AS page";
-    DAYS_OF = "SELECT visitor.account, entry.at / $2, count(*) FROM visitor
+                      SELECT done.last_at, topic.path, topic.title FROM identity JOIN done ON done.identity_id = identity.id
+                      JOIN topic ON topic.id = done.topic_id
+                      WHERE identity.visitor_id = one.id AND topic.kind = 'page_view'
+                      ORDER BY done.last_at DESC LIMIT 1) AS page";
+    DAYS_OF = "SELECT asked.id, entry.at / $2, count(*) FROM unnest($1::bigint[]) AS asked (id)
+               JOIN company_key ON company_key.company_id = asked.id JOIN visitor ON visitor.company_key = company_key.key
                JOIN identity ON identity.visitor_id = visitor.id JOIN entry ON entry.identity_id = identity.id
-               WHERE visitor.account = ANY($1::text[]) AND entry.at >= $3 GROUP BY 1, 2";
+               WHERE entry.at >= $3 GROUP BY 1, 2";
 }
 
 /// How many of a company's newest entries are shown.
 const LATEST: i64 = 20;
 
-/// A page of the ranking, and how many companies there are in all.
+/// What the id of a company begins with, so that it is taken for no group's id.
+const PREFIX: &str = "co_";
+
+/// The id of a company's row.
+pub(super) fn id_of(row: i64) -> CompanyId {
+    CompanyId::new(format!("{PREFIX}{row:x}"))
+}
+
+/// The row that an id names; one that no engine of this kind gave meets none.
+pub(super) fn row_of(id: &str) -> i64 {
+    let row = id.strip_prefix(PREFIX).and_then(|hex| i64::from_str_radix(hex, 16).ok());
+    row.filter(|row| id_of(*row).as_str() == id).unwrap_or(-1)
+}
+
+/// The company that an id, a domain, a group's id or a name leads to.
+async fn find(transaction: &Transaction, text: &str) -> Result<Option<i64>, PostgresError> {
+    let domain = company::registrable(text).map(|domain| CompanyKey::stored(CompanyKind::Domain, domain));
+    let keys = [domain, CompanyKey::group(text), CompanyKey::of_name(text)];
+    let keys: Vec<String> = keys.iter().flatten().map(accounts::text_of).collect();
+    let row = row_of(text);
+    let (by_id, by_key) = together!(transaction.query_opt(BY_ID, &[&row]), transaction.query_opt(BY_KEY, &[&keys]))?;
+    Ok(by_id.or(by_key).map(|row| row.try_get(0)).transpose()?)
+}
+
+/// A page of the ranking of those that a filter looks for, and how many there are in all.
 pub(super) async fn list(
     transaction: &Transaction,
+    filter: &CompanyFilter,
     offset: u32,
     limit: u32,
 ) -> Result<(Vec<Company>, u64), PostgresError> {
-    let ((), count, page, ()) = together!(
-        transaction.begin(),
-        transaction.query(COUNT, &[]),
-        transaction.query(PAGE, &[&i64::from(limit), &i64::from(offset)]),
-        transaction.commit(),
-    )?;
+    let conditions = Conditions::of_companies(filter);
+    let (page, count) = (conditions.page_of_companies(offset, limit), conditions.count_of_companies());
+    transaction.begin().await?;
+    let page = conditions.query(transaction, &page).await?;
+    let count = conditions.query(transaction, &count).await?;
+    transaction.commit().await?;
     let count: i64 = count.first().map(|row| row.try_get(0)).transpose()?.unwrap_or_default();
     let companies = page.iter().map(company).collect::<Result<_, _>>()?;
     Ok((companies, u64::try_from(count).unwrap_or_default()))
@@ -66,20 +116,25 @@ pub(super) async fn show(
     key: &str,
     limit: u32,
 ) -> Result<Option<CompanyPage>, PostgresError> {
-    let key = keys::key(key);
-    let ((), one, people, activity, reasons) = together!(
-        transaction.begin(),
-        transaction.query_opt(ONE, &[&key]),
-        transaction.query(PEOPLE, &[&key, &i64::from(limit)]),
-        transaction.query(ACTIVITY, &[&key, &LATEST]),
-        points::reasons(transaction, rules, &key),
+    let ((), found) = together!(transaction.begin(), find(transaction, key))?;
+    let Some(company_id) = found else {
+        transaction.commit().await?;
+        return Ok(None);
+    };
+    let most_visitors = i64::from(interests::MOST_VISITORS);
+    let (one, people, activity, reasons, deeds, sources) = together!(
+        transaction.query_opt(ONE, &[&company_id]),
+        transaction.query(PEOPLE, &[&company_id, &i64::from(limit)]),
+        transaction.query(ACTIVITY, &[&company_id, &LATEST]),
+        points::reasons(transaction, rules, company_id),
+        transaction.query(DEEDS, &[&company_id, &most_visitors]),
+        transaction.query(SOURCES, &[&company_id, &most_visitors, &i64::from(interests::MOST)]),
     )?;
     let people = people.iter().map(|row| Ok(row.try_get(0)?)).collect::<Result<Vec<i64>, PostgresError>>()?;
-    let id = [CompanyId::new(key.as_ref())];
     let (people, last_pages, days) = together!(
         visitors::of_ids(transaction, &people),
         transaction.query(LAST_PAGES, &[&people]),
-        days_of(transaction, &id),
+        days_of(transaction, &[company_id]),
     )?;
     transaction.commit().await?;
     let Some(one) = one else { return Ok(None) };
@@ -97,13 +152,39 @@ pub(super) async fn show(
         })
     });
     let activity = activity.collect::<Result<_, PostgresError>>()?;
-    let days = days.into_iter().next().unwrap_or_default();
-    Ok(Some(CompanyPage { company, reasons, days, people, interests: Vec::new(), sources: Vec::new(), activity }))
+    let days = days.get(&company_id).copied().unwrap_or_default();
+    let interests = interests::of(deeds.iter().map(deed).collect::<Result<Vec<_>, PostgresError>>()?);
+    let sources = sources.iter().map(source).collect::<Result<_, PostgresError>>()?;
+    Ok(Some(CompanyPage { company, reasons, days, people, interests, sources, activity }))
+}
+
+fn deed(row: &Row) -> Result<Deed, PostgresError> {
+    Ok(Deed {
+        kind: row.try_get(0)?,
+        name: row.try_get(1)?,
+        path: row.try_get(2)?,
+        title: row.try_get(3)?,
+        visitor_id: visitors::visitor_id(row.try_get(4)?),
+        times: row.try_get(5)?,
+        last_at: row.try_get(6)?,
+    })
+}
+
+fn source(row: &Row) -> Result<Source, PostgresError> {
+    Ok(Source {
+        referrer: row.try_get(0)?,
+        utm: Utm { source: row.try_get(1)?, medium: row.try_get(2)?, campaign: row.try_get(3)? },
+        times: row.try_get(4)?,
+        visitors: row.try_get(5)?,
+        last_at: clock::from_milliseconds(row.try_get(6)?),
+    })
 }
 
 fn last_page(row: &Row) -> Result<(VisitorId, LastPage), PostgresError> {
-    let About { path, title, .. } = About::of(&body::unpack(row.try_get(2)?)?);
-    Ok((visitors::visitor_id(row.try_get(0)?), LastPage { path, title, at: clock::from_milliseconds(row.try_get(1)?) }))
+    let text =
+        |column| Ok::<_, PostgresError>(row.try_get::<_, Option<String>>(column)?.filter(|text| !text.is_empty()));
+    let page = LastPage { path: text(2)?, title: text(3)?, at: clock::from_milliseconds(row.try_get(1)?) };
+    Ok((visitors::visitor_id(row.try_get(0)?), page))
 }
 
 fn member(visitor: Visitor, last_pages: &HashMap<VisitorId, LastPage>) -> Member {
@@ -117,48 +198,55 @@ pub(super) async fn activity(
     transaction: &Transaction,
     companies: &[CompanyId],
 ) -> Result<Vec<DaysOfActivity>, PostgresError> {
-    let ((), days, ()) = together!(transaction.begin(), days_of(transaction, companies), transaction.commit())?;
-    Ok(days)
+    transaction.begin().await?;
+    let mut rows = Vec::with_capacity(companies.len());
+    for id in companies {
+        // Those of the page have ids of ours, which need no question.
+        let row = row_of(id.as_str());
+        rows.push(if row < 0 { find(transaction, id.as_str()).await?.unwrap_or(-1) } else { row });
+    }
+    let days = days_of(transaction, &rows).await?;
+    transaction.commit().await?;
+    Ok(rows.iter().map(|row| days.get(row).copied().unwrap_or_default()).collect())
 }
 
-async fn days_of(transaction: &Transaction, companies: &[CompanyId]) -> Result<Vec<DaysOfActivity>, PostgresError> {
-    let keys: Vec<_> = companies.iter().map(|id| keys::key(id.as_str())).collect();
+async fn days_of(transaction: &Transaction, companies: &[i64]) -> Result<HashMap<i64, DaysOfActivity>, PostgresError> {
     let today = now_milliseconds() / MILLISECONDS_OF_A_DAY;
     let first = today - i64::try_from(DAYS).unwrap_or_default() + 1;
-    let values: [&(dyn ToSql + Sync); 3] = [&keys, &MILLISECONDS_OF_A_DAY, &(first * MILLISECONDS_OF_A_DAY)];
+    let values: [&(dyn ToSql + Sync); 3] = [&companies, &MILLISECONDS_OF_A_DAY, &(first * MILLISECONDS_OF_A_DAY)];
     let rows = transaction.query(DAYS_OF, &values).await?;
-    let mut days = vec![[0; DAYS]; keys.len()];
+    let mut days: HashMap<i64, DaysOfActivity> = HashMap::new();
     for row in &rows {
-        let (account, day): (&str, i64) = (row.try_get(0)?, row.try_get(1)?);
-        for (days, _) in days.iter_mut().zip(&keys).filter(|(_, key)| *key == account) {
-            if let Some(count) = usize::try_from(day - first).ok().and_then(|at| days.get_mut(at)) {
-                *count = row.try_get(2)?;
-            }
+        let (id, day): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+        let of = days.entry(id).or_default();
+        if let Some(count) = usize::try_from(day - first).ok().and_then(|at| of.get_mut(at)) {
+            *count = row.try_get(2)?;
         }
     }
     Ok(days)
 }
 
 fn company(row: &Row) -> Result<Company, PostgresError> {
-    let points: f64 = row.try_get(4)?;
+    let time = |column| Ok::<_, PostgresError>(row.try_get::<_, Option<i64>>(column)?.map(clock::from_milliseconds));
+    let points: f64 = row.try_get(6)?;
     Ok(Company {
-        id: CompanyId::new(row.try_get::<_, String>(0)?),
-        group_ids: Vec::new(),
-        first_seen: None,
-        excluded: false,
-        key: row.try_get(0)?,
-        domain: row.try_get(1)?,
-        name: row.try_get(2)?,
-        traits: serde_json::from_str(row.try_get(3)?).unwrap_or_default(),
+        id: id_of(row.try_get(0)?),
+        key: row.try_get(1)?,
+        domain: row.try_get(2)?,
+        name: row.try_get(3)?,
+        group_ids: serde_json::from_str(row.try_get(4)?).unwrap_or_default(),
+        traits: serde_json::from_str(row.try_get(5)?).unwrap_or_default(),
         intent: rounded(points),
         // Points of a week ago are not stored here yet: there is no trend.
         intent_week_ago: points,
         strength: Strength::of(points),
         strength_label: Strength::of(points).label(),
         trend: Trend::Neutral,
-        visitors: row.try_get(5)?,
-        events: row.try_get(6)?,
-        last_seen: row.try_get::<_, Option<i64>>(7)?.map(clock::from_milliseconds),
+        visitors: row.try_get(7)?,
+        events: row.try_get(8)?,
+        first_seen: time(9)?,
+        last_seen: time(10)?,
+        excluded: row.try_get(11)?,
     })
 }
 

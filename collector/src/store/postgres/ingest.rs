@@ -9,37 +9,38 @@
 //! 7. all the rest is written, and the transaction commits
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
 
 use koala_destination::clock::{MILLISECONDS_OF_A_DAY, now_milliseconds};
 use tokio_postgres::Row;
 
-use super::accounts::{self, Named};
+use super::accounts::{self, Changed, CompanyTraits, Statements};
 use super::clusters::{Clusters, Regrouped, Rows};
 use super::error::PostgresError;
 use super::identities::{IdRow, Ids};
 use super::intent::{IntentRules, RuleSet};
 use super::sql::statements;
 use super::tombstones::{self, Part, Sifted};
+use super::topics::{Counted, Topic};
 use super::traits;
 use super::transaction::{Transaction, together};
 use super::{body, intent, keys, row_ids};
+use crate::company::{CompanyKey, CompanyKind, Said};
 use crate::identity::{Reading, Wants, claim_time};
 use crate::protocol::batch::{Batch, EntryKind, ReceivedEntry};
 use crate::tombstone::TombstoneKey;
 
 statements! {
-    INSERT = "INSERT INTO entry (id, identity_id, kind, name, name_key, message_id, message_key, at, body)
-              SELECT id, $1, kind, name, name_key, message_id, message_key, at, body
-              FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::bytea[])
-                  AS new (id, kind, name, name_key, message_id, message_key, at, body)
+    INSERT = "INSERT INTO entry (id, identity_id, kind, name, message_id, message_key, at, topic_id, body)
+              SELECT id, $1, kind, name, message_id, message_key, at, topic_id, body
+              FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[], $9::bytea[])
+                  AS new (id, kind, name, message_id, message_key, at, topic_id, body)
               ON CONFLICT DO NOTHING RETURNING id";
-    PAGE_VIEWS = "SELECT message_key, id, at, body FROM entry
+    PAGE_VIEWS = "SELECT message_key, id, at, body, topic_id FROM entry
                   WHERE identity_id = $1 AND kind = 'page_view' AND message_key = ANY($2::text[])";
-    GROW = "UPDATE entry SET name = new.name, name_key = new.name_key, body = new.body
-            FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[]) AS new (id, name, name_key, body)
+    GROW = "UPDATE entry SET name = new.name, topic_id = new.topic_id, body = new.body
+            FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bytea[]) AS new (id, name, topic_id, body)
             WHERE entry.id = new.id";
-    VISITOR = "SELECT account FROM visitor WHERE id = $1";
+    VISITOR = "SELECT company_key, given FROM visitor WHERE id = $1";
     SEE = "UPDATE identity SET first_seen = least(first_seen, $2), last_seen = greatest(last_seen, $3),
                events = events + $4, identifies = identifies + $5, page_views = page_views + $6 WHERE id = $1";
     SEE_ALONE = "UPDATE identity SET first_seen = coalesce(first_seen, $2), last_seen = coalesce(last_seen, $2) WHERE id = $1";
@@ -58,7 +59,8 @@ pub(super) struct Arrived<'b> {
     ids: Vec<i64>,
     kinds: Vec<&'static str>,
     names: Vec<Option<String>>,
-    name_keys: Vec<Option<String>>,
+    topics: Vec<Topic>,
+    topic_ids: Vec<Option<i64>>,
     message_ids: Vec<Option<String>>,
     message_keys: Vec<Option<String>>,
     times: Vec<i64>,
@@ -85,7 +87,9 @@ impl<'b> Arrived<'b> {
             arrived.ids.push(id);
             arrived.kinds.push(entry.kind.name());
             arrived.names.push(entry.name.as_deref().map(|name| keys::text(name).into_owned()));
-            arrived.name_keys.push(entry.name.as_deref().map(keys::name_key));
+            let topic = Topic::of(entry.kind, entry.name.as_deref(), &entry.json);
+            arrived.topic_ids.push(topic.id);
+            arrived.topics.push(topic);
             let message_key = entry.message_id.as_deref().map(|id| keys::key(id).into_owned());
             let message_id = entry.message_id.as_deref().map(|id| keys::text(id).into_owned());
             arrived.message_ids.push(message_id.filter(|id| Some(id) != message_key.as_ref()));
@@ -105,7 +109,8 @@ impl<'b> Arrived<'b> {
             ids: Vec::new(),
             kinds: Vec::new(),
             names: Vec::new(),
-            name_keys: Vec::new(),
+            topics: Vec::new(),
+            topic_ids: Vec::new(),
             message_ids: Vec::new(),
             message_keys: Vec::new(),
             times: Vec::new(),
@@ -141,10 +146,10 @@ impl<'b> Arrived<'b> {
                     &self.ids,
                     &self.kinds,
                     &self.names,
-                    &self.name_keys,
                     &self.message_ids,
                     &self.message_keys,
                     &self.times,
+                    &self.topic_ids,
                     &self.bodies,
                 ],
             )
@@ -160,6 +165,11 @@ impl<'b> Arrived<'b> {
             return Ok(Vec::new());
         }
         transaction.query(PAGE_VIEWS, &[&row.id, &keys]).await
+    }
+
+    fn says_companies(&self) -> bool {
+        let of_entries = || self.part.entries.iter().any(|entry| !entry.said().is_empty());
+        self.part.traits.is_some_and(|traits| !Said::of_traits(traits).is_empty()) || of_entries()
     }
 
     fn says_traits(&self) -> bool {
@@ -189,17 +199,15 @@ pub(super) async fn keep<'b>(
         together!(tombstones::put(transaction, key, &learned), transaction.commit())?;
         return Ok(Some(parts));
     }
-    keep_all(transaction, rules, arrived, ids, version).await.map(|()| None)
+    keep_all(transaction, &*rules.of_version(transaction, version).await?, arrived, ids).await.map(|()| None)
 }
 
 async fn keep_all(
     transaction: &Transaction,
-    rules: &IntentRules,
+    rules: &RuleSet,
     arrived: &Arrived<'_>,
     mut ids: Ids<'_>,
-    version: i64,
 ) -> Result<(), PostgresError> {
-    let rules = rules.of_version(transaction, version).await?;
     let Some(reading) = ids.ask(|known| Reading::of(&arrived.part.ids, known)).await? else {
         return transaction.commit().await; // a person said that these ids are nobody's
     };
@@ -207,62 +215,100 @@ async fn keep_all(
 
     // What will be asked for, most probably, travels along.
     let wants = reading.resolve(arrived.claims_at(), ids.known()).err().unwrap_or_default();
-    let (page_views, inserted, visitor, mut kept, ()) = together!(
+    let said_before = async {
+        let is_needed = arrived.says_companies() && !row.is_new;
+        Statements::read(transaction, row.id, is_needed).await
+    };
+    let (page_views, inserted, visitor, mut kept, mut statements, ()) = together!(
         arrived.page_views(transaction, row),
         arrived.insert(transaction, row.id),
         transaction.query_opt(VISITOR, &[&row.visitor_id]),
         traits::read(transaction, row.id, arrived.says_traits() && !row.is_new),
+        said_before,
         ids.load(&wants),
     )?;
-    let visitor: Option<Option<String>> = visitor.map(|row| row.try_get(0)).transpose()?;
-    let mut noted = Noted::of(arrived, &inserted, &rules);
-    let grown = Grown::of(arrived, &inserted, &page_views, &rules, &mut noted)?;
+    let is_known = visitor.is_some();
+    let company: Option<String> = visitor.as_ref().map(|row| row.try_get(0)).transpose()?.flatten();
+    let given: Option<String> = visitor.as_ref().map(|row| row.try_get(1)).transpose()?.flatten();
+    let mut noted = Noted::of(arrived, &inserted, rules);
+    let grown = Grown::of(arrived, &inserted, &page_views, rules, &mut noted)?;
+    let mut changed = Changed::default();
+    company.into_iter().for_each(|key| changed.count(key));
     let Some(Times { first, last, claims_at }) = noted.times else {
         // All of it was there.
-        let account: Option<Named> = visitor.flatten().filter(|_| !noted.intent.is_empty()).map(Named::only);
+        if grown.ids.is_empty() {
+            return transaction.commit().await;
+        }
         together!(
             grown.write(transaction),
+            noted.counted.write(transaction, row.id),
             intent::put(transaction, row.id, &noted.intent),
-            accounts::note_changed(transaction, account.as_slice()),
+            changed.write(transaction),
             transaction.commit(),
         )?;
         return Ok(());
     };
 
     let mut said = Vec::new();
+    let mut of_companies = CompanyTraits::default();
     for entry in arrived.new_entries(&inserted).filter(|entry| entry.kind == EntryKind::Identify) {
-        said.extend(entry.traits.as_ref().map(|traits| kept.merge(traits, arrived.at(entry))));
+        let Some(traits) = &entry.traits else { continue };
+        said.extend(kept.merge(traits, arrived.at(entry)));
+        let of_entry = entry.said();
+        if let (Some(traits), Some(said)) = (&entry.traits_of_company, of_entry.first()) {
+            of_companies.note(said, traits, arrived.at(entry));
+        }
+        of_entry.iter().for_each(|said| statements.note(said, claim_time(entry.at, arrived.arrival_of(entry))));
     }
-    said.extend(arrived.part.traits.map(|traits| kept.merge(traits, last)));
-    let said: BTreeSet<String> = said.into_iter().flatten().collect();
+    if let Some(traits) = arrived.part.traits {
+        said.extend(kept.merge(traits, last));
+        Said::of_traits(traits).iter().for_each(|said| statements.note(said, claims_at));
+    }
+    let said: BTreeSet<String> = said.into_iter().collect();
     traits::warn_of_too_many(row.id, &kept);
+    statements.note_changed(&mut changed);
+    if let (Some(given), true) = (given, statements.is_changed()) {
+        changed.say(accounts::text_of(&CompanyKey::stored(CompanyKind::Domain, given)));
+    }
 
     let change = ids.ask(|known| reading.resolve(claims_at, known)).await?;
+    of_companies.write(transaction, &mut changed).await?;
     let is_alone = arrived.part.entries.is_empty();
     let seen = Seen { id: row.id, first, last, is_alone, counts: noted.counts };
-    let put_together = visitor.is_none() || !said.is_empty();
+    let put_together = !is_known || !said.is_empty();
     let mut rows = Rows::of(&mut ids, &change);
     let of_visitor = if rows.moved.is_empty() && !put_together {
-        OfVisitor::AsItWas {
-            rows: Box::new(rows),
-            visitor_id: row.visitor_id,
-            account: visitor.flatten().map(Named::only),
-        }
+        OfVisitor::AsItWas { rows: Box::new(rows), visitor_id: row.visitor_id }
     } else {
         rows.moved.add(row.id);
-        let ((), (), (), clusters) = together!(
+        let ((), (), (), (), clusters) = together!(
             rows.write(transaction),
             seen.write(transaction),
             traits::write(transaction, row.id, &kept, &said),
+            statements.write(transaction, row.id),
             Clusters::read(transaction, &rows.moved),
         )?;
         OfVisitor::Regrouped(clusters.regroup())
     };
     together!(
         of_visitor.write(transaction, &seen),
-        grown.write(transaction),
-        intent::put(transaction, row.id, &noted.intent),
+        together_written(transaction, row.id, &grown, &noted),
+        changed.write(transaction),
         transaction.commit(),
+    )?;
+    Ok(())
+}
+
+async fn together_written(
+    transaction: &Transaction,
+    identity_id: i64,
+    grown: &Grown,
+    noted: &Noted,
+) -> Result<(), PostgresError> {
+    together!(
+        grown.write(transaction),
+        noted.counted.write(transaction, identity_id),
+        intent::put(transaction, identity_id, &noted.intent),
     )?;
     Ok(())
 }
@@ -270,7 +316,7 @@ async fn keep_all(
 /// What is written of a visitor.
 enum OfVisitor {
     /// Nothing moved, and nothing was said anew: claims may have come, and the visitor was seen.
-    AsItWas { rows: Box<Rows>, visitor_id: i64, account: Option<Named> },
+    AsItWas { rows: Box<Rows>, visitor_id: i64 },
     /// Visitors were put together.
     Regrouped(Regrouped),
 }
@@ -279,12 +325,11 @@ impl OfVisitor {
     async fn write(&self, transaction: &Transaction, seen: &Seen) -> Result<(), PostgresError> {
         match self {
             Self::Regrouped(regrouped) => regrouped.write(transaction).await,
-            Self::AsItWas { rows, visitor_id, account } => {
+            Self::AsItWas { rows, visitor_id } => {
                 together!(
                     rows.write(transaction),
                     seen.write(transaction),
                     transaction.execute(SEE_VISITOR, &[visitor_id, &seen.first, &seen.last]),
-                    accounts::note_changed(transaction, account.as_slice()),
                 )?;
                 Ok(())
             }
@@ -293,6 +338,11 @@ impl OfVisitor {
 }
 
 impl Arrived<'_> {
+    fn new_topics(&self, inserted: &HashSet<i64>) -> impl Iterator<Item = (&Topic, &ReceivedEntry)> {
+        let topics = self.topics.iter().zip(self.part.entries.iter().copied());
+        self.ids.iter().zip(topics).filter(|(id, _)| inserted.contains(id)).map(|(_, entry)| entry)
+    }
+
     fn new_entries(&self, inserted: &HashSet<i64>) -> impl Iterator<Item = &ReceivedEntry> {
         self.ids.iter().zip(&self.part.entries).filter(|(id, _)| inserted.contains(id)).map(|(_, entry)| *entry)
     }
@@ -325,6 +375,8 @@ struct Noted {
     counts: [i64; 3],
     /// Rules with the days on which they took something.
     intent: BTreeSet<(i64, i64)>,
+    /// What they are about.
+    counted: Counted,
 }
 
 struct Times {
@@ -336,9 +388,10 @@ struct Times {
 
 impl Noted {
     fn of(arrived: &Arrived<'_>, inserted: &HashSet<i64>, rules: &RuleSet) -> Self {
-        let mut noted = Self { times: None, counts: [0; 3], intent: BTreeSet::new() };
-        for entry in arrived.new_entries(inserted) {
+        let mut noted = Self { times: None, counts: [0; 3], intent: BTreeSet::new(), counted: Counted::default() };
+        for (topic, entry) in arrived.new_topics(inserted) {
             let at = arrived.at(entry);
+            noted.counted.add(topic, at);
             noted.see(at, claim_time(entry.at, arrived.arrival_of(entry)));
             noted.note(rules, entry, at);
             let [events, identifies, page_views] = &mut noted.counts;
@@ -367,13 +420,21 @@ impl Noted {
     }
 }
 
+/// A page view as it stands.
+struct Standing {
+    id: i64,
+    began_at: i64,
+    topic_id: Option<i64>,
+    json: String,
+}
+
 /// Page views that have grown, in columns: Koala's script sends one again under the same message id while it lasts, and the latest
 /// counts.
 #[derive(Default)]
 struct Grown {
     ids: Vec<i64>,
     names: Vec<Option<String>>,
-    name_keys: Vec<Option<String>>,
+    topic_ids: Vec<Option<i64>>,
     bodies: Vec<Vec<u8>>,
 }
 
@@ -382,14 +443,15 @@ impl Grown {
         arrived: &Arrived<'_>,
         inserted: &HashSet<i64>,
         there: &[Row],
-        rules: &Arc<RuleSet>,
+        rules: &RuleSet,
         noted: &mut Noted,
     ) -> Result<Self, PostgresError> {
         // What is there now: of a batch that has one several times, each is held beside the one before.
-        let mut now: HashMap<String, (i64, i64, String)> = HashMap::new();
+        let mut now: HashMap<String, Standing> = HashMap::new();
         for row in there {
-            let body = body::unpack(row.try_get(3)?)?.into_owned();
-            now.insert(row.try_get(0)?, (row.try_get(1)?, row.try_get(2)?, body));
+            let json = body::unpack(row.try_get(3)?)?.into_owned();
+            let standing = Standing { id: row.try_get(1)?, began_at: row.try_get(2)?, topic_id: row.try_get(4)?, json };
+            now.insert(row.try_get(0)?, standing);
         }
         let mut latest: HashMap<i64, usize> = HashMap::new();
         for (place, entry) in arrived.part.entries.iter().enumerate() {
@@ -399,29 +461,34 @@ impl Grown {
             if entry.kind != EntryKind::PageView {
                 continue;
             }
+            let Some(topic) = arrived.topics.get(place) else { continue };
             if inserted.contains(id) {
-                now.insert(key.clone(), (*id, arrived.at(entry), entry.json.clone()));
-            } else if let Some((id, began_at, before)) = now.get_mut(key)
-                && entry.json != *before
-                && entry.has_grown_from(before)
+                let (began_at, json) = (arrived.at(entry), entry.json.clone());
+                now.insert(key.clone(), Standing { id: *id, began_at, topic_id: topic.id, json });
+            } else if let Some(before) = now.get_mut(key)
+                && entry.json != before.json
+                && entry.has_grown_from(&before.json)
             {
-                before.clone_from(&entry.json);
-                latest.insert(*id, place);
-                noted.note(rules, entry, arrived.at(entry).min(*began_at));
+                let at = arrived.at(entry).min(before.began_at);
+                noted.counted.change(before.topic_id, topic, at);
+                noted.note(rules, entry, at);
+                before.json.clone_from(&entry.json);
+                before.topic_id = topic.id;
+                latest.insert(before.id, place);
             }
         }
         let mut grown = Self::default();
         for (id, place) in latest {
             grown.ids.push(id);
             grown.names.push(arrived.names.get(place).cloned().flatten());
-            grown.name_keys.push(arrived.name_keys.get(place).cloned().flatten());
+            grown.topic_ids.push(arrived.topic_ids.get(place).copied().flatten());
             grown.bodies.push(arrived.bodies.get(place).cloned().unwrap_or_default());
         }
         Ok(grown)
     }
 
     async fn write(&self, transaction: &Transaction) -> Result<(), PostgresError> {
-        let Self { ids, names, name_keys, bodies } = self;
-        transaction.execute_if(!ids.is_empty(), GROW, &[ids, names, name_keys, bodies]).await
+        let Self { ids, names, topic_ids, bodies } = self;
+        transaction.execute_if(!ids.is_empty(), GROW, &[ids, names, topic_ids, bodies]).await
     }
 }

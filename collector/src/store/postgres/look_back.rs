@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use koala_destination::clock::{MILLISECONDS_OF_A_DAY, now_milliseconds};
 
-use super::accounts::{self, Named};
+use super::accounts::Changed;
 use super::error::PostgresError;
 use super::intent::{self, IntentRules, RuleSet};
 use super::pool::Pool;
@@ -24,8 +24,8 @@ statements! {
               FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS new (id, unseen_from, unseen_below)
               WHERE intent_rule.id = new.id";
     UNSETTLED = "SELECT id, since FROM intent_rule WHERE NOT is_settled AND unseen_below <= unseen_from AND since < $1";
-    ACCOUNTS = "SELECT DISTINCT visitor.account FROM identity JOIN visitor ON visitor.id = identity.visitor_id
-                WHERE identity.id = ANY($1::bigint[]) AND visitor.account IS NOT NULL";
+    COMPANIES = "SELECT DISTINCT visitor.company_key FROM identity JOIN visitor ON visitor.id = identity.visitor_id
+                 WHERE identity.id = ANY($1::bigint[]) AND visitor.company_key IS NOT NULL";
     PROGRESS = "SELECT max(unseen_below), (SELECT min(id) FROM entry), (SELECT max(id) FROM entry) FROM intent_rule
                 WHERE unseen_below > unseen_from";
 }
@@ -74,12 +74,14 @@ async fn piece(transaction: &Transaction, rules: &IntentRules) -> Result<bool, P
     let bottom = unseen.iter().map(|(_, from, _)| *from).min().unwrap_or_default();
     let found = find(transaction, &rules, &unseen, top, bottom).await?;
     let ids: Vec<i64> = found.days.iter().map(|(id, _, _)| *id).collect();
-    let changed = if ids.is_empty() { Vec::new() } else { transaction.query(ACCOUNTS, &[&ids]).await? };
-    let changed = changed.iter().map(|row| Ok(Named::only(row.try_get(0)?)));
-    let changed = changed.collect::<Result<Vec<Named>, PostgresError>>()?;
+    let companies = if ids.is_empty() { Vec::new() } else { transaction.query(COMPANIES, &[&ids]).await? };
+    let mut changed = Changed::default();
+    for row in &companies {
+        changed.count(row.try_get::<_, String>(0)?);
+    }
     together!(
         intent::put_all(transaction, found.days.iter().copied()),
-        accounts::note_changed(transaction, &changed),
+        changed.write(transaction),
         transaction.execute(SEEN_TO, &[&found.seen_to]),
         transaction.commit(),
     )?;

@@ -7,9 +7,10 @@
 //! | `migrations` | the tables |
 //! | `ingest`, `decisions` | what is done with a visitor |
 //! | `deletion`, `taken`, `tombstones`, `retention` | who and what is to go |
-//! | `visitors`, `companies`, `points`, `search` | what is shown |
+//! | `visitors`, `companies`, `search` | what is shown |
+//! | `company_keys`, `company_names`, `points`, `excluded` | companies decided and counted |
 //! | `clusters` | who is who: pointers written, and the visitors that come of them |
-//! | `identities`, `traits`, `accounts`, `intent`, `look_back` | the rows below them |
+//! | `identities`, `traits`, `accounts`, `topics`, `intent`, `look_back` | the rows below them |
 //! | `sql`, `keys`, `body`, `row_ids` | how they are written |
 
 mod accounts;
@@ -17,10 +18,13 @@ mod address;
 mod body;
 mod clusters;
 mod companies;
+mod company_keys;
+mod company_names;
 mod connection;
 mod decisions;
 mod deletion;
 mod error;
+mod excluded;
 mod identities;
 mod ingest;
 mod intent;
@@ -35,6 +39,7 @@ mod search;
 mod sql;
 mod taken;
 mod tombstones;
+mod topics;
 mod traits;
 mod transaction;
 mod turns;
@@ -51,6 +56,7 @@ use tokio::sync::{Mutex, watch};
 
 pub use self::address::DatabaseUrl;
 pub use self::error::PostgresError;
+use self::excluded::Excludes;
 use self::ingest::Arrived;
 use self::intent::IntentRules;
 pub use self::migrations::all as all_of_migrations;
@@ -84,6 +90,7 @@ const COUNT_AT_MOST: Duration = Duration::from_millis(300);
 pub struct PostgresStore {
     pool: Pool,
     rules: IntentRules,
+    excludes: Excludes,
     turns: Turns,
     key: TombstoneKey,
     retention: RetentionSearch,
@@ -105,6 +112,7 @@ impl PostgresStore {
         Ok(Self {
             pool,
             rules: IntentRules::default(),
+            excludes: Excludes::default(),
             turns: Turns::default(),
             key,
             retention: RetentionSearch::default(),
@@ -144,7 +152,8 @@ impl PostgresStore {
     async fn count(&self) -> Result<(), PostgresError> {
         let _one = self.counting.lock().await;
         let since = Instant::now();
-        while points::count(&self.pool, &self.rules).await? && since.elapsed() < COUNT_AT_MOST {}
+        while self.excludes.look_back(&self.pool).await? && since.elapsed() < COUNT_AT_MOST {}
+        while points::count(&self.pool, &self.rules, &self.excludes).await? && since.elapsed() < COUNT_AT_MOST {}
         Ok(())
     }
 }
@@ -168,12 +177,13 @@ impl Store for PostgresStore {
     }
 
     async fn list_visitors(&self, filter: Filter, offset: u32, limit: u32) -> Result<(Vec<Visitor>, u64), StoreError> {
+        self.count().await?;
         let conditions = Conditions::of(&filter);
         let (page, count) = (conditions.page(offset, limit), conditions.count());
         Ok(transact!(&self.pool, Access::Read, |transaction| async {
             transaction.begin().await?;
-            let ids = conditions.query(&transaction, &page).await?;
-            let total = conditions.query(&transaction, &count).await?;
+            let ids = conditions.numbers(&transaction, &page).await?;
+            let total = conditions.numbers(&transaction, &count).await?;
             let visitors = visitors::of_ids(&transaction, &ids).await?;
             transaction.commit().await?;
             let total = total.first().and_then(|total| u64::try_from(*total).ok()).unwrap_or_default();
@@ -191,7 +201,7 @@ impl Store for PostgresStore {
         let page = conditions.behind(after.map_or(0, visitors::row_of), limit);
         Ok(transact!(&self.pool, Access::Read, |transaction| async {
             transaction.begin().await?;
-            let ids = conditions.query(&transaction, &page).await?;
+            let ids = conditions.numbers(&transaction, &page).await?;
             let visitors = visitors::of_ids(&transaction, &ids).await?;
             transaction.commit().await?;
             Ok(visitors)
@@ -203,17 +213,18 @@ impl Store for PostgresStore {
         id: &VisitorId,
         limit: u32,
     ) -> Result<Option<(Visitor, Vec<TimelineEntry>)>, StoreError> {
+        self.count().await?;
         Ok(transact!(&self.pool, Access::Read, |transaction| visitors::show(&transaction, id, limit))?)
     }
 
     async fn list_companies(
         &self,
-        _filter: CompanyFilter,
+        filter: CompanyFilter,
         offset: u32,
         limit: u32,
     ) -> Result<(Vec<Company>, u64), StoreError> {
         self.count().await?;
-        Ok(transact!(&self.pool, Access::Read, |transaction| companies::list(&transaction, offset, limit))?)
+        Ok(transact!(&self.pool, Access::Read, |transaction| companies::list(&transaction, &filter, offset, limit))?)
     }
 
     async fn show_company(&self, key: &str, limit: u32) -> Result<Option<CompanyPage>, StoreError> {
@@ -226,12 +237,15 @@ impl Store for PostgresStore {
         Ok(transact!(&self.pool, Access::Read, |transaction| companies::activity(&transaction, &companies))?)
     }
 
-    async fn follow_exclude(&self, _exclude: &Exclude) -> Result<(), StoreError> {
+    async fn follow_exclude(&self, exclude: &Exclude) -> Result<(), StoreError> {
+        self.excludes.follow(&self.pool, exclude);
         Ok(())
     }
 
     async fn excluded(&self) -> Result<Excluded, StoreError> {
-        Ok(Excluded::default())
+        self.count().await?;
+        let [companies, visitors] = transact!(&self.pool, Access::Read, |transaction| excluded::count(&transaction))?;
+        Ok(Excluded { companies, visitors })
     }
 
     async fn follow_intent_rules(&self, rules: &[IntentRule]) -> Result<(), StoreError> {
@@ -246,7 +260,8 @@ impl Store for PostgresStore {
     async fn look_back(&self) -> Result<bool, StoreError> {
         self.count().await?;
         self.notice_others().await?;
-        Ok(look_back::look_back(&self.pool, &self.rules).await?)
+        let more_rules = look_back::look_back(&self.pool, &self.rules).await?;
+        Ok(self.excludes.look_back(&self.pool).await? || more_rules)
     }
 
     async fn looked_back(&self) -> Result<f64, StoreError> {

@@ -1,4 +1,5 @@
-//! What is shown of companies, counted: their points, how many visitors and events they have, when they were seen.
+//! What is shown of companies, decided and counted: what belongs together, what each is called, its points, how many visitors and
+//! events it has, when they were seen.
 //!
 //! Whoever keeps an entry notes the company in `changed`, in the same transaction. Whoever counts takes rows of `changed` and writes
 //! the companies' rows in one transaction, so that no change is lost; and counts those anew whose points are of another day or of
@@ -7,176 +8,292 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY, now_milliseconds};
+use serde_json::{Map, Value};
 use tokio_postgres::Row;
 
+use super::accounts::text_of;
+use super::company_keys::{KeyRow, Keys};
+use super::company_names;
 use super::error::PostgresError;
+use super::excluded::Excludes;
 use super::intent::{IntentRules, RuleSet};
 use super::pool::Pool;
 use super::sql::statements;
 use super::transaction::{Access, Transaction, together, transact};
+use crate::company::{CompanyKey, CompanyKind};
+use crate::exclude::Exclude;
 use crate::store::company::Reason;
+use crate::store::traits::Latest;
 
 statements! {
-    TAKE = "DELETE FROM changed WHERE id IN (SELECT id FROM changed ORDER BY id LIMIT $1) RETURNING id, account, domain, name";
-    STALE = "SELECT key FROM account WHERE counted_for < $1 ORDER BY counted_for LIMIT $2";
-    ANY_LEFT = "SELECT EXISTS (SELECT 1 FROM changed) OR EXISTS (SELECT 1 FROM account WHERE counted_for < $1)";
-    VISITORS = "SELECT account, count(*), max(last_seen) FROM visitor WHERE account = ANY($1::text[]) GROUP BY account";
-    EVENTS = "SELECT visitor.account, sum(identity.events + identity.page_views)::bigint
-              FROM visitor JOIN identity ON identity.visitor_id = visitor.id
-              WHERE visitor.account = ANY($1::text[]) GROUP BY visitor.account";
-    DAYS = "SELECT visitor.account, intent.rule_id, intent.day, count(DISTINCT visitor.id)
-            FROM visitor JOIN identity ON identity.visitor_id = visitor.id JOIN intent ON intent.identity_id = identity.id
-            WHERE visitor.account = ANY($1::text[]) GROUP BY visitor.account, intent.rule_id, intent.day
-            ORDER BY intent.rule_id, intent.day";
-    THERE = "SELECT key, traits <> '{}' FROM account WHERE key = ANY($1::text[])";
-    PUT = "INSERT INTO account (key, domain, name, points, visitors, events, last_seen, counted_for)
-           SELECT key, domain, name, points, visitors, events, last_seen, $8
-           FROM unnest($1::text[], $2::text[], $3::text[], $4::double precision[], $5::bigint[], $6::bigint[], $7::bigint[])
-               AS new (key, domain, name, points, visitors, events, last_seen)
-           ON CONFLICT (key) DO UPDATE SET domain = coalesce(excluded.domain, account.domain),
-               name = coalesce(excluded.name, account.name), points = excluded.points, visitors = excluded.visitors,
-               events = excluded.events, last_seen = excluded.last_seen, counted_for = excluded.counted_for";
-    FORGET = "DELETE FROM account WHERE key = ANY($1::text[])";
+    TAKE = "DELETE FROM changed WHERE id IN (SELECT id FROM changed ORDER BY id LIMIT $1) RETURNING key, is_said, is_told";
+    STALE = "SELECT id FROM company WHERE counted_for < $1 OR counted_for > $1 LIMIT $2";
+    ANY_LEFT = "SELECT EXISTS (SELECT 1 FROM changed) OR EXISTS (SELECT 1 FROM company WHERE counted_for < $1 OR counted_for > $1)";
+    THERE = "SELECT id, name FROM company WHERE id = ANY($1::bigint[])";
+    COUNTS = "SELECT asked.company_id, count(*), count(*) FILTER (WHERE visitor.excluded), min(visitor.first_seen), max(visitor.last_seen)
+              FROM unnest($1::text[], $2::bigint[]) AS asked (key, company_id) JOIN visitor ON visitor.company_key = asked.key
+              GROUP BY asked.company_id";
+    EVENTS = "SELECT asked.company_id, sum(identity.events + identity.page_views)::bigint
+              FROM unnest($1::text[], $2::bigint[]) AS asked (key, company_id) JOIN visitor ON visitor.company_key = asked.key
+              JOIN identity ON identity.visitor_id = visitor.id GROUP BY asked.company_id";
+    DAYS = "SELECT asked.company_id, intent.rule_id, intent.day, count(DISTINCT visitor.id)
+            FROM unnest($1::text[], $2::bigint[]) AS asked (key, company_id) JOIN visitor ON visitor.company_key = asked.key
+            JOIN identity ON identity.visitor_id = visitor.id JOIN intent ON intent.identity_id = identity.id
+            WHERE NOT visitor.excluded GROUP BY asked.company_id, intent.rule_id, intent.day
+            ORDER BY asked.company_id, intent.rule_id, intent.day";
+    TRAITS = "SELECT asked.company_id, company_trait.name, company_trait.value, company_trait.at
+              FROM unnest($1::text[], $2::bigint[]) AS asked (key, company_id)
+              JOIN company_trait ON company_trait.company_key = asked.key
+              ORDER BY asked.key LIKE 'domain:%' DESC, asked.key";
+    PUT = "INSERT INTO company (id, key, domain, name, group_ids, traits, points, visitors, events, first_seen, last_seen, excluded,
+                                is_shown, counted_for)
+           SELECT id, key, domain, name, group_ids, traits, points, visitors, events, first_seen, last_seen, excluded, is_shown, $14
+           FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::double precision[], $8::bigint[],
+                       $9::bigint[], $10::bigint[], $11::bigint[], $12::boolean[], $13::boolean[])
+               AS new (id, key, domain, name, group_ids, traits, points, visitors, events, first_seen, last_seen, excluded, is_shown)
+           ON CONFLICT (id) DO UPDATE SET key = excluded.key, domain = excluded.domain, name = excluded.name,
+               group_ids = excluded.group_ids, traits = excluded.traits, points = excluded.points, visitors = excluded.visitors,
+               events = excluded.events, first_seen = excluded.first_seen, last_seen = excluded.last_seen,
+               excluded = excluded.excluded, is_shown = excluded.is_shown, counted_for = excluded.counted_for";
+    FORGET = "DELETE FROM company WHERE id = ANY($1::bigint[])";
     VISITOR_DAYS = "SELECT DISTINCT intent.rule_id, intent.day, visitor.id
-                    FROM visitor JOIN identity ON identity.visitor_id = visitor.id JOIN intent ON intent.identity_id = identity.id
-                    WHERE visitor.account = $1";
+                    FROM company_key JOIN visitor ON visitor.company_key = company_key.key
+                    JOIN identity ON identity.visitor_id = visitor.id JOIN intent ON intent.identity_id = identity.id
+                    WHERE company_key.company_id = $1 AND NOT visitor.excluded";
 }
 
 /// Rows of `changed`, and companies of another day, that are taken at once.
-const AT_ONCE: i64 = 500;
+const AT_ONCE: i64 = 300;
 
 fn today() -> i64 {
     now_milliseconds().div_euclid(MILLISECONDS_OF_A_DAY)
 }
 
-/// What points are of: a later day or later rules are greater.
-fn counted_for(rules: &RuleSet) -> i64 {
-    const VERSIONS: i64 = 1_000_000;
-    today() * VERSIONS + rules.version % VERSIONS
+/// What counts are of.
+fn counted_for(rules: &RuleSet, excludes: i64) -> String {
+    format!("{} {} {excludes}", today(), rules.version)
 }
 
 /// Counts some of the companies of which something changed. Gives back whether there may be more.
-pub(super) async fn count(pool: &Pool, rules: &IntentRules) -> Result<bool, PostgresError> {
+pub(super) async fn count(pool: &Pool, rules: &IntentRules, excludes: &Excludes) -> Result<bool, PostgresError> {
     let rules = rules.now(pool).await?;
-    let counted_for = counted_for(&rules);
+    let (exclude, version) = excludes.now();
+    let counted_for = counted_for(&rules, version);
     let any_left = transact!(pool, Access::Read, |transaction| async {
         let ((), rows, ()) =
-            together!(transaction.begin(), transaction.query(ANY_LEFT, &[&counted_for]), transaction.commit())?;
+            together!(transaction.begin(), transaction.query(ANY_LEFT, &[&counted_for]), transaction.commit(),)?;
         Ok(rows.first().map(|row| row.try_get::<_, bool>(0)).transpose()?.unwrap_or_default())
     });
     if !any_left? {
         return Ok(false);
     }
-    transact!(pool, Access::Write, |transaction| count_some(&transaction, &rules, counted_for))?;
+    transact!(pool, Access::Write, |transaction| count_some(&transaction, &rules, &exclude, &counted_for))?;
     Ok(true)
 }
 
-async fn count_some(transaction: &Transaction, rules: &RuleSet, counted_for: i64) -> Result<(), PostgresError> {
+async fn count_some(
+    transaction: &Transaction,
+    rules: &RuleSet,
+    exclude: &Exclude,
+    counted_for: &str,
+) -> Result<(), PostgresError> {
     let ((), taken, stale) = together!(
         transaction.begin(),
         transaction.query(TAKE, &[&AT_ONCE]),
         transaction.query(STALE, &[&counted_for, &AT_ONCE]),
     )?;
-    let mut companies: BTreeMap<String, Counted> = BTreeMap::new();
+    let mut keys = Keys::new(transaction);
+    let mut companies = decide(&mut keys, &taken).await?;
+    keys.write().await?;
     for row in &stale {
-        companies.entry(row.try_get(0)?).or_default();
+        companies.entry(row.try_get(0)?).or_insert(false);
     }
-    // How it was named last counts.
-    let mut taken: Vec<&Row> = taken.iter().collect();
-    taken.sort_by_key(|row| row.try_get::<_, i64>(0).unwrap_or_default());
-    for row in taken {
-        let company = companies.entry(row.try_get(1)?).or_default();
-        company.domain = row.try_get::<_, Option<String>>(2)?.or(company.domain.take());
-        company.name = row.try_get::<_, Option<String>>(3)?.or(company.name.take());
-    }
-    let keys: Vec<&str> = companies.keys().map(String::as_str).collect();
-    let (visitors, events, days, there) = together!(
-        transaction.query(VISITORS, &[&keys]),
-        transaction.query(EVENTS, &[&keys]),
-        transaction.query(DAYS, &[&keys]),
-        transaction.query(THERE, &[&keys]),
-    )?;
-    for row in &visitors {
-        if let Some(company) = companies.get_mut(row.try_get::<_, &str>(0)?) {
-            (company.visitors, company.last_seen) = (row.try_get(1)?, row.try_get(2)?);
-        }
-    }
-    for row in &events {
-        if let Some(company) = companies.get_mut(row.try_get::<_, &str>(0)?) {
-            company.events = row.try_get(1)?;
-        }
-    }
-    let of_rule: HashMap<i64, &_> = rules.rules.iter().map(|stored| (stored.id, &stored.rule)).collect();
-    for row in &days {
-        let (rule, day, visitors): (i64, i64, i64) = (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
-        if let (Some(company), Some(rule)) = (companies.get_mut(row.try_get::<_, &str>(0)?), of_rule.get(&rule)) {
-            #[allow(clippy::cast_precision_loss)] // visitors
-            let times = visitors as f64;
-            company.points += rule.points_after(today() - day) * times;
-        }
-    }
+    let ids: Vec<i64> = companies.keys().copied().collect();
+    let of = keys.of_companies(&ids).await?;
+    let mut counted = counts(transaction, rules, &of).await?;
+    let there = transaction.query(THERE, &[&ids]).await?;
+    let mut names: HashMap<i64, Option<String>> = HashMap::new();
     for row in &there {
-        if let Some(company) = companies.get_mut(row.try_get::<_, &str>(0)?) {
-            company.is_told_of = row.try_get(1)?;
-        }
+        names.insert(row.try_get(0)?, row.try_get(1)?);
     }
-    write(transaction, &companies, counted_for).await
-}
-
-/// A company as it was counted.
-#[derive(Default)]
-struct Counted {
-    domain: Option<String>,
-    name: Option<String>,
-    points: f64,
-    visitors: i64,
-    events: i64,
-    last_seen: Option<i64>,
-    /// Whether something was said of it itself.
-    is_told_of: bool,
-}
-
-async fn write(
-    transaction: &Transaction,
-    companies: &BTreeMap<String, Counted>,
-    counted_for: i64,
-) -> Result<(), PostgresError> {
-    let mut gone: Vec<&str> = Vec::new();
-    let (mut keys, mut domains, mut names, mut points) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let (mut visitors, mut events, mut last_seen) = (Vec::new(), Vec::new(), Vec::new());
-    for (key, company) in companies {
-        // One that nobody is of is gone, unless something was said of it.
-        if company.visitors == 0 && !company.is_told_of {
-            gone.push(key);
-            continue;
-        }
-        keys.push(key.as_str());
-        domains.push(company.domain.as_deref());
-        names.push(company.name.as_deref());
-        points.push(company.points);
-        visitors.push(company.visitors);
-        events.push(company.events);
-        last_seen.push(company.last_seen);
+    for (id, company) in &mut counted {
+        let of = of.get(id).map(Vec::as_slice).unwrap_or_default();
+        let is_said = companies.get(id).copied().unwrap_or(true) || !names.contains_key(id);
+        company.name = match names.remove(id) {
+            Some(name) if !is_said => name,
+            _ => company_names::of(transaction, *id, of).await?,
+        };
+        company.describe(of, exclude);
     }
+    let gone: Vec<i64> = ids.into_iter().filter(|id| !counted.contains_key(id)).collect();
     together!(
-        transaction.execute_if(
-            !keys.is_empty(),
-            PUT,
-            &[&keys, &domains, &names, &points, &visitors, &events, &last_seen, &counted_for]
-        ),
+        write(transaction, &counted, counted_for),
         transaction.execute_if(!gone.is_empty(), FORGET, &[&gone]),
         transaction.commit(),
     )?;
     Ok(())
 }
 
+/// Decides what belongs together of what has changed. Gives back the companies, and whether more than counts may have changed.
+async fn decide(keys: &mut Keys<'_>, taken: &[Row]) -> Result<BTreeMap<i64, bool>, PostgresError> {
+    let (mut all, mut said) = (BTreeSet::new(), BTreeSet::new());
+    for row in taken {
+        let key: String = row.try_get(0)?;
+        if row.try_get(2)? {
+            keys.tell(&key).await?;
+        }
+        if row.try_get(1)? {
+            said.insert(key.clone());
+        }
+        all.insert(key);
+    }
+    keys.load(&all).await?;
+    for key in keys.named(&all).await? {
+        keys.find_or_new(&key).await?;
+    }
+    let others = keys.decide(&said).await?;
+    keys.tidy(&all).await?;
+    keys.regroup().await?;
+    let mut companies: BTreeMap<i64, bool> = keys.companies.iter().map(|id| (*id, true)).collect();
+    for key in all.iter().chain(&others) {
+        if let Some(row) = keys.find(key).await? {
+            let is_said = said.contains(key) || others.contains(key);
+            *companies.entry(row.company_id).or_default() |= is_said;
+        }
+    }
+    Ok(companies)
+}
+
+/// A company as it was counted.
+#[derive(Default)]
+struct Counted {
+    key: String,
+    domain: Option<String>,
+    name: Option<String>,
+    group_ids: Vec<String>,
+    traits: Map<String, Value>,
+    points: f64,
+    visitors: i64,
+    of_staff: i64,
+    events: i64,
+    first_seen: Option<i64>,
+    last_seen: Option<i64>,
+    excluded: bool,
+    is_told: bool,
+}
+
+impl Counted {
+    /// What its identities say.
+    fn describe(&mut self, keys: &[(CompanyKey, KeyRow)], exclude: &Exclude) {
+        let of_kind = |kind| keys.iter().map(|(key, _)| key).filter(move |key| key.kind == kind);
+        self.key = keys.first().map(|(key, _)| key.value.clone()).unwrap_or_default();
+        self.domain = of_kind(CompanyKind::Domain).next().map(|key| key.value.clone());
+        self.group_ids = of_kind(CompanyKind::Group).map(|key| key.value.clone()).collect();
+        self.group_ids.sort();
+        self.is_told = keys.iter().any(|(_, row)| row.is_told);
+        let all_of_staff = self.visitors > 0 && self.of_staff == self.visitors;
+        self.excluded = all_of_staff
+            || (!exclude.is_empty()
+                && exclude.takes_company(self.domain.as_deref(), &self.group_ids, self.name.as_deref(), &self.traits));
+    }
+}
+
+async fn counts(
+    transaction: &Transaction,
+    rules: &RuleSet,
+    companies: &BTreeMap<i64, Vec<(CompanyKey, KeyRow)>>,
+) -> Result<BTreeMap<i64, Counted>, PostgresError> {
+    let all = || companies.iter().flat_map(|(id, keys)| keys.iter().map(|(key, _)| (text_of(key), *id)));
+    let (keys, ids): (Vec<String>, Vec<i64>) = all().unzip();
+    let mut counted: BTreeMap<i64, Counted> = companies.keys().map(|id| (*id, Counted::default())).collect();
+    let (visitors, events, days, traits) = together!(
+        transaction.query(COUNTS, &[&keys, &ids]),
+        transaction.query(EVENTS, &[&keys, &ids]),
+        transaction.query(DAYS, &[&keys, &ids]),
+        transaction.query(TRAITS, &[&keys, &ids]),
+    )?;
+    for row in &visitors {
+        if let Some(company) = counted.get_mut(&row.try_get(0)?) {
+            (company.visitors, company.of_staff) = (row.try_get(1)?, row.try_get(2)?);
+            (company.first_seen, company.last_seen) = (row.try_get(3)?, row.try_get(4)?);
+        }
+    }
+    for row in &events {
+        if let Some(company) = counted.get_mut(&row.try_get(0)?) {
+            company.events = row.try_get(1)?;
+        }
+    }
+    let of_rule: HashMap<i64, &_> = rules.rules.iter().map(|stored| (stored.id, &stored.rule)).collect();
+    for row in &days {
+        let (rule, day, visitors): (i64, i64, i64) = (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
+        if let (Some(company), Some(rule)) = (counted.get_mut(&row.try_get(0)?), of_rule.get(&rule)) {
+            #[allow(clippy::cast_precision_loss)] // visitors
+            let times = visitors as f64;
+            company.points += rule.points_after(today() - day) * times;
+        }
+    }
+    let mut latest: HashMap<i64, Latest> = HashMap::new();
+    for row in &traits {
+        latest.entry(row.try_get(0)?).or_default().put(row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
+    }
+    for (id, latest) in latest {
+        if let Some(company) = counted.get_mut(&id) {
+            company.traits = latest.into_map();
+        }
+    }
+    Ok(counted)
+}
+
+async fn write(
+    transaction: &Transaction,
+    companies: &BTreeMap<i64, Counted>,
+    counted_for: &str,
+) -> Result<(), PostgresError> {
+    let all = || companies.values();
+    let ids: Vec<i64> = companies.keys().copied().collect();
+    let keys: Vec<&str> = all().map(|company| company.key.as_str()).collect();
+    let domains: Vec<Option<&str>> = all().map(|company| company.domain.as_deref()).collect();
+    let names: Vec<Option<&str>> = all().map(|company| company.name.as_deref()).collect();
+    let groups: Vec<String> = all().map(|company| Value::from(company.group_ids.clone()).to_string()).collect();
+    let traits: Vec<String> = all().map(|company| Value::Object(company.traits.clone()).to_string()).collect();
+    let points: Vec<f64> = all().map(|company| company.points).collect();
+    let visitors: Vec<i64> = all().map(|company| company.visitors).collect();
+    let events: Vec<i64> = all().map(|company| company.events).collect();
+    let first: Vec<Option<i64>> = all().map(|company| company.first_seen).collect();
+    let last: Vec<Option<i64>> = all().map(|company| company.last_seen).collect();
+    let excluded: Vec<bool> = all().map(|company| company.excluded).collect();
+    let shown: Vec<bool> = all().map(|company| company.visitors > 0 || company.is_told).collect();
+    transaction
+        .execute_if(
+            !ids.is_empty(),
+            PUT,
+            &[
+                &ids,
+                &keys,
+                &domains,
+                &names,
+                &groups,
+                &traits,
+                &points,
+                &visitors,
+                &events,
+                &first,
+                &last,
+                &excluded,
+                &shown,
+                &counted_for,
+            ],
+        )
+        .await
+}
+
 /// What a company's points come from, the most first.
 pub(super) async fn reasons(
     transaction: &Transaction,
     rules: &RuleSet,
-    key: &str,
+    company_id: i64,
 ) -> Result<Vec<Reason>, PostgresError> {
-    let rows = transaction.query(VISITOR_DAYS, &[&key]).await?;
+    let rows = transaction.query(VISITOR_DAYS, &[&company_id]).await?;
     let mut of_rules: HashMap<i64, Vec<(i64, i64)>> = HashMap::new();
     for row in &rows {
         of_rules.entry(row.try_get(0)?).or_default().push((row.try_get(1)?, row.try_get(2)?));

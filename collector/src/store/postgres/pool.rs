@@ -1,5 +1,6 @@
 //! A few connections that all share.
 
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,11 +21,13 @@ pub(super) struct Pool {
     idle: Arc<Mutex<Vec<Connection>>>,
     /// One permit for each connection.
     permits: Arc<Semaphore>,
+    /// The version of what is kept out of the ranking, which who writes a visitor goes by.
+    pub(super) excludes: Arc<AtomicI64>,
 }
 
 impl Pool {
     pub(super) fn new(url: DatabaseUrl, most: usize) -> Self {
-        Self { url, idle: Arc::default(), permits: Arc::new(Semaphore::new(most)) }
+        Self { url, idle: Arc::default(), permits: Arc::new(Semaphore::new(most)), excludes: Arc::default() }
     }
 
     /// A connection that is free, or a new one.

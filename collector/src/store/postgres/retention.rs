@@ -10,7 +10,7 @@ use std::time::Instant;
 use koala_destination::clock::MILLISECONDS_OF_A_DAY;
 use tokio_postgres::Row;
 
-use super::accounts::{self, Named};
+use super::accounts::Changed;
 use super::error::PostgresError;
 use super::identities::Ids;
 use super::pool::Pool;
@@ -25,15 +25,24 @@ statements! {
                       FROM identity WHERE id > $2 ORDER BY id LIMIT $3";
     OLD_ENTRIES = "DELETE FROM entry WHERE id IN
                        (SELECT id FROM entry WHERE identity_id = ANY($1::bigint[]) AND at < $2 LIMIT $3)
-                   RETURNING identity_id, kind";
+                   RETURNING identity_id, kind, topic_id";
     OLD_INTENT = "DELETE FROM intent WHERE (identity_id, rule_id, day) IN
                       (SELECT identity_id, rule_id, day FROM intent WHERE identity_id = ANY($1::bigint[]) AND day < $2 LIMIT $3)";
     COUNT_LESS = "UPDATE identity SET events = identity.events - less.events,
                       identifies = identity.identifies - less.identifies, page_views = identity.page_views - less.page_views
                   FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS less (id, events, identifies, page_views)
                   WHERE identity.id = less.id";
-    ACCOUNTS = "SELECT DISTINCT visitor.account FROM identity JOIN visitor ON visitor.id = identity.visitor_id
-                WHERE identity.id = ANY($1::bigint[]) AND visitor.account IS NOT NULL";
+    COMPANIES = "SELECT DISTINCT visitor.company_key FROM identity JOIN visitor ON visitor.id = identity.visitor_id
+                 WHERE identity.id = ANY($1::bigint[]) AND visitor.company_key IS NOT NULL";
+    DONE_LESS = "UPDATE done SET times = done.times - less.times
+                 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS less (identity_id, topic_id, times)
+                 WHERE done.topic_id = less.topic_id AND done.identity_id = less.identity_id";
+    NOTHING_DONE = "DELETE FROM done WHERE identity_id = ANY($1::bigint[]) AND times < 1 RETURNING topic_id";
+    CAME_LONG_AGO = "DELETE FROM came_from WHERE (source_id, identity_id) IN
+                         (SELECT source_id, identity_id FROM came_from WHERE identity_id = ANY($1::bigint[]) AND last_at < $2 LIMIT $3)
+                     RETURNING source_id";
+    TOPICS = "DELETE FROM topic WHERE id = ANY($1::bigint[]) AND NOT EXISTS (SELECT 1 FROM done WHERE topic_id = topic.id)";
+    SOURCES = "DELETE FROM source WHERE id = ANY($1::bigint[]) AND NOT EXISTS (SELECT 1 FROM came_from WHERE source_id = source.id)";
     // The number of a visitor is that of its first id. Nothing else is left of it, and it was not seen since.
     OLD_VISITORS = "SELECT one.id, NOT EXISTS (
                         SELECT 1 FROM identity WHERE visitor_id = one.id AND (
@@ -130,14 +139,18 @@ async fn find(
 /// Deletes entries of these ids, and what intent was noted of the days before. Tells whether that was all.
 async fn delete_old(transaction: &Transaction, ids: &[i64], cutoff: i64) -> Result<bool, PostgresError> {
     let day = cutoff.div_euclid(MILLISECONDS_OF_A_DAY);
-    let ((), entries, intent, accounts) = together!(
+    let ((), entries, intent, companies) = together!(
         transaction.begin(),
         transaction.query(OLD_ENTRIES, &[&ids, &cutoff, &ROWS_AT_ONCE]),
         transaction.execute(OLD_INTENT, &[&ids, &day, &ROWS_AT_ONCE]),
-        transaction.query(ACCOUNTS, &[&ids]),
+        transaction.query(COMPANIES, &[&ids]),
     )?;
     let mut less: BTreeMap<i64, [i64; 3]> = BTreeMap::new();
+    let mut topics: BTreeMap<(i64, i64), i64> = BTreeMap::new();
     for row in &entries {
+        if let Some(topic_id) = row.try_get::<_, Option<i64>>(2)? {
+            *topics.entry((row.try_get(0)?, topic_id)).or_default() += 1;
+        }
         let [events, identifies, page_views] = less.entry(row.try_get(0)?).or_default();
         match row.try_get::<_, &str>(1)? {
             "event" => *events += 1,
@@ -148,15 +161,41 @@ async fn delete_old(transaction: &Transaction, ids: &[i64], cutoff: i64) -> Resu
     let column = |place: usize| -> Vec<i64> { less.values().filter_map(|less| less.get(place)).copied().collect() };
     let (rows, events, identifies, page_views): (Vec<i64>, _, _, _) =
         (less.keys().copied().collect(), column(0), column(1), column(2));
-    let changed = accounts.iter().map(|row| Ok(Named::only(row.try_get(0)?)));
-    let changed = changed.collect::<Result<Vec<Named>, PostgresError>>()?;
+    let mut changed = Changed::default();
+    for row in &companies {
+        changed.count(row.try_get::<_, String>(0)?);
+    }
+    let gone: Vec<i64> = less.keys().copied().collect();
+    let (of, topics, times) = columns_of(&topics);
+    let (_, done, came_from) = together!(
+        transaction.execute(DONE_LESS, &[&of, &topics, &times]),
+        transaction.query(NOTHING_DONE, &[&gone]),
+        transaction.query(CAME_LONG_AGO, &[&ids, &cutoff, &ROWS_AT_ONCE]),
+    )?;
+    let first = |rows: &[Row]| rows.iter().map(|row| Ok(row.try_get(0)?)).collect::<Result<Vec<i64>, PostgresError>>();
+    let (topics, sources) = (first(&done)?, first(&came_from)?);
+    together!(
+        transaction.execute_if(!topics.is_empty(), TOPICS, &[&topics]),
+        transaction.execute_if(!sources.is_empty(), SOURCES, &[&sources]),
+    )?;
     together!(
         transaction.execute_if(!rows.is_empty(), COUNT_LESS, &[&rows, &events, &identifies, &page_views]),
-        accounts::note_changed(transaction, &changed),
+        changed.write(transaction),
         transaction.commit(),
     )?;
     let is_less = |rows: usize| i64::try_from(rows).is_ok_and(|rows| rows < ROWS_AT_ONCE);
     Ok(is_less(entries.len()) && is_less(usize::try_from(intent).unwrap_or(usize::MAX)))
+}
+
+/// Ids, topics and how often.
+fn columns_of(topics: &BTreeMap<(i64, i64), i64>) -> (Vec<i64>, Vec<i64>, Vec<i64>) {
+    let (mut of, mut all, mut times) = (Vec::new(), Vec::new(), Vec::new());
+    for ((id, topic), count) in topics {
+        of.push(*id);
+        all.push(*topic);
+        times.push(*count);
+    }
+    (of, all, times)
 }
 
 /// Takes out a visitor that nobody else hangs on.

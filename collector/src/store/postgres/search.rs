@@ -1,23 +1,65 @@
-//! The rows of the visitors that a filter looks for.
+//! The rows of the visitors, and of the companies, that a filter looks for. Their statements are put together of these parts alone;
+//! what is looked for travels beside them.
 
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
+use super::companies;
 use super::error::PostgresError;
 use super::keys;
 use super::transaction::Transaction;
-use crate::store::filter::{Filter, TraitFilter};
+use crate::store::filter::{CompanyFilter, Did, Filter, TraitFilter};
 
 /// Whether of a trait, in a query over `identity` and `trait`, nothing was said later under another id of the visitor.
 const LATEST_TRAIT: &str = "NOT EXISTS (
     SELECT 1 FROM identity AS other JOIN trait AS later ON later.identity_id = other.id AND later.name_key = trait.name_key
     WHERE other.visitor_id = identity.visitor_id AND later.at > trait.at)";
 
-/// Conditions on a visitor with the values that they ask for.
+/// Conditions with the values that they ask for.
 #[derive(Default)]
 pub struct Conditions {
     sql: Vec<String>,
     values: Vec<Box<dyn ToSql + Sync + Send>>,
+}
+
+/// A part of a text, as it is compared: `lower` at collation C knows ASCII alone.
+fn part(text: &str) -> String {
+    keys::text(text).to_ascii_lowercase()
+}
+
+fn in_name(part: &str) -> String {
+    format!("position({part}::text IN lower(name)) > 0")
+}
+
+fn in_path(part: &str) -> String {
+    format!("position({part}::text IN lower(path)) > 0")
+}
+
+fn in_page(part: &str) -> String {
+    format!("({} OR position({part}::text IN lower(title)) > 0 OR {})", in_name(part), in_path(part))
+}
+
+/// The visitors who did something that is among some topics; with a time, at that time.
+fn who_did(topics: &str, time: &str) -> String {
+    let at_that_time = if time.is_empty() {
+        String::new()
+    } else {
+        format!(
+            " AND EXISTS (SELECT 1 FROM entry WHERE entry.identity_id = done.identity_id AND entry.topic_id = done.topic_id{time})"
+        )
+    };
+    format!(
+        "SELECT identity.visitor_id FROM done JOIN identity ON identity.id = done.identity_id
+         WHERE done.topic_id IN (SELECT id FROM topic WHERE {topics}){at_that_time}"
+    )
+}
+
+/// Companies with a part in their domain, a group's id or a name.
+fn companies_called(part: &str) -> String {
+    format!(
+        "SELECT company_id FROM company_key WHERE position({part}::text IN lower(substr(key, position(':' IN key) + 1))) > 0
+         UNION SELECT id FROM company WHERE position({part}::text IN lower(name)) > 0"
+    )
 }
 
 impl Conditions {
@@ -27,17 +69,42 @@ impl Conditions {
         format!("${}", self.values.len())
     }
 
-    /// What a filter asks for.
+    /// What a filter of visitors asks for.
     #[must_use]
     pub fn of(filter: &Filter) -> Self {
         let mut all = Self::default();
         if let Some(text) = &filter.text {
-            all.add_text(text);
+            let part = all.value(part(text));
+            let did = who_did(&in_page(&part), "");
+            all.sql.push(format!(
+                "visitor.id IN (SELECT visitor_id FROM identity WHERE position({part}::text IN lower(value)) > 0
+                     UNION SELECT identity.visitor_id FROM trait JOIN identity ON identity.id = trait.identity_id
+                           WHERE position({part}::text IN lower(trait.value)) > 0 AND {LATEST_TRAIT}
+                     UNION {did})"
+            ));
+        }
+        if let Some(user_id) = &filter.user_id {
+            let part = all.value(part(user_id));
+            all.sql.push(format!(
+                "visitor.id IN (SELECT visitor_id FROM identity WHERE kind = 'user' AND position({part}::text IN lower(value)) > 0)"
+            ));
+        }
+        if let Some(company) = &filter.company {
+            let (part, row) = (all.value(part(company)), all.value(companies::row_of(company)));
+            let called = companies_called(&part);
+            all.sql.push(format!(
+                "visitor.company_key IN (SELECT key FROM company_key WHERE company_id IN
+                     (SELECT company_id FROM company_key WHERE id = {row}::bigint UNION {called}))"
+            ));
+        }
+        if let Some(at) = filter.first_seen_since {
+            let at = all.value(at);
+            all.sql.push(format!("visitor.first_seen >= {at}::bigint"));
         }
         if let Some(known) = filter.known {
             let not = if known { "" } else { "NOT " };
             all.sql.push(format!(
-                "{not}EXISTS (SELECT 1 FROM identity WHERE visitor_id = visitor.id AND kind <> 'device')"
+                "{not}EXISTS (SELECT 1 FROM identity WHERE identity.visitor_id = visitor.id AND identity.kind <> 'device')"
             ));
         }
         if let Some(of_trait) = &filter.of_trait {
@@ -47,19 +114,8 @@ impl Conditions {
         all
     }
 
-    fn add_text(&mut self, text: &str) {
-        let (part, name) = (self.value(text_of(text).to_lowercase()), self.value(keys::name_key(text)));
-        self.sql.push(format!(
-            "id IN (SELECT visitor_id FROM identity WHERE position({part}::text IN lower(value)) > 0
-                    UNION SELECT identity.visitor_id FROM trait JOIN identity ON identity.id = trait.identity_id
-                          WHERE position({part}::text IN lower(trait.value)) > 0 AND {LATEST_TRAIT}
-                    UNION SELECT visitor_id FROM identity
-                          WHERE id IN (SELECT identity_id FROM entry WHERE name_key = {name}::text))"
-        ));
-    }
-
     fn add_trait(&mut self, TraitFilter { name, value }: &TraitFilter) {
-        let name = self.value(text_of(name).to_lowercase());
+        let name = self.value(part(name));
         let exists = format!(
             "EXISTS (SELECT 1 FROM identity JOIN trait ON trait.identity_id = identity.id
                      WHERE identity.visitor_id = visitor.id AND lower(trait.name) = {name}::text AND {LATEST_TRAIT}"
@@ -68,45 +124,104 @@ impl Conditions {
             None => self.sql.push(format!("{exists} AND trait.value <> 'null')")),
             Some(value) => {
                 // A text stands with its quotes, and all others as JSON writes them.
-                let value = text_of(value).to_lowercase();
+                let value = part(value);
                 let quoted = self.value(serde_json::Value::from(value.as_str()).to_string());
                 let plain = self.value(value);
                 self.sql.push(format!(
-                    "{exists} AND lower(trait.value) IN ({quoted}::text, {plain}::text)
-                         AND (lower(trait.value) = {quoted}::text OR trait.value NOT LIKE '\"%'))"
+                    "{exists} AND (lower(trait.value) = {quoted}::text
+                                   OR (lower(trait.value) = {plain}::text AND trait.value NOT LIKE '\"%')))"
                 ));
             }
         }
     }
 
     fn add_entry(&mut self, filter: &Filter) {
-        let mut times = String::new();
+        let mut time = String::new();
         if let Some(since) = filter.since {
             let since = self.value(since);
-            self.sql.push(format!("last_seen >= {since}::bigint"));
-            times += " AND entry.at >= ";
-            times += &since;
+            self.sql.push(format!("visitor.last_seen >= {since}::bigint"));
+            time += " AND entry.at >= ";
+            time += &since;
         }
         if let Some(before) = filter.before {
             let before = self.value(before);
-            self.sql.push(format!("first_seen < {before}::bigint"));
-            times += " AND entry.at < ";
-            times += &before;
+            self.sql.push(format!("visitor.first_seen < {before}::bigint"));
+            time += " AND entry.at < ";
+            time += &before;
         }
-        let mut name = String::new();
-        if let Some(event) = &filter.did.event {
-            name = format!(" AND entry.name_key = {}::text", self.value(keys::name_key(event)));
+        for who in self.whoever_did(&filter.did, &time) {
+            self.sql.push(format!("visitor.id IN ({who})"));
         }
-        match (&filter.did.event, times.is_empty()) {
-            (Some(_), true) => self.sql.push(format!(
-                "id IN (SELECT identity.visitor_id FROM entry JOIN identity ON identity.id = entry.identity_id WHERE TRUE{name})"
-            )),
-            (None, true) => {}
-            (_, false) => self.sql.push(format!(
+        let Did { event, page, path, .. } = &filter.did;
+        if !time.is_empty() && event.is_none() && page.is_none() && path.is_none() {
+            self.sql.push(format!(
                 "EXISTS (SELECT 1 FROM identity JOIN entry ON entry.identity_id = identity.id
-                         WHERE identity.visitor_id = visitor.id{name}{times})"
-            )),
+                         WHERE identity.visitor_id = visitor.id{time})"
+            ));
         }
+    }
+
+    /// Of each thing that somebody did or came by, the visitors who did.
+    fn whoever_did(&mut self, Did { event, page, path, source, rule }: &Did, time: &str) -> Vec<String> {
+        let mut all = Vec::new();
+        if let Some(event) = event {
+            let part = self.value(part(event));
+            all.push(who_did(&format!("kind = 'event' AND {}", in_name(&part)), time));
+        }
+        if let Some(page) = page {
+            let part = self.value(part(page));
+            all.push(who_did(&format!("kind = 'page_view' AND {}", in_page(&part)), time));
+        }
+        if let Some(path) = path {
+            let part = self.value(part(path));
+            all.push(who_did(&in_path(&part), time));
+        }
+        if let Some(source) = source {
+            let part = self.value(part(source));
+            let columns = ["referrer", "source", "medium", "campaign"];
+            let parts = columns.map(|column| format!("position({part}::text IN lower({column})) > 0"));
+            all.push(format!(
+                "SELECT identity.visitor_id FROM came_from JOIN identity ON identity.id = came_from.identity_id
+                 WHERE came_from.source_id IN (SELECT id FROM source WHERE {})",
+                parts.join(" OR ")
+            ));
+        }
+        if let Some(rule) = rule {
+            let name = self.value(keys::text(rule).into_owned());
+            all.push(format!(
+                "SELECT identity.visitor_id FROM intent JOIN identity ON identity.id = intent.identity_id
+                 WHERE intent.rule_id IN (SELECT id FROM intent_rule WHERE name = {name}::text)"
+            ));
+        }
+        all
+    }
+
+    /// What a filter of companies asks for.
+    #[must_use]
+    pub fn of_companies(filter: &CompanyFilter) -> Self {
+        let mut all = Self::default();
+        let not = if filter.excluded { "" } else { "NOT " };
+        all.sql.push(format!("company.is_shown AND {not}company.excluded"));
+        let of_visitors = |visitors: &str| {
+            format!(
+                "SELECT company_key.company_id FROM visitor JOIN company_key ON company_key.key = visitor.company_key
+                 WHERE visitor.id IN ({visitors})"
+            )
+        };
+        if let Some(text) = &filter.text {
+            let part = all.value(part(text));
+            let named = format!("SELECT visitor_id FROM identity WHERE position({part}::text IN lower(value)) > 0");
+            let visitors = of_visitors(&format!("{named} UNION {}", who_did(&in_page(&part), "")));
+            all.sql.push(format!("company.id IN ({} UNION {visitors})", companies_called(&part)));
+        }
+        for who in all.whoever_did(&filter.did, "") {
+            all.sql.push(format!("company.id IN ({})", of_visitors(&who)));
+        }
+        if let Some(at) = filter.first_seen_since {
+            let at = all.value(at);
+            all.sql.push(format!("company.first_seen >= {at}::bigint"));
+        }
+        all
     }
 
     fn filter(&self) -> String {
@@ -129,17 +244,33 @@ impl Conditions {
     /// At most so many behind a row, in the order of their rows.
     #[must_use]
     pub fn behind(&self, after: i64, limit: u32) -> String {
-        format!("SELECT id FROM visitor WHERE {} AND id > {after} ORDER BY id LIMIT {limit}", self.filter())
+        format!("SELECT id FROM visitor WHERE {} AND visitor.id > {after} ORDER BY id LIMIT {limit}", self.filter())
     }
 
-    pub(super) async fn query(&self, transaction: &Transaction, sql: &str) -> Result<Vec<i64>, PostgresError> {
+    /// The page of companies, the one with the most points first.
+    #[must_use]
+    pub fn page_of_companies(&self, offset: u32, limit: u32) -> String {
+        format!(
+            "SELECT id, key, domain, name, group_ids, traits, points, visitors, events, first_seen, last_seen, excluded
+             FROM company WHERE {} ORDER BY points DESC, last_seen DESC NULLS LAST, key LIMIT {limit} OFFSET {offset}",
+            self.filter()
+        )
+    }
+
+    /// How many companies there are.
+    #[must_use]
+    pub fn count_of_companies(&self) -> String {
+        format!("SELECT count(*) FROM company WHERE {}", self.filter())
+    }
+
+    pub(super) async fn query(&self, transaction: &Transaction, sql: &str) -> Result<Vec<Row>, PostgresError> {
         let values: Vec<&(dyn ToSql + Sync)> =
             self.values.iter().map(|value| value.as_ref() as &(dyn ToSql + Sync)).collect();
-        let rows: Vec<Row> = transaction.query_once(sql, &values).await?;
-        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+        transaction.query_once(sql, &values).await
     }
-}
 
-fn text_of(text: &str) -> String {
-    keys::text(text).into_owned()
+    /// The same of a statement that gives numbers.
+    pub(super) async fn numbers(&self, transaction: &Transaction, sql: &str) -> Result<Vec<i64>, PostgresError> {
+        self.query(transaction, sql).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
 }

@@ -7,8 +7,9 @@
 use std::collections::BTreeSet;
 
 use koala_destination::ids::Id;
+use tokio_postgres::Row;
 
-use super::accounts::{self, Named};
+use super::accounts::Changed;
 use super::error::PostgresError;
 use super::pool::Pool;
 use super::sql::statements;
@@ -25,7 +26,16 @@ statements! {
                 first_at = NULL, first_seen = NULL, last_seen = NULL, events = 0, identifies = 0, page_views = 0
             WHERE id = ANY($1::bigint[])";
     NOTE = "INSERT INTO taken (identity_id, deletion_id) SELECT id, $2 FROM unnest($1::bigint[]) AS new (id)";
-    FORGET = "DELETE FROM visitor WHERE id = ANY($1::bigint[]) RETURNING account";
+    FORGET = "DELETE FROM visitor WHERE id = ANY($1::bigint[]) RETURNING company_key";
+    SAID = "SELECT DISTINCT domain, group_id, name FROM company_said WHERE voter_id = ANY($1::bigint[]) LIMIT $2";
+    STATEMENTS = "DELETE FROM company_said WHERE (voter_id, domain, group_id, name) IN
+                      (SELECT voter_id, domain, group_id, name FROM company_said WHERE voter_id = ANY($1::bigint[]) LIMIT $2)";
+    DONE = "DELETE FROM done WHERE (topic_id, identity_id) IN
+                (SELECT topic_id, identity_id FROM done WHERE identity_id = ANY($1::bigint[]) LIMIT $2) RETURNING topic_id";
+    TOPICS = "DELETE FROM topic WHERE id = ANY($1::bigint[]) AND NOT EXISTS (SELECT 1 FROM done WHERE topic_id = topic.id)";
+    CAME_FROM = "DELETE FROM came_from WHERE (source_id, identity_id) IN
+                     (SELECT source_id, identity_id FROM came_from WHERE identity_id = ANY($1::bigint[]) LIMIT $2) RETURNING source_id";
+    SOURCES = "DELETE FROM source WHERE id = ANY($1::bigint[]) AND NOT EXISTS (SELECT 1 FROM came_from WHERE source_id = source.id)";
     INSERT = "INSERT INTO identity (id, kind, value, visitor_id, decision)
               SELECT id, kind, value, id, decision
               FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) AS new (id, kind, value, decision)";
@@ -70,10 +80,10 @@ statements! {
 const IDS_AT_ONCE: i64 = 300;
 /// Ids whose rows are deleted at once.
 const IDS_OF_A_PIECE: i64 = 50;
-/// Rows of each of five kinds that are deleted at once.
-pub(super) const ROWS_AT_ONCE: i64 = 500;
+/// Rows of each of ten kinds that are deleted at once.
+pub(super) const ROWS_AT_ONCE: i64 = 250;
 // Aurora DSQL takes 3,000 rows in a transaction.
-const _: () = assert!(5 * ROWS_AT_ONCE + 2 * IDS_OF_A_PIECE < 3000 && 7 * IDS_AT_ONCE < 3000);
+const _: () = assert!(10 * ROWS_AT_ONCE + 2 * IDS_OF_A_PIECE < 3000 && 6 * IDS_AT_ONCE + 3 * ROWS_AT_ONCE < 3000);
 
 /// What was taken.
 #[derive(Default)]
@@ -116,16 +126,19 @@ pub(super) async fn take(
         taken.ids.push(id);
     }
     // A visitor with more ids than go at once is gone from all that is shown with the first of them.
-    let (forgotten, _, _, ()) = together!(
+    let (forgotten, said, _, _, ()) = together!(
         transaction.query(FORGET, &[&visitor_ids]),
+        transaction.query(SAID, &[&all, &ROWS_AT_ONCE]),
         transaction.execute(TAKE, &[&all]),
         transaction.execute(NOTE, &[&all, &deletion]),
         again.write(transaction, rank, visitor_ids),
     )?;
-    let accounts = forgotten.iter().map(|row| row.try_get::<_, Option<String>>(0));
-    let accounts = accounts.collect::<Result<Vec<_>, _>>()?;
-    let changed: Vec<Named> = accounts.into_iter().flatten().map(Named::only).collect();
-    accounts::note_changed(transaction, &changed).await?;
+    let mut changed = Changed::default();
+    changed.say_rows(&said, 0)?;
+    for row in &forgotten {
+        row.try_get::<_, Option<String>>(0)?.into_iter().for_each(|key| changed.say(key));
+    }
+    changed.write(transaction).await?;
     Ok(taken)
 }
 
@@ -220,8 +233,21 @@ async fn delete(transaction: &Transaction, ids: &[i64], deletion: Option<&str>) 
         transaction.execute(CLAIMS, &[&ids, &ROWS_AT_ONCE]),
         transaction.execute(DECISIONS, &[&ids, &ROWS_AT_ONCE]),
     )?;
+    let (statements, done, came_from) = together!(
+        transaction.execute(STATEMENTS, &[&ids, &ROWS_AT_ONCE]),
+        transaction.query(DONE, &[&ids, &ROWS_AT_ONCE]),
+        transaction.query(CAME_FROM, &[&ids, &ROWS_AT_ONCE]),
+    )?;
+    // A path may name somebody: what nobody else did goes as well.
+    let of = |rows: &[Row]| rows.iter().map(|row| Ok(row.try_get(0)?)).collect::<Result<Vec<i64>, PostgresError>>();
+    let (topics, sources) = (of(&done)?, of(&came_from)?);
+    together!(
+        transaction.execute_if(!topics.is_empty(), TOPICS, &[&topics]),
+        transaction.execute_if(!sources.is_empty(), SOURCES, &[&sources]),
+    )?;
+    let [done, came_from] = [done, came_from].map(|rows| rows.len() as u64);
     let is_less = |rows: u64| i64::try_from(rows).is_ok_and(|rows| rows < ROWS_AT_ONCE);
-    let is_all = [entries, intent, traits, claims, decisions].into_iter().all(is_less);
+    let is_all = [entries, intent, traits, claims, decisions, statements, done, came_from].into_iter().all(is_less);
     let entries = i64::try_from(entries).unwrap_or_default();
     together!(
         transaction.execute_if(entries > 0 && deletion.is_some(), COUNT, &[&deletion, &entries]),

@@ -1,5 +1,6 @@
 //! Transactions, tried again as a whole where another one was in the way.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio_postgres::Row;
@@ -31,11 +32,13 @@ pub(super) enum Access {
 pub(super) struct Transaction {
     lent: Lent,
     access: Access,
+    excludes: i64,
 }
 
 impl Transaction {
     pub(super) async fn take(pool: &Pool, access: Access) -> Result<Self, PostgresError> {
-        Ok(Self { lent: pool.take().await?, access })
+        let excludes = pool.excludes.load(Ordering::Relaxed);
+        Ok(Self { lent: pool.take().await?, access, excludes })
     }
 
     /// Begins; everything has the same snapshot from the first statement on.
@@ -45,6 +48,11 @@ impl Transaction {
             Access::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         };
         Ok(self.lent.connection().client().batch_execute(begin).await?)
+    }
+
+    /// The version of what is kept out of the ranking.
+    pub(super) fn excludes(&self) -> i64 {
+        self.excludes
     }
 
     pub(super) async fn commit(&self) -> Result<(), PostgresError> {

@@ -11,14 +11,16 @@ use tokio_postgres::Row;
 use super::error::PostgresError;
 use super::sql::statements;
 use super::transaction::{Transaction, together};
-use super::{body, identities};
+use super::{accounts, body, companies, identities};
 use crate::about::About;
-use crate::store::company::CompanyId;
 use crate::store::traits::Latest;
 use crate::store::visitor::{EntryCursor, TimelineEntry, Visitor, VisitorId, VisitorIdentity};
 
 statements! {
-    VISITORS = "SELECT id, account, first_seen, last_seen FROM visitor WHERE id = ANY($1::bigint[])";
+    VISITORS = "SELECT visitor.id, visitor.company_key, visitor.first_seen, visitor.last_seen, company.id, company.name, company.key,
+                       visitor.excluded OR coalesce(company.excluded, FALSE)
+                FROM visitor LEFT JOIN company_key ON company_key.key = visitor.company_key
+                LEFT JOIN company ON company.id = company_key.company_id WHERE visitor.id = ANY($1::bigint[])";
     // The strongest first; emails by when they were known first.
     IDENTITIES = "SELECT visitor_id, kind, value, into_id IS NOT NULL, decision, events, identifies, page_views,
                       CASE kind WHEN 'email' THEN least(first_at, (SELECT min(at) FROM claim WHERE identity_id = identity.id)) END
@@ -113,10 +115,14 @@ fn visitor(row: &Row) -> Result<Visitor, PostgresError> {
         user_ids: Vec::new(),
         emails: Vec::new(),
         anonymous_ids: Vec::new(),
-        account: row.try_get(1)?,
-        company_id: row.try_get::<_, Option<String>>(1)?.map(CompanyId::new),
-        company: None,
-        excluded: false,
+        // Before the company is counted it is known by what the visitor names.
+        account: match row.try_get::<_, Option<String>>(6)? {
+            Some(key) => Some(key),
+            None => row.try_get::<_, Option<&str>>(1)?.and_then(accounts::key_of).map(|key| key.value),
+        },
+        company_id: row.try_get::<_, Option<i64>>(4)?.map(companies::id_of),
+        company: row.try_get(5)?,
+        excluded: row.try_get(7)?,
         traits: Map::new(),
         first_seen: clock::from_milliseconds(row.try_get(2)?),
         last_seen: clock::from_milliseconds(row.try_get(3)?),

@@ -51,13 +51,21 @@ CREATE INDEX ASYNC IF NOT EXISTS decision_of_owner ON decision (to_id);
 
 -- The visitors that the pointers make.
 CREATE TABLE IF NOT EXISTS visitor (
-    id         bigint PRIMARY KEY,
-    account    text,
-    first_seen bigint NOT NULL,
-    last_seen  bigint NOT NULL
+    id           bigint PRIMARY KEY,
+    -- Which identity of a company it names: the kind and the value of `company_key`.
+    company_key  text,
+    -- The domain of its first address that is a company's.
+    given        text,
+    -- Whether it is kept out of the ranking, and by which version of that it was told.
+    excluded     boolean NOT NULL DEFAULT FALSE,
+    excluded_for bigint  NOT NULL DEFAULT 0,
+    first_seen   bigint  NOT NULL,
+    last_seen    bigint  NOT NULL
 );
 CREATE INDEX ASYNC IF NOT EXISTS visitor_by_last_seen ON visitor (last_seen, id);
-CREATE INDEX ASYNC IF NOT EXISTS visitor_of_account ON visitor (account, last_seen);
+CREATE INDEX ASYNC IF NOT EXISTS visitor_of_company ON visitor (company_key, last_seen);
+CREATE INDEX ASYNC IF NOT EXISTS visitor_given ON visitor (given);
+CREATE INDEX ASYNC IF NOT EXISTS visitor_excluded ON visitor (excluded_for);
 
 -- What was said under an id last.
 CREATE TABLE IF NOT EXISTS trait (
@@ -77,18 +85,52 @@ CREATE TABLE IF NOT EXISTS entry (
     identity_id bigint NOT NULL,
     kind        text   NOT NULL,
     name        text,
-    -- The name in lower case, or what stands for a long one.
-    name_key    text,
     -- The message id where what stands for it is its key.
     message_id  text,
     message_key text,
     at          bigint NOT NULL,
+    -- What it is about.
+    topic_id    bigint,
     -- The entry as it came, compressed.
     body        bytea  NOT NULL,
     UNIQUE (identity_id, kind, message_key)
 );
 CREATE INDEX ASYNC IF NOT EXISTS entry_of_identity ON entry (identity_id, at);
-CREATE INDEX ASYNC IF NOT EXISTS entry_by_name ON entry (name_key, identity_id, at);
+
+-- What entries are about: events by their names, pages by their names, paths and titles; '' where one has none. Who searches
+-- looks through these, which are few, and not through the entries. Their numbers are hashes of what they say.
+CREATE TABLE IF NOT EXISTS topic (
+    id    bigint PRIMARY KEY,
+    -- event or page_view
+    kind  text   NOT NULL,
+    name  text   NOT NULL,
+    path  text   NOT NULL,
+    title text   NOT NULL
+);
+CREATE TABLE IF NOT EXISTS done (
+    topic_id    bigint NOT NULL,
+    identity_id bigint NOT NULL,
+    times       bigint NOT NULL,
+    last_at     bigint NOT NULL,
+    PRIMARY KEY (topic_id, identity_id)
+);
+CREATE INDEX ASYNC IF NOT EXISTS done_of_identity ON done (identity_id);
+-- Other sites and campaigns that led here; '' where one part is missing.
+CREATE TABLE IF NOT EXISTS source (
+    id       bigint PRIMARY KEY,
+    referrer text   NOT NULL,
+    source   text   NOT NULL,
+    medium   text   NOT NULL,
+    campaign text   NOT NULL
+);
+CREATE TABLE IF NOT EXISTS came_from (
+    source_id   bigint NOT NULL,
+    identity_id bigint NOT NULL,
+    times       bigint NOT NULL,
+    last_at     bigint NOT NULL,
+    PRIMARY KEY (source_id, identity_id)
+);
+CREATE INDEX ASYNC IF NOT EXISTS came_from_of_identity ON came_from (identity_id);
 
 -- The intent rules that count.
 CREATE TABLE IF NOT EXISTS intent_rule (
@@ -113,27 +155,78 @@ CREATE TABLE IF NOT EXISTS intent (
     PRIMARY KEY (identity_id, rule_id, day)
 );
 
--- Companies, with what is shown of them as it was when they were last counted.
-CREATE TABLE IF NOT EXISTS account (
-    key         text   PRIMARY KEY,
+-- Companies by the rules of `company`: a row an identity (a domain, a group's id, a name), and one pointer from a weaker one to the
+-- one that it belongs to. Whoever counts companies writes these rows, and nobody else.
+CREATE TABLE IF NOT EXISTS company_key (
+    -- domain:acme.com, group:…, name:…
+    key        text    PRIMARY KEY,
+    id         bigint  NOT NULL UNIQUE,
+    into_key   text,
+    -- The smallest id of all that lead to the same one.
+    company_id bigint  NOT NULL,
+    -- Whether a request about companies alone told of it: then it is shown also without visitors.
+    is_told    boolean NOT NULL
+);
+CREATE INDEX ASYNC IF NOT EXISTS company_key_of_company ON company_key (company_id);
+CREATE INDEX ASYNC IF NOT EXISTS company_key_into ON company_key (into_key);
+-- What its identities say together, and what is shown of it as it was when it was last counted.
+CREATE TABLE IF NOT EXISTS company (
+    id          bigint PRIMARY KEY,
+    -- Its domain, else its group's id, else its name in lower case.
+    key         text    NOT NULL,
     domain      text,
     name        text,
-    traits      text   NOT NULL DEFAULT '{}',
-    points      double precision NOT NULL DEFAULT 0,
-    visitors    bigint NOT NULL DEFAULT 0,
-    events      bigint NOT NULL DEFAULT 0,
+    -- JSON
+    group_ids   text    NOT NULL,
+    traits      text    NOT NULL,
+    points      double precision NOT NULL,
+    visitors    bigint  NOT NULL,
+    events      bigint  NOT NULL,
+    first_seen  bigint,
     last_seen   bigint,
-    -- The UTC day and the version of the rules that the points are of.
-    counted_for bigint NOT NULL DEFAULT 0
+    excluded    boolean NOT NULL,
+    -- One without visitors is shown where a request about companies alone told of it.
+    is_shown    boolean NOT NULL,
+    -- The UTC day, and the versions of the rules and of what is kept out, that it was counted for.
+    counted_for text    NOT NULL
 );
-CREATE INDEX ASYNC IF NOT EXISTS account_by_points ON account (points);
-CREATE INDEX ASYNC IF NOT EXISTS account_by_counted ON account (counted_for);
--- The companies of which something changed since they were counted, and how they were named: nobody writes another's row.
+CREATE INDEX ASYNC IF NOT EXISTS company_by_counted ON company (counted_for);
+-- The identities of companies of which something changed since they were counted.
 CREATE TABLE IF NOT EXISTS changed (
-    id      bigint PRIMARY KEY,
-    account text   NOT NULL,
-    domain  text,
-    name    text
+    id      bigint  PRIMARY KEY,
+    key     text    NOT NULL,
+    -- Whether more than counts may have changed: what it is called, or what it belongs to.
+    is_said boolean NOT NULL,
+    is_told boolean NOT NULL
+);
+-- What visitors say of companies, and what votes.
+CREATE TABLE IF NOT EXISTS company_said (
+    -- The id that it was said under; 0 where a request about companies alone says it.
+    voter_id      bigint  NOT NULL,
+    -- What was given together; '' where it was not said.
+    domain        text    NOT NULL,
+    group_id      text    NOT NULL,
+    name          text    NOT NULL,
+    -- The name as it was written first.
+    written       text    NOT NULL,
+    by_group_call boolean NOT NULL,
+    -- The earliest time as of which it was said.
+    at            bigint  NOT NULL,
+    PRIMARY KEY (voter_id, domain, group_id, name)
+);
+CREATE INDEX ASYNC IF NOT EXISTS company_said_name ON company_said (name, at);
+CREATE INDEX ASYNC IF NOT EXISTS company_said_group ON company_said (group_id, at);
+CREATE INDEX ASYNC IF NOT EXISTS company_said_domain ON company_said (domain, at);
+-- What group calls and requests about companies say of one; the latest of each name counts.
+CREATE TABLE IF NOT EXISTS company_trait (
+    company_key text   NOT NULL,
+    -- The name, or what stands for a long one.
+    name_key    text   NOT NULL,
+    name        text   NOT NULL,
+    -- JSON; null takes the trait away.
+    value       text   NOT NULL,
+    at          bigint NOT NULL,
+    PRIMARY KEY (company_key, name_key)
 );
 
 -- Numbers of the whole store: the version of the intent rules.
