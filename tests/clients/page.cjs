@@ -77,7 +77,7 @@ async function main() {
   await tab.keyboard.press('Tab')
   assert.strictEqual(await tab.evaluate(() => document.activeElement.name), 'q')
   await tab.goto(url)
-  for (const name of ['Skip to content', 'Companies', 'Visitors', 'Deliveries', 'Mappings', 'Install']) {
+  for (const name of ['Skip to content', 'Companies', 'Visitors', 'Alerts', 'Deliveries', 'Mappings', 'Install']) {
     await tab.keyboard.press('Tab')
     const at = await focused()
     assert.ok(at.text === name && at.isSeen, `${name}: ${JSON.stringify(at)}`)
@@ -149,7 +149,7 @@ async function main() {
 
   // What hostile people send is text, wherever it is shown.
   await tab.goto(`${url}/visitors?q=mallory`)
-  await tab.getByRole('link', { name: '<script>' }).click()
+  await tab.getByRole('link', { name: '<script>' }).first().click()
   await tab.getByText('onerror').first().waitFor()
   await tab.locator('details summary').first().click()
   await tab.getByRole('definition').getByRole('link').click()

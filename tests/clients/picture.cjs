@@ -11,7 +11,7 @@ async function main() {
   fs.mkdirSync(pictures, { recursive: true })
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] })
   for (const colorScheme of ['light', 'dark']) {
-    const tab = await browser.newPage({ viewport: { width: 960, height: 560 }, colorScheme, locale: 'en-GB', timezoneId: 'UTC' })
+    const tab = await browser.newPage({ viewport: { width: 960, height: 770 }, colorScheme, locale: 'en-GB', timezoneId: 'UTC' })
     const devtools = await tab.context().newCDPSession(tab)
     const take = async (name, at) => {
       await tab.goto(url + at)
