@@ -45,7 +45,7 @@ mod tests {
             with_event(EntryKind::PageView, &entry.to_string(), |event| {
                 event
                     .get_object("properties")
-                    .and_then(|properties| properties.get_str("path").map(|path| path.into_owned()))
+                    .and_then(|properties| properties.get_str("path").map(std::borrow::Cow::into_owned))
             })
         };
         for entry in [
