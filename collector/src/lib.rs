@@ -97,8 +97,8 @@ pub fn router_with(
     extras: Extras,
 ) -> Router {
     let CollectorOptions { retention, keep_ip } = options;
-    let Extras { desk, networks: _ } = extras;
-    let protocol = protocol::routes::router(Arc::clone(&store), keys, keep_ip);
+    let Extras { desk, networks } = extras;
+    let protocol = protocol::routes::router_with(Arc::clone(&store), keys, keep_ip, networks);
     protocol.merge(web::router(store, pipeline, access, retention, desk))
 }
 

@@ -4,6 +4,7 @@
 // A test that meets something else than it expects ends there.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod alerts;
 mod clients;
 mod collected;
 mod collector;

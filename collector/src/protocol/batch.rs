@@ -1,6 +1,7 @@
 //! A batch request: one visitor's entries.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use koala_destination::clock;
 use koala_destination::ids::{EventIds, WrittenIds, text_if_any};
@@ -11,6 +12,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::company::Said;
+use crate::company::network::{self, Guess, Networks};
 
 use super::page_view::{self, Extent};
 use super::refusal::Refusal;
@@ -34,6 +36,19 @@ impl Batch {
         self.received_at = None;
         for entry in &mut self.entries {
             entry.received_at = None;
+        }
+    }
+
+    /// Looks up whose networks the addresses of its entries are of.
+    pub fn guess_companies(&mut self, networks: &Networks) {
+        // The entries of a request are mostly from one address.
+        let mut last: Option<(IpAddr, Option<Guess>)> = None;
+        for entry in &mut self.entries {
+            let Some(address) = network::address_of(&entry.json) else { continue };
+            if last.as_ref().is_none_or(|(before, _)| *before != address) {
+                last = Some((address, networks.guess(address)));
+            }
+            entry.guess = last.as_ref().and_then(|(_, guess)| guess.clone());
         }
     }
 
@@ -66,6 +81,8 @@ pub struct ReceivedEntry {
     pub traits: Option<Map<String, Value>>,
     /// What a group call says of the company, besides what it is known by; nothing for all other entries.
     pub traits_of_company: Option<Map<String, Value>>,
+    /// The company whose network its address is of, where nobody knows better.
+    pub guess: Option<Guess>,
     /// The entry as it came.
     pub json: String,
 }
@@ -279,6 +296,7 @@ fn entry(kind: EntryKind, raw: &RawValue) -> Result<ReceivedEntry, &'static str>
         received_at: written.received_at.as_ref().and_then(page_view::time),
         traits,
         traits_of_company: None,
+        guess: None,
         json: raw.get().to_owned(),
     })
 }

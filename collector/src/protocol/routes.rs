@@ -16,6 +16,7 @@ use serde_json::json;
 use super::keys::{Keys, KeysUnavailable};
 use super::refusal::Refusal;
 use super::{accounts, batch};
+use crate::company::network::Networks;
 use crate::store::{Store, StoreError};
 
 /// The most bytes of a batch request: 30 entries of the largest events, three times.
@@ -27,15 +28,26 @@ struct Collector {
     store: Arc<dyn Store>,
     keys: Arc<dyn Keys>,
     keep_ip: bool,
+    networks: Option<Arc<Networks>>,
 }
 
 /// The routes: entries, companies, and whether a key is good.
 pub fn router(store: Arc<dyn Store>, keys: Arc<dyn Keys>, keep_ip: bool) -> Router {
+    router_with(store, keys, keep_ip, None)
+}
+
+/// The same with a file that tells whose network an address is of.
+pub fn router_with(
+    store: Arc<dyn Store>,
+    keys: Arc<dyn Keys>,
+    keep_ip: bool,
+    networks: Option<Arc<Networks>>,
+) -> Router {
     Router::new()
         .route("/web/projects/{key}/batch", post(collect))
         .route("/web/projects/{key}/accounts/batch", post(collect_accounts))
         .route("/web/projects/{key}/auth", get(check_key))
-        .with_state(Collector { store, keys, keep_ip })
+        .with_state(Collector { store, keys, keep_ip, networks })
 }
 
 async fn collect(
@@ -48,6 +60,9 @@ async fn collect(
     let mut batch = batch::read(&body)?;
     if !is_of_own_handlers(&*collector.keys, &headers).await? {
         batch.forget_arrival();
+    }
+    if let Some(networks) = &collector.networks {
+        batch.guess_companies(networks);
     }
     if !collector.keep_ip {
         batch.forget_addresses();

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::message::{CompanyFacts, Deed, MOST_DEEDS, MOST_MEMBERS};
 use crate::about::shortened;
-use crate::store::company::{Activity, Company, CompanyPage, Reason};
+use crate::store::company::{Activity, Company, CompanyPage, CompanySource, Reason};
 use crate::store::visitor::{Visitor, VisitorId};
 
 /// The longest user id that is told, in bytes; a batch of Segment's holds 500 KB.
@@ -29,7 +29,7 @@ pub fn of(company: &Company, people: u64) -> CompanyFacts {
         name: shortened(company.name.as_ref().or(company.domain.as_ref()).unwrap_or(&company.key)),
         domain: company.domain.clone(),
         group_id: company.group_ids.first().cloned(),
-        is_guess: false,
+        is_guess: company.company_source == CompanySource::Network,
         points: company.intent,
         strength: company.strength,
         trend: company.trend,
@@ -160,6 +160,7 @@ mod tests {
             account: None,
             company_id: None,
             company: None,
+            company_source: None,
             traits: traits.as_object().cloned().unwrap_or_default(),
             first_seen: String::new(),
             last_seen: String::new(),

@@ -253,7 +253,6 @@ impl Watch {
         (last, next): (Option<Turn>, Turn),
         now: i64,
     ) -> Result<(), StoreError> {
-        let is_of_companies = |alert: &Alert| matches!(alert.on, Occasion::Points { .. } | Occasion::Trend { .. });
         let mut offset = 0;
         while configured.alerts().iter().any(is_of_companies) {
             let (companies, _) = self.store.list_companies(CompanyFilter::default(), offset, COMPANIES_AT_ONCE).await?;
@@ -332,6 +331,11 @@ fn before(company: &Company, now: i64) -> Before {
     if first_seen.is_some_and(|at| at > now - FRESH) { Before::Nothing } else { Before::Unknown }
 }
 
+/// Whether an alert looks at companies as they are.
+fn is_of_companies(alert: &Alert) -> bool {
+    matches!(alert.on, Occasion::Points { .. } | Occasion::Trend { .. })
+}
+
 /// What points are made of, and whether anybody looks at them.
 fn made_of(rules: &[IntentRule], configured: &Configured) -> String {
     let mut rules: Vec<String> = rules
@@ -342,7 +346,7 @@ fn made_of(rules: &[IntentRule], configured: &Configured) -> String {
         })
         .collect();
     rules.sort();
-    let is_watched = !configured.alerts().is_empty();
+    let is_watched = configured.alerts().iter().any(is_of_companies);
     let text = format!("{is_watched}\u{1e}{}", rules.join("\u{1e}"));
     hashed_message_id(&text)
 }

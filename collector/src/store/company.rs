@@ -39,6 +39,16 @@ impl fmt::Display for CompanyId {
     }
 }
 
+/// What it is by that somebody is taken to be of a company.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CompanySource {
+    /// Somebody said so: a trait, a group call, an address.
+    Said,
+    /// Nobody did: it is the company whose network an IP address is of. A guess.
+    Network,
+}
+
 /// A company as the API lists it.
 #[derive(Debug, Serialize)]
 pub struct Company {
@@ -65,6 +75,8 @@ pub struct Company {
     pub trend: Trend,
     /// What was said of it.
     pub traits: Map<String, Value>,
+    /// What it is by that visitors are taken to be of it: a guess where it is one for each of them.
+    pub company_source: CompanySource,
     /// How many visitors are of it.
     pub visitors: i64,
     /// How many events they have, page views among them.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::company::CompanyId;
+use super::company::{CompanyId, CompanySource};
 use crate::about::Utm;
 
 /// A visitor's id, which means something to the engine alone. It stays when further ids join; that of a visitor who was merged
@@ -61,6 +61,8 @@ pub struct Visitor {
     pub company_id: Option<CompanyId>,
     /// The company's name, where one is known.
     pub company: Option<String>,
+    /// What the visitor is taken to be of the company by.
+    pub company_source: Option<CompanySource>,
     /// The latest traits.
     pub traits: Map<String, Value>,
     /// The time of the oldest entry.

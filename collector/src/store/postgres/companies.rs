@@ -16,7 +16,7 @@ use crate::about::{About, Utm};
 use crate::company::{self, CompanyKey, CompanyKind};
 use crate::intent::{Strength, Trend};
 use crate::store::company::{
-    Activity, Company, CompanyId, CompanyPage, DAYS, DaysOfActivity, LastPage, Member, Source,
+    Activity, Company, CompanyId, CompanyPage, CompanySource, DAYS, DaysOfActivity, LastPage, Member, Source,
 };
 use crate::store::filter::CompanyFilter;
 use crate::store::interests::{self, Deed};
@@ -236,6 +236,8 @@ fn company(row: &Row) -> Result<Company, PostgresError> {
         name: row.try_get(3)?,
         group_ids: serde_json::from_str(row.try_get(4)?).unwrap_or_default(),
         traits: serde_json::from_str(row.try_get(5)?).unwrap_or_default(),
+        // Networks are not guessed here yet.
+        company_source: CompanySource::Said,
         intent: rounded(points),
         // Points of a week ago are not stored here yet: there is no trend.
         intent_week_ago: points,

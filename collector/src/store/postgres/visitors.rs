@@ -13,6 +13,7 @@ use super::sql::statements;
 use super::transaction::{Transaction, together};
 use super::{accounts, body, companies, identities};
 use crate::about::About;
+use crate::store::company::CompanySource;
 use crate::store::traits::Latest;
 use crate::store::visitor::{EntryCursor, TimelineEntry, Visitor, VisitorId, VisitorIdentity};
 
@@ -122,6 +123,7 @@ fn visitor(row: &Row) -> Result<Visitor, PostgresError> {
         },
         company_id: row.try_get::<_, Option<i64>>(4)?.map(companies::id_of),
         company: row.try_get(5)?,
+        company_source: row.try_get::<_, Option<i64>>(4)?.map(|_| CompanySource::Said),
         excluded: row.try_get(7)?,
         traits: Map::new(),
         first_seen: clock::from_milliseconds(row.try_get(2)?),

@@ -4,7 +4,7 @@ use koala_destination::clock::now_milliseconds;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Map, Value};
 
-use super::{company_keys, identities, statements, traits};
+use super::{company_keys, guesses, identities, statements, traits};
 use crate::company::{self, CompanyKey, CompanyKind, Said};
 use crate::protocol::accounts::ReceivedAccount;
 
@@ -49,11 +49,30 @@ fn add_traits(connection: &Connection, key: &CompanyKey, traits: &Map<String, Va
 /// Says of which company a visitor is, by what is known of the visitor now, and has it looked at whether the visitor is kept out of
 /// the ranking. A company without any is gone, unless something was said of it.
 pub(super) fn assign(connection: &Connection, visitor_id: i64) -> rusqlite::Result<()> {
+    let (key, is_guess) = match said_by(connection, visitor_id)? {
+        Some(key) => (Some(key), false),
+        None => (guesses::of(connection, visitor_id)?, true),
+    };
+    let mut mark = connection.prepare_cached("UPDATE visitor SET is_guess = ?2 WHERE id = ?1")?;
+    mark.execute(params![visitor_id, is_guess && key.is_some()])?;
+    put(connection, visitor_id, key.as_ref())
+}
+
+/// The same in a file of a version that knew no guesses.
+pub(super) fn assign_by_what_is_said(connection: &Connection, visitor_id: i64) -> rusqlite::Result<()> {
+    let key = said_by(connection, visitor_id)?;
+    put(connection, visitor_id, key.as_ref())
+}
+
+fn said_by(connection: &Connection, visitor_id: i64) -> rusqlite::Result<Option<CompanyKey>> {
     let emails = identities::emails(connection, visitor_id)?;
     let given = emails.iter().find_map(|email| company::of_address(email));
     statements::give(connection, visitor_id, given.as_deref())?;
-    let key = company::of_visitor(&traits::of_company_of(connection, visitor_id)?, &emails);
-    let now = key.map(|key| company_keys::find_or_insert(connection, &key)).transpose()?;
+    Ok(company::of_visitor(&traits::of_company_of(connection, visitor_id)?, &emails))
+}
+
+fn put(connection: &Connection, visitor_id: i64, key: Option<&CompanyKey>) -> rusqlite::Result<()> {
+    let now = key.map(|key| company_keys::find_or_insert(connection, key)).transpose()?;
     let before = company_key_of(connection, visitor_id)?;
     let mut update = connection
         .prepare_cached("UPDATE visitor SET company_key_id = ?2, company_id = ?3, excluded = NULL WHERE id = ?1")?;

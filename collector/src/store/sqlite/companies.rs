@@ -9,7 +9,7 @@ use crate::about::About;
 use crate::company::{self, CompanyKey, CompanyKind};
 use crate::intent::{Strength, Trend};
 use crate::store::company::{
-    Activity, Company, CompanyId, CompanyPage, DAYS, DaysOfActivity, LastPage, Member, Reason,
+    Activity, Company, CompanyId, CompanyPage, CompanySource, DAYS, DaysOfActivity, LastPage, Member, Reason,
 };
 use crate::store::visitor::VisitorId;
 
@@ -26,6 +26,11 @@ pub(super) fn id_of(row: i64) -> CompanyId {
 /// The row that an id names; one that no engine of this kind gave meets none.
 pub(super) fn row_of(id: &str) -> i64 {
     id.strip_prefix(PREFIX).and_then(|number| number.parse().ok()).unwrap_or(-1)
+}
+
+/// What somebody is taken to be of a company by.
+pub(super) fn source(is_guess: bool) -> CompanySource {
+    if is_guess { CompanySource::Network } else { CompanySource::Said }
 }
 
 /// The company that an id, a domain, a group's id or a name leads to.
@@ -150,7 +155,8 @@ fn company(connection: &Connection, ranked: &Ranked) -> rusqlite::Result<Option<
                  CROSS JOIN entry ON entry.identity_id = identity.id AND entry.kind IN ('event', 'page_view')
                  WHERE visitor.company_id = company.id),
                 (SELECT min(first_seen) FROM visitor WHERE company_id = company.id),
-                (SELECT max(last_seen) FROM visitor WHERE company_id = company.id)
+                (SELECT max(last_seen) FROM visitor WHERE company_id = company.id),
+                (SELECT coalesce(min(is_guess), 0) FROM visitor WHERE company_id = company.id)
          FROM company WHERE id = ?1",
     )?;
     let company = select.query_row([company_id], |row| {
@@ -167,6 +173,7 @@ fn company(connection: &Connection, ranked: &Ranked) -> rusqlite::Result<Option<
             strength_label: Strength::of(points).label(),
             trend: Trend::of(points, points_week_ago),
             traits: serde_json::Map::new(),
+            company_source: source(row.get(7)?),
             visitors: row.get(3)?,
             events: row.get(4)?,
             first_seen: time(5)?,

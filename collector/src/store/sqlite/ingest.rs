@@ -7,7 +7,7 @@ use super::identities::Ids;
 use super::intent::{self, Kept, StoredRule};
 use super::tombstones::{self, Part};
 use super::topics::{self, Counted};
-use super::{accounts, clusters, identities, statements, traits};
+use super::{accounts, clusters, guesses, identities, statements, traits};
 use crate::company::{self, Said};
 use crate::identity::{Reading, claim_time};
 use crate::protocol::batch::{Batch, EntryKind, ReceivedEntry};
@@ -36,6 +36,9 @@ fn keep_part(connection: &Connection, rules: &[StoredRule], batch: &Batch, part:
         let at = entry.at.map_or(arrival, |at| at.min(arrival));
         if insert(connection, identity_id, entry, at)? {
             noted.note(at, claim_time(entry.at, arrival));
+            if let Some(guess) = &entry.guess {
+                noted.has_new_traits |= guesses::note(connection, identity_id, guess, at)?;
+            }
             intent::note(connection, rules, Kept { identity_id, kind: entry.kind, at, json: &entry.json })?;
             if let (EntryKind::Identify, Some(traits)) = (entry.kind, &entry.traits) {
                 noted.has_new_traits |= traits::merge(connection, traits::OF_IDENTITY, identity_id, traits, at)?;

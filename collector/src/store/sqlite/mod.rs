@@ -11,6 +11,7 @@
 //! | `alert_store`, `alerts` | what alerts keep |
 //! | `clusters` | who is who: pointers written, and the visitors that come of them |
 //! | `accounts`, `company_keys`, `statements` | which company a visitor is of, and what is one company |
+//! | `guesses` | companies that are guessed by networks |
 //! | `excluded` | who is kept out of the ranking |
 //! | `identities`, `traits`, `topics`, `intent` | the rows below them |
 //! | `upgrade` | what a file of an earlier version needs |
@@ -25,6 +26,7 @@ mod decisions;
 mod deletion;
 mod excluded;
 pub mod file;
+mod guesses;
 mod identities;
 mod ingest;
 mod intent;

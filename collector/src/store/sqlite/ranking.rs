@@ -151,7 +151,7 @@ fn rank(connection: &Connection, rules: &[StoredRule]) -> rusqlite::Result<Vec<R
     keep_out(connection, &mut companies, &place)?;
 
     let mut visitors = connection.prepare_cached(
-        "SELECT identity.id, visitor.id, company_id FROM visitor CROSS JOIN identity ON identity.visitor_id = visitor.id
+        "SELECT identity.id, visitor.id, company_id, is_guess FROM visitor CROSS JOIN identity ON identity.visitor_id = visitor.id
          WHERE company_id IS NOT NULL AND visitor.excluded IS NOT 1",
     )?;
     let (mut company_of, mut of_several_ids) = (HashMap::new(), HashSet::new());
@@ -159,7 +159,7 @@ fn rank(connection: &Connection, rules: &[StoredRule]) -> rusqlite::Result<Vec<R
     while let Some(row) = rows.next()? {
         if let Some(at) = place.get(&row.get(2)?) {
             let (identity_id, visitor_id): (i64, i64) = (row.get(0)?, row.get(1)?);
-            company_of.insert(identity_id, (*at, visitor_id));
+            company_of.insert(identity_id, (Share::of(*at, row.get(3)?), visitor_id));
             if identity_id != visitor_id {
                 of_several_ids.insert(visitor_id);
             }
@@ -169,16 +169,16 @@ fn rank(connection: &Connection, rules: &[StoredRule]) -> rusqlite::Result<Vec<R
     let today = today();
     let rules: HashMap<i64, &StoredRule> = rules.iter().map(|stored| (stored.id, stored)).collect();
     let mut worth: HashMap<(i64, i64), Worth> = HashMap::new();
-    let mut add = |at: usize, stored: &StoredRule, day: i64| {
+    let mut add = |Share { at, share }: Share, stored: &StoredRule, day: i64| {
         let worth = worth.entry((stored.id, day)).or_insert_with(|| Worth::of(&stored.rule, day, today));
         if let Some((company, ..)) = companies.get_mut(at) {
-            company.points += worth.now;
-            company.points_week_ago += worth.week_ago;
+            company.points += share * worth.now;
+            company.points_week_ago += share * worth.week_ago;
         }
     };
     // A day of a visitor counts once, whatever ids it was done under.
     let mut counted = HashSet::new();
-    let mut entries: HashMap<(i64, i64), (usize, BTreeMap<i64, u32>)> = HashMap::new();
+    let mut entries: HashMap<(i64, i64), (Share, BTreeMap<i64, u32>)> = HashMap::new();
     let mut noted = connection.prepare_cached("SELECT identity_id, rule_id, day, count FROM intent")?;
     let mut rows = noted.query([])?;
     while let Some(row) = rows.next()? {
@@ -203,6 +203,24 @@ fn rank(connection: &Connection, rules: &[StoredRule]) -> rusqlite::Result<Vec<R
         b.points.total_cmp(&a.points).then_with(|| b_seen.cmp(a_seen)).then_with(|| a_key.cmp(b_key))
     });
     Ok(companies.into_iter().map(|(company, ..)| company).collect())
+}
+
+/// The place of a visitor's company, and how much of the visitor's points it has.
+#[derive(Clone, Copy)]
+struct Share {
+    at: usize,
+    share: f64,
+}
+
+impl Share {
+    fn of(at: usize, is_guess: bool) -> Self {
+        Self { at, share: share(is_guess) }
+    }
+}
+
+/// A visitor who is guessed to be of a company counts half.
+fn share(is_guess: bool) -> f64 {
+    if is_guess { 0.5 } else { 1.0 }
 }
 
 /// What a day under a rule is worth.
@@ -247,27 +265,28 @@ fn keep_out(
 fn reasons(connection: &Connection, rules: &[StoredRule], company_id: i64) -> rusqlite::Result<Vec<Reason>> {
     let today = today();
     let mut select = connection.prepare_cached(
-        "SELECT visitor.id, intent.day, intent.count FROM visitor CROSS JOIN identity ON identity.visitor_id = visitor.id
+        "SELECT visitor.id, intent.day, intent.count, is_guess FROM visitor CROSS JOIN identity ON identity.visitor_id = visitor.id
          CROSS JOIN intent ON intent.identity_id = identity.id AND intent.rule_id = ?2
          WHERE visitor.company_id = ?1 AND visitor.excluded IS NOT 1",
     )?;
     let mut reasons = Vec::new();
     for stored in rules {
-        let mut entries: BTreeMap<i64, BTreeMap<i64, u32>> = BTreeMap::new();
+        let mut entries: BTreeMap<i64, (f64, BTreeMap<i64, u32>)> = BTreeMap::new();
         let mut rows = select.query(rusqlite::params![company_id, stored.id])?;
         while let Some(row) = rows.next()? {
             let count: u32 = row.get(2)?;
-            let of_visitor = entries.entry(row.get(0)?).or_default();
+            let is_guess = row.get(3)?;
+            let (_, of_visitor) = entries.entry(row.get(0)?).or_insert_with(|| (share(is_guess), BTreeMap::new()));
             of_visitor.entry(row.get(1)?).and_modify(|sum| *sum = sum.saturating_add(count)).or_insert(count);
         }
         let (mut points, mut points_week_ago, mut last_day, mut visitors) = (0.0, 0.0, i64::MIN, 0);
-        for of_visitor in entries.values() {
+        for (share, of_visitor) in entries.values() {
             let days = days_that_count(&stored.rule, of_visitor);
             visitors += usize::from(!days.is_empty());
             for day in days {
                 let worth = Worth::of(&stored.rule, day, today);
-                points += worth.now;
-                points_week_ago += worth.week_ago;
+                points += share * worth.now;
+                points_week_ago += share * worth.week_ago;
                 last_day = last_day.max(day);
             }
         }

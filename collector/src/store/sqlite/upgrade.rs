@@ -22,7 +22,7 @@ pub(super) fn to_version_6(connection: &Connection) -> rusqlite::Result<()> {
     read_accounts(connection)?;
     let mut ids = connection.prepare("SELECT id FROM visitor")?;
     let ids = ids.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
-    ids.into_iter().try_for_each(|id| accounts::assign(connection, id))?;
+    ids.into_iter().try_for_each(|id| accounts::assign_by_what_is_said(connection, id))?;
     company_keys::tidy_up(connection)?;
     connection.execute_batch(
         "UPDATE visitor SET excluded = 0; UPDATE company SET excluded = 0;

@@ -142,7 +142,7 @@ fn newest(connection: &Connection, visitor_id: i64, limit: u32) -> rusqlite::Res
 
 /// One visitor.
 pub(super) fn visitor(connection: &Connection, id: i64) -> rusqlite::Result<Option<Visitor>> {
-    let mut select = connection.prepare_cached("SELECT company.key, first_seen, last_seen, company.id, company.name, visitor.excluded = 1 OR company.excluded = 1
+    let mut select = connection.prepare_cached("SELECT company.key, first_seen, last_seen, company.id, company.name, visitor.excluded = 1 OR company.excluded = 1, visitor.is_guess
          FROM visitor LEFT JOIN company ON company.id = visitor.company_id WHERE visitor.id = ?1",
     )?;
     let visitor = select.query_row([id], |row| {
@@ -154,6 +154,7 @@ pub(super) fn visitor(connection: &Connection, id: i64) -> rusqlite::Result<Opti
             account: row.get(0)?,
             company_id: row.get::<_, Option<i64>>(3)?.map(companies::id_of),
             company: row.get(4)?,
+            company_source: row.get::<_, Option<i64>>(3)?.map(|_| row.get(6).map(companies::source)).transpose()?,
             excluded: row.get::<_, Option<bool>>(5)?.unwrap_or_default(),
             traits: Map::new(),
             first_seen: clock::from_milliseconds(row.get(1)?),

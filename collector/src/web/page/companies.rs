@@ -8,7 +8,7 @@ use super::answer::{Content, Page};
 use super::filters::{self, Field, address};
 use super::layout::{self, Place};
 use super::words;
-use crate::store::company::{Company, Excluded};
+use crate::store::company::{Company, CompanySource, Excluded};
 use crate::web::filter_query::CompanyQuery;
 use crate::web::state::Web;
 
@@ -123,6 +123,7 @@ fn row(company: &Company, days: &[i64], most: f64) -> Markup {
         td {
             a href={ "/companies/" (layout::encoded(&company.key)) } { (company.name.as_deref().unwrap_or(&company.key)) }
             @if let (Some(domain), Some(_)) = (&company.domain, &company.name) { " " span.soft { (domain) } }
+            @if company.company_source == CompanySource::Network { " " span.soft { "a guess by the network" } }
         }
         td { (layout::points(company.intent, most)) br; span.soft { (words::interest(company)) } }
         td.number.wide { (company.visitors) }

@@ -12,7 +12,7 @@ use super::filters::address;
 use super::layout::{self, Place};
 use super::{visitors, words};
 use crate::about::Origin;
-use crate::store::company::{Activity, Company, CompanyPage, Interest, Member, Reason, Source};
+use crate::store::company::{Activity, Company, CompanyPage, CompanySource, Interest, Member, Reason, Source};
 use crate::store::visitor::{Visitor, VisitorId};
 use crate::web::state::Web;
 
@@ -68,6 +68,7 @@ fn strength(company: &Company, days: &[i64]) -> Markup {
         }
         p.soft {
             @if let Some(domain) = &company.domain { (domain) " · " }
+            @if company.company_source == CompanySource::Network { "a guess by the network · " }
             @if let Some(at) = &company.last_seen { "last seen " (layout::ago(at)) }
             @if let Some(at) = &company.first_seen { " · first seen " (layout::ago(at)) }
             @if company.excluded { " · kept out of the ranking by the parameter " code { "exclude" } }
@@ -258,6 +259,7 @@ mod tests {
             strength_label: Strength::of(12.0).label(),
             trend: Trend::Neutral,
             traits: Map::from_iter([("name".to_owned(), "Acme".into()), ("employees".to_owned(), 180.into())]),
+            company_source: CompanySource::Said,
             visitors: 9,
             events: 20,
             first_seen: None,

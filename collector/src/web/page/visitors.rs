@@ -12,7 +12,7 @@ use super::entry::Told;
 use super::filters::{self, Field, address};
 use super::layout::{self, Place};
 use super::words;
-use crate::store::company::CompanyId;
+use crate::store::company::{CompanyId, CompanySource};
 use crate::store::deletion::{DeletionId, Person};
 use crate::store::visitor::{TimelineEntry, Visitor, VisitorId};
 use crate::web::filter_query::VisitorQuery;
@@ -236,7 +236,11 @@ pub fn table(visitors: &[Visitor], none: &Markup) -> Markup {
 fn company(visitor: &Visitor) -> Option<Markup> {
     let key = visitor.account.as_deref().or(visitor.company_id.as_ref().map(CompanyId::as_str))?;
     let name = visitor.company.as_deref().unwrap_or(key);
-    Some(html! { a href={ "/companies/" (layout::encoded(key)) } { (name) } })
+    let is_guess = visitor.company_source == Some(CompanySource::Network);
+    Some(html! {
+        a href={ "/companies/" (layout::encoded(key)) } { (name) }
+        @if is_guess { " " span.soft { "a guess by the network" } }
+    })
 }
 
 /// A visitor's name, which leads to the timeline.
@@ -293,6 +297,7 @@ pub mod tests {
             account: None,
             company_id: None,
             company: None,
+            company_source: None,
             excluded: false,
             traits: Map::new(),
             first_seen: at.clone(),

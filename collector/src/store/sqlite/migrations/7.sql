@@ -1,6 +1,15 @@
 -- How many entries a rule took of a day; of a rule that counts none the first alone.
 ALTER TABLE intent ADD COLUMN count INTEGER NOT NULL DEFAULT 1;
 
+-- The company whose network the address of an id was of, as the newest entry has it that says one; the address is not kept.
+CREATE TABLE network_guess (
+    identity_id INTEGER PRIMARY KEY REFERENCES identity (id),
+    domain      TEXT    NOT NULL,
+    at          INTEGER NOT NULL
+) STRICT;
+-- 1 where the visitor is taken to be of the company by that alone.
+ALTER TABLE visitor ADD COLUMN is_guess INTEGER NOT NULL DEFAULT 0;
+
 -- What changed that alerts have not looked at yet; a row is written with the entry that changed it.
 CREATE TABLE alert_changed (
     identity_id INTEGER NOT NULL REFERENCES identity (id),

@@ -1,0 +1,134 @@
+//! Companies behind addresses: a guess about visitors of whom nothing else is known, from the request to the ranking.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::body::Body;
+use axum::http::Request;
+use koala_collector::company::network::{NetworkOptions, Networks};
+use koala_collector::intent::IntentRule;
+use koala_collector::protocol::keys::{Keys, KeysUnavailable};
+use koala_collector::protocol::routes;
+use koala_collector::store::Store;
+use koala_collector::store::company::{Company, CompanySource};
+use koala_collector::store::filter::{CompanyFilter, Filter};
+use koala_collector::store::sqlite::SqliteStore;
+use koala_destination::clock;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+struct AnyKey;
+
+#[async_trait]
+impl Keys for AnyKey {
+    async fn knows(&self, _: &str) -> Result<bool, KeysUnavailable> {
+        Ok(true)
+    }
+}
+
+struct Collector {
+    store: SqliteStore,
+    networks: Arc<Networks>,
+    _until_the_end: TempDir,
+}
+
+impl Collector {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("koala.db")).unwrap();
+        let rule = r#"{"trigger":"type = \"track\"","score":8}"#;
+        let rule = IntentRule::parse("any", rule).unwrap().unwrap();
+        store.follow_intent_rules(&[rule]).await.unwrap();
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors/networks/ranges.mmdb");
+        let networks = Arc::new(Networks::open(NetworkOptions::of(file)).unwrap());
+        Self { store, networks, _until_the_end: folder }
+    }
+
+    async fn send(&self, body: &Value) {
+        let router = routes::router_with(
+            Arc::new(self.store.clone()),
+            Arc::new(AnyKey),
+            false,
+            Some(Arc::clone(&self.networks)),
+        );
+        let request = Request::post("/web/projects/pk/batch").header("user-agent", "test");
+        let answer = router.oneshot(request.body(Body::from(body.to_string())).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), 200);
+    }
+
+    async fn companies(&self) -> Vec<Company> {
+        self.store.list_companies(CompanyFilter::default(), 0, 100).await.unwrap().0
+    }
+
+    /// Each company with its points and by what its visitors are of it.
+    async fn ranked(&self) -> Vec<(String, f64, CompanySource)> {
+        self.companies().await.into_iter().map(|it| (it.key, it.intent, it.company_source)).collect()
+    }
+}
+
+fn event(ids: Value, id: &str, address: &str) -> Value {
+    let mut body = ids;
+    body["events"] = json!([{"type": "track", "event": "Looks", "message_id": id, "sent_at": clock::now(),
+                             "context": {"ip": address}}]);
+    body
+}
+
+#[tokio::test]
+async fn three_anonymous_visitors_get_the_right_label_or_none_and_no_address_is_kept() {
+    let collector = Collector::new().await;
+    for (device, address) in
+        [("d-1", "192.0.2.1"), ("d-2", "198.51.100.7"), ("d-3", "203.0.113.7"), ("d-4", "192.0.2.65")]
+    {
+        collector.send(&event(json!({"anonymous_id": device}), device, address)).await;
+    }
+    // Half of a day's eight points each.
+    let guess = |domain: &str| (domain.to_owned(), 4.0, CompanySource::Network);
+    let mut ranked = collector.ranked().await;
+    ranked.sort_by(|(a, ..), (b, ..)| a.cmp(b));
+    assert_eq!(ranked, [guess("difference.example"), guess("northwind.example")]);
+    let (visitors, _) = collector.store.list_visitors(Filter::default(), 0, 10).await.unwrap();
+    let of = |device: &str| {
+        let visitor = visitors.iter().find(|it| it.anonymous_ids == [device]).unwrap();
+        (visitor.account.as_deref(), visitor.company_source)
+    };
+    assert_eq!(of("d-1"), (Some("northwind.example"), Some(CompanySource::Network)));
+    assert_eq!((of("d-2"), of("d-3")), ((None, None), (None, None)));
+    let page = collector.store.show_company("northwind.example", 10).await.unwrap().unwrap();
+    assert!((page.company.intent - 4.0).abs() < 1e-9 && page.company.name.is_none(), "{page:?}");
+    let (_, timeline) = collector.store.show_visitor(&visitors[0].id, 10).await.unwrap().unwrap();
+    assert!(!timeline[0].entry.get().contains("192.0.2"), "{}", timeline[0].entry);
+    assert_eq!(json!(visitors[0])["company_source"].as_str(), Some("network"));
+}
+
+#[tokio::test]
+async fn a_guess_goes_when_the_person_says_who_they_are_and_ranks_below_what_is_said() {
+    let collector = Collector::new().await;
+    collector.send(&event(json!({"anonymous_id": "d-1"}), "e-1", "192.0.2.1")).await;
+    assert_eq!(collector.ranked().await, [("northwind.example".to_owned(), 4.0, CompanySource::Network)]);
+    // An address of free mail says nothing of a company, and who the person is all the same.
+    let known = json!({"anonymous_id": "d-1", "user_id": "u-1", "email": "ada@gmail.com"});
+    collector.send(&event(known, "e-2", "192.0.2.1")).await;
+    assert_eq!(collector.ranked().await, []);
+    collector.send(&event(json!({"anonymous_id": "d-2", "email": "bob@acme.example"}), "e-3", "192.0.2.1")).await;
+    assert_eq!(collector.ranked().await, [("acme.example".to_owned(), 8.0, CompanySource::Said)]);
+}
+
+#[tokio::test]
+async fn a_guess_beside_what_is_said_never_renames_the_company_and_counts_half() {
+    let collector = Collector::new().await;
+    let company = json!({"name": "Northwind & Sons", "domain": "northwind.example"});
+    let mut said = event(json!({"user_id": "u-1", "email": "ada@northwind.example"}), "e-1", "198.51.100.7");
+    said["identifies"] =
+        json!([{"type": "identify", "message_id": "i-1", "sent_at": clock::now(), "traits": {"company": company}}]);
+    collector.send(&said).await;
+    collector.send(&event(json!({"anonymous_id": "d-1"}), "e-2", "192.0.2.1")).await;
+    let companies = collector.companies().await;
+    assert_eq!(companies.len(), 1, "{companies:?}");
+    assert_eq!(companies[0].name.as_deref(), Some("Northwind & Sons"));
+    assert_eq!((companies[0].visitors, companies[0].company_source), (2, CompanySource::Said));
+    assert!((companies[0].intent - 12.0).abs() < 1e-9, "{companies:?}");
+}
