@@ -37,6 +37,9 @@ struct Received {
     at: Instant,
 }
 
+/// A status, and a `Retry-After`.
+type Scripted = (u16, Option<&'static str>);
+
 /// A receiver on loopback, as Slack's incoming webhooks are documented
 /// (<https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>): what is not as they want it is 400, more than one
 /// request a second is 429 with Retry-After.
@@ -44,7 +47,7 @@ struct Received {
 struct Receiver {
     received: Arc<Mutex<Vec<Received>>>,
     /// Answers in place of its own, the first first.
-    answers: Arc<Mutex<Vec<(u16, Option<&'static str>)>>>,
+    answers: Arc<Mutex<Vec<Scripted>>>,
     holds_slack_s_rate: bool,
 }
 
@@ -75,16 +78,16 @@ async fn take(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes)
         };
     }
     let Ok(body) = serde_json::from_slice::<Value>(&body) else { return refuse("invalid_payload") };
-    let mut received = receiver.received.lock().unwrap();
+    let mut taken = receiver.received.lock().unwrap();
     if receiver.holds_slack_s_rate {
         if let Some(problem) = problem_of_slack(&body) {
             return refuse(problem);
         }
-        if received.last().is_some_and(|last| last.at.elapsed() < Duration::from_secs(1)) {
+        if taken.last().is_some_and(|last| last.at.elapsed() < Duration::from_secs(1)) {
             return (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "1")], "rate_limited").into_response();
         }
     }
-    received.push(Received { body, headers, at: Instant::now() });
+    taken.push(Received { body, headers, at: Instant::now() });
     "ok".into_response()
 }
 
@@ -256,15 +259,14 @@ async fn a_webhook_gets_a_message_at_least_once_under_an_id_that_stays_the_same(
     let mut set = Set::new(&alert_to(&target)).await;
     set.ingest(&looks_at_pricing("ada@acme.example")).await;
     set.work().await;
-    let received = receiver.received.lock().unwrap();
-    assert_eq!(received.len(), 1);
-    let verified = standardwebhooks::Webhook::new(SECRET)
-        .unwrap()
-        .verify(received[0].body.to_string().as_bytes(), &received[0].headers);
+    let mut all = std::mem::take(&mut *receiver.received.lock().unwrap());
+    assert_eq!(all.len(), 1);
+    let first = all.remove(0);
+    let verified =
+        standardwebhooks::Webhook::new(SECRET).unwrap().verify(first.body.to_string().as_bytes(), &first.headers);
     assert!(verified.is_ok(), "{verified:?}");
-    assert_eq!(received[0].body["type"], "visitor.signal");
-    assert_eq!(received[0].body["data"]["company"]["domain"], "acme.example");
-    drop(received);
+    assert_eq!(first.body["type"], "visitor.signal");
+    assert_eq!(first.body["data"]["company"]["domain"], "acme.example");
     let messages = set.messages().await;
     assert_eq!((messages[0].state, messages[0].tries), (MessageState::Sent, 3));
 }

@@ -11,6 +11,7 @@
 //! | `pipeline` | what the collector's page sees of mappings and queues |
 //! | `test_event` | a test event through the set's own intake |
 //! | `consumer` | takes batches from the queues and delivers them, as Lambda's event source mapping would |
+//! | `signals` | alerts, evaluated and sent in this process |
 //! | `server` | the HTTP server under the gateway |
 //! | `deployed` | a stack on AWS, looked at by `koala check --online --stack` |
 //! | `unknown_parameters` | parameters that nobody reads |
@@ -43,6 +44,7 @@ mod redrive;
 pub mod send;
 mod server;
 pub mod set;
+mod signals;
 mod test_event;
 mod unknown_parameters;
 mod up;

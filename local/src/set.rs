@@ -8,11 +8,6 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use koala_collector::company::network::Networks;
 use koala_collector::settings::CollectorSettingsCache;
-use koala_collector::signals::deliver::Deliver;
-use koala_collector::signals::desk::SignalsDesk;
-use koala_collector::signals::outbound::Client as AlertClient;
-use koala_collector::signals::watch::Watch;
-use koala_collector::signals::work::SignalsWork;
 use koala_collector::store::Store;
 use koala_collector::store::alerts::AlertStore;
 use koala_collector::store::postgres::{DatabaseUrl, PostgresStore};
@@ -38,12 +33,11 @@ use crate::own_handlers::OwnHandlers;
 use crate::pipeline::LocalPipeline;
 use crate::queue::Queues;
 use crate::server::Server;
+use crate::signals::Signals;
 use crate::unknown_parameters;
 
 /// How often it is looked whether the collector's settings are others.
 const UPKEEP_EVERY: Duration = Duration::from_secs(1);
-/// How often it is looked whether an alert goes off, and whether one is due.
-const SIGNALS_EVERY: Duration = Duration::from_millis(500);
 /// How often pages are told at most that something changed in the queues.
 const QUEUE_CHANGES_EVERY: Duration = Duration::from_millis(250);
 /// How long a stop waits for deliveries under way: as long as a request may take, since one that is cut off may have arrived
@@ -108,7 +102,7 @@ impl LocalSet {
             intake: intake_options,
             mut delivery,
             own_collector,
-            mut signals,
+            signals,
             networks,
         } = Environment::of_process()?;
         let CollectorAddress { url: koala_url, kind: collector } = deliver_to.unwrap_or(address);
@@ -163,26 +157,14 @@ impl LocalSet {
         let is_page_closed = access.is_closed();
         let pipeline: Arc<dyn Pipeline> = Arc::new(pipeline);
         let opened_by_parameter = (!token_of_command).then(|| access.clone());
-        if signals.page_url.is_none() {
-            signals.page_url = format!("http://{}", reachable(address)).parse().ok();
-        }
-        let mut extras = Extras { desk: None, networks };
-        let work = match alerts {
-            Some(alerts) => {
-                let alert_client = AlertClient::new(signals.reach)?;
-                let watch = Watch::new(Arc::clone(&store), Arc::clone(&alerts), signals);
-                let deliver = Deliver::new(Arc::clone(&alerts), alert_client.clone());
-                let desk = SignalsDesk::new(Arc::clone(&collector_settings), alerts, alert_client);
-                extras.desk = Some(Arc::new(desk));
-                Some(SignalsWork::new(Arc::clone(&collector_settings), watch, deliver))
-            }
-            None => {
-                if !of_page.signals().alerts().is_empty() {
-                    tracing::warn!("alerts are not evaluated in a database: they are in the SQLite file alone");
-                }
-                None
-            }
-        };
+        let signals = Signals::new(
+            (Arc::clone(&store), alerts),
+            (Arc::clone(&collector_settings), &of_page),
+            signals,
+            reachable(address),
+        )?
+        .map(Arc::new);
+        let extras = Extras { desk: signals.as_ref().map(|signals| Arc::clone(&signals.desk)), networks };
         let mut upkeep = Upkeep::new(
             collector_settings,
             Arc::clone(&store),
@@ -221,10 +203,10 @@ impl LocalSet {
                 consumer::keep_running("upkeep", stopping.clone(), run).await;
             });
         }
-        if let Some(work) = work {
-            let (work, stopping) = (Arc::new(Mutex::new(work)), stopping.clone());
+        if let Some(signals) = signals {
+            let stopping = stopping.clone();
             consumers.spawn(async move {
-                let run = || tell_of_signals(Arc::clone(&work), stopping.clone());
+                let run = || Arc::clone(&signals).run(stopping.clone());
                 consumer::keep_running("alerts", stopping.clone(), run).await;
             });
         }
@@ -288,22 +270,6 @@ async fn keep_up(upkeep: Arc<Mutex<Upkeep<ParameterDirectory>>>, mut stopping: w
             _ = stopping.changed() => break,
         }
     }
-}
-
-/// Evaluates alerts and sends what is due until the set ends; what is on its way then is waited for.
-async fn tell_of_signals(work: Arc<Mutex<SignalsWork<ParameterDirectory>>>, mut stopping: watch::Receiver<bool>) {
-    while !*stopping.borrow() {
-        let more = work.lock().await.round().await.unwrap_or_else(|error| {
-            tracing::error!(%error, "alerts cannot be evaluated; retrying");
-            false
-        });
-        let pause = if more { Duration::ZERO } else { SIGNALS_EVERY };
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            _ = stopping.changed() => break,
-        }
-    }
-    work.lock().await.finish().await;
 }
 
 /// Has pages look again when something changed in the queues, which are in a file of their own.

@@ -97,7 +97,7 @@ fn two_weeks() -> Vec<Value> {
 fn expected(events: &[Value], is_wanted: impl Fn(&Value) -> bool) -> BTreeMap<String, usize> {
     let people: Value =
         serde_json::from_str(&fs::read_to_string(root().join("tests/vectors/two-weeks.json")).unwrap()).unwrap();
-    let day_ago = OffsetDateTime::now_utc() - Duration::from_secs(24 * 60 * 60);
+    let day_ago = OffsetDateTime::now_utc() - Duration::from_hours(24);
     let mut days: BTreeMap<String, BTreeSet<(usize, String)>> = BTreeMap::new();
     for event in events.iter().filter(|event| is_wanted(event)) {
         let at = event["timestamp"].as_str().unwrap();
@@ -182,7 +182,7 @@ async fn a_kill_while_alerts_are_told_and_events_that_come_again_tell_none_twice
         if messages.len() == 40 && !messages.iter().any(is_open) {
             break messages;
         }
-        assert!(begun.elapsed() < Duration::from_secs(60), "{shown}");
+        assert!(begun.elapsed() < Duration::from_mins(1), "{shown}");
         tokio::time::sleep(Duration::from_millis(200)).await;
     };
     tokio::time::sleep(Duration::from_secs(2)).await;

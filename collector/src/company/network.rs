@@ -1,6 +1,6 @@
 //! The company whose network an address is of: a guess about visitors of whom nothing else is known.
 //!
-//! It comes from an address file in MaxMind's format (<https://maxmind.github.io/MaxMind-DB/>), as several vendors make them. Such a file
+//! It comes from an address file in the format of `MaxMind` (<https://maxmind.github.io/MaxMind-DB/>), as several vendors make them. Such a file
 //! finds organisations with networks of their own. Who works from home comes by an access provider, and is nobody's guess.
 
 use std::collections::HashSet;
@@ -21,8 +21,8 @@ const MOST_PARTS: usize = 8;
 /// The longest name of a company that is kept, in bytes.
 const LONGEST_NAME: usize = 200;
 
-/// Types and categories of networks that are an organisation's own, in the words of the vendors: IPinfo (`business`, `education`),
-/// MaxMind's `user_type`, IP2Location's `usage_type`. All others are of access providers, hosting, VPNs and the like.
+/// Types and categories of networks that are an organisation's own, in the words of the vendors: `IPinfo` (`business`, `education`),
+/// `MaxMind` (`user_type`), `IP2Location` (`usage_type`). All others are of access providers, hosting, VPNs and the like.
 const OWN: [&str; 17] = [
     "business",
     "college",
@@ -89,7 +89,7 @@ pub struct NetworkOptions {
 }
 
 impl NetworkOptions {
-    /// The options for a file, with the fields of IPinfo Lite and of range-level files.
+    /// The options for a file, with the fields of `IPinfo` Lite and of range-level files.
     #[must_use]
     pub fn of(file: impl Into<PathBuf>) -> Self {
         let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
@@ -132,7 +132,7 @@ pub struct NetworksError {
     reason: String,
 }
 
-/// An address file that is open. It is in memory: a file of IPinfo Lite takes some 50 MB.
+/// An address file that is open. It is in memory: a file of `IPinfo` Lite takes some 50 MB.
 pub struct Networks {
     reader: Reader<Vec<u8>>,
     options: NetworkOptions,
@@ -203,17 +203,17 @@ mod tests {
         Some((guess.domain, guess.name.unwrap_or_default()))
     }
 
-    fn company(domain: &str, name: &str) -> Option<(String, String)> {
-        Some((domain.to_owned(), name.to_owned()))
+    fn company(domain: &str, name: &str) -> (String, String) {
+        (domain.to_owned(), name.to_owned())
     }
 
     #[test]
     fn two_companies_are_guessed_and_an_access_provider_and_a_hosting_network_are_not_by_the_file_s_type() {
         let networks = networks("ranges.mmdb");
-        let northwind = || company("northwind.example", "Northwind Traders");
+        let northwind = || Some(company("northwind.example", "Northwind Traders"));
         assert_eq!(guess(&networks, "192.0.2.1"), northwind());
         assert_eq!(guess(&networks, "2001:db8:1::7"), northwind());
-        assert_eq!(guess(&networks, "192.0.2.65"), company("difference.example", "Institute of Difference"));
+        assert_eq!(guess(&networks, "192.0.2.65"), Some(company("difference.example", "Institute of Difference")));
         // An access provider, a hosting network, a record without a domain, and an address that is not in the file.
         for address in ["198.51.100.7", "203.0.113.7", "192.0.2.129", "192.0.2.200", "127.0.0.1"] {
             assert_eq!(guess(&networks, address), None, "{address}");
@@ -223,8 +223,8 @@ mod tests {
     #[test]
     fn a_file_without_types_is_judged_by_a_list_of_providers_and_by_words_of_their_names() {
         let networks = networks("lite.mmdb");
-        assert_eq!(guess(&networks, "192.0.2.1"), company("northwind.example", "Northwind Traders"));
-        assert_eq!(guess(&networks, "192.0.2.65"), company("difference.example", "Institute of Difference"));
+        assert_eq!(guess(&networks, "192.0.2.1"), Some(company("northwind.example", "Northwind Traders")));
+        assert_eq!(guess(&networks, "192.0.2.65"), Some(company("difference.example", "Institute of Difference")));
         for address in ["198.51.100.7", "198.51.100.200", "203.0.113.7"] {
             assert_eq!(guess(&networks, address), None, "{address}");
         }

@@ -152,7 +152,8 @@ impl IntentRule {
 fn count(at_least: Option<u32>, within_days: Option<u32>) -> Result<Option<Count>, IntentRuleError> {
     let refuse = |message: String| Err(IntentRuleError(message));
     match (at_least, within_days) {
-        (None, None) => Ok(None),
+        // One entry makes its day count anyhow.
+        (None, None) | (Some(1), Some(1..=LONGEST_WITHIN_DAYS)) => Ok(None),
         (Some(_), None) => refuse("at_least: goes with \"within_days\"".to_owned()),
         (None, Some(_)) => refuse("within_days: goes with \"at_least\"".to_owned()),
         (Some(at_least), _) if !(1..=MOST_COUNTED).contains(&at_least) => {
@@ -161,8 +162,6 @@ fn count(at_least: Option<u32>, within_days: Option<u32>) -> Result<Option<Count
         (_, Some(within_days)) if !(1..=LONGEST_WITHIN_DAYS).contains(&within_days) => {
             refuse(format!("within_days: must be from 1 to {LONGEST_WITHIN_DAYS}"))
         }
-        // One entry makes its day count anyhow.
-        (Some(1), Some(_)) => Ok(None),
         (Some(at_least), Some(within_days)) => Ok(Some(Count { at_least, within_days })),
     }
 }

@@ -151,16 +151,13 @@ impl One {
         let mut told = Vec::new();
         let mut sent = Vec::new();
         for one in &claimed {
-            match serde_json::from_str::<Told>(&one.told) {
-                Ok(one_told) => {
-                    told.push(one_told);
-                    sent.push(one);
-                }
-                Err(_) => {
-                    let reason = "the message is of another release and cannot be read".to_owned();
-                    let id = std::slice::from_ref(&one.id);
-                    self.alerts.settle(name, id, Settled::Dead { reason }).await?;
-                }
+            if let Ok(one_told) = serde_json::from_str::<Told>(&one.told) {
+                told.push(one_told);
+                sent.push(one);
+            } else {
+                let reason = "the message is of another release and cannot be read".to_owned();
+                let id = std::slice::from_ref(&one.id);
+                self.alerts.settle(name, id, Settled::Dead { reason }).await?;
             }
         }
         let Some(first) = sent.first() else { return Ok(()) };
@@ -200,7 +197,7 @@ fn report(target: &str, settled: &Settled, messages: usize) {
     match settled {
         Settled::Sent { .. } => tracing::info!(target, messages, "alerts are sent"),
         Settled::Later { reason, .. } => {
-            tracing::warn!(target, messages, reason, "alerts cannot be sent; retried later")
+            tracing::warn!(target, messages, reason, "alerts cannot be sent; retried later");
         }
         Settled::Unknown { reason } => {
             tracing::warn!(target, messages, reason, "nobody knows whether alerts arrived; not sent again");

@@ -1,6 +1,6 @@
 //! What a message says of a company and its people, from what the store shows.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Map, Value};
 
@@ -98,7 +98,7 @@ pub fn user_ids<'v>(people: impl IntoIterator<Item = &'v Visitor>) -> Vec<String
 #[must_use]
 pub fn deeds(
     activity: &[Activity],
-    names: &HashMap<VisitorId, String>,
+    names: &BTreeMap<VisitorId, String>,
     first: Option<&VisitorId>,
 ) -> (Vec<Deed>, Vec<VisitorId>) {
     let mut deeds: Vec<(&VisitorId, Deed)> = Vec::new();
@@ -112,13 +112,13 @@ pub fn deeds(
     // Stable: the newest first among those of one and among those of others.
     deeds.sort_by_key(|(visitor, _)| first.is_some_and(|first| first != *visitor));
     deeds.truncate(MOST_DEEDS);
-    let mut named: Vec<VisitorId> = Vec::new();
+    let mut mentioned: Vec<VisitorId> = Vec::new();
     for (visitor, _) in &deeds {
-        if !named.contains(visitor) {
-            named.push((*visitor).clone());
+        if !mentioned.contains(visitor) {
+            mentioned.push((*visitor).clone());
         }
     }
-    (deeds.into_iter().map(|(_, deed)| deed).collect(), named)
+    (deeds.into_iter().map(|(_, deed)| deed).collect(), mentioned)
 }
 
 /// What somebody did, in words; nothing for what is no deed, as being identified.
@@ -174,8 +174,8 @@ mod tests {
 
     #[test]
     fn a_visitor_is_called_by_name_and_title_else_by_address_else_anonymous() {
-        let named = json!({"name": "Ada Byron", "title": "CTO"});
-        assert_eq!(called(&visitor(&named, &["ada@acme.example"], &[])), "Ada Byron, CTO");
+        let mentioned = json!({"name": "Ada Byron", "title": "CTO"});
+        assert_eq!(called(&visitor(&mentioned, &["ada@acme.example"], &[])), "Ada Byron, CTO");
         assert_eq!(called(&visitor(&json!({"firstName": "Ada", "lastName": "Byron"}), &[], &[])), "Ada Byron");
         assert_eq!(called(&visitor(&json!({"name": " "}), &["ada@acme.example"], &["d"])), "ada@acme.example");
         let device = "6f1b8a52-8a1c-4a7e-9a51-2f3f4f1fc8ff";
@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn three_lines_say_who_did_what_how_often_and_begin_with_whom_it_is_about() {
         let names = [("1", "Ada"), ("2", "Charles"), ("3", "Luigi")];
-        let names: HashMap<_, _> = names.into_iter().map(|(id, name)| (VisitorId::new(id), name.to_owned())).collect();
+        let names: BTreeMap<_, _> = names.into_iter().map(|(id, name)| (VisitorId::new(id), name.to_owned())).collect();
         let recent = [
             activity("2", "page_view", None, Some("/docs"), 9),
             activity("1", "page_view", None, Some("/pricing"), 8),
@@ -197,13 +197,13 @@ mod tests {
             activity("4", "event", Some("Of somebody who is excluded"), None, 3),
         ];
         let lines = |first: Option<&str>| {
-            let (deeds, named) = deeds(&recent, &names, first.map(VisitorId::new).as_ref());
+            let (deeds, mentioned) = deeds(&recent, &names, first.map(VisitorId::new).as_ref());
             let lines = deeds.into_iter().map(|deed| format!("{} {} {}", deed.who, deed.what, deed.times));
-            (lines.collect::<Vec<_>>(), named.iter().map(|id| id.as_str().to_owned()).collect::<Vec<_>>())
+            (lines.collect::<Vec<_>>(), mentioned.iter().map(|id| id.as_str().to_owned()).collect::<Vec<_>>())
         };
-        let (all, named) = lines(None);
+        let (all, mentioned) = lines(None);
         assert_eq!(all, ["Charles viewed /docs 1", "Ada viewed /pricing 2", "Luigi Demo Requested 1"]);
-        assert_eq!(named, ["2", "1", "3"]);
+        assert_eq!(mentioned, ["2", "1", "3"]);
         assert_eq!(lines(Some("1")).0, ["Ada viewed /pricing 2", "Charles viewed /docs 1", "Luigi Demo Requested 1"]);
     }
 }

@@ -95,14 +95,16 @@ impl Message {
         };
         let mut headline = format!("{name} {}", self.subject.verb());
         if let Some(company) = &self.company {
-            headline.push_str(&match company.people {
+            let people = match company.people {
                 0 => String::new(),
                 1 => ", 1 person".to_owned(),
                 people => format!(", {people} people"),
-            });
+            };
+            headline.push_str(&people);
             let is_said = matches!(self.subject, Subject::Trend(_));
             if !is_said && company.trend != Trend::Neutral {
-                headline.push_str(&format!(", {}", company.trend.as_str().to_lowercase()));
+                headline.push_str(", ");
+                headline.push_str(&company.trend.as_str().to_lowercase());
             }
         }
         headline

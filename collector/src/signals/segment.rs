@@ -1,4 +1,4 @@
-//! What a company shows, back into Segment: for its known members alone, so that HubSpot, Salesforce, Braze and whatever else
+//! What a company shows, back into Segment: for its known members alone, so that `HubSpot`, Salesforce, Braze and whatever else
 //! stands behind the source have it.
 //!
 //! Segment's HTTP tracking API: <https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/>.

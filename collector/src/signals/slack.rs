@@ -24,7 +24,7 @@ pub fn body(messages: &[Told]) -> String {
     let left = messages.len() - shown.len();
     if left > 0 {
         let more = if left == 1 { "and 1 more signal".to_owned() } else { format!("and {left} more signals") };
-        blocks.push(json!({"type": "context", "elements": [text(more)]}));
+        blocks.push(json!({"type": "context", "elements": [text(&more)]}));
     }
     let headlines: Vec<String> = shown.iter().map(|message| escaped(&message.headline())).collect();
     json!({"text": headlines.join("\n"), "blocks": blocks}).to_string()
@@ -67,22 +67,25 @@ fn interest(company: &CompanyFacts) -> String {
 fn blocks_of(message: &Message) -> Vec<Value> {
     let mut says = format!("*{}*", escaped(&message.headline()));
     if let Some(company) = &message.company {
-        says.push_str(&format!("\n{}", interest(company)));
+        says.push('\n');
+        says.push_str(&interest(company));
         if let Some(domain) = company.domain.as_deref().filter(|domain| *domain != company.name) {
-            says.push_str(&format!(" · {}", escaped(domain)));
+            says.push_str(" · ");
+            says.push_str(&escaped(domain));
         }
         if company.is_guess {
             says.push_str(" · a guess by the network");
         }
     }
     for deed in &message.deeds {
-        says.push_str(&format!("\n• {}", line(deed)));
+        says.push_str("\n• ");
+        says.push_str(&line(deed));
     }
     vec![section(says), context(&message.alert, message.link.as_deref())]
 }
 
 fn section(says: String) -> Value {
-    json!({"type": "section", "text": text(says)})
+    json!({"type": "section", "text": text(&says)})
 }
 
 fn context(alert: &str, link: Option<&str>) -> Value {
@@ -90,7 +93,7 @@ fn context(alert: &str, link: Option<&str>) -> Value {
     if let Some(link) = link.filter(|link| !link.contains(['|', '>', '<'])) {
         context = format!("<{link}|Open in Koala destination> · {context}");
     }
-    json!({"type": "context", "elements": [text(context)]})
+    json!({"type": "context", "elements": [text(&context)]})
 }
 
 fn line(deed: &Deed) -> String {
@@ -102,7 +105,7 @@ fn line(deed: &Deed) -> String {
 }
 
 /// A text of Slack's markup that makes no links of its own accord.
-fn text(markup: String) -> Value {
+fn text(markup: &str) -> Value {
     json!({"type": "mrkdwn", "text": markup, "verbatim": true})
 }
 

@@ -1,6 +1,6 @@
 //! The watch: it looks at what changed, decides what is to be told, and writes that.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY};
@@ -22,7 +22,7 @@ use crate::intent::IntentRule;
 use crate::store::alerts::{AlertStore, Changed, Evaluated, Look, NewMessage, Standing, Turn};
 use crate::store::company::{Activity, Company, CompanyId, CompanyPage};
 use crate::store::filter::CompanyFilter;
-use crate::store::visitor::{Visitor, VisitorId};
+use crate::store::visitor::{TimelineEntry, Visitor, VisitorId};
 use crate::store::{Store, StoreError};
 
 /// Rows of what changed that are looked at together; each is a visitor who did something new that day.
@@ -158,21 +158,17 @@ impl Watch {
         }
         let traits_of_company = company.map(|seen| facts::traits_of(&seen.page.company));
         let is_about = |alert: &&Alert| alert.is_about(&visitor.traits, traits_of_company.as_ref());
-        let own: Vec<Activity> = match company {
-            Some(_) => Vec::new(),
-            None => {
-                let since = clock::from_milliseconds(now - RECENT);
-                let recent = timeline.into_iter().filter(|entry| entry.at >= since);
-                let of = |entry: crate::store::visitor::TimelineEntry| Activity {
-                    visitor_id: visitor.id.clone(),
-                    kind: entry.kind,
-                    name: entry.name,
-                    path: entry.path,
-                    at: entry.at,
-                };
-                recent.map(of).collect()
-            }
+        // Of a company what all of its visitors did is told.
+        let since = clock::from_milliseconds(now - RECENT);
+        let recent = timeline.into_iter().filter(|entry| company.is_none() && entry.at >= since);
+        let of = |entry: TimelineEntry| Activity {
+            visitor_id: visitor.id.clone(),
+            kind: entry.kind,
+            name: entry.name,
+            path: entry.path,
+            at: entry.at,
         };
+        let own: Vec<Activity> = recent.map(of).collect();
         let day = changed.at.div_euclid(MILLISECONDS_OF_A_DAY);
         let occasion = format!("rule {rule} {}", &clock::from_milliseconds(day * MILLISECONDS_OF_A_DAY)[..10]);
         let tell = |alert: &Alert| {
@@ -218,15 +214,15 @@ impl Watch {
         own: &[Activity],
     ) -> (Told, Vec<VisitorId>) {
         let people = company.into_iter().flat_map(|seen| seen.page.people.iter().map(|member| &member.visitor));
-        let names: HashMap<VisitorId, String> = people
+        let names: BTreeMap<VisitorId, String> = people
             .clone()
             .chain(visitor)
             .filter(|visitor| !visitor.excluded)
             .map(|visitor| (visitor.id.clone(), facts::called(visitor)))
             .collect();
         let recent = company.map_or(own, |seen| &seen.recent);
-        let (deeds, mut named) = facts::deeds(recent, &names, visitor.map(|visitor| &visitor.id));
-        named.extend(visitor.map(|visitor| visitor.id.clone()).filter(|id| !named.contains(id)));
+        let (deeds, mut mentioned) = facts::deeds(recent, &names, visitor.map(|visitor| &visitor.id));
+        mentioned.extend(visitor.map(|visitor| visitor.id.clone()).filter(|id| !mentioned.contains(id)));
         let link = match (company, visitor) {
             (Some(seen), _) => self.options.link_to_company(&seen.page.company.key),
             (None, Some(visitor)) => self.options.link_to_visitor(visitor.id.as_str()),
@@ -241,7 +237,7 @@ impl Watch {
             user_ids: facts::user_ids(people),
             link,
         };
-        (Told::Signal(message), named)
+        (Told::Signal(message), mentioned)
     }
 
     /// Looks at all companies in the ranking: at the day's turn, when points and trends move by themselves, and when points are made

@@ -37,7 +37,8 @@ struct Body<'a, D> {
 struct Week<'a> {
     alert: &'a str,
     headline: String,
-    week: &'a str,
+    #[serde(rename = "week")]
+    monday: &'a str,
     rose: &'a [CompanyFacts],
     new: &'a [CompanyFacts],
     cold: &'a [CompanyFacts],
@@ -87,7 +88,7 @@ fn written(kind: &'static str, at: &str, data: impl Serialize) -> String {
 
 fn week(digest: &Digest) -> Week<'_> {
     let Digest { alert, week, rose, new, cold, link } = digest;
-    Week { alert, headline: digest.headline(), week, rose, new, cold, url: link.as_deref() }
+    Week { alert, headline: digest.headline(), monday: week, rose, new, cold, url: link.as_deref() }
 }
 
 fn signal(message: &Message, at: &str) -> String {

@@ -12,7 +12,7 @@ use crate::about::Utm;
 
 /// A visitor's id, which means something to the engine alone. It stays when further ids join; that of a visitor who was merged
 /// with another leads to that one.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 pub struct VisitorId(String);
 
 impl VisitorId {

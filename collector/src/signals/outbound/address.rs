@@ -94,8 +94,7 @@ pub fn is_public(address: IpAddr) -> bool {
             };
             match segments {
                 // NAT64 (RFC 6052) and 6to4 (RFC 3056) lead to the IPv4 address in them.
-                [0x64, 0xff9b, 0, 0, 0, 0, high, low] => embedded(high, low),
-                [0x2002, high, low, ..] => embedded(high, low),
+                [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => embedded(high, low),
                 // What is given out (RFC 4291), but for documentation (RFC 3849) and Teredo (RFC 4380).
                 [first, second, ..] => {
                     first & 0xe000 == 0x2000 && !(first == 0x2001 && (second == 0xdb8 || second == 0))
