@@ -1,7 +1,7 @@
 //! Starts each function again and again against a Runtime API on loopback: how long from exec to the first `/next` and to the first
 //! answer, the memory then and after a thousand, the size of the zip. Parameter Store, SQS and the collector answer at once from
 //! the same process, over TLS. From its first `/next` on a function has the processor time of 256 MB, as in Lambda, whose init has
-//! more. `benches/start/run` builds what is measured and runs this; KOALA_START_BEFORE names a folder with the functions of another
+//! more. `benches/start/run` builds what is measured and runs this; `KOALA_START_BEFORE` names a folder with the functions of another
 //! release, to be measured beside these.
 
 mod aws;
