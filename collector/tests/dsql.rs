@@ -61,7 +61,13 @@ fn searches() -> Vec<String> {
             let conditions = Conditions::of(&filter);
             all.extend([conditions.page(0, 10), conditions.count(), conditions.behind(0, 10)]);
         }
-        let filter = CompanyFilter { text: text(has(0)), did, first_seen_since: has(4).then_some(1), excluded: has(1) };
+        let filter = CompanyFilter {
+            text: text(has(0)),
+            did,
+            first_seen_since: has(4).then_some(1),
+            excluded: has(1),
+            ..CompanyFilter::default()
+        };
         let conditions = Conditions::of_companies(&filter);
         all.extend([conditions.page_of_companies(0, 10), conditions.count_of_companies()]);
     }

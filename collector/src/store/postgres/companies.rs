@@ -25,7 +25,7 @@ use crate::store::visitor::{Visitor, VisitorId};
 statements! {
     BY_ID = "SELECT company_id FROM company_key WHERE id = $1";
     BY_KEY = "SELECT company_id FROM company_key WHERE key = ANY($1::text[]) ORDER BY array_position($1::text[], key) LIMIT 1";
-    ONE = "SELECT id, key, domain, name, group_ids, traits, points, visitors, events, first_seen, last_seen, excluded
+    ONE = "SELECT id, key, domain, name, group_ids, traits, points, visitors, events, first_seen, last_seen, excluded, points_week_ago
            FROM company WHERE id = $1";
     PEOPLE = "SELECT visitor.id FROM company_key JOIN visitor ON visitor.company_key = company_key.key
               WHERE company_key.company_id = $1 ORDER BY visitor.last_seen DESC, visitor.id DESC LIMIT $2";
@@ -140,8 +140,7 @@ pub(super) async fn show(
     let Some(one) = one else { return Ok(None) };
     let last_pages = last_pages.iter().map(last_page).collect::<Result<HashMap<_, _>, PostgresError>>()?;
     let people = people.into_iter().map(|visitor| member(visitor, &last_pages)).collect();
-    let mut company = company(&one)?;
-    company.intent = rounded(reasons.iter().map(|reason| reason.points).sum());
+    let company = company(&one)?;
     let activity = activity.iter().map(|row| {
         Ok(Activity {
             visitor_id: visitors::visitor_id(row.try_get(0)?),
@@ -228,7 +227,7 @@ async fn days_of(transaction: &Transaction, companies: &[i64]) -> Result<HashMap
 
 fn company(row: &Row) -> Result<Company, PostgresError> {
     let time = |column| Ok::<_, PostgresError>(row.try_get::<_, Option<i64>>(column)?.map(clock::from_milliseconds));
-    let points: f64 = row.try_get(6)?;
+    let (points, week_ago): (f64, f64) = (row.try_get(6)?, row.try_get(12)?);
     Ok(Company {
         id: id_of(row.try_get(0)?),
         key: row.try_get(1)?,
@@ -239,11 +238,10 @@ fn company(row: &Row) -> Result<Company, PostgresError> {
         // Networks are not guessed here yet.
         company_source: CompanySource::Said,
         intent: rounded(points),
-        // Points of a week ago are not stored here yet: there is no trend.
-        intent_week_ago: points,
+        intent_week_ago: rounded(week_ago),
         strength: Strength::of(points),
         strength_label: Strength::of(points).label(),
-        trend: Trend::Neutral,
+        trend: Trend::of(points, week_ago),
         visitors: row.try_get(7)?,
         events: row.try_get(8)?,
         first_seen: time(9)?,

@@ -193,8 +193,12 @@ impl<'t> Keys<'t> {
                 into.as_deref().and_then(key_of).unwrap_or(group)
             };
             if !target.value.is_empty() {
-                let (voter, by_group_call, at) = (row.try_get(0)?, row.try_get(4)?, row.try_get(5)?);
-                votes.push(Vote { voter, target, by_group_call, at });
+                votes.push(Vote {
+                    voter: row.try_get(0)?,
+                    target,
+                    by_group_call: row.try_get(4)?,
+                    at: row.try_get(5)?,
+                });
             }
         }
         Ok((votes, given_with))
@@ -297,9 +301,9 @@ impl<'t> Keys<'t> {
         }
         of.retain(|company_id, _| companies.contains(company_id));
         // What the others lead to is first.
-        of.values_mut().for_each(|keys| {
-            keys.sort_by(|(a, of_a), (b, of_b)| (of_a.into.is_some(), &a.value).cmp(&(of_b.into.is_some(), &b.value)))
-        });
+        for keys in of.values_mut() {
+            keys.sort_by(|(a, of_a), (b, of_b)| (of_a.into.is_some(), &a.value).cmp(&(of_b.into.is_some(), &b.value)));
+        }
         Ok(of)
     }
 

@@ -79,7 +79,9 @@ async fn look(transaction: &Transaction, exclude: &Exclude, version: i64) -> Res
     }
     let mut changed = Changed::default();
     for row in &rows {
-        row.try_get::<_, Option<String>>(1)?.into_iter().for_each(|key| changed.count(key));
+        if let Some(key) = row.try_get::<_, Option<String>>(1)? {
+            changed.count(key);
+        }
     }
     together!(
         transaction.execute(MARK, &[&ids, &excluded, &version]),

@@ -199,7 +199,8 @@ pub(super) async fn keep<'b>(
         together!(tombstones::put(transaction, key, &learned), transaction.commit())?;
         return Ok(Some(parts));
     }
-    keep_all(transaction, &*rules.of_version(transaction, version).await?, arrived, ids).await.map(|()| None)
+    let rules = rules.of_version(transaction, version).await?;
+    Box::pin(keep_all(transaction, &rules, arrived, ids)).await.map(|()| None)
 }
 
 async fn keep_all(
@@ -233,7 +234,9 @@ async fn keep_all(
     let mut noted = Noted::of(arrived, &inserted, rules);
     let grown = Grown::of(arrived, &inserted, &page_views, rules, &mut noted)?;
     let mut changed = Changed::default();
-    company.into_iter().for_each(|key| changed.count(key));
+    if let Some(key) = company {
+        changed.count(key);
+    }
     let Some(Times { first, last, claims_at }) = noted.times else {
         // All of it was there.
         if grown.ids.is_empty() {
@@ -258,11 +261,15 @@ async fn keep_all(
         if let (Some(traits), Some(said)) = (&entry.traits_of_company, of_entry.first()) {
             of_companies.note(said, traits, arrived.at(entry));
         }
-        of_entry.iter().for_each(|said| statements.note(said, claim_time(entry.at, arrived.arrival_of(entry))));
+        for said in &of_entry {
+            statements.note(said, claim_time(entry.at, arrived.arrival_of(entry)));
+        }
     }
     if let Some(traits) = arrived.part.traits {
         said.extend(kept.merge(traits, last));
-        Said::of_traits(traits).iter().for_each(|said| statements.note(said, claims_at));
+        for said in Said::of_traits(traits) {
+            statements.note(&said, claims_at);
+        }
     }
     let said: BTreeSet<String> = said.into_iter().collect();
     traits::warn_of_too_many(row.id, &kept);
@@ -288,7 +295,7 @@ async fn keep_all(
             statements.write(transaction, row.id),
             Clusters::read(transaction, &rows.moved),
         )?;
-        OfVisitor::Regrouped(clusters.regroup())
+        OfVisitor::Regrouped(Box::new(clusters.regroup()))
     };
     together!(
         of_visitor.write(transaction, &seen),
@@ -318,7 +325,7 @@ enum OfVisitor {
     /// Nothing moved, and nothing was said anew: claims may have come, and the visitor was seen.
     AsItWas { rows: Box<Rows>, visitor_id: i64 },
     /// Visitors were put together.
-    Regrouped(Regrouped),
+    Regrouped(Box<Regrouped>),
 }
 
 impl OfVisitor {

@@ -162,9 +162,9 @@ impl PostgresStore {
 impl Store for PostgresStore {
     async fn ingest(&self, batch: Batch) -> Result<(), StoreError> {
         let _turn = self.turns.wait(&Wants::of(&batch.ids).ids).await;
-        let parts = self.keep(&Arrived::new(&batch)).await?;
+        let parts = Box::pin(self.keep(&Arrived::new(&batch))).await?;
         for part in parts.into_iter().flatten() {
-            self.keep(&Arrived::sifted(part)).await?;
+            Box::pin(self.keep(&Arrived::sifted(part))).await?;
         }
         self.changed();
         Ok(())

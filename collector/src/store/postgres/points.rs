@@ -22,6 +22,7 @@ use super::sql::statements;
 use super::transaction::{Access, Transaction, together, transact};
 use crate::company::{CompanyKey, CompanyKind};
 use crate::exclude::Exclude;
+use crate::intent::{IntentRule, Strength, Trend};
 use crate::store::company::Reason;
 use crate::store::traits::Latest;
 
@@ -46,15 +47,18 @@ statements! {
               JOIN company_trait ON company_trait.company_key = asked.key
               ORDER BY asked.key LIKE 'domain:%' DESC, asked.key";
     PUT = "INSERT INTO company (id, key, domain, name, group_ids, traits, points, visitors, events, first_seen, last_seen, excluded,
-                                is_shown, counted_for)
-           SELECT id, key, domain, name, group_ids, traits, points, visitors, events, first_seen, last_seen, excluded, is_shown, $14
+                                is_shown, counted_for, points_week_ago, strength, trend)
+           SELECT id, key, domain, name, group_ids, traits, points, visitors, events, first_seen, last_seen, excluded, is_shown, $14,
+                  points_week_ago, strength, trend
            FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::double precision[], $8::bigint[],
-                       $9::bigint[], $10::bigint[], $11::bigint[], $12::boolean[], $13::boolean[])
-               AS new (id, key, domain, name, group_ids, traits, points, visitors, events, first_seen, last_seen, excluded, is_shown)
+                       $9::bigint[], $10::bigint[], $11::bigint[], $12::boolean[], $13::boolean[], $15::double precision[], $16::text[], $17::text[])
+               AS new (id, key, domain, name, group_ids, traits, points, visitors, events, first_seen, last_seen, excluded, is_shown,
+                       points_week_ago, strength, trend)
            ON CONFLICT (id) DO UPDATE SET key = excluded.key, domain = excluded.domain, name = excluded.name,
                group_ids = excluded.group_ids, traits = excluded.traits, points = excluded.points, visitors = excluded.visitors,
                events = excluded.events, first_seen = excluded.first_seen, last_seen = excluded.last_seen,
-               excluded = excluded.excluded, is_shown = excluded.is_shown, counted_for = excluded.counted_for";
+               excluded = excluded.excluded, is_shown = excluded.is_shown, counted_for = excluded.counted_for,
+               points_week_ago = excluded.points_week_ago, strength = excluded.strength, trend = excluded.trend";
     FORGET = "DELETE FROM company WHERE id = ANY($1::bigint[])";
     VISITOR_DAYS = "SELECT DISTINCT intent.rule_id, intent.day, visitor.id
                     FROM company_key JOIN visitor ON visitor.company_key = company_key.key
@@ -164,6 +168,15 @@ async fn decide(keys: &mut Keys<'_>, taken: &[Row]) -> Result<BTreeMap<i64, bool
     Ok(companies)
 }
 
+/// A trend is beside as many days ago.
+const DAYS_OF_A_WEEK: i64 = 7;
+
+/// What a day was worth seven days ago, by the same rules.
+fn points_week_ago(rule: &IntentRule, day: i64) -> f64 {
+    let week_ago = today() - DAYS_OF_A_WEEK;
+    if day <= week_ago { rule.points_after(week_ago - day) } else { 0.0 }
+}
+
 /// A company as it was counted.
 #[derive(Default)]
 struct Counted {
@@ -173,6 +186,7 @@ struct Counted {
     group_ids: Vec<String>,
     traits: Map<String, Value>,
     points: f64,
+    points_week_ago: f64,
     visitors: i64,
     of_staff: i64,
     events: i64,
@@ -230,6 +244,7 @@ async fn counts(
             #[allow(clippy::cast_precision_loss)] // visitors
             let times = visitors as f64;
             company.points += rule.points_after(today() - day) * times;
+            company.points_week_ago += points_week_ago(rule, day) * times;
         }
     }
     let mut latest: HashMap<i64, Latest> = HashMap::new();
@@ -262,6 +277,10 @@ async fn write(
     let first: Vec<Option<i64>> = all().map(|company| company.first_seen).collect();
     let last: Vec<Option<i64>> = all().map(|company| company.last_seen).collect();
     let excluded: Vec<bool> = all().map(|company| company.excluded).collect();
+    let week_ago: Vec<f64> = all().map(|company| company.points_week_ago).collect();
+    let strengths: Vec<String> = all().map(|company| in_words(Strength::of(company.points).label())).collect();
+    let trends: Vec<String> =
+        all().map(|company| in_words(Trend::of(company.points, company.points_week_ago))).collect();
     let shown: Vec<bool> = all().map(|company| company.visitors > 0 || company.is_told).collect();
     transaction
         .execute_if(
@@ -282,9 +301,17 @@ async fn write(
                 &excluded,
                 &shown,
                 &counted_for,
+                &week_ago,
+                &strengths,
+                &trends,
             ],
         )
         .await
+}
+
+/// A strength or a trend as it is kept.
+pub(super) fn in_words(of: impl std::fmt::Debug) -> String {
+    format!("{of:?}")
 }
 
 /// What a company's points come from, the most first.
@@ -306,8 +333,9 @@ pub(super) async fn reasons(
         let points: f64 = days.iter().map(|(day, _)| stored.rule.points_after(today() - day)).sum();
         let last_day = days.last().map_or(0, |(day, _)| *day);
         let last_day = clock::from_milliseconds(last_day.saturating_mul(MILLISECONDS_OF_A_DAY));
+        let week_ago = days.iter().map(|(day, _)| points_week_ago(&stored.rule, *day)).sum();
         let rule = stored.rule.name.clone();
-        reasons.push(Reason { rule, points, points_week_ago: points, visitors: visitors.len(), last_day });
+        reasons.push(Reason { rule, points, points_week_ago: week_ago, visitors: visitors.len(), last_day });
     }
     reasons.sort_by(|a, b| b.points.total_cmp(&a.points));
     Ok(reasons)

@@ -6,8 +6,8 @@ use tokio_postgres::types::ToSql;
 
 use super::companies;
 use super::error::PostgresError;
-use super::keys;
 use super::transaction::Transaction;
+use super::{keys, points};
 use crate::store::filter::{CompanyFilter, Did, Filter, TraitFilter};
 
 /// Whether of a trait, in a query over `identity` and `trait`, nothing was said later under another id of the visitor.
@@ -217,6 +217,14 @@ impl Conditions {
         for who in all.whoever_did(&filter.did, "") {
             all.sql.push(format!("company.id IN ({})", of_visitors(&who)));
         }
+        if let Some(strength) = filter.strength {
+            let strength = all.value(points::in_words(strength));
+            all.sql.push(format!("company.strength = {strength}::text"));
+        }
+        if let Some(trend) = filter.trend {
+            let trend = all.value(points::in_words(trend));
+            all.sql.push(format!("company.trend = {trend}::text"));
+        }
         if let Some(at) = filter.first_seen_since {
             let at = all.value(at);
             all.sql.push(format!("company.first_seen >= {at}::bigint"));
@@ -251,7 +259,7 @@ impl Conditions {
     #[must_use]
     pub fn page_of_companies(&self, offset: u32, limit: u32) -> String {
         format!(
-            "SELECT id, key, domain, name, group_ids, traits, points, visitors, events, first_seen, last_seen, excluded
+            "SELECT id, key, domain, name, group_ids, traits, points, visitors, events, first_seen, last_seen, excluded, points_week_ago
              FROM company WHERE {} ORDER BY points DESC, last_seen DESC NULLS LAST, key LIMIT {limit} OFFSET {offset}",
             self.filter()
         )

@@ -136,7 +136,9 @@ pub(super) async fn take(
     let mut changed = Changed::default();
     changed.say_rows(&said, 0)?;
     for row in &forgotten {
-        row.try_get::<_, Option<String>>(0)?.into_iter().for_each(|key| changed.say(key));
+        if let Some(key) = row.try_get::<_, Option<String>>(0)? {
+            changed.say(key);
+        }
     }
     changed.write(transaction).await?;
     Ok(taken)

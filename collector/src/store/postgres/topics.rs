@@ -72,7 +72,7 @@ fn hash(parts: &[String; 4]) -> i64 {
 #[derive(Default)]
 struct Times {
     parts: [String; 4],
-    times: i64,
+    count: i64,
     last_at: i64,
 }
 
@@ -96,7 +96,9 @@ impl Counted {
     /// Counts a page view that has grown under what it is about now.
     pub(super) fn change(&mut self, before: Option<i64>, topic: &Topic, at: i64) {
         if before != topic.id {
-            before.into_iter().for_each(|before| *self.gone.entry(before).or_default() += 1);
+            if let Some(before) = before {
+                *self.gone.entry(before).or_default() += 1;
+            }
             self.add_topic(topic, at);
         }
     }
@@ -121,8 +123,8 @@ impl Counted {
 }
 
 fn note(all: &mut BTreeMap<i64, Times>, id: i64, parts: &[String; 4], at: i64) {
-    let times = all.entry(id).or_insert_with(|| Times { parts: parts.clone(), times: 0, last_at: at });
-    times.times += 1;
+    let times = all.entry(id).or_insert_with(|| Times { parts: parts.clone(), count: 0, last_at: at });
+    times.count += 1;
     times.last_at = times.last_at.max(at);
 }
 
@@ -141,7 +143,7 @@ fn columns(all: &BTreeMap<i64, Times>) -> Columns<'_> {
         for (column, part) in columns.parts.iter_mut().zip(&times.parts) {
             column.push(part);
         }
-        columns.times.push(times.times);
+        columns.times.push(times.count);
         columns.last_at.push(times.last_at);
     }
     columns

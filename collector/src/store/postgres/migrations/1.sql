@@ -180,6 +180,10 @@ CREATE TABLE IF NOT EXISTS company (
     group_ids   text    NOT NULL,
     traits      text    NOT NULL,
     points      double precision NOT NULL,
+    -- What it had seven days ago, and both in words.
+    points_week_ago double precision NOT NULL,
+    strength    text    NOT NULL,
+    trend       text    NOT NULL,
     visitors    bigint  NOT NULL,
     events      bigint  NOT NULL,
     first_seen  bigint,
