@@ -196,20 +196,7 @@ impl LocalSet {
                 consumer::keep_running(function.name(), stopping.clone(), run).await;
             });
         }
-        {
-            let (upkeep, stopping) = (Arc::new(Mutex::new(upkeep)), stopping.clone());
-            consumers.spawn(async move {
-                let run = || keep_up(Arc::clone(&upkeep), stopping.clone());
-                consumer::keep_running("upkeep", stopping.clone(), run).await;
-            });
-        }
-        if let Some(signals) = signals {
-            let stopping = stopping.clone();
-            consumers.spawn(async move {
-                let run = || Arc::clone(&signals).run(stopping.clone());
-                consumer::keep_running("alerts", stopping.clone(), run).await;
-            });
-        }
+        work_beside(&mut consumers, upkeep, signals, &stopping);
         consumers.spawn(tell_pages(queues.changes(), look_again, stopping));
         Ok(Self { address, koala_url, settings, is_page_closed, queues, store, stop_consumers, consumers, gateway })
     }
@@ -255,6 +242,27 @@ async fn warn_of_unknown(parameters: &Path) -> Result<()> {
         tracing::warn!(%problem, "a parameter is not read");
     }
     Ok(())
+}
+
+/// What the collector does beside its requests.
+fn work_beside(
+    consumers: &mut JoinSet<()>,
+    upkeep: Upkeep<ParameterDirectory>,
+    signals: Option<Arc<Signals>>,
+    stopping: &watch::Receiver<bool>,
+) {
+    let (upkeep, stopping_upkeep) = (Arc::new(Mutex::new(upkeep)), stopping.clone());
+    consumers.spawn(async move {
+        let run = || keep_up(Arc::clone(&upkeep), stopping_upkeep.clone());
+        consumer::keep_running("upkeep", stopping_upkeep.clone(), run).await;
+    });
+    if let Some(signals) = signals {
+        let stopping = stopping.clone();
+        consumers.spawn(async move {
+            let run = || Arc::clone(&signals).run(stopping.clone());
+            consumer::keep_running("alerts", stopping.clone(), run).await;
+        });
+    }
 }
 
 /// Keeps the collector to its settings until the set ends.

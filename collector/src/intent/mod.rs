@@ -6,4 +6,4 @@ mod strength;
 
 pub use entry::with_event;
 pub use rule::{Count, IntentRule, MOST_COUNTED, MOST_INTENT_RULES};
-pub use strength::{Strength, StrengthLabel, Trend};
+pub use strength::{Intent, Strength, StrengthLabel, Trend};

@@ -45,6 +45,37 @@ pub enum Trend {
     Cooling,
 }
 
+/// How much a visitor means to buy: points of the intent rules, and what they say.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Intent {
+    /// The points, with two digits.
+    #[serde(rename = "intent")]
+    pub points: f64,
+    /// 0 to 100.
+    pub strength: Strength,
+    /// The same in words.
+    pub strength_label: StrengthLabel,
+    /// Beside a week ago.
+    pub trend: Trend,
+}
+
+impl Intent {
+    /// That of so many points now and seven days ago.
+    #[must_use]
+    pub fn of(points: f64, points_week_ago: f64) -> Self {
+        let strength = Strength::of(points);
+        // What is next to nothing is 0, and never -0.
+        let rounded = (points * 100.0).round() / 100.0 + 0.0;
+        Self { points: rounded, strength, strength_label: strength.label(), trend: Trend::of(points, points_week_ago) }
+    }
+}
+
+impl Default for Intent {
+    fn default() -> Self {
+        Self::of(0.0, 0.0)
+    }
+}
+
 impl Strength {
     /// The strength of so many points; fewer than none count as none.
     #[must_use]

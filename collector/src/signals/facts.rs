@@ -161,6 +161,7 @@ mod tests {
             company_id: None,
             company: None,
             company_source: None,
+            intent: crate::intent::Intent::default(),
             traits: traits.as_object().cloned().unwrap_or_default(),
             first_seen: String::new(),
             last_seen: String::new(),

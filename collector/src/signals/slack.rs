@@ -34,16 +34,16 @@ fn blocks_of_told(told: &Told) -> Vec<Value> {
     match told {
         Told::Signal(message) => blocks_of(message),
         Told::Digest(digest) => blocks_of_digest(digest),
-        Told::Test { .. } => vec![section(format!("*{}*", escaped(&told.headline())))],
+        Told::Test { .. } => vec![section(&format!("*{}*", escaped(&told.headline())))],
     }
 }
 
 fn blocks_of_digest(digest: &Digest) -> Vec<Value> {
-    let mut blocks = vec![section(format!("*{}*", escaped(&digest.headline())))];
+    let mut blocks = vec![section(&format!("*{}*", escaped(&digest.headline())))];
     for (part, companies) in digest.parts() {
         if !companies.is_empty() {
             let lines: Vec<_> = companies.iter().map(|company| format!("\n• {}", of_digest(company))).collect();
-            blocks.push(section(format!("*{part}*{}", lines.concat())));
+            blocks.push(section(&format!("*{part}*{}", lines.concat())));
         }
     }
     blocks.push(context(&digest.alert, digest.link.as_deref()));
@@ -81,11 +81,11 @@ fn blocks_of(message: &Message) -> Vec<Value> {
         says.push_str("\n• ");
         says.push_str(&line(deed));
     }
-    vec![section(says), context(&message.alert, message.link.as_deref())]
+    vec![section(&says), context(&message.alert, message.link.as_deref())]
 }
 
-fn section(says: String) -> Value {
-    json!({"type": "section", "text": text(&says)})
+fn section(says: &str) -> Value {
+    json!({"type": "section", "text": text(says)})
 }
 
 fn context(alert: &str, link: Option<&str>) -> Value {

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::company::{CompanyId, CompanySource};
 use crate::about::Utm;
+use crate::intent::Intent;
 
 /// A visitor's id, which means something to the engine alone. It stays when further ids join; that of a visitor who was merged
 /// with another leads to that one.
@@ -63,6 +64,9 @@ pub struct Visitor {
     pub company: Option<String>,
     /// What the visitor is taken to be of the company by.
     pub company_source: Option<CompanySource>,
+    /// How much the visitor means to buy.
+    #[serde(flatten)]
+    pub intent: Intent,
     /// The latest traits.
     pub traits: Map<String, Value>,
     /// The time of the oldest entry.

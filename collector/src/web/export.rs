@@ -23,8 +23,21 @@ const ROWS_AT_ONCE: u32 = 500;
 
 const COMPANY: &[&str] =
     &["key", "name", "domain", "intent", "strength", "strength_label", "trend", "visitors", "events", "last_seen"];
-const VISITOR: &[&str] =
-    &["id", "user_ids", "name", "emails", "anonymous_ids", "company", "events", "first_seen", "last_seen"];
+const VISITOR: &[&str] = &[
+    "id",
+    "user_ids",
+    "name",
+    "emails",
+    "anonymous_ids",
+    "company",
+    "events",
+    "first_seen",
+    "last_seen",
+    "intent",
+    "strength",
+    "strength_label",
+    "trend",
+];
 
 /// `GET /api/companies.csv`
 pub async fn companies(State(web): State<Web>, Query(query): Query<CompanyQuery>) -> Result<Response, ApiError> {
@@ -88,6 +101,10 @@ fn visitor(visitor: &Visitor) -> Vec<String> {
         visitor.events.to_string(),
         visitor.first_seen.clone(),
         visitor.last_seen.clone(),
+        visitor.intent.points.to_string(),
+        visitor.intent.strength.value().to_string(),
+        visitor.intent.strength_label.as_str().to_owned(),
+        visitor.intent.trend.as_str().to_owned(),
     ]
 }
 

@@ -2,7 +2,7 @@
 
 use koala_collector::intent::{IntentRule, StrengthLabel, Trend};
 use koala_collector::store::Store;
-use koala_collector::store::filter::CompanyFilter;
+use koala_collector::store::filter::{CompanyFilter, Filter};
 use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY};
 use serde_json::{Value, json};
 
@@ -122,6 +122,13 @@ pub async fn strength_and_trend_are_those_of_the_points_now_and_a_week_ago(store
         assert_eq!(companies.len() as u64, total);
         companies.into_iter().map(|company| company.key).collect::<Vec<_>>()
     };
+    let (visitors, _) = store.list_visitors(Filter::default(), 0, 10).await.unwrap();
+    let of = |email: &str| {
+        let intent = visitors.iter().find(|it| it.emails == [email]).expect("a visitor").intent;
+        (intent.points, intent.strength.value(), intent.strength_label.as_str(), intent.trend.as_str())
+    };
+    assert_eq!(of("a@rising.com"), (8.0, 24, "Low", "Surging"));
+    assert_eq!(of("a@cooling.com"), (4.0, 13, "Low", "Cooling"));
     let surging = CompanyFilter { trend: Trend::parse("surging"), ..CompanyFilter::default() };
     assert_eq!(found(surging).await, ["rising.com"]);
     let medium = CompanyFilter { strength: StrengthLabel::parse("medium"), ..CompanyFilter::default() };

@@ -13,6 +13,7 @@ use super::sql::statements;
 use super::transaction::{Transaction, together};
 use super::{accounts, body, companies, identities};
 use crate::about::About;
+use crate::intent::Intent;
 use crate::store::company::CompanySource;
 use crate::store::traits::Latest;
 use crate::store::visitor::{EntryCursor, TimelineEntry, Visitor, VisitorId, VisitorIdentity};
@@ -125,6 +126,8 @@ fn visitor(row: &Row) -> Result<Visitor, PostgresError> {
         company: row.try_get(5)?,
         company_source: row.try_get::<_, Option<i64>>(4)?.map(|_| CompanySource::Said),
         excluded: row.try_get(7)?,
+        // A visitor's points are not counted here yet.
+        intent: Intent::default(),
         traits: Map::new(),
         first_seen: clock::from_milliseconds(row.try_get(2)?),
         last_seen: clock::from_milliseconds(row.try_get(3)?),

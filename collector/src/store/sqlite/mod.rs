@@ -136,7 +136,12 @@ impl Store for SqliteStore {
 
     async fn list_visitors(&self, filter: Filter, offset: u32, limit: u32) -> Result<(Vec<Visitor>, u64), StoreError> {
         let is_search = filter != Filter::default();
-        let list = move |connection: &Connection| visitors::list(connection, &filter, offset, limit);
+        let rules = self.rules.now();
+        let list = move |connection: &Connection| {
+            let (mut found, total) = visitors::list(connection, &filter, offset, limit)?;
+            ranking::fill(connection, &rules, &mut found)?;
+            Ok((found, total))
+        };
         // A search may go through all that there is.
         Ok(if is_search { self.file.read_long(list).await? } else { self.file.read(list).await? })
     }
@@ -148,7 +153,13 @@ impl Store for SqliteStore {
         limit: u32,
     ) -> Result<Vec<Visitor>, StoreError> {
         let (filter, after) = (filter.clone(), after.map_or(0, visitors::row_of));
-        Ok(self.file.read_long(move |connection| visitors::export(connection, &filter, after, limit)).await?)
+        let rules = self.rules.now();
+        let export = move |connection: &Connection| {
+            let mut page = visitors::export(connection, &filter, after, limit)?;
+            ranking::fill(connection, &rules, &mut page)?;
+            Ok(page)
+        };
+        Ok(self.file.read_long(export).await?)
     }
 
     async fn show_visitor(
@@ -157,7 +168,13 @@ impl Store for SqliteStore {
         limit: u32,
     ) -> Result<Option<(Visitor, Vec<TimelineEntry>)>, StoreError> {
         let row = visitors::row_of(id);
-        Ok(self.file.read(move |connection| visitors::show(connection, row, limit)).await?)
+        let rules = self.rules.now();
+        let show = move |connection: &Connection| {
+            let mut shown = visitors::show(connection, row, limit)?;
+            ranking::fill(connection, &rules, shown.iter_mut().map(|(visitor, _)| visitor))?;
+            Ok(shown)
+        };
+        Ok(self.file.read(show).await?)
     }
 
     async fn list_companies(
@@ -190,7 +207,14 @@ impl Store for SqliteStore {
         let found = self.file.read(move |connection| companies::find(connection, &key)).await?;
         let Some(company_id) = found else { return Ok(None) };
         let reasons = self.ranking.reasons(company_id).await?;
-        Ok(self.file.read(move |connection| companies::show(connection, company_id, reasons, limit)).await?)
+        let rules = self.rules.now();
+        let show = move |connection: &Connection| {
+            let mut page = companies::show(connection, company_id, reasons, limit)?;
+            let people = page.iter_mut().flat_map(|page| &mut page.people);
+            ranking::fill(connection, &rules, people.map(|member| &mut member.visitor))?;
+            Ok(page)
+        };
+        Ok(self.file.read(show).await?)
     }
 
     async fn activity(&self, companies: Vec<CompanyId>) -> Result<Vec<DaysOfActivity>, StoreError> {

@@ -14,9 +14,11 @@ use tokio::sync::Mutex;
 
 use super::file::{FileError, SqliteFile};
 use super::intent::{IntentRules, StoredRule, progress};
-use crate::intent::{IntentRule, Strength, Trend};
+use super::visitors::row_of;
+use crate::intent::{Intent, IntentRule, Strength, Trend};
 use crate::store::company::Reason;
 use crate::store::filter::CompanyFilter;
+use crate::store::visitor::Visitor;
 
 /// A ranking that took longer to make serves on while the next one is made.
 const QUICK: Duration = Duration::from_millis(20);
@@ -203,6 +205,37 @@ fn rank(connection: &Connection, rules: &[StoredRule]) -> rusqlite::Result<Vec<R
         b.points.total_cmp(&a.points).then_with(|| b_seen.cmp(a_seen)).then_with(|| a_key.cmp(b_key))
     });
     Ok(companies.into_iter().map(|(company, ..)| company).collect())
+}
+
+/// Says how much each of these visitors means to buy.
+pub(super) fn fill<'v>(
+    connection: &Connection,
+    rules: &[StoredRule],
+    visitors: impl IntoIterator<Item = &'v mut Visitor>,
+) -> rusqlite::Result<()> {
+    let today = today();
+    let mut select = connection.prepare_cached(
+        "SELECT rule_id, day, sum(count) FROM identity CROSS JOIN intent ON intent.identity_id = identity.id
+         WHERE visitor_id = ?1 GROUP BY rule_id, day",
+    )?;
+    for visitor in visitors {
+        let mut of_rules: HashMap<i64, BTreeMap<i64, u32>> = HashMap::new();
+        let mut rows = select.query([row_of(&visitor.id)])?;
+        while let Some(row) = rows.next()? {
+            of_rules.entry(row.get(0)?).or_default().insert(row.get(1)?, row.get(2)?);
+        }
+        let (mut points, mut points_week_ago) = (0.0, 0.0);
+        for stored in rules {
+            let Some(entries) = of_rules.get(&stored.id) else { continue };
+            for day in days_that_count(&stored.rule, entries) {
+                let worth = Worth::of(&stored.rule, day, today);
+                points += worth.now;
+                points_week_ago += worth.week_ago;
+            }
+        }
+        visitor.intent = Intent::of(points, points_week_ago);
+    }
+    Ok(())
 }
 
 /// The place of a visitor's company, and how much of the visitor's points it has.

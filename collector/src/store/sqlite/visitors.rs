@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::{companies, identities, search, traits};
 use crate::about::About;
+use crate::intent::Intent;
 use crate::store::filter::Filter;
 use crate::store::visitor::{EntryCursor, TimelineEntry, Visitor, VisitorId, VisitorIdentity};
 
@@ -156,6 +157,7 @@ pub(super) fn visitor(connection: &Connection, id: i64) -> rusqlite::Result<Opti
             company: row.get(4)?,
             company_source: row.get::<_, Option<i64>>(3)?.map(|_| row.get(6).map(companies::source)).transpose()?,
             excluded: row.get::<_, Option<bool>>(5)?.unwrap_or_default(),
+            intent: Intent::default(),
             traits: Map::new(),
             first_seen: clock::from_milliseconds(row.get(1)?),
             last_seen: clock::from_milliseconds(row.get(2)?),

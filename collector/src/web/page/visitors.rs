@@ -114,6 +114,11 @@ pub async fn show(State(web): State<Web>, Path(id): Path<VisitorId>) -> Page {
         html! {
             div.card { dl {
                 @if let Some(company) = company(&visitor) { dt { "Company" } dd { (company) } }
+                dt { "Intent" }
+                dd {
+                    (visitor.intent.strength_label.as_str()) " · " (visitor.intent.trend.as_str())
+                    " " span.soft { (layout::written(visitor.intent.points)) " points" }
+                }
                 @if visitor.excluded { dt { "Ranking" } dd { "kept out by the parameter " code { "exclude" } } }
                 @for (name, value) in told_traits(&visitor) { dt title=(name) { (words::label(name)) } dd { (value) } }
                 dt { "First seen" } dd { (layout::time(&visitor.first_seen)) }
@@ -298,6 +303,7 @@ pub mod tests {
             company_id: None,
             company: None,
             company_source: None,
+            intent: crate::intent::Intent::default(),
             excluded: false,
             traits: Map::new(),
             first_seen: at.clone(),
