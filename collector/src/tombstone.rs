@@ -9,7 +9,7 @@
 //! | the id that it would be filed under | then |
 //! |---|---|
 //! | has a tombstone | it is dropped |
-//! | is a user id beside an address that was asked for by itself, and that the event says is its own (or was, in an alias) | it is dropped: it is another account of the person |
+//! | is a user id beside an address that was asked for by itself, and that the event says is its own (or was, in an alias) | it is dropped: it is another account of the person, and what was filed under it goes as well |
 //! | is a user id beside another address with a tombstone (or a device beside one), of whom nothing was known before | it is dropped: it would have joined the person |
 //! | is anybody else's | it is kept without the ids that have one: a colleague on the same browser, somebody who named the address |
 //!
@@ -124,6 +124,13 @@ pub fn whose(
             None => Whose::Another(gone),
         },
     }
+}
+
+/// The account that a late entry of a person says is theirs, by an address that was asked for by itself: what was filed under it
+/// before goes as well, as if the entry had come in time.
+#[must_use]
+pub fn account(ids: &EventIds, tombstone: &Tombstone) -> Option<Id> {
+    ids.user_id().filter(|_| tombstone.is_whole).cloned()
 }
 
 /// The ids of an entry that are the person's whose it is, beside the one that said so: not an address that was only named, and

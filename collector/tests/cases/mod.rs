@@ -94,6 +94,7 @@ macro_rules! all {
                 others_on_the_same_browser_lose_nothing,
                 who_only_named_the_address_loses_nothing,
                 an_unknown_account_of_the_address_does_not_bring_it_back,
+                an_account_whose_address_comes_late_goes_as_if_it_had_come_in_time,
                 what_stands_beside_theirs_is_learned_unless_it_was_known;
             exports: an_export_has_every_entry_once,
                 who_is_not_there_has_nothing_to_export;

@@ -116,6 +116,21 @@ pub async fn an_unknown_account_of_the_address_does_not_bring_it_back(store: &dy
     assert_eq!(only_visitor(store).await.events, 1);
 }
 
+pub async fn an_account_whose_address_comes_late_goes_as_if_it_had_come_in_time(store: &dyn Store) {
+    let before = clock::now();
+    ingest(store, &received(ids("u7", "", "d7"), "e-1", &before)).await;
+    ingest(store, &received(ids("u2", "bob@acme.com", ""), "e-2", &before)).await;
+    delete(store, &[by_email("ada@acme.com")]).await;
+    // One who only named the address is somebody else, as before.
+    ingest(store, &received(ids("u2", "~ada@acme.com", ""), "late-1", &before)).await;
+    ingest(store, &received(ids("u7", "ada@acme.com", ""), "late-2", &before)).await;
+    ingest(store, &received(ids("u7", "", "d7"), "late-3", &before)).await;
+    let left = only_visitor(store).await;
+    assert_eq!((left.user_ids, left.events), (vec!["u2".to_owned()], 2));
+    ingest(store, &received(ids("u7", "ada@acme.com", "d7"), "new", &clock::now())).await;
+    assert_eq!(visitors(store).await.len(), 2);
+}
+
 pub async fn what_stands_beside_theirs_is_learned_unless_it_was_known(store: &dyn Store) {
     let before = clock::now();
     ingest(store, &received(ids("u1", "ada@acme.com", "d1"), "e-1", &before)).await;

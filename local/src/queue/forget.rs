@@ -9,10 +9,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use koala_collector::store::deletion::{Departed, Forgotten};
+use koala_collector::store::deletion::{Departed, Forgotten, Person};
 use koala_collector::store::sqlite::file::{FileError, lossy};
 use koala_collector::store::{Store, StoreError};
-use koala_collector::tombstone::{Tombstone, Whose, beside};
+use koala_collector::tombstone::{Tombstone, Whose, account, beside};
 use koala_destination::clock;
 use koala_destination::ids::{EventIds, Id, IdKind, MappedIds};
 use koala_destination::json::without_lone_surrogates;
@@ -90,6 +90,11 @@ impl Queues {
             for learned in store.learn(&id, &unknown).await? {
                 search.add(learned);
             }
+            // What was filed under an account of theirs goes as well, before the message that tells of it.
+            for account in search.known_accounts() {
+                store.request_deletion(&[Person::Id(account.clone())]).await?;
+                search.add(account);
+            }
         }
         let messages = u64::try_from(search.theirs.len()).unwrap_or(u64::MAX);
         for rows in search.theirs.chunks(ROWS_OF_A_PIECE) {
@@ -152,6 +157,8 @@ struct Search {
     named: HashMap<Id, Named>,
     has_named_anew: bool,
     asked: BTreeSet<Id>,
+    /// User ids that say an address that was asked for as theirs.
+    accounts: BTreeSet<Id>,
 }
 
 impl Search {
@@ -164,6 +171,7 @@ impl Search {
             named: HashMap::new(),
             has_named_anew: false,
             asked: BTreeSet::new(),
+            accounts: BTreeSet::new(),
         }
     }
 
@@ -188,8 +196,9 @@ impl Search {
         };
         self.note_own_address(&ids);
         match self.departed.whose(&ids, received_at) {
-            Whose::Theirs(_) => {
+            Whose::Theirs(tombstone) => {
                 self.theirs.push((table, row));
+                self.accounts.extend(account(&ids, &tombstone));
                 self.beside.extend(beside(&ids));
             }
             Whose::TheirsUnlessKnown(id, ..) if ids.email_is_loose() => {
@@ -223,6 +232,12 @@ impl Search {
         let unknown: Vec<Id> = all.into_iter().filter(is_new).take(room).collect();
         self.asked.extend(unknown.iter().cloned());
         unknown
+    }
+
+    /// Accounts of the people's that the store knew before them, each once.
+    fn known_accounts(&mut self) -> Vec<Id> {
+        let accounts = std::mem::take(&mut self.accounts);
+        accounts.into_iter().filter(|id| self.asked.contains(id) && !self.departed.ids.contains_key(id)).collect()
     }
 
     fn add(&mut self, learned: Id) {

@@ -185,7 +185,7 @@ pub(super) async fn keep<'b>(
     rules: &IntentRules,
     key: &TombstoneKey,
     arrived: &Arrived<'b>,
-) -> Result<Option<Vec<Part<'b>>>, PostgresError> {
+) -> Result<Option<Sifted<'b>>, PostgresError> {
     let mut ids = Ids::new(transaction);
     let wants = Wants::of(&arrived.part.ids);
     let late = arrived.part.ids.all().filter(|_| arrived.is_sifted);
@@ -195,9 +195,9 @@ pub(super) async fn keep<'b>(
         intent::version(transaction),
         tombstones::of(transaction, key, late),
     )?;
-    if let Some(Sifted { parts, learned }) = tombstones::sift(&arrived.part, &ids, &tombstones) {
-        together!(tombstones::put(transaction, key, &learned), transaction.commit())?;
-        return Ok(Some(parts));
+    if let Some(sifted) = tombstones::sift(&arrived.part, &ids, &tombstones) {
+        together!(tombstones::put(transaction, key, &sifted.learned), transaction.commit())?;
+        return Ok(Some(sifted));
     }
     let rules = rules.of_version(transaction, version).await?;
     Box::pin(keep_all(transaction, &rules, arrived, ids)).await.map(|()| None)

@@ -64,7 +64,7 @@ use self::pool::Pool;
 use self::retention::RetentionSearch;
 pub use self::search::Conditions;
 pub use self::sql::{Sql, all as all_statements};
-use self::tombstones::Part;
+use self::tombstones::Sifted;
 use self::transaction::{Access, together, transact};
 use self::turns::Turns;
 use super::company::{Company, CompanyId, CompanyPage, DaysOfActivity, Excluded};
@@ -138,7 +138,7 @@ impl PostgresStore {
         Ok(())
     }
 
-    async fn keep<'b>(&self, arrived: &Arrived<'b>) -> Result<Option<Vec<Part<'b>>>, PostgresError> {
+    async fn keep<'b>(&self, arrived: &Arrived<'b>) -> Result<Option<Sifted<'b>>, PostgresError> {
         transact!(&self.pool, Access::Write, |transaction| {
             ingest::keep(&transaction, &self.rules, &self.key, arrived)
         })
@@ -162,9 +162,15 @@ impl PostgresStore {
 impl Store for PostgresStore {
     async fn ingest(&self, batch: Batch) -> Result<(), StoreError> {
         let _turn = self.turns.wait(&Wants::of(&batch.ids).ids).await;
-        let parts = Box::pin(self.keep(&Arrived::new(&batch))).await?;
-        for part in parts.into_iter().flatten() {
-            Box::pin(self.keep(&Arrived::sifted(part))).await?;
+        if let Some(Sifted { parts, accounts, .. }) = Box::pin(self.keep(&Arrived::new(&batch))).await? {
+            // Before the batch is answered: if all ends here, it comes again.
+            let accounts: Vec<Person> = accounts.into_iter().map(Person::Id).collect();
+            if !accounts.is_empty() {
+                Box::pin(deletion::request(&self.pool, &self.key, &accounts)).await?;
+            }
+            for part in parts {
+                Box::pin(self.keep(&Arrived::sifted(part))).await?;
+            }
         }
         self.changed();
         Ok(())

@@ -11,7 +11,7 @@ use super::identities::Ids;
 use super::sql::statements;
 use super::transaction::Transaction;
 use crate::protocol::batch::{Batch, ReceivedEntry};
-use crate::tombstone::{KEY_BYTES, Tombstone, TombstoneKey, Whose, beside, whose};
+use crate::tombstone::{KEY_BYTES, Tombstone, TombstoneKey, Whose, account, beside, whose};
 
 statements! {
     FIND = "SELECT hash, at, is_whole FROM tombstone WHERE hash = ANY($1::bytea[])";
@@ -94,6 +94,8 @@ impl<'b> Part<'b> {
 pub(super) struct Sifted<'b> {
     pub(super) parts: Vec<Part<'b>>,
     pub(super) learned: BTreeMap<Id, Tombstone>,
+    /// Accounts of the person that were known before: what was filed under them goes as well.
+    pub(super) accounts: BTreeSet<Id>,
 }
 
 /// Sifts a part, of which all ids were loaded; nothing where all of it is kept as it is.
@@ -102,6 +104,7 @@ pub(super) fn sift<'b>(part: &Part<'b>, ids: &Ids<'_>, tombstones: &HashMap<Id, 
         return None;
     }
     let learned: RefCell<BTreeMap<Id, Tombstone>> = RefCell::default();
+    let accounts: RefCell<BTreeSet<Id>> = RefCell::default();
     let learn = |tombstone: Tombstone| {
         let unknown = beside(&part.ids).filter(|id| !ids.is_known_before(id, tombstone.at));
         learned.borrow_mut().extend(unknown.map(|id| (id, Tombstone { is_whole: false, ..tombstone })));
@@ -112,6 +115,8 @@ pub(super) fn sift<'b>(part: &Part<'b>, ids: &Ids<'_>, tombstones: &HashMap<Id, 
             Whose::Another(without) => Some(without),
             Whose::Theirs(tombstone) => {
                 learn(tombstone);
+                let known = account(&part.ids, &tombstone).filter(|id| ids.is_known_before(id, tombstone.at));
+                accounts.borrow_mut().extend(known.filter(|id| !ids.is_blocked(id)));
                 None
             }
             Whose::TheirsUnlessKnown(id, tombstone, without) => {
@@ -146,5 +151,5 @@ pub(super) fn sift<'b>(part: &Part<'b>, ids: &Ids<'_>, tombstones: &HashMap<Id, 
         entries,
         traits: part.traits.filter(|_| at == 0),
     });
-    Some(Sifted { parts: parts.collect(), learned: learned.into_inner() })
+    Some(Sifted { parts: parts.collect(), learned: learned.into_inner(), accounts: accounts.into_inner() })
 }

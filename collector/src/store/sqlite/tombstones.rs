@@ -1,14 +1,17 @@
 //! The tombstones of ids, and what they say of a batch that comes in.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use koala_destination::clock::now_milliseconds;
 use koala_destination::ids::{EventIds, Id};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::identities;
+use super::{deletion, identities};
 use crate::identity::Decided;
 use crate::protocol::batch::{Batch, ReceivedEntry};
-use crate::tombstone::{KEY_BYTES, Tombstone, TombstoneKey, Whose, beside, whose};
+use crate::store::deletion::Person;
+use crate::tombstone::{KEY_BYTES, Tombstone, TombstoneKey, Whose, account, beside, whose};
 
 /// Gives a file its key.
 pub(super) fn install(connection: &Connection) -> rusqlite::Result<()> {
@@ -81,12 +84,21 @@ pub(super) fn sift<'b>(connection: &Connection, batch: &'b Batch) -> rusqlite::R
             blocked.insert(id);
         }
     }
+    let accounts = RefCell::new(BTreeSet::new());
     let without = |received_at: Option<i64>| {
         let Some(received_at) = received_at else { return Ok(Some(BTreeSet::new())) };
         let of = |id: &Id| tombstones.get(id).copied();
         match whose(&batch.ids, received_at, of, |id| blocked.contains(id)) {
             Whose::Another(without) => Ok(Some(without)),
-            Whose::Theirs(tombstone) => learn(connection, &batch.ids, tombstone).map(|()| None),
+            Whose::Theirs(tombstone) => {
+                learn(connection, &batch.ids, tombstone)?;
+                if let Some(account) = account(&batch.ids, &tombstone).filter(|id| !blocked.contains(id))
+                    && is_known_before(connection, &account, tombstone.at)?
+                {
+                    accounts.borrow_mut().insert(account);
+                }
+                Ok(None)
+            }
             Whose::TheirsUnlessKnown(id, tombstone, without) => {
                 if is_known_before(connection, &id, tombstone.at)? {
                     return Ok(Some(without));
@@ -106,6 +118,10 @@ pub(super) fn sift<'b>(connection: &Connection, batch: &'b Batch) -> rusqlite::R
         if let Some(without) = without(entry.received_at.or(batch.received_at))? {
             parts.entry(without).or_default().push(entry);
         }
+    }
+    let accounts: Vec<Person> = accounts.into_inner().into_iter().map(Person::Id).collect();
+    if !accounts.is_empty() {
+        deletion::request(connection, &accounts, now_milliseconds())?;
     }
     // The first is the one with the most ids.
     let parts = parts.into_iter().enumerate();
