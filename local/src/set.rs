@@ -123,16 +123,7 @@ impl LocalSet {
         let file = SqliteFile::open(data, &MIGRATIONS)?;
         let networks = networks.map(Networks::open).transpose()?.map(Arc::new);
         let queues = Queues::open(&file).await?.keeping_ip(own_collector.keep_ip);
-        let (store, alerts, look_again): (Arc<dyn Store>, Option<Arc<dyn AlertStore>>, LookAgain) = match database {
-            None => {
-                let store = Arc::new(SqliteStore::new(file.clone()));
-                (store.clone(), Some(store), Box::new(move || file.have_pages_look_again()))
-            }
-            Some(url) => {
-                let store = open_database(url).await?;
-                (Arc::new(store.clone()), None, Box::new(move || store.have_pages_look_again()))
-            }
-        };
+        let Kept { store, alerts, look_again } = Kept::open(database, file).await?;
 
         let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         let address = listener.local_addr()?;
@@ -222,6 +213,30 @@ impl LocalSet {
             self.consumers.shutdown().await;
         }
         self.gateway.stop(GRACE).await;
+    }
+}
+
+/// What keeps the visitors of a set.
+struct Kept {
+    store: Arc<dyn Store>,
+    /// What keeps alerts; a database has none of it yet.
+    alerts: Option<Arc<dyn AlertStore>>,
+    /// Has pages look again.
+    look_again: LookAgain,
+}
+
+impl Kept {
+    /// The database, or else the file.
+    async fn open(database: Option<&str>, file: SqliteFile) -> Result<Self> {
+        let Some(url) = database else {
+            let store = Arc::new(SqliteStore::new(file.clone()));
+            let look_again = Box::new(move || file.have_pages_look_again());
+            return Ok(Self { store: store.clone(), alerts: Some(store), look_again });
+        };
+        let store = open_database(url).await?;
+        let look_again = store.clone();
+        let look_again = Box::new(move || look_again.have_pages_look_again());
+        Ok(Self { store: Arc::new(store), alerts: None, look_again })
     }
 }
 

@@ -183,7 +183,7 @@ async fn koala_send_says_by_its_exit_status_how_it_went() {
 
 /// The rules of Koala's API, held by the embedded collector.
 #[tokio::test]
-async fn the_embedded_collector_answers_400_with_a_reason_to_what_koala_would_not_keep() {
+async fn the_embedded_collector_refuses_with_a_reason_what_koala_would_not_keep() {
     let home = Home::new();
     let koala = home.up(&[]);
     let agent = [("user-agent", "a-test/1.0")];
@@ -195,19 +195,20 @@ async fn the_embedded_collector_answers_400_with_a_reason_to_what_koala_would_no
     assert_eq!(visitors["visitors"][0]["events"], 1, "the same message id is kept once");
 
     let many = json!({"email": "a@example.com", "identifies": vec![json!({"traits": {}}); 31]}).to_string();
-    for (path, body, headers, reason) in [
-        (batch, "{}", &agent[..], "profile_id or email is required"),
-        (batch, r#"{"profile_id":"7"}"#, &agent, "profile_id must be a UUID"),
-        (batch, &many, &agent, "identifies has 31 entries"),
-        (batch, &event, &[], "User-Agent header is missing"),
-        ("/web/projects/pk_other/batch", &event, &agent, "public API key"),
+    // A key that is not known is no fault of the entries: the sender reads its key again, and sends again.
+    for (path, body, headers, expected, reason) in [
+        (batch, "{}", &agent[..], 400, "profile_id or email is required"),
+        (batch, r#"{"profile_id":"7"}"#, &agent, 400, "profile_id must be a UUID"),
+        (batch, &many, &agent, 400, "identifies has 31 entries"),
+        (batch, &event, &[], 400, "User-Agent header is missing"),
+        ("/web/projects/pk_other/batch", &event, &agent, 401, "public API key"),
     ] {
         let (status, answer) = koala.request("POST", path, body, headers).await;
-        assert_eq!(status, 400, "{reason}");
+        assert_eq!(status, expected, "{reason}");
         assert!(answer["error"].as_str().unwrap().contains(reason), "{answer}");
     }
     assert_eq!(koala.get("/web/projects/pk_vector/auth").await.0, 200);
-    assert_eq!(koala.get("/web/projects/pk_other/auth").await.0, 400);
+    assert_eq!(koala.get("/web/projects/pk_other/auth").await.0, 401);
 }
 
 /// What `koala invoke` says of a Lambda event below `tests/events/lambda`, with its exit status.

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::message::{CompanyFacts, Deed, MOST_DEEDS, MOST_MEMBERS};
 use crate::about::shortened;
+use crate::intent::{IntentRule, with_event};
+use crate::protocol::batch::EntryKind;
 use crate::store::company::{Activity, Company, CompanyPage, CompanySource, Reason};
 use crate::store::visitor::{Visitor, VisitorId};
 
@@ -93,32 +95,64 @@ pub fn user_ids<'v>(people: impl IntoIterator<Item = &'v Visitor>) -> Vec<String
     known.filter(|user_id| user_id.len() <= LONGEST_USER_ID).take(MOST_MEMBERS).cloned().collect()
 }
 
-/// What was done lately, at most [`MOST_DEEDS`]: that of `first` before that of others, and the newest first. The same of one
+/// What a message is about: its lines begin with that.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Focus<'f> {
+    /// The visitor, where it is about one.
+    pub visitor: Option<&'f VisitorId>,
+    /// The intent rule that set it off.
+    pub rule: Option<&'f IntentRule>,
+}
+
+impl Focus<'_> {
+    /// The place of something that was done: what the rule takes of the visitor, then of others, then what else the visitor did.
+    fn place(self, one: &Activity) -> u8 {
+        let is_theirs = self.visitor == Some(&one.visitor_id);
+        match (self.rule.is_some_and(|rule| takes(rule, one)), is_theirs) {
+            (true, true) => 0,
+            (true, false) => 1,
+            (false, true) => 2,
+            (false, false) => 3,
+        }
+    }
+}
+
+/// Whether a rule takes something that was done, by its name and its page; what else the rule may look at is not told here.
+fn takes(rule: &IntentRule, one: &Activity) -> bool {
+    let Some(kind) = EntryKind::of(&one.kind) else { return false };
+    let entry = json!({"event": one.name, "name": one.name, "properties": {"path": one.path}}).to_string();
+    with_event(kind, &entry, |event| rule.trigger.matches(event)).unwrap_or_default()
+}
+
+/// What was done lately, at most [`MOST_DEEDS`]: what the message is about before all else, and the newest first. The same of one
 /// visitor is one. `activity` is the newest first.
 #[must_use]
 pub fn deeds(
     activity: &[Activity],
     names: &BTreeMap<VisitorId, String>,
-    first: Option<&VisitorId>,
+    focus: Focus<'_>,
 ) -> (Vec<Deed>, Vec<VisitorId>) {
-    let mut deeds: Vec<(&VisitorId, Deed)> = Vec::new();
+    let mut deeds: Vec<(&VisitorId, u8, Deed)> = Vec::new();
     for one in activity {
         let (Some(what), Some(who)) = (what(one), names.get(&one.visitor_id)) else { continue };
-        match deeds.iter_mut().find(|(visitor, deed)| *visitor == &one.visitor_id && deed.what == what) {
-            Some((_, deed)) => deed.times += 1,
-            None => deeds.push((&one.visitor_id, Deed { who: who.clone(), what, times: 1, last: one.at.clone() })),
+        let same = deeds.iter_mut().find(|(visitor, _, deed)| *visitor == &one.visitor_id && deed.what == what);
+        if let Some((_, _, deed)) = same {
+            deed.times += 1;
+        } else {
+            let deed = Deed { who: who.clone(), what, times: 1, last: one.at.clone() };
+            deeds.push((&one.visitor_id, focus.place(one), deed));
         }
     }
-    // Stable: the newest first among those of one and among those of others.
-    deeds.sort_by_key(|(visitor, _)| first.is_some_and(|first| first != *visitor));
+    // Stable: the newest first among those of one place.
+    deeds.sort_by_key(|(_, place, _)| *place);
     deeds.truncate(MOST_DEEDS);
     let mut mentioned: Vec<VisitorId> = Vec::new();
-    for (visitor, _) in &deeds {
+    for (visitor, ..) in &deeds {
         if !mentioned.contains(visitor) {
             mentioned.push((*visitor).clone());
         }
     }
-    (deeds.into_iter().map(|(_, deed)| deed).collect(), mentioned)
+    (deeds.into_iter().map(|(.., deed)| deed).collect(), mentioned)
 }
 
 /// What somebody did, in words; nothing for what is no deed, as being identified.
@@ -136,8 +170,6 @@ fn what(one: &Activity) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn activity(visitor: &str, kind: &str, name: Option<&str>, path: Option<&str>, minute: u32) -> Activity {
@@ -197,14 +229,22 @@ mod tests {
             activity("2", "page_view", Some("Home"), None, 4),
             activity("4", "event", Some("Of somebody who is excluded"), None, 3),
         ];
-        let lines = |first: Option<&str>| {
-            let (deeds, mentioned) = deeds(&recent, &names, first.map(VisitorId::new).as_ref());
+        let lines = |visitor: Option<&str>, rule: Option<&str>| {
+            let rule = rule.and_then(|name| IntentRule::presets().into_iter().find(|rule| rule.name == name));
+            let visitor = visitor.map(VisitorId::new);
+            let focus = Focus { visitor: visitor.as_ref(), rule: rule.as_ref() };
+            let (deeds, mentioned) = deeds(&recent, &names, focus);
             let lines = deeds.into_iter().map(|deed| format!("{} {} {}", deed.who, deed.what, deed.times));
             (lines.collect::<Vec<_>>(), mentioned.iter().map(|id| id.as_str().to_owned()).collect::<Vec<_>>())
         };
-        let (all, mentioned) = lines(None);
+        let (all, mentioned) = lines(None, None);
         assert_eq!(all, ["Charles viewed /docs 1", "Ada viewed /pricing 2", "Luigi Demo Requested 1"]);
         assert_eq!(mentioned, ["2", "1", "3"]);
-        assert_eq!(lines(Some("1")).0, ["Ada viewed /pricing 2", "Charles viewed /docs 1", "Luigi Demo Requested 1"]);
+        let of_ada = lines(Some("1"), None).0;
+        assert_eq!(of_ada, ["Ada viewed /pricing 2", "Charles viewed /docs 1", "Luigi Demo Requested 1"]);
+        // What the rule is about before all else, also where it is not the newest and not the visitor's own.
+        let of_demo = lines(Some("2"), Some("demo")).0;
+        assert_eq!(of_demo, ["Luigi Demo Requested 1", "Charles viewed /docs 1", "Charles viewed Home 1"]);
+        assert_eq!(lines(Some("2"), Some("pricing")).0[0], "Ada viewed /pricing 2");
     }
 }

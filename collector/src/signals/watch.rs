@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::alert::{Alert, Occasion};
 use super::configured::Configured;
 use super::digest::{Candidate, Digest};
-use super::facts;
+use super::facts::{self, Focus};
 use super::message::{Message, Subject};
 use super::options::SignalsOptions;
 use super::stand::{Before, crossed};
@@ -171,8 +171,11 @@ impl Watch {
         let own: Vec<Activity> = recent.map(of).collect();
         let day = changed.at.div_euclid(MILLISECONDS_OF_A_DAY);
         let occasion = format!("rule {rule} {}", &clock::from_milliseconds(day * MILLISECONDS_OF_A_DAY)[..10]);
+        let rules = self.store.intent_rules().await?;
+        let of_name = rules.iter().find(|one| one.name == *rule);
         let tell = |alert: &Alert| {
-            let told = self.message(alert, Subject::Rule(rule.clone()), company, Some(&visitor), &own);
+            let subject = (Subject::Rule(rule.clone()), of_name);
+            let told = self.message(alert, subject, company, Some(&visitor), &own);
             new_messages((configured, alert), &occasion, told, company, Some(&visitor.id), now)
         };
         Ok(alerts.into_iter().filter(is_about).flat_map(tell).collect())
@@ -199,7 +202,7 @@ impl Watch {
                 Occasion::Points { over } => Subject::Points { over },
                 _ => Subject::Trend(look.trend),
             };
-            let told = self.message(alert, subject, Some(seen), None, &[]);
+            let told = self.message(alert, (subject, None), Some(seen), None, &[]);
             new_messages((configured, alert), &format!("company {now}"), told, Some(seen), None, now)
         };
         (about.flat_map(tell).collect(), standing)
@@ -208,7 +211,7 @@ impl Watch {
     fn message(
         &self,
         alert: &Alert,
-        subject: Subject,
+        (subject, rule): (Subject, Option<&IntentRule>),
         company: Option<&Seen>,
         visitor: Option<&Visitor>,
         own: &[Activity],
@@ -221,7 +224,8 @@ impl Watch {
             .map(|visitor| (visitor.id.clone(), facts::called(visitor)))
             .collect();
         let recent = company.map_or(own, |seen| &seen.recent);
-        let (deeds, mut mentioned) = facts::deeds(recent, &names, visitor.map(|visitor| &visitor.id));
+        let focus = Focus { visitor: visitor.map(|visitor| &visitor.id), rule };
+        let (deeds, mut mentioned) = facts::deeds(recent, &names, focus);
         mentioned.extend(visitor.map(|visitor| visitor.id.clone()).filter(|id| !mentioned.contains(id)));
         let link = match (company, visitor) {
             (Some(seen), _) => self.options.link_to_company(&seen.page.company.key),

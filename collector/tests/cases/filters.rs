@@ -31,6 +31,7 @@ async fn fill(store: &dyn Store) {
     ingest(store, &json!({"user_id": "u-9", "groups": [{"type": "group", "message_id": "g-1", "sent_at": "2026-11-01T09:00:00Z", "group_id": "Workspace-7", "domain": "acme.com", "name": "Acme Corporation"}]})).await;
 }
 
+#[allow(clippy::unnecessary_wraps)] // as the fields of a filter are
 fn text(text: &str) -> Option<String> {
     Some(text.to_owned())
 }

@@ -2,7 +2,7 @@
 
 use koala_collector::protocol::accounts;
 use koala_collector::store::Store;
-use koala_collector::store::company::Company;
+use koala_collector::store::company::{Company, CompanyId};
 use koala_collector::store::decision::Decision;
 use koala_collector::store::deletion::Person;
 use koala_collector::store::filter::{CompanyFilter, Filter};
@@ -186,7 +186,7 @@ pub async fn an_old_id_and_an_old_address_lead_to_the_merged_company(store: &dyn
     assert_eq!(before.len(), 2);
     tell(store, &all[2..3]).await;
     let one = companies(store).await.remove(0);
-    for address in before.iter().map(|id| id.as_str()).chain(["globex.com", "mail.globex.com", "Globex", "GLOBEX"]) {
+    for address in before.iter().map(CompanyId::as_str).chain(["globex.com", "mail.globex.com", "Globex", "GLOBEX"]) {
         let page = store.show_company(address, 10).await.unwrap().expect("a company");
         assert_eq!((&page.company.id, page.people.len()), (&one.id, 3), "{address}");
     }

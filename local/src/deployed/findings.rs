@@ -207,8 +207,9 @@ mod tests {
 
     use super::*;
 
-    const HERE: Duration = Duration::from_secs(1_800_000_000);
+    const HERE: Duration = Duration::from_hours(500_000);
 
+    #[allow(clippy::unnecessary_wraps)] // as it comes from the queue
     fn waiting(waiting: u64, in_flight: u64) -> Result<QueueCounts, String> {
         Ok(QueueCounts { waiting, in_flight })
     }

@@ -49,22 +49,21 @@ pub async fn look(aws: &impl Aws, stack: &str) -> Result<Deployed> {
     };
     let described = &described["Stacks"][0];
     found.findings.extend(findings::stack(stack, described));
-    let output = |name: &str| {
-        let outputs = described["Outputs"].as_array().into_iter().flatten();
-        outputs
-            .filter(|it| it["OutputKey"] == name)
-            .find_map(|it| it["OutputValue"].as_str())
-            .unwrap_or_default()
-            .to_owned()
-    };
-    found.prefix = output("ParameterPrefix");
+    found.prefix = output_of(described, "ParameterPrefix");
     match aws.call(&["ssm", "get-parameters-by-path", "--recursive", "--with-decryption", "--path", &found.prefix])? {
         Ok(parameters) => found.parameters = Some(parameters_of(&parameters, &found.prefix)),
         Err(said) => found.findings.push(findings::no_parameters(&found.prefix, &said)),
     }
-    look_at_queues(aws, &output, &mut found.findings).await?;
+    look_at_queues(aws, &|name: &str| output_of(described, name), &mut found.findings).await?;
     look_at_alarms(aws, &found.prefix, &mut found.findings)?;
     Ok(found)
+}
+
+/// An output of a stack; nothing where it has none of that name.
+fn output_of(stack: &Value, name: &str) -> String {
+    let outputs = stack["Outputs"].as_array().into_iter().flatten();
+    let output = outputs.filter(|it| it["OutputKey"] == name).find_map(|it| it["OutputValue"].as_str());
+    output.unwrap_or_default().to_owned()
 }
 
 async fn look_at_queues(aws: &impl Aws, output: &impl Fn(&str) -> String, found: &mut Vec<Finding>) -> Result<()> {

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::accounts::Changed;
 use super::error::PostgresError;
+use super::intent::RuleSet;
 use super::pool::Pool;
 use super::sql::statements;
 use super::transaction::{Access, Transaction, together, transact};
@@ -69,7 +70,7 @@ async fn look(transaction: &Transaction, exclude: &Exclude, version: i64) -> Res
     let ids = rows.iter().map(|row| Ok(row.try_get(0)?)).collect::<Result<Vec<i64>, PostgresError>>()?;
     let mut excluded = vec![false; ids.len()];
     if !exclude.is_empty() {
-        for visitor in visitors::of_ids(transaction, &ids).await? {
+        for visitor in visitors::of_ids(transaction, &RuleSet::default(), &ids).await? {
             let takes = exclude.takes_visitor(&visitor.user_ids, &visitor.emails, &visitor.traits);
             let place = ids.iter().position(|id| *id == visitors::row_of(&visitor.id));
             if let Some(mark) = place.and_then(|place| excluded.get_mut(place)) {

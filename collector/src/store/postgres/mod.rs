@@ -184,13 +184,14 @@ impl Store for PostgresStore {
 
     async fn list_visitors(&self, filter: Filter, offset: u32, limit: u32) -> Result<(Vec<Visitor>, u64), StoreError> {
         self.count().await?;
+        let rules = self.rules.now(&self.pool).await?;
         let conditions = Conditions::of(&filter);
         let (page, count) = (conditions.page(offset, limit), conditions.count());
         Ok(transact!(&self.pool, Access::Read, |transaction| async {
             transaction.begin().await?;
             let ids = conditions.numbers(&transaction, &page).await?;
             let total = conditions.numbers(&transaction, &count).await?;
-            let visitors = visitors::of_ids(&transaction, &ids).await?;
+            let visitors = visitors::of_ids(&transaction, &rules, &ids).await?;
             transaction.commit().await?;
             let total = total.first().and_then(|total| u64::try_from(*total).ok()).unwrap_or_default();
             Ok((visitors, total))
@@ -203,12 +204,13 @@ impl Store for PostgresStore {
         after: Option<&VisitorId>,
         limit: u32,
     ) -> Result<Vec<Visitor>, StoreError> {
+        let rules = self.rules.now(&self.pool).await?;
         let conditions = Conditions::of(filter);
         let page = conditions.behind(after.map_or(0, visitors::row_of), limit);
         Ok(transact!(&self.pool, Access::Read, |transaction| async {
             transaction.begin().await?;
             let ids = conditions.numbers(&transaction, &page).await?;
-            let visitors = visitors::of_ids(&transaction, &ids).await?;
+            let visitors = visitors::of_ids(&transaction, &rules, &ids).await?;
             transaction.commit().await?;
             Ok(visitors)
         })?)
@@ -220,7 +222,8 @@ impl Store for PostgresStore {
         limit: u32,
     ) -> Result<Option<(Visitor, Vec<TimelineEntry>)>, StoreError> {
         self.count().await?;
-        Ok(transact!(&self.pool, Access::Read, |transaction| visitors::show(&transaction, id, limit))?)
+        let rules = self.rules.now(&self.pool).await?;
+        Ok(transact!(&self.pool, Access::Read, |transaction| visitors::show(&transaction, &rules, id, limit))?)
     }
 
     async fn list_companies(

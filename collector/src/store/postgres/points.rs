@@ -22,7 +22,7 @@ use super::sql::statements;
 use super::transaction::{Access, Transaction, together, transact};
 use crate::company::{CompanyKey, CompanyKind};
 use crate::exclude::Exclude;
-use crate::intent::{IntentRule, Strength, Trend};
+use crate::intent::{Intent, IntentRule, Strength, Trend};
 use crate::store::company::Reason;
 use crate::store::traits::Latest;
 
@@ -64,6 +64,8 @@ statements! {
                     FROM company_key JOIN visitor ON visitor.company_key = company_key.key
                     JOIN identity ON identity.visitor_id = visitor.id JOIN intent ON intent.identity_id = identity.id
                     WHERE company_key.company_id = $1 AND NOT visitor.excluded";
+    DAYS_OF_VISITORS = "SELECT DISTINCT identity.visitor_id, intent.rule_id, intent.day
+                        FROM identity JOIN intent ON intent.identity_id = identity.id WHERE identity.visitor_id = ANY($1::bigint[])";
 }
 
 /// Rows of `changed`, and companies of another day, that are taken at once.
@@ -312,6 +314,25 @@ async fn write(
 /// A strength or a trend as it is kept.
 pub(super) fn in_words(of: impl std::fmt::Debug) -> String {
     format!("{of:?}")
+}
+
+/// How much each of these visitors means to buy; one that did nothing that a rule looks for is not among them.
+pub(super) async fn of_visitors(
+    transaction: &Transaction,
+    rules: &RuleSet,
+    visitor_ids: &[i64],
+) -> Result<HashMap<i64, Intent>, PostgresError> {
+    let of_rule: HashMap<i64, &IntentRule> = rules.rules.iter().map(|stored| (stored.id, &stored.rule)).collect();
+    let mut points: HashMap<i64, (f64, f64)> = HashMap::new();
+    for row in &transaction.query(DAYS_OF_VISITORS, &[&visitor_ids]).await? {
+        let (rule, day): (i64, i64) = (row.try_get(1)?, row.try_get(2)?);
+        if let Some(rule) = of_rule.get(&rule) {
+            let (now, week_ago) = points.entry(row.try_get(0)?).or_default();
+            *now += rule.points_after(today() - day);
+            *week_ago += points_week_ago(rule, day);
+        }
+    }
+    Ok(points.into_iter().map(|(visitor, (now, week_ago))| (visitor, Intent::of(now, week_ago))).collect())
 }
 
 /// What a company's points come from, the most first.

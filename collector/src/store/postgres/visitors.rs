@@ -9,9 +9,10 @@ use serde_json::value::RawValue;
 use tokio_postgres::Row;
 
 use super::error::PostgresError;
+use super::intent::RuleSet;
 use super::sql::statements;
 use super::transaction::{Transaction, together};
-use super::{accounts, body, companies, identities};
+use super::{accounts, body, companies, identities, points};
 use crate::about::About;
 use crate::intent::Intent;
 use crate::store::company::CompanySource;
@@ -60,19 +61,29 @@ pub(super) fn row_of(id: &VisitorId) -> i64 {
     row.filter(|row| visitor_id(*row) == *id).unwrap_or(-1)
 }
 
-/// The visitors of some rows, in that order. One that is gone is left out.
-pub(super) async fn of_ids(transaction: &Transaction, ids: &[i64]) -> Result<Vec<Visitor>, PostgresError> {
+/// The visitors of some rows, in that order, with their points by these rules. One that is gone is left out.
+pub(super) async fn of_ids(
+    transaction: &Transaction,
+    rules: &RuleSet,
+    ids: &[i64],
+) -> Result<Vec<Visitor>, PostgresError> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let (rows, identities, traits) = together!(
+    let (rows, identities, traits, intent) = together!(
         transaction.query(VISITORS, &[&ids]),
         transaction.query(IDENTITIES, &[&ids]),
         transaction.query(TRAITS, &[&ids]),
+        points::of_visitors(transaction, rules, ids),
     )?;
     let mut visitors: HashMap<i64, Visitor> = HashMap::new();
     for row in &rows {
         visitors.insert(row.try_get(0)?, visitor(row)?);
+    }
+    for (visitor_id, intent) in intent {
+        if let Some(visitor) = visitors.get_mut(&visitor_id) {
+            visitor.intent = intent;
+        }
     }
     let mut emails: HashMap<i64, Vec<(i64, String)>> = HashMap::new();
     for row in &identities {
@@ -126,7 +137,6 @@ fn visitor(row: &Row) -> Result<Visitor, PostgresError> {
         company: row.try_get(5)?,
         company_source: row.try_get::<_, Option<i64>>(4)?.map(|_| CompanySource::Said),
         excluded: row.try_get(7)?,
-        // A visitor's points are not counted here yet.
         intent: Intent::default(),
         traits: Map::new(),
         first_seen: clock::from_milliseconds(row.try_get(2)?),
@@ -149,6 +159,7 @@ pub(super) async fn newest_entry(transaction: &Transaction) -> Result<Option<i64
 /// to that one.
 pub(super) async fn show(
     transaction: &Transaction,
+    rules: &RuleSet,
     id: &VisitorId,
     limit: u32,
 ) -> Result<Option<(Visitor, Vec<TimelineEntry>)>, PostgresError> {
@@ -162,7 +173,7 @@ pub(super) async fn show(
     let ids = [visitor_id];
     let limit = i64::from(limit);
     let values = [&visitor_id as &(dyn tokio_postgres::types::ToSql + Sync), &limit];
-    let (mut visitors, timeline) = together!(of_ids(transaction, &ids), transaction.query(TIMELINE, &values))?;
+    let (mut visitors, timeline) = together!(of_ids(transaction, rules, &ids), transaction.query(TIMELINE, &values))?;
     transaction.commit().await?;
     let Some(visitor) = visitors.pop() else { return Ok(None) };
     Ok(Some((visitor, timeline.iter().map(timeline_entry).collect::<Result<_, _>>()?)))
