@@ -210,7 +210,7 @@ async fn a_power_cut_that_keeps_the_log_and_no_index_or_an_old_one_leaves_nothin
     let old = fs::read(open.path("koala.db-shm")).unwrap();
     open.insert(10);
     let half = [&fs::read(open.path("koala.db-shm")).unwrap()[..48], &old[48..]].concat();
-    for stale in [&old[..], &half, &old[..100], &[0; 32_768], b""] {
+    for stale in [&old[..], &half, &old[..100], &vec![0; 32_768], b""] {
         let path = open.killed();
         fs::write(beside(&path, "-shm"), stale).unwrap();
         assert_eq!(kept(&path).await, 20);

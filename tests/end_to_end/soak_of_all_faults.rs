@@ -88,7 +88,7 @@ impl Run {
             ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
             ("DONT_FAKE_MONOTONIC", "1"),
         ]);
-        *self.segment.url.write().unwrap() = koala.url.clone();
+        self.segment.url.write().unwrap().clone_from(&koala.url);
         koala
     }
 

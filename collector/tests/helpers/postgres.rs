@@ -32,6 +32,7 @@ impl Database {
     }
 
     /// Where it is, as the engine takes it.
+    #[allow(dead_code)] // a set is told the URL
     pub fn address(&self) -> DatabaseUrl {
         DatabaseUrl::parse(&self.url).expect("a URL")
     }

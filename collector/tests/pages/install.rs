@@ -30,7 +30,7 @@ async fn install_says_where_to_send_with_the_key_masked_and_what_to_do_first() {
     assert!(said.contains("Public API Key pk_…3f9a") && said.contains("webhook-secret is set"), "{said}");
     assert!(said.contains("No event has come in yet."), "{said}");
     assert!(
-        html.contains(r#"<strong>Koala destination</strong>"#) && html.contains(r#"aria-current="page">Install"#),
+        html.contains("<strong>Koala destination</strong>") && html.contains(r#"aria-current="page">Install"#),
         "{html}"
     );
     assert!(said.contains("Kept for 400 days, by the variable RETENTION_DAYS"), "{said}");

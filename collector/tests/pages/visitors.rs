@@ -11,7 +11,7 @@ fn at(minutes_ago: i64) -> String {
     from_milliseconds(now_milliseconds() - minutes_ago * 60_000)
 }
 
-fn view(id: &str, minutes_ago: i64, page: Value) -> Value {
+fn view(id: &str, minutes_ago: i64, page: &Value) -> Value {
     json!({"message_id": id, "sent_at": at(minutes_ago), "page": page})
 }
 
@@ -23,7 +23,7 @@ async fn ada(site: &Site) {
                         "host": "www.a.example", "referrer": "https://www.google.com/"});
     let day = 24 * 60;
     site.collect(
-        json!({"profile_id": DEVICE, "page_views": [view("v-1", 3 * day + 60, first), view("v-2", 60, second)]}),
+        json!({"profile_id": DEVICE, "page_views": [view("v-1", 3 * day + 60, &first), view("v-2", 60, &second)]}),
     )
     .await;
 }
