@@ -76,10 +76,10 @@ fn kind() -> impl Strategy<Value = CompanyKind> {
 }
 
 /// How many visitors voted for it, and when the first did.
-fn tally(votes: &[Vote], target: &CompanyKey) -> (usize, i64) {
-    let of = votes.iter().filter(|vote| vote.target == *target);
-    let voters: BTreeSet<i64> = of.clone().map(|vote| vote.voter).collect();
-    (voters.len(), of.map(|vote| vote.at).min().unwrap_or(i64::MAX))
+fn tally(all: &[Vote], target: &CompanyKey) -> (usize, i64) {
+    let given: Vec<&Vote> = all.iter().filter(|vote| vote.target == *target).collect();
+    let voters: BTreeSet<i64> = given.iter().map(|vote| vote.voter).collect();
+    (voters.len(), given.iter().map(|vote| vote.at).min().unwrap_or(i64::MAX))
 }
 
 proptest! {
