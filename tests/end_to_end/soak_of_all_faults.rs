@@ -46,6 +46,9 @@ const BLOWS: [Blow; 10] = [
     Blow::Kill,
 ];
 
+/// So long after a request came, or a disk is no longer full, what came of it is recorded.
+const RECORDED_WITHIN: Duration = Duration::from_secs(2);
+
 /// The answers of a collector that fails in every way, one fault after the other, and five in a hundred times anyhow.
 fn faults(all_visitors: usize, poison: HashSet<String>, is_hostile: Arc<AtomicBool>) -> impl Fn(&Received) -> Reply {
     let asked = AtomicUsize::new(0);
@@ -72,7 +75,10 @@ struct Run {
     clock: PathBuf,
     collector: Collector,
     segment: Segment,
-    kills: Mutex<Vec<Instant>>,
+    /// From when on a request may have been in flight when the set was killed, and when that was.
+    kills: Mutex<Vec<(Instant, Instant)>>,
+    /// When a disk last became full, and when it was so no longer.
+    full: Mutex<Option<(Instant, Instant)>>,
 }
 
 impl Run {
@@ -101,7 +107,8 @@ impl Run {
             }
             Blow::Kill => {
                 self.segment.is_killed.store(true, Ordering::SeqCst);
-                self.kills.lock().unwrap().push(Instant::now());
+                let killed = Instant::now();
+                self.kills.lock().unwrap().push((self.unrecorded_since(killed), killed));
                 koala.kill();
                 // Who sends has seen it by then.
                 tokio::time::sleep(Duration::from_millis(300)).await;
@@ -110,9 +117,11 @@ impl Run {
             }
             Blow::FullDisk => {
                 let refused = self.segment.refused.load(Ordering::SeqCst);
+                let full = Instant::now();
                 limit_files(&koala, "65536:unlimited");
                 tokio::time::sleep(Duration::from_secs(3)).await;
                 limit_files(&koala, "unlimited:unlimited");
+                *self.full.lock().unwrap() = Some((full, Instant::now()));
                 assert!(self.segment.refused.load(Ordering::SeqCst) > refused, "the disk was not full");
                 koala
             }
@@ -130,6 +139,15 @@ impl Run {
                 }
                 koala
             }
+        }
+    }
+
+    /// From when on what was taken may not be recorded: the answer is under way, or what came of it could not be written.
+    fn unrecorded_since(&self, killed: Instant) -> Instant {
+        let lately = killed - RECORDED_WITHIN;
+        match *self.full.lock().unwrap() {
+            Some((full, until)) if until > lately => full,
+            _ => lately,
         }
     }
 
@@ -190,7 +208,7 @@ async fn every_fault_in_one_run_loses_nothing_keeps_the_order_and_doubles_only_w
     let home = Home::new();
     let clock = home.parameters().with_file_name("clock");
     set_clock(&clock, 0);
-    let run = Run { home, clock, collector, segment: Segment::new(), kills: Mutex::default() };
+    let run = Run { home, clock, collector, segment: Segment::new(), kills: Mutex::default(), full: Mutex::default() };
     let (begun, mut koala) = (Instant::now(), run.start());
     for (wave, blow) in BLOWS.into_iter().enumerate() {
         let (from, to) = (all_visitors * wave / BLOWS.len(), all_visitors * (wave + 1) / BLOWS.len());
@@ -227,10 +245,7 @@ async fn every_fault_in_one_run_loses_nothing_keeps_the_order_and_doubles_only_w
     assert_in_order(&collector);
     assert!(requests.len() * 5 <= events, "{} requests are more than 0.2 an event", requests.len());
     assert!(requests.len() > all_visitors / 2, "not all faults of the collector were met");
-    // In flight: the answer was under way, or not yet recorded.
-    let in_flight = |request: &&Received| {
-        kills.iter().any(|kill| request.at <= *kill && kill.duration_since(request.at) < Duration::from_secs(2))
-    };
+    let in_flight = |request: &&Received| kills.iter().any(|(from, killed)| (*from..=*killed).contains(&request.at));
     let mut explained: HashSet<String> = requests.iter().filter(in_flight).flat_map(ids).collect();
     let sent_again = |visitor: &usize| (0..BURST).map(|place| id(*visitor, place)).collect::<Vec<_>>();
     explained.extend(unsure.iter().flat_map(sent_again));
