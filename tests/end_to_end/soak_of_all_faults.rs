@@ -144,7 +144,7 @@ impl Run {
 
     /// From when on what was taken may not be recorded: the answer is under way, or what came of it could not be written.
     fn unrecorded_since(&self, killed: Instant) -> Instant {
-        let lately = killed - RECORDED_WITHIN;
+        let lately = killed.checked_sub(RECORDED_WITHIN).unwrap();
         match *self.full.lock().unwrap() {
             Some((full, until)) if until > lately => full,
             _ => lately,
