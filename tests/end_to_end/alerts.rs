@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::clients;
 use crate::koala::{Home, Koala, root};
 
 /// What Slack was sent, and when it was taken.
@@ -151,6 +152,27 @@ async fn two_weeks_of_visits_tell_exactly_what_was_asked_in_seconds() {
         headlines.iter().any(|headline| headline.starts_with("Analytical Engines looks at pricing")),
         "{headlines:?}"
     );
+}
+
+/// README's first picture.
+#[tokio::test]
+async fn the_picture_of_a_message_in_slack_is_of_the_two_weeks() {
+    let slack = Slack::default();
+    let home = Home::new();
+    home.set_parameter("collector/alert-targets/sales", &slack.start().await);
+    home.set_parameter(
+        "collector/alerts/pricing.json",
+        r#"{"on":"pricing","only":"context.company.domain = \"analytical.example\"","to":"sales"}"#,
+    );
+    let koala = home.up(&[PRIVATE, ("PAGE_URL", "https://koala.example.com")]);
+    for event in &two_weeks() {
+        assert_eq!(koala.post(&event.to_string()).await.0, 200);
+    }
+    slack.until(1, Duration::from_secs(30)).await;
+    let body = slack.0.lock().unwrap()[0].1.to_string();
+    let file = home.parameters().with_file_name("slack.json");
+    fs::write(&file, body).unwrap();
+    clients::run("slack_picture.cjs", [&file.to_string_lossy(), ""]).await;
 }
 
 #[tokio::test]
