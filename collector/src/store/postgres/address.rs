@@ -14,6 +14,11 @@ pub struct DatabaseUrl {
     is_dsql: bool,
 }
 
+/// The role of a cluster that everybody starts with; AWS's own connectors take it for the default as well.
+const ADMIN: &str = "admin";
+/// The database of a cluster: it has one.
+const ONE_DATABASE: &str = "postgres";
+
 /// Aurora DSQL's hosts: `<cluster>.dsql.<region>.on.aws`
 /// (<https://docs.aws.amazon.com/aurora-dsql/latest/userguide/authentication-token-cli.html>).
 const DSQL: (&str, &str) = (".dsql.", ".on.aws");
@@ -47,12 +52,33 @@ impl DatabaseUrl {
         } else if is_near && !is_said {
             config.ssl_mode(SslMode::Disable);
         }
+        if is_dsql && config.get_user().is_none() {
+            config.user(ADMIN);
+        }
+        if is_dsql && config.get_dbname().is_none() {
+            config.dbname(ONE_DATABASE);
+        }
         config.application_name("koala");
         Ok(Self { config, is_dsql })
     }
 
     pub(super) fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// The role that connects, where the URL names one.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        self.config.get_user()
+    }
+
+    /// The host and the region of a cluster of Aurora DSQL.
+    #[must_use]
+    pub fn dsql_cluster(&self) -> Option<(&str, &str)> {
+        let cluster = self.config.get_hosts().iter().find(|host| is_dsql(host))?;
+        let Host::Tcp(host) = cluster else { return None };
+        let (_, rest) = host.split_once(DSQL.0)?;
+        Some((host, rest.strip_suffix(DSQL.1)?))
     }
 
     /// Whether it is a cluster of Aurora DSQL.
@@ -112,7 +138,20 @@ mod tests {
         assert_eq!(mode("postgres://koala@127.0.0.1:5433/koala"), SslMode::Disable);
         assert_eq!(mode("postgres://localhost/koala?sslmode=require"), SslMode::Require);
         assert_eq!(mode("postgres://foo.dsql.eu-west-1.on.aws/postgres?sslmode=disable"), SslMode::Require);
-        assert!(DatabaseUrl::parse("postgres://foo.dsql.eu-west-1.on.aws/postgres").expect("a URL").is_dsql());
+    }
+
+    #[test]
+    fn a_cluster_of_aurora_dsql_is_known_by_its_host() {
+        let parse = |url| DatabaseUrl::parse(url).expect("a URL");
+        let cluster = parse("postgres://foo.dsql.eu-west-1.on.aws");
+        assert!(cluster.is_dsql());
+        assert_eq!(cluster.dsql_cluster(), Some(("foo.dsql.eu-west-1.on.aws", "eu-west-1")));
+        assert_eq!(cluster.to_string(), "postgres://foo.dsql.eu-west-1.on.aws:5432/postgres");
+        assert_eq!(cluster.user(), Some("admin"));
+        assert_eq!(parse("postgres://koala@foo.dsql.eu-west-1.on.aws/postgres").user(), Some("koala"));
+        for other in ["postgres://foo.dsql.eu-west-1.on.aws.example/postgres", "postgres://db.example.com/dsql"] {
+            assert_eq!(parse(other).dsql_cluster(), None, "{other}");
+        }
     }
 
     #[test]

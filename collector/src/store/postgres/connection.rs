@@ -12,8 +12,8 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, NoTls, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::address::DatabaseUrl;
 use super::error::PostgresError;
+use super::options::PostgresOptions;
 use super::sql::{self, Sql};
 
 /// How long a server may take to answer that we come.
@@ -28,21 +28,36 @@ const LONGEST_LIFE: Duration = Duration::from_mins(50);
 pub(super) struct Connection {
     client: Client,
     statements: HashMap<Sql, Statement>,
+    age: Age,
+}
+
+/// When a connection was made and used last, by the clock of the wall: that of a process stands still while the process is frozen.
+#[derive(Debug, Clone, Copy)]
+struct Age {
     made_at: SystemTime,
     used_at: SystemTime,
 }
 
+impl Age {
+    /// Whether neither is too long ago. A clock that was set back says nothing: then it is.
+    fn is_young(self, now: SystemTime) -> bool {
+        let within = |since: SystemTime, most| now.duration_since(since).is_ok_and(|passed| passed < most);
+        within(self.used_at, LONGEST_IDLE) && within(self.made_at, LONGEST_LIFE)
+    }
+}
+
 impl Connection {
     /// Connects, and prepares all statements at once.
-    pub(super) async fn open(url: &DatabaseUrl) -> Result<Self, PostgresError> {
-        let client = connect(url).await?;
+    pub(super) async fn open(options: &PostgresOptions) -> Result<Self, PostgresError> {
+        let client = connect(options).await?;
         let prepare = sql::all().map(|sql| {
             let client = &client;
             async move { Ok::<_, PostgresError>((sql, client.prepare(sql.0).await?)) }
         });
         let prepared = timeout(CONNECT_WITHIN, try_join_all(prepare)).await.map_err(|_| PostgresError::TooSlow)??;
-        let now = SystemTime::now();
-        Ok(Self { statements: prepared.into_iter().collect(), client, made_at: now, used_at: now })
+        let now = (options.clock)();
+        let age = Age { made_at: now, used_at: now };
+        Ok(Self { statements: prepared.into_iter().collect(), client, age })
     }
 
     pub(super) fn client(&self) -> &Client {
@@ -53,26 +68,26 @@ impl Connection {
         self.statements.get(&sql).ok_or(PostgresError::Row("a statement that is not listed"))
     }
 
-    /// Whether it can be used still. The clock of the wall tells, since a frozen process has no other.
-    pub(super) fn is_fresh(&self) -> bool {
-        let now = SystemTime::now();
-        // A clock that was set back says nothing: then it is replaced.
-        let within = |since: SystemTime, most| now.duration_since(since).is_ok_and(|passed| passed < most);
-        !self.client.is_closed() && within(self.used_at, LONGEST_IDLE) && within(self.made_at, LONGEST_LIFE)
+    /// Whether it can be used still.
+    pub(super) fn is_fresh(&self, now: SystemTime) -> bool {
+        !self.client.is_closed() && self.age.is_young(now)
     }
 
-    pub(super) fn note_use(&mut self) {
-        self.used_at = SystemTime::now();
+    pub(super) fn note_use(&mut self, now: SystemTime) {
+        self.age.used_at = now;
     }
 }
 
 /// Connects without more.
-pub(super) async fn connect(url: &DatabaseUrl) -> Result<Client, PostgresError> {
-    timeout(CONNECT_WITHIN, connect_now(url)).await.map_err(|_| PostgresError::TooSlow)?
+pub(super) async fn connect(options: &PostgresOptions) -> Result<Client, PostgresError> {
+    timeout(CONNECT_WITHIN, connect_now(options)).await.map_err(|_| PostgresError::TooSlow)?
 }
 
-async fn connect_now(url: &DatabaseUrl) -> Result<Client, PostgresError> {
-    let config = url.config();
+async fn connect_now(options: &PostgresOptions) -> Result<Client, PostgresError> {
+    let mut config = options.url.config().clone();
+    if let Some(passwords) = &options.passwords {
+        config.password(passwords.next((options.clock)()).await?);
+    }
     // What a connection has to say when it ends is said to whoever uses it.
     if config.get_ssl_mode() == SslMode::Disable {
         let (client, connection) = config.connect(NoTls).await?;
@@ -92,4 +107,24 @@ fn tls() -> Result<MakeRustlsConnect, PostgresError> {
         .with_safe_default_protocol_versions()
         .map_err(|error| PostgresError::Url(error.to_string()))?;
     Ok(MakeRustlsConnect::new(config.with_root_certificates(roots).with_no_client_auth()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_replaced_when_idle_for_a_minute_or_fifty_minutes_old() {
+        let made_at = SystemTime::UNIX_EPOCH + Duration::from_hours(500_000);
+        let is_young = |used_after: u64, now_after: i64| {
+            let age = Age { made_at, used_at: made_at + Duration::from_secs(used_after) };
+            let passed = Duration::from_secs(now_after.unsigned_abs());
+            age.is_young(if now_after < 0 { made_at - passed } else { made_at + passed })
+        };
+        assert!(is_young(0, 59));
+        assert!(!is_young(0, 60), "idle");
+        assert!(is_young(2950, 2999));
+        assert!(!is_young(2999, 3000), "old");
+        assert!(!is_young(0, -1), "a clock that was set back");
+    }
 }

@@ -22,6 +22,10 @@ pub enum PostgresError {
     /// What the URL of a database says cannot be followed.
     #[error("the URL of the database: {0}")]
     Url(String),
+    /// No token opens a connection to Aurora DSQL.
+    #[cfg(feature = "dsql")]
+    #[error("{0}")]
+    Token(#[from] super::token::TokenError),
     /// A row is not as it was written.
     #[error("a row cannot be read: {0}")]
     Row(&'static str),
@@ -41,7 +45,12 @@ impl PostgresError {
     pub(super) fn is_passing(&self) -> bool {
         match self {
             Self::Server(error) => error.code().map_or_else(|| !is_of_ours(error), is_passing),
+            // Credentials are asked for anew for the next connection.
+            #[cfg(feature = "dsql")]
+            Self::Token(super::token::TokenError::Credentials(_)) => true,
             Self::TooSlow => true,
+            #[cfg(feature = "dsql")]
+            Self::Token(_) => false,
             Self::ShutDown | Self::Url(_) | Self::Row(_) => false,
         }
     }

@@ -2,9 +2,9 @@
 
 use tokio_postgres::Client;
 
-use super::address::DatabaseUrl;
 use super::connection::connect;
 use super::error::PostgresError;
+use super::options::PostgresOptions;
 use super::tombstones;
 use super::transaction::Attempts;
 use crate::tombstone::TombstoneKey;
@@ -18,22 +18,22 @@ const DONE: &str = "INSERT INTO migration (version) VALUES ($1) ON CONFLICT DO N
 
 /// Brings a database to this version, and gives back the key of its tombstones. Several may do so at once: each statement is a transaction of its own, and does nothing where
 /// it was done.
-pub(super) async fn migrate(url: &DatabaseUrl) -> Result<TombstoneKey, PostgresError> {
+pub(super) async fn migrate(options: &PostgresOptions) -> Result<TombstoneKey, PostgresError> {
     let mut attempts = Attempts::default();
     loop {
-        match migrate_once(url).await {
+        match migrate_once(options).await {
             Ok(key) => return Ok(key),
             Err(error) => attempts.again(error).await?,
         }
     }
 }
 
-async fn migrate_once(url: &DatabaseUrl) -> Result<TombstoneKey, PostgresError> {
-    let client = connect(url).await?;
+async fn migrate_once(options: &PostgresOptions) -> Result<TombstoneKey, PostgresError> {
+    let client = connect(options).await?;
     let version = version(&client).await?;
     for (number, migration) in (1_i64..).zip(MIGRATIONS).filter(|(number, _)| *number > version) {
         for statement in statements(migration) {
-            client.batch_execute(&for_server(&statement, url.is_dsql())).await?;
+            client.batch_execute(&for_server(&statement, options.url.is_dsql())).await?;
         }
         client.execute(DONE, &[&number]).await?;
     }

@@ -2,7 +2,8 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | `address`, `connection`, `pool` | which database, and a few connections to it |
+//! | `address`, `options`, `connection`, `pool` | which database, and a few connections to it |
+//! | `token` | the IAM token that opens Aurora DSQL, with the feature `dsql` |
 //! | `transaction`, `turns`, `error` | transactions, tried again as a whole where another one was in the way |
 //! | `migrations` | the tables |
 //! | `ingest`, `decisions` | what is done with a visitor |
@@ -31,6 +32,7 @@ mod intent;
 mod keys;
 mod look_back;
 mod migrations;
+mod options;
 mod points;
 mod pool;
 mod retention;
@@ -38,6 +40,8 @@ mod row_ids;
 mod search;
 mod sql;
 mod taken;
+#[cfg(feature = "dsql")]
+pub mod token;
 mod tombstones;
 mod topics;
 mod traits;
@@ -60,6 +64,7 @@ use self::excluded::Excludes;
 use self::ingest::Arrived;
 use self::intent::IntentRules;
 pub use self::migrations::all as all_of_migrations;
+pub use self::options::{Passwords, PostgresOptions};
 use self::pool::Pool;
 use self::retention::RetentionSearch;
 pub use self::search::Conditions;
@@ -80,8 +85,6 @@ use crate::protocol::accounts::ReceivedAccount;
 use crate::protocol::batch::Batch;
 use crate::tombstone::TombstoneKey;
 
-/// Connections of one process: more would wait for the same cores.
-const CONNECTIONS: usize = 8;
 /// How long who looks at the companies waits for what changed to be counted; what is left is counted by who looks next.
 const COUNT_AT_MOST: Duration = Duration::from_millis(300);
 
@@ -107,10 +110,17 @@ impl PostgresStore {
     /// # Errors
     /// When the database cannot be reached, or refuses the tables.
     pub async fn open(url: &DatabaseUrl) -> Result<Self, PostgresError> {
-        let key = migrations::migrate(url).await?;
-        let pool = Pool::new(url.clone(), CONNECTIONS);
+        Self::open_with(PostgresOptions::new(url.clone())).await
+    }
+
+    /// The same, with a choice of how it is connected to.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_with(options: PostgresOptions) -> Result<Self, PostgresError> {
+        let key = migrations::migrate(&options).await?;
         Ok(Self {
-            pool,
+            pool: Pool::new(options),
             rules: IntentRules::default(),
             excludes: Excludes::default(),
             turns: Turns::default(),

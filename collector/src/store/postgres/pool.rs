@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::address::DatabaseUrl;
 use super::connection::Connection;
 use super::error::PostgresError;
+use super::options::PostgresOptions;
 
 /// How long one waits for a free connection before the sender is told to come again.
 const WAIT_AT_MOST: Duration = Duration::from_secs(20);
@@ -17,7 +17,7 @@ const WAIT_AT_MOST: Duration = Duration::from_secs(20);
 /// The connections to a database; clones share them.
 #[derive(Clone)]
 pub(super) struct Pool {
-    url: DatabaseUrl,
+    options: Arc<PostgresOptions>,
     idle: Arc<Mutex<Vec<Connection>>>,
     /// One permit for each connection.
     permits: Arc<Semaphore>,
@@ -26,8 +26,9 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    pub(super) fn new(url: DatabaseUrl, most: usize) -> Self {
-        Self { url, idle: Arc::default(), permits: Arc::new(Semaphore::new(most)), excludes: Arc::default() }
+    pub(super) fn new(options: PostgresOptions) -> Self {
+        let permits = Arc::new(Semaphore::new(options.connections));
+        Self { options: Arc::new(options), idle: Arc::default(), permits, excludes: Arc::default() }
     }
 
     /// A connection that is free, or a new one.
@@ -38,15 +39,18 @@ impl Pool {
             // Never held across an await.
             let free = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             match free {
-                Some(connection) if connection.is_fresh() => return Ok(self.lend(connection, permit)),
+                Some(connection) if connection.is_fresh((self.options.clock)()) => {
+                    return Ok(self.lend(connection, permit));
+                }
                 Some(_) => {}
-                None => return Ok(self.lend(Connection::open(&self.url).await?, permit)),
+                None => return Ok(self.lend(Connection::open(&self.options).await?, permit)),
             }
         }
     }
 
     fn lend(&self, connection: Connection, permit: OwnedSemaphorePermit) -> Lent {
-        Lent { connection, idle: Arc::clone(&self.idle), _permit: permit }
+        let (idle, options) = (Arc::clone(&self.idle), Arc::clone(&self.options));
+        Lent { connection, idle, options, _permit: permit }
     }
 }
 
@@ -54,6 +58,7 @@ impl Pool {
 pub(super) struct Lent {
     connection: Connection,
     idle: Arc<Mutex<Vec<Connection>>>,
+    options: Arc<PostgresOptions>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -64,7 +69,7 @@ impl Lent {
 
     /// Gives it back: it is in the middle of nothing.
     pub(super) fn give_back(mut self) {
-        self.connection.note_use();
+        self.connection.note_use((self.options.clock)());
         if !self.connection.client().is_closed() {
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(self.connection);
         }
