@@ -5,6 +5,7 @@
 //! | [`command`] | the command line; `up`, `demo`, `send`, `preview`, `invoke`, `check`, `alerts`, `redrive` are a command each |
 //! | [`set`] | the parts of `koala up`, started and stopped together |
 //! | `gateway` | HTTP: intake, and the routes of the collector beside it |
+//! | `database`, `aws_credentials` | the database that keeps visitors, and what opens Aurora DSQL |
 //! | `environment` | the environment variables, read in one place |
 //! | `forwarded` | whom a proxy says that a request comes from |
 //! | `queue` | the queues, as SQS would keep them |
@@ -24,10 +25,13 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod alerts;
+#[cfg(feature = "aws")]
+mod aws_credentials;
 mod bodies;
 mod check;
 pub mod command;
 mod consumer;
+mod database;
 mod demo;
 mod deployed;
 mod environment;

@@ -10,7 +10,6 @@ use koala_collector::company::network::Networks;
 use koala_collector::settings::CollectorSettingsCache;
 use koala_collector::store::Store;
 use koala_collector::store::alerts::AlertStore;
-use koala_collector::store::postgres::{DatabaseUrl, PostgresStore};
 use koala_collector::store::sqlite::file::SqliteFile;
 use koala_collector::store::sqlite::{MIGRATIONS, SqliteStore};
 use koala_collector::upkeep::Upkeep;
@@ -27,6 +26,7 @@ use tokio::time::timeout;
 
 use crate::bodies::Bodies;
 use crate::consumer;
+use crate::database;
 use crate::environment::Environment;
 use crate::gateway::{self, Intake};
 use crate::own_handlers::OwnHandlers;
@@ -233,17 +233,11 @@ impl Kept {
             let look_again = Box::new(move || file.have_pages_look_again());
             return Ok(Self { store: store.clone(), alerts: Some(store), look_again });
         };
-        let store = open_database(url).await?;
+        let store = database::open(url).await?;
         let look_again = store.clone();
         let look_again = Box::new(move || look_again.have_pages_look_again());
         Ok(Self { store: Arc::new(store), alerts: None, look_again })
     }
-}
-
-/// Connects to the database that keeps visitors.
-async fn open_database(url: &str) -> Result<PostgresStore> {
-    let url = DatabaseUrl::parse(url).context("--database or DATABASE_URL")?;
-    PostgresStore::open(&url).await.with_context(|| format!("cannot use the database {url}"))
 }
 
 /// Says which parameters nobody reads: one that has moved would be missed without a word.

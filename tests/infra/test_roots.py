@@ -33,6 +33,16 @@ class TheRoots(unittest.TestCase):
             self.assertGreater(left.days, 365, f"{name} ends soon: take the new one from amazontrust.com")
         self.assertEqual(found, FINGERPRINTS)
 
+    def test_of_rds_are_self_signed_of_amazon_rds_and_end_in_more_than_a_year(self):
+        certificates = x509.load_pem_x509_certificates((ROOT / "collector/src/store/postgres/roots/rds.pem").read_bytes())
+        self.assertGreater(len(certificates), 80)
+        for certificate in certificates:
+            name = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value
+            self.assertRegex(name, r"^Amazon RDS [a-z]+-[a-z]+-\d Root CA (RSA2048|RSA4096|ECC384) G1$")
+            self.assertEqual(certificate.subject, certificate.issuer)
+            left = certificate.not_valid_after_utc - datetime.datetime.now(datetime.timezone.utc)
+            self.assertGreater(left.days, 365, f"{name} ends soon: take the new one from truststore.pki.rds.amazonaws.com")
+
     def test_of_mozilla_are_no_older_than_two_years(self):
         version, looked_at = MOZILLA_ROOTS
         locked = re.search(r'name = "webpki-roots"\nversion = "([^"]+)"', (ROOT / "Cargo.lock").read_text())[1]

@@ -2,17 +2,26 @@
 
 use std::fmt;
 
+use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 
 use super::error::PostgresError;
+use super::tls::Roots;
 
 /// Where a database is, and how it is spoken to.
 #[derive(Clone)]
 pub struct DatabaseUrl {
     config: Config,
     is_dsql: bool,
+    roots: Roots,
 }
+
+/// Hosts of RDS and Aurora, in the partitions of AWS and of China
+/// (<https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html>).
+const RDS: [&str; 2] = [".rds.amazonaws.com", ".rds.amazonaws.com.cn"];
+/// What libpq calls the roots that everybody has.
+const SYSTEM_ROOTS: &str = "system";
 
 /// The role of a cluster that everybody starts with; AWS's own connectors take it for the default as well.
 const ADMIN: &str = "admin";
@@ -26,7 +35,9 @@ const DSQL: (&str, &str) = (".dsql.", ".on.aws");
 impl DatabaseUrl {
     /// Reads a URL.
     ///
-    /// A server on another machine is spoken to by TLS, and has to prove who it is; `sslmode=disable` alone has it otherwise.
+    /// A server on another machine is spoken to by TLS; `sslmode=disable` alone has it otherwise. One on this machine is by whom
+    /// `sslmode` asks for it. Whoever is spoken to by TLS has to prove who it is, by a certificate of roots that everybody has, of
+    /// RDS's for a host of RDS, or of those in the file that `sslrootcert` names.
     ///
     /// # Errors
     /// With what is wrong with it, and never with the password in it.
@@ -35,6 +46,7 @@ impl DatabaseUrl {
         if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
             return Err(PostgresError::Url("it begins with postgres://".to_owned()));
         }
+        let (url, root_file) = without_root_file(url);
         // Whatever is verified is verified in full.
         let url = url.replace("sslmode=verify-full", "sslmode=require").replace("sslmode=verify-ca", "sslmode=require");
         let mut config: Config = url.parse().map_err(|error: tokio_postgres::Error| {
@@ -47,9 +59,16 @@ impl DatabaseUrl {
         let is_dsql = config.get_hosts().iter().any(is_dsql);
         let is_near = config.get_hosts().iter().all(is_near);
         let is_said = url.contains("sslmode=");
-        if is_dsql || (!is_near && (!is_said || config.get_ssl_mode() == SslMode::Prefer)) {
+        let roots = match root_file {
+            Some(file) if file != SYSTEM_ROOTS => Roots::File(file),
+            None if config.get_hosts().iter().all(is_rds) => Roots::Rds,
+            _ => Roots::Public,
+        };
+        // Who says by whom a server has to prove who it is wants it proven.
+        let may_be_plain = is_near && !matches!(roots, Roots::File(_));
+        if is_dsql || (!may_be_plain && (!is_said || config.get_ssl_mode() == SslMode::Prefer)) {
             config.ssl_mode(SslMode::Require);
-        } else if is_near && !is_said {
+        } else if may_be_plain && !is_said {
             config.ssl_mode(SslMode::Disable);
         }
         if is_dsql && config.get_user().is_none() {
@@ -59,17 +78,27 @@ impl DatabaseUrl {
             config.dbname(ONE_DATABASE);
         }
         config.application_name("koala");
-        Ok(Self { config, is_dsql })
+        Ok(Self { config, is_dsql, roots })
     }
 
     pub(super) fn config(&self) -> &Config {
         &self.config
     }
 
+    pub(super) fn roots(&self) -> &Roots {
+        &self.roots
+    }
+
     /// The role that connects, where the URL names one.
     #[must_use]
     pub fn user(&self) -> Option<&str> {
         self.config.get_user()
+    }
+
+    /// Whether a password stands in it.
+    #[must_use]
+    pub fn has_password(&self) -> bool {
+        self.config.get_password().is_some()
     }
 
     /// The host and the region of a cluster of Aurora DSQL.
@@ -113,6 +142,21 @@ fn is_dsql(host: &Host) -> bool {
     matches!(host, Host::Tcp(host) if host.contains(DSQL.0) && host.ends_with(DSQL.1))
 }
 
+fn is_rds(host: &Host) -> bool {
+    matches!(host, Host::Tcp(host) if RDS.iter().any(|suffix| host.ends_with(suffix)))
+}
+
+/// A URL without `sslrootcert`, which the client library does not know, and the file that it names.
+fn without_root_file(url: &str) -> (String, Option<String>) {
+    const NAME: &str = "sslrootcert=";
+    let Some((before, query)) = url.split_once('?') else { return (url.to_owned(), None) };
+    let file = query.split('&').find_map(|part| part.strip_prefix(NAME));
+    let file = file.map(|file| percent_decode_str(file).decode_utf8_lossy().into_owned());
+    let others: Vec<&str> = query.split('&').filter(|part| !part.starts_with(NAME)).collect();
+    let url = if others.is_empty() { before.to_owned() } else { format!("{before}?{}", others.join("&")) };
+    (url, file)
+}
+
 /// Whether nobody is between us and a host.
 fn is_near(host: &Host) -> bool {
     match host {
@@ -138,6 +182,24 @@ mod tests {
         assert_eq!(mode("postgres://koala@127.0.0.1:5433/koala"), SslMode::Disable);
         assert_eq!(mode("postgres://localhost/koala?sslmode=require"), SslMode::Require);
         assert_eq!(mode("postgres://foo.dsql.eu-west-1.on.aws/postgres?sslmode=disable"), SslMode::Require);
+    }
+
+    #[test]
+    fn roots_are_everybodys_or_of_rds_for_its_hosts_or_of_a_file() {
+        let parse = |url| DatabaseUrl::parse(url).expect("a URL");
+        let roots = |url| parse(url).roots;
+        assert_eq!(roots("postgres://db.example.com/koala"), Roots::Public);
+        assert_eq!(roots("postgres://foo.dsql.eu-west-1.on.aws"), Roots::Public);
+        assert_eq!(roots("postgres://koala.abc.eu-west-1.rds.amazonaws.com/koala"), Roots::Rds);
+        assert_eq!(roots("postgres://koala.abc.eu-west-1.rds.amazonaws.com/koala?sslrootcert=system"), Roots::Public);
+        assert_eq!(roots("postgres://rds.amazonaws.com.example.com/koala"), Roots::Public);
+        let file = "postgres://localhost/koala?sslrootcert=%2Fetc%2Four%20ca.pem&connect_timeout=3";
+        assert_eq!(roots(file), Roots::File("/etc/our ca.pem".to_owned()));
+        assert_eq!(parse(file).config.get_ssl_mode(), SslMode::Require);
+        assert_eq!(
+            parse("postgres://localhost/koala?sslrootcert=ca.pem&sslmode=disable").config.get_ssl_mode(),
+            SslMode::Disable
+        );
     }
 
     #[test]

@@ -1,20 +1,17 @@
 //! One connection to the database.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::try_join_all;
-use rustls::crypto::ring;
-use rustls::{ClientConfig, RootCertStore};
 use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, NoTls, Statement};
-use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::PostgresError;
 use super::options::PostgresOptions;
 use super::sql::{self, Sql};
+use super::tls;
 
 /// How long a server may take to answer that we come.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
@@ -94,19 +91,10 @@ async fn connect_now(options: &PostgresOptions) -> Result<Client, PostgresError>
         tokio::spawn(async move { drop(connection.await) });
         Ok(client)
     } else {
-        let (client, connection) = config.connect(tls()?).await?;
+        let (client, connection) = config.connect(tls::connector(options.url.roots())?).await?;
         tokio::spawn(async move { drop(connection.await) });
         Ok(client)
     }
-}
-
-/// TLS with Mozilla's roots.
-fn tls() -> Result<MakeRustlsConnect, PostgresError> {
-    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| PostgresError::Url(error.to_string()))?;
-    Ok(MakeRustlsConnect::new(config.with_root_certificates(roots).with_no_client_auth()))
 }
 
 #[cfg(test)]

@@ -22,6 +22,9 @@ pub enum PostgresError {
     /// What the URL of a database says cannot be followed.
     #[error("the URL of the database: {0}")]
     Url(String),
+    /// What a server would have to prove is not known.
+    #[error("TLS to the database: {0}")]
+    Tls(String),
     /// No token opens a connection to Aurora DSQL.
     #[cfg(feature = "dsql")]
     #[error("{0}")]
@@ -51,7 +54,7 @@ impl PostgresError {
             Self::TooSlow => true,
             #[cfg(feature = "dsql")]
             Self::Token(_) => false,
-            Self::ShutDown | Self::Url(_) | Self::Row(_) => false,
+            Self::ShutDown | Self::Url(_) | Self::Tls(_) | Self::Row(_) => false,
         }
     }
 }

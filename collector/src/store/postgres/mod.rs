@@ -3,6 +3,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | `address`, `options`, `connection`, `pool` | which database, and a few connections to it |
+//! | `tls` | who a server has to prove to be |
 //! | `token` | the IAM token that opens Aurora DSQL, with the feature `dsql` |
 //! | `transaction`, `turns`, `error` | transactions, tried again as a whole where another one was in the way |
 //! | `migrations` | the tables |
@@ -40,6 +41,7 @@ mod row_ids;
 mod search;
 mod sql;
 mod taken;
+mod tls;
 #[cfg(feature = "dsql")]
 pub mod token;
 mod tombstones;
