@@ -14,7 +14,9 @@
 //! | is anybody else's | it is kept without the ids that have one: a colleague on the same browser, somebody who named the address |
 //!
 //! The ids of an entry that is dropped, of which nothing was known before, get a tombstone as well; but an address that was only
-//! named, which may be anybody's, does not, and neither does a user id that only named one.
+//! named, which may be anybody's, does not, and neither does a user id that only named one. They are ids of the deletion from then
+//! on: messages in queues that have only them are looked for again. A device of the entry that was known, and is no known
+//! visitor's, goes with what was filed under it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -127,7 +129,8 @@ pub fn whose(
 }
 
 /// The account that a late entry of a person says is theirs, by an address that was asked for by itself: what was filed under it
-/// before goes as well, as if the entry had come in time.
+/// before goes as well, as if the entry had come in time. So does what was filed under a device of such an entry that is no
+/// known visitor's.
 #[must_use]
 pub fn account(ids: &EventIds, tombstone: &Tombstone) -> Option<Id> {
     ids.user_id().filter(|_| tombstone.is_whole).cloned()

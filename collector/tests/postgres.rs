@@ -221,7 +221,8 @@ async fn no_transaction_has_more_rows_than_aurora_dsql_takes() {
     while store.look_back().await.unwrap() {}
     let user = Id::parse(IdKind::User, "u1").unwrap();
     let id = store.request_deletion(&[Person::Id(user)]).await.unwrap().unwrap();
-    store.forgotten(&id, Forgotten { messages: 0, is_all: true }).await.unwrap();
+    let ids = store.departed().await.unwrap().unwrap().ids.len();
+    store.forgotten(&id, Forgotten { messages: 0, is_all: true, ids }).await.unwrap();
     while store.sweep(Retention::of_days(36_500)).await.unwrap() {}
     assert_eq!(store.deletion(&id).await.unwrap().unwrap().entries, 150 * 30);
     // And what is older than it may be, which a process looks for once an hour.

@@ -119,6 +119,8 @@ pub struct Forgotten {
     pub messages: u64,
     /// Whether nothing of them is left; else it is looked for again.
     pub is_all: bool,
+    /// How many ids of the deletion were looked for. Where it has more by now, they are looked for as well.
+    pub ids: usize,
 }
 
 /// How long data is kept.

@@ -124,11 +124,12 @@ pub trait Store: Send + Sync {
     /// A deletion whose people may still stand in queues, with their ids.
     async fn departed(&self) -> Result<Option<Departed>, StoreError>;
 
-    /// Of ids that stand beside those of a deletion in messages of theirs, the ones of which nothing was known before it: they
-    /// are theirs as well, and get tombstones.
+    /// Of ids that stand beside those of a deletion in messages of theirs, the ones of which nothing was known before it, and
+    /// devices that are no known visitor's: they are theirs as well, and get tombstones.
     async fn learn(&self, id: &DeletionId, ids: &[Id]) -> Result<Vec<Id>, StoreError>;
 
-    /// Messages of a deletion's people were deleted from the queues.
+    /// Messages of a deletion's people were deleted from the queues. Where ids of theirs were learned meanwhile, by entries that came
+    /// late, they are [departed](Self::departed) still.
     async fn forgotten(&self, id: &DeletionId, forgotten: Forgotten) -> Result<(), StoreError>;
 
     /// Deletes a piece, of at most some 1,000 rows, of what is to go: of people who are deleted, and of what is older than it may

@@ -95,6 +95,8 @@ macro_rules! all {
                 who_only_named_the_address_loses_nothing,
                 an_unknown_account_of_the_address_does_not_bring_it_back,
                 an_account_whose_address_comes_late_goes_as_if_it_had_come_in_time,
+                a_browser_whose_address_comes_late_goes_as_if_it_had_come_in_time,
+                ids_that_come_late_are_looked_for_in_the_queues_again,
                 what_stands_beside_theirs_is_learned_unless_it_was_known;
             exports: an_export_has_every_entry_once,
                 who_is_not_there_has_nothing_to_export;
@@ -245,7 +247,8 @@ pub async fn delete(store: &dyn Store, people: &[Person]) -> Deletion {
 pub async fn until_completed(store: &dyn Store, id: &DeletionId) -> Deletion {
     for _ in 0..1000 {
         while let Some(departed) = store.departed().await.unwrap() {
-            store.forgotten(&departed.id, Forgotten { messages: 0, is_all: true }).await.unwrap();
+            let ids = departed.ids.len();
+            store.forgotten(&departed.id, Forgotten { messages: 0, is_all: true, ids }).await.unwrap();
         }
         let deletion = store.deletion(id).await.unwrap().expect("a deletion");
         if deletion.status == DeletionStatus::Completed {

@@ -1,7 +1,7 @@
 //! What was under way when a person was deleted.
 
 use koala_collector::store::Store;
-use koala_collector::store::deletion::Person;
+use koala_collector::store::deletion::{Departed, Forgotten, Person};
 use koala_collector::store::visitor::Visitor;
 use koala_destination::clock;
 use koala_destination::ids::{Id, IdKind};
@@ -129,6 +129,57 @@ pub async fn an_account_whose_address_comes_late_goes_as_if_it_had_come_in_time(
     assert_eq!((left.user_ids, left.events), (vec!["u2".to_owned()], 2));
     ingest(store, &received(ids("u7", "ada@acme.com", "d7"), "new", &clock::now())).await;
     assert_eq!(visitors(store).await.len(), 2);
+}
+
+pub async fn a_browser_whose_address_comes_late_goes_as_if_it_had_come_in_time(store: &dyn Store) {
+    let before = clock::now();
+    ingest(store, &received(ids("", "", "d7"), "e-1", &before)).await;
+    ingest(store, &received(ids("", "", "d8"), "e-2", &before)).await;
+    ingest(store, &received(ids("u2", "bob@acme.com", "d2"), "e-3", &before)).await;
+    delete(store, &[by_email("ada@acme.com")]).await;
+    // By an address alone, by an account of the address; and somebody else's browser.
+    ingest(store, &received(ids("", "ada@acme.com", "d7"), "late-1", &before)).await;
+    ingest(store, &received(ids("u7", "ada@acme.com", "d8"), "late-2", &before)).await;
+    ingest(store, &received(ids("", "ada@acme.com", "d2"), "late-3", &before)).await;
+    ingest(store, &received(ids("", "", "d7"), "late-4", &before)).await;
+    let left = only_visitor(store).await;
+    assert_eq!((left.user_ids, left.anonymous_ids, left.events), (vec!["u2".to_owned()], vec!["d2".to_owned()], 1));
+    let id = store.request_deletion(&[by_email("ada@acme.com")]).await.unwrap().expect("a deletion");
+    super::until_completed(store, &id).await;
+}
+
+pub async fn ids_that_come_late_are_looked_for_in_the_queues_again(store: &dyn Store) {
+    let before = clock::now();
+    let id = store.request_deletion(&[by_email("ada@acme.com")]).await.unwrap().expect("a deletion");
+    let looked_for = store.departed().await.unwrap().expect("people");
+    let gone = |departed: &Departed| {
+        let mut ids: Vec<String> = departed.ids.keys().map(|id| id.value().to_owned()).collect();
+        ids.sort();
+        ids
+    };
+    let forgotten = |departed: &Departed| Forgotten { messages: 0, is_all: true, ids: departed.ids.len() };
+    assert_eq!(gone(&looked_for), ["ada@acme.com"]);
+    // While the queues are looked through: an account with a browser.
+    ingest(store, &received(ids("u7", "ada@acme.com", "d7"), "late-1", &before)).await;
+    store.forgotten(&id, forgotten(&looked_for)).await.unwrap();
+    let looked_for = store.departed().await.unwrap().expect("people");
+    assert_eq!((&looked_for.id, gone(&looked_for)), (&id, vec!["ada@acme.com".into(), "d7".into(), "u7".into()]));
+    // What is known of late changes nothing.
+    ingest(store, &received(ids("u7", "ada@acme.com", "d7"), "late-2", &before)).await;
+    store.forgotten(&id, forgotten(&looked_for)).await.unwrap();
+    assert!(store.departed().await.unwrap().is_none());
+    // When they have been, before all is done: a browser by the address alone.
+    ingest(store, &received(ids("", "ada@acme.com", "d8"), "late-3", &before)).await;
+    let looked_for = store.departed().await.unwrap().expect("people");
+    assert!(gone(&looked_for).contains(&"d8".to_owned()), "{looked_for:?}");
+    assert_eq!(looked_for.id, id);
+    super::until_completed(store, &id).await;
+    // And when all was.
+    ingest(store, &received(ids("", "ada@acme.com", "d9"), "late-4", &before)).await;
+    let looked_for = store.departed().await.unwrap().expect("people");
+    assert_eq!(gone(&looked_for), ["d9"]);
+    super::until_completed(store, &looked_for.id).await;
+    assert!(store.departed().await.unwrap().is_none());
 }
 
 pub async fn what_stands_beside_theirs_is_learned_unless_it_was_known(store: &dyn Store) {

@@ -104,7 +104,7 @@ impl Pipeline for FakePipeline {
     }
 
     async fn forget(&self, _: Departed, _: &dyn Store) -> Result<Forgotten, PipelineError> {
-        Ok(Forgotten { messages: 0, is_all: true })
+        Ok(Forgotten { messages: 0, is_all: true, ids: 0 })
     }
 
     async fn mappings(&self) -> Result<Vec<Mapping>, PipelineError> {

@@ -88,6 +88,7 @@ impl Queues {
                 break;
             }
             for learned in store.learn(&id, &unknown).await? {
+                search.of_deletion += 1;
                 search.add(learned);
             }
             // What was filed under an account of theirs goes as well, before the message that tells of it.
@@ -107,7 +108,7 @@ impl Queues {
             };
             self.file.write(delete).await?;
         }
-        Ok(Forgotten { messages, is_all: self.file.rewrite().await? })
+        Ok(Forgotten { messages, is_all: self.file.rewrite().await?, ids: search.of_deletion })
     }
 }
 
@@ -151,6 +152,8 @@ enum Named {
 struct Search {
     departed: Departed,
     settings: Arc<Settings>,
+    /// How many ids the deletion is known to have.
+    of_deletion: usize,
     theirs: Vec<(Table, i64)>,
     /// Ids beside theirs.
     beside: BTreeSet<Id>,
@@ -164,6 +167,7 @@ struct Search {
 impl Search {
     fn new(departed: Departed, settings: Arc<Settings>) -> Self {
         Self {
+            of_deletion: departed.ids.len(),
             departed,
             settings,
             theirs: Vec::new(),

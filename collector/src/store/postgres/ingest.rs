@@ -23,7 +23,7 @@ use super::tombstones::{self, Part, Sifted};
 use super::topics::{Counted, Topic};
 use super::traits;
 use super::transaction::{Transaction, together};
-use super::{body, intent, keys, row_ids};
+use super::{body, deletion, intent, keys, row_ids};
 use crate::company::{CompanyKey, CompanyKind, Said};
 use crate::identity::{Reading, Wants, claim_time};
 use crate::protocol::batch::{Batch, EntryKind, ReceivedEntry};
@@ -196,7 +196,8 @@ pub(super) async fn keep<'b>(
         tombstones::of(transaction, key, late),
     )?;
     if let Some(sifted) = tombstones::sift(&arrived.part, &ids, &tombstones) {
-        together!(tombstones::put(transaction, key, &sifted.learned), transaction.commit())?;
+        deletion::learn_late(transaction, key, &sifted.gone, &sifted.learned).await?;
+        transaction.commit().await?;
         return Ok(Some(sifted));
     }
     let rules = rules.of_version(transaction, version).await?;

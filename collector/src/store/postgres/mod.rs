@@ -174,12 +174,9 @@ impl PostgresStore {
 impl Store for PostgresStore {
     async fn ingest(&self, batch: Batch) -> Result<(), StoreError> {
         let _turn = self.turns.wait(&Wants::of(&batch.ids).ids).await;
-        if let Some(Sifted { parts, accounts, .. }) = Box::pin(self.keep(&Arrived::new(&batch))).await? {
+        if let Some(Sifted { parts, accounts, devices, .. }) = Box::pin(self.keep(&Arrived::new(&batch))).await? {
             // Before the batch is answered: if all ends here, it comes again.
-            let accounts: Vec<Person> = accounts.into_iter().map(Person::Id).collect();
-            if !accounts.is_empty() {
-                Box::pin(deletion::request(&self.pool, &self.key, &accounts)).await?;
-            }
+            Box::pin(deletion::request_late(&self.pool, &self.key, accounts, devices)).await?;
             for part in parts {
                 Box::pin(self.keep(&Arrived::sifted(part))).await?;
             }
@@ -323,7 +320,7 @@ impl Store for PostgresStore {
     }
 
     async fn learn(&self, id: &DeletionId, ids: &[Id]) -> Result<Vec<Id>, StoreError> {
-        Ok(transact!(&self.pool, Access::Write, |transaction| deletion::learn(&transaction, &self.key, id, ids))?)
+        Ok(Box::pin(deletion::learn(&self.pool, &self.key, id, ids)).await?)
     }
 
     async fn forgotten(&self, id: &DeletionId, forgotten: Forgotten) -> Result<(), StoreError> {

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use koala_destination::ids::{EventIds, Id};
+use koala_destination::ids::{EventIds, Id, IdKind};
 use tokio_postgres::Client;
 
 use super::error::PostgresError;
@@ -94,8 +94,12 @@ impl<'b> Part<'b> {
 pub(super) struct Sifted<'b> {
     pub(super) parts: Vec<Part<'b>>,
     pub(super) learned: BTreeMap<Id, Tombstone>,
+    /// The ids that had one.
+    pub(super) gone: BTreeSet<Id>,
     /// Accounts of the person that were known before: what was filed under them goes as well.
     pub(super) accounts: BTreeSet<Id>,
+    /// Devices beside theirs that were known before: the same, where they are no known visitor's.
+    pub(super) devices: BTreeSet<Id>,
 }
 
 /// Sifts a part, of which all ids were loaded; nothing where all of it is kept as it is.
@@ -104,10 +108,18 @@ pub(super) fn sift<'b>(part: &Part<'b>, ids: &Ids<'_>, tombstones: &HashMap<Id, 
         return None;
     }
     let learned: RefCell<BTreeMap<Id, Tombstone>> = RefCell::default();
-    let accounts: RefCell<BTreeSet<Id>> = RefCell::default();
+    let (accounts, devices): (RefCell<BTreeSet<Id>>, RefCell<BTreeSet<Id>>) = Default::default();
     let learn = |tombstone: Tombstone| {
-        let unknown = beside(&part.ids).filter(|id| !ids.is_known_before(id, tombstone.at));
-        learned.borrow_mut().extend(unknown.map(|id| (id, Tombstone { is_whole: false, ..tombstone })));
+        let has_none = |id: &Id| tombstones.get(id).is_none_or(|before| before.at < tombstone.at);
+        for id in beside(&part.ids) {
+            if !ids.is_known_before(&id, tombstone.at) {
+                if has_none(&id) {
+                    learned.borrow_mut().insert(id, Tombstone { is_whole: false, ..tombstone });
+                }
+            } else if id.kind() == IdKind::Device {
+                devices.borrow_mut().insert(id);
+            }
+        }
     };
     let without = |received_at: Option<i64>| {
         let Some(received_at) = received_at else { return Some(BTreeSet::new()) };
@@ -151,5 +163,11 @@ pub(super) fn sift<'b>(part: &Part<'b>, ids: &Ids<'_>, tombstones: &HashMap<Id, 
         entries,
         traits: part.traits.filter(|_| at == 0),
     });
-    Some(Sifted { parts: parts.collect(), learned: learned.into_inner(), accounts: accounts.into_inner() })
+    Some(Sifted {
+        parts: parts.collect(),
+        learned: learned.into_inner(),
+        gone: tombstones.keys().cloned().collect(),
+        accounts: accounts.into_inner(),
+        devices: devices.into_inner(),
+    })
 }

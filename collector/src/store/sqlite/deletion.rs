@@ -1,8 +1,8 @@
 //! Requests to delete people: whom they are about, and how far they are.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use koala_destination::clock;
+use koala_destination::clock::{self, now_milliseconds};
 use koala_destination::ids::{Id, IdKind};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -31,11 +31,7 @@ pub(super) fn request(connection: &Connection, people: &[Person], now: i64) -> r
     if visitor_ids.is_empty() && asked.is_empty() {
         return Ok(None);
     }
-    let id = DeletionId::random();
-    let visitors = i64::try_from(visitor_ids.len()).unwrap_or(i64::MAX);
-    connection
-        .prepare_cached("INSERT INTO deletion (id, requested_at, visitors) VALUES (?1, ?2, ?3)")?
-        .execute(params![id.as_str(), now, visitors])?;
+    let id = note(connection, visitor_ids.len(), now)?;
     let mut ids: BTreeSet<Id> = asked.keys().cloned().collect();
     for visitor_id in visitor_ids {
         ids.extend(taken::take(connection, visitor_id, Some(id.as_str()), |id| asked.contains_key(id))?.ids);
@@ -45,6 +41,16 @@ pub(super) fn request(connection: &Connection, people: &[Person], now: i64) -> r
         bury(connection, &id, one, Tombstone { at: now, is_whole })?;
     }
     Ok(Some(id))
+}
+
+/// A new deletion.
+fn note(connection: &Connection, visitors: usize, at: i64) -> rusqlite::Result<DeletionId> {
+    let id = DeletionId::random();
+    let visitors = i64::try_from(visitors).unwrap_or(i64::MAX);
+    connection
+        .prepare_cached("INSERT INTO deletion (id, requested_at, visitors) VALUES (?1, ?2, ?3)")?
+        .execute(params![id.as_str(), at, visitors])?;
+    Ok(id)
 }
 
 /// The visitors that an id leads to, and whether whoever says it as their own is the same person.
@@ -113,18 +119,65 @@ pub(super) fn departed(connection: &Connection) -> rusqlite::Result<Option<Depar
     Ok(Some(Departed { id: DeletionId::new(id), ids }))
 }
 
-/// Of ids that stand beside those of a deletion, the ones of which nothing was known before it: they are of the same people.
+/// Of ids that stand beside those of a deletion, the ones of which nothing was known before it: they are of the same people. A device
+/// that is no known visitor's is as well, with what was filed under it.
 pub(super) fn learn(connection: &Connection, deletion: &DeletionId, ids: &[Id]) -> rusqlite::Result<Vec<Id>> {
     let mut at = connection.prepare_cached("SELECT requested_at FROM deletion WHERE id = ?1")?;
     let Some(at) = at.query_row([deletion.as_str()], |row| row.get(0)).optional()? else { return Ok(Vec::new()) };
-    let mut learned = Vec::new();
+    let (mut learned, mut devices) = (Vec::new(), Vec::new());
     for id in ids {
-        if !tombstones::is_known_before(connection, id, at)? {
-            bury(connection, deletion, id, Tombstone { at, is_whole: false })?;
-            learned.push(id.clone());
+        let is_known = tombstones::is_known_before(connection, id, at)?;
+        if is_known && !is_lone_device(connection, id)? {
+            continue;
+        }
+        if is_known {
+            devices.push(Person::Id(id.clone()));
+        }
+        bury(connection, deletion, id, Tombstone { at, is_whole: false })?;
+        learned.push(id.clone());
+    }
+    request(connection, &devices, now_milliseconds())?;
+    Ok(learned)
+}
+
+/// Ids of a person's that an entry which came late has taught: the deletion that has the others looks for them in the queues as
+/// well, or a new one, where that one is completed.
+pub(super) fn learn_late(
+    connection: &Connection,
+    known: &BTreeSet<Id>,
+    learned: &BTreeMap<Id, Tombstone>,
+) -> rusqlite::Result<()> {
+    let Some(at) = learned.values().map(|tombstone| tombstone.at).max() else { return Ok(()) };
+    let mut of_id = connection.prepare_cached(
+        "SELECT id FROM deletion WHERE completed_at IS NULL AND (requested_at = ?3 OR EXISTS (
+             SELECT 1 FROM departed WHERE deletion_id = deletion.id AND kind = ?1 AND value = ?2))
+         ORDER BY requested_at DESC LIMIT 1",
+    )?;
+    let mut open = None;
+    for id in known {
+        if open.is_none() {
+            let found = of_id.query_row(params![id.kind().name(), id.value(), at], |row| row.get::<_, String>(0));
+            open = found.optional()?.map(DeletionId::new);
         }
     }
-    Ok(learned)
+    let deletion = if let Some(deletion) = open {
+        let again = "UPDATE deletion SET forgotten_at = NULL, purged_at = NULL WHERE id = ?1";
+        connection.prepare_cached(again)?.execute([deletion.as_str()])?;
+        deletion
+    } else {
+        note(connection, 0, at)?
+    };
+    learned.iter().try_for_each(|(id, tombstone)| bury(connection, &deletion, id, *tombstone))
+}
+
+/// Whether an id is a device of a visitor that is known by devices alone.
+pub(super) fn is_lone_device(connection: &Connection, id: &Id) -> rusqlite::Result<bool> {
+    let mut select = connection.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM identity WHERE kind = 'device' AND kind = ?1 AND value = ?2 AND decision IS NULL
+             AND NOT EXISTS (SELECT 1 FROM identity AS other
+                             WHERE other.visitor_id = identity.visitor_id AND other.kind IN ('user', 'email')))",
+    )?;
+    select.query_row(params![id.kind().name(), id.value()], |row| row.get(0))
 }
 
 /// Messages of a deletion's people were deleted, up to the last one or not.
@@ -135,10 +188,13 @@ pub(super) fn forgotten(
     now: i64,
 ) -> rusqlite::Result<()> {
     let messages = i64::try_from(forgotten.messages).unwrap_or(i64::MAX);
+    let ids = i64::try_from(forgotten.ids).unwrap_or(i64::MAX);
     let mut note = connection.prepare_cached(
-        "UPDATE deletion SET forgotten_at = ?2, messages = messages + ?3 WHERE id = ?1 AND forgotten_at IS NULL",
+        "UPDATE deletion SET messages = messages + ?3,
+             forgotten_at = CASE WHEN (SELECT count(*) FROM departed WHERE deletion_id = ?1) <= ?4 THEN ?2 END
+         WHERE id = ?1 AND forgotten_at IS NULL",
     )?;
-    note.execute(params![id.as_str(), forgotten.is_all.then_some(now), messages]).map(drop)
+    note.execute(params![id.as_str(), forgotten.is_all.then_some(now), messages, ids]).map(drop)
 }
 
 /// What of deletions is to be done.
@@ -187,6 +243,7 @@ pub(super) fn forget_departed(connection: &Connection, now: i64) -> rusqlite::Re
 
 /// Nothing is left of these deletions' people.
 pub(super) fn complete(connection: &Connection, ids: &[String], now: i64) -> rusqlite::Result<()> {
-    let mut complete = connection.prepare_cached("UPDATE deletion SET completed_at = ?2 WHERE id = ?1")?;
+    let mut complete =
+        connection.prepare_cached("UPDATE deletion SET completed_at = ?2 WHERE id = ?1 AND purged_at IS NOT NULL")?;
     ids.iter().try_for_each(|id| complete.execute(params![id, now]).map(drop))
 }

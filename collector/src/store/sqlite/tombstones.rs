@@ -84,18 +84,19 @@ pub(super) fn sift<'b>(connection: &Connection, batch: &'b Batch) -> rusqlite::R
             blocked.insert(id);
         }
     }
-    let accounts = RefCell::new(BTreeSet::new());
+    let late = RefCell::new(Late::default());
     let without = |received_at: Option<i64>| {
         let Some(received_at) = received_at else { return Ok(Some(BTreeSet::new())) };
         let of = |id: &Id| tombstones.get(id).copied();
         match whose(&batch.ids, received_at, of, |id| blocked.contains(id)) {
             Whose::Another(without) => Ok(Some(without)),
             Whose::Theirs(tombstone) => {
-                learn(connection, &batch.ids, tombstone)?;
+                let mut late = late.borrow_mut();
+                late.learn(connection, &batch.ids, tombstone)?;
                 if let Some(account) = account(&batch.ids, &tombstone).filter(|id| !blocked.contains(id))
                     && is_known_before(connection, &account, tombstone.at)?
                 {
-                    accounts.borrow_mut().insert(account);
+                    late.known.insert(account);
                 }
                 Ok(None)
             }
@@ -104,7 +105,7 @@ pub(super) fn sift<'b>(connection: &Connection, batch: &'b Batch) -> rusqlite::R
                     return Ok(Some(without));
                 }
                 if !batch.ids.email_is_loose() {
-                    learn(connection, &batch.ids, tombstone)?;
+                    late.borrow_mut().learn(connection, &batch.ids, tombstone)?;
                 }
                 Ok::<_, rusqlite::Error>(None)
             }
@@ -119,10 +120,11 @@ pub(super) fn sift<'b>(connection: &Connection, batch: &'b Batch) -> rusqlite::R
             parts.entry(without).or_default().push(entry);
         }
     }
-    let accounts: Vec<Person> = accounts.into_inner().into_iter().map(Person::Id).collect();
-    if !accounts.is_empty() {
-        deletion::request(connection, &accounts, now_milliseconds())?;
-    }
+    let Late { mut learned, known } = late.into_inner();
+    learned.retain(|id, tombstone| tombstones.get(id).is_none_or(|before| before.at < tombstone.at));
+    deletion::learn_late(connection, &tombstones.into_keys().collect(), &learned)?;
+    let known: Vec<Person> = known.into_iter().map(Person::Id).collect();
+    deletion::request(connection, &known, now_milliseconds())?;
     // The first is the one with the most ids.
     let parts = parts.into_iter().enumerate();
     Ok(parts
@@ -134,13 +136,24 @@ pub(super) fn sift<'b>(connection: &Connection, batch: &'b Batch) -> rusqlite::R
         .collect())
 }
 
-/// The ids of a person's entry that nothing was known of get its tombstone.
-fn learn(connection: &Connection, ids: &EventIds, tombstone: Tombstone) -> rusqlite::Result<()> {
-    let key = key(connection)?;
-    for id in beside(ids) {
-        if !is_known_before(connection, &id, tombstone.at)? {
-            put(connection, &key, &id, Tombstone { is_whole: false, ..tombstone })?;
+/// What is learned of the ids of a person's entries that came late.
+#[derive(Default)]
+struct Late {
+    /// Nothing was known of them: they get the tombstone.
+    learned: BTreeMap<Id, Tombstone>,
+    /// Accounts, and devices that are no known visitor's: what was filed under them goes as well.
+    known: BTreeSet<Id>,
+}
+
+impl Late {
+    fn learn(&mut self, connection: &Connection, ids: &EventIds, tombstone: Tombstone) -> rusqlite::Result<()> {
+        for id in beside(ids) {
+            if !is_known_before(connection, &id, tombstone.at)? {
+                self.learned.insert(id, Tombstone { is_whole: false, ..tombstone });
+            } else if deletion::is_lone_device(connection, &id)? {
+                self.known.insert(id);
+            }
         }
+        Ok(())
     }
-    Ok(())
 }
