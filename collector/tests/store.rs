@@ -64,7 +64,14 @@ async fn postgres_store() -> (Arc<dyn Store>, Database) {
     (Arc::new(store), database)
 }
 
+async fn postgres_engine() -> (Arc<dyn cases::alerts::Engine>, Database) {
+    let database = Database::new().await;
+    let store = PostgresStore::open(&database.address()).await.unwrap();
+    (Arc::new(store), database)
+}
+
 holds_for!(postgres, crate::postgres_store);
+alerts_hold_for!(postgres_alerts, crate::postgres_engine);
 
 mod postgres_of_companies {
     crate::cases::all_of_companies! { crate::postgres_store }

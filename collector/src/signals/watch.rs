@@ -19,12 +19,14 @@ use super::target::Target;
 use super::told::Told;
 use super::week;
 use crate::intent::IntentRule;
-use crate::store::alerts::{AlertStore, Changed, Evaluated, Look, NewMessage, Standing, Turn};
+use crate::store::alerts::{AlertStore, Changed, Evaluated, Look, NewMessage, Standing, Stood, Turn};
 use crate::store::company::{Activity, Company, CompanyId, CompanyPage};
 use crate::store::filter::CompanyFilter;
 use crate::store::visitor::{TimelineEntry, Visitor, VisitorId};
 use crate::store::{Store, StoreError};
 
+/// Messages that are written at once, with the few people who are named in each: an engine may take 3,000 rows at a time.
+const MESSAGES_AT_ONCE: usize = 250;
 /// Rows of what changed that are looked at together; each is a visitor who did something new that day.
 const CHANGES_AT_ONCE: u32 = 100;
 /// The most people of a company that are looked at for names and user ids.
@@ -33,6 +35,8 @@ const MOST_PEOPLE: u32 = 200;
 const MOST_RECENT: u32 = 300;
 /// Companies that are read at once when all are looked at.
 const COMPANIES_AT_ONCE: u32 = 500;
+/// How often they are looked at again when another one was quicker; then all of them are, in the next round.
+const MOST_TRIES: u32 = 5;
 /// What a message looks back on.
 const RECENT: i64 = 7 * MILLISECONDS_OF_A_DAY;
 /// What happened longer ago sets nothing off, so that imports are silent.
@@ -84,8 +88,9 @@ impl Watch {
     }
 
     async fn look_at_changes(&self, configured: &Configured, is_settled: bool, now: i64) -> Result<bool, StoreError> {
-        let changed = self.alerts.changed(CHANGES_AT_ONCE).await?;
-        let more = changed.len() == CHANGES_AT_ONCE as usize;
+        let at_once = at_once(configured, CHANGES_AT_ONCE);
+        let changed = self.alerts.changed(at_once).await?;
+        let more = changed.len() == at_once as usize;
         if changed.is_empty() {
             return Ok(false);
         }
@@ -94,8 +99,8 @@ impl Watch {
         if !configured.alerts().is_empty() {
             self.evaluate(configured, &changed, is_settled, now, &mut evaluated).await?;
         }
-        self.alerts.tell(evaluated).await?;
-        Ok(more)
+        // Where another one was quicker, what is left is looked at in the next round.
+        Ok(self.alerts.tell(evaluated).await? && more)
     }
 
     async fn evaluate(
@@ -124,15 +129,16 @@ impl Watch {
             let is_fresh = is_settled && changed.iter().filter(of_company).any(is_fresh);
             let (messages, standing) = self.of_company(configured, seen, is_fresh, now);
             evaluated.messages.extend(messages);
-            evaluated.standings.push((id.clone(), standing));
+            evaluated.standings.push(Stood { company: id.clone(), before: seen.standing.clone(), after: standing });
         }
         Ok(())
     }
 
     async fn see(&self, id: &CompanyId, now: i64) -> Result<Option<Seen>, StoreError> {
+        // First how alerts stood: where another one looks at the company later than that, only one of both is written.
+        let standing = self.alerts.standing(id).await?;
         let Some(page) = self.store.show_company(id.as_str(), MOST_PEOPLE).await? else { return Ok(None) };
         let recent = self.alerts.recent(id, now - RECENT, MOST_RECENT).await?;
-        let standing = self.alerts.standing(id).await?;
         Ok(Some(Seen { page, recent, standing }))
     }
 
@@ -253,31 +259,54 @@ impl Watch {
         (last, next): (Option<Turn>, Turn),
         now: i64,
     ) -> Result<(), StoreError> {
-        let mut offset = 0;
+        let (mut offset, mut tries) = (0, 0);
         while configured.alerts().iter().any(is_of_companies) {
-            let (companies, _) = self.store.list_companies(CompanyFilter::default(), offset, COMPANIES_AT_ONCE).await?;
-            let Some(read) = u32::try_from(companies.len()).ok().filter(|read| *read > 0) else { break };
-            offset = offset.saturating_add(read);
-            let mut evaluated = Evaluated::default();
-            for company in companies {
-                let standing = self.alerts.standing(&company.id).await?;
-                let (goes_off, after) =
-                    crossed(configured.alerts(), &standing, before(&company, now), look_at(&company));
-                if is_settled && !goes_off.is_empty() {
-                    if let Some(seen) = self.see(&company.id, now).await? {
-                        let (messages, standing) = self.of_company(configured, &seen, true, now);
-                        evaluated.messages.extend(messages);
-                        evaluated.standings.push((company.id, standing));
-                    }
-                } else if after != standing {
-                    evaluated.standings.push((company.id, after));
-                }
+            match self.look_at_some(configured, is_settled, offset, now).await? {
+                Some(0) => break,
+                Some(read) => offset = offset.saturating_add(read),
+                // Another one looks at the same companies: what was not written is looked at again.
+                None if tries == MOST_TRIES => return Ok(()),
+                None => tries += 1,
             }
-            self.alerts.tell(evaluated).await?;
         }
         while self.alerts.forget_messages(now - KEPT, FORGOTTEN_AT_ONCE).await? == u64::from(FORGOTTEN_AT_ONCE) {}
         self.alerts.tell(Evaluated { turn: Some((last, next)), ..Evaluated::default() }).await?;
         Ok(())
+    }
+
+    /// Looks at some companies, and tells how many; nothing where what came of it was not written.
+    async fn look_at_some(
+        &self,
+        configured: &Configured,
+        is_settled: bool,
+        offset: u32,
+        now: i64,
+    ) -> Result<Option<u32>, StoreError> {
+        let at_once = at_once(configured, COMPANIES_AT_ONCE);
+        let page = || self.store.list_companies(CompanyFilter::default(), offset, at_once);
+        let (companies, _) = page().await?;
+        let read = u32::try_from(companies.len()).unwrap_or(u32::MAX);
+        let mut standings = BTreeMap::new();
+        for company in companies {
+            let standing = self.alerts.standing(&company.id).await?;
+            standings.insert(company.id, standing);
+        }
+        let mut evaluated = Evaluated::default();
+        // Once more, as they are after it was read how alerts stood with them.
+        for company in page().await?.0 {
+            let Some(standing) = standings.remove(&company.id) else { continue };
+            let (goes_off, after) = crossed(configured.alerts(), &standing, before(&company, now), look_at(&company));
+            if is_settled && !goes_off.is_empty() {
+                if let Some(seen) = self.see(&company.id, now).await? {
+                    let (messages, after) = self.of_company(configured, &seen, true, now);
+                    evaluated.messages.extend(messages);
+                    evaluated.standings.push(Stood { company: company.id, before: seen.standing, after });
+                }
+            } else if after != standing {
+                evaluated.standings.push(Stood { company: company.id, before: standing, after });
+            }
+        }
+        Ok(self.alerts.tell(evaluated).await?.then_some(read))
     }
 
     async fn look_at_week(&self, configured: &Configured, now: i64) -> Result<(), StoreError> {
@@ -320,6 +349,12 @@ impl Watch {
 
 /// A company of fewer points, now and a week ago, is in no digest.
 const LEAST_POINTS: f64 = 1.0;
+
+/// How many visitors or companies are looked at together, at most so many: each may set off every alert, to each of its targets.
+fn at_once(configured: &Configured, most: u32) -> u32 {
+    let messages: usize = configured.alerts().iter().map(|alert| alert.to.len()).sum();
+    u32::try_from(MESSAGES_AT_ONCE / messages.max(1)).unwrap_or(most).clamp(1, most)
+}
 
 fn look_at(company: &Company) -> Look {
     Look { points: company.intent, trend: company.trend }

@@ -2,7 +2,7 @@
 //!
 //! A batch that is ingested writes what it changed in its own transaction, so that no signal is lost. Whoever evaluates takes these rows
 //! and writes what comes of them (messages that are due, how alerts stand) in one transaction, which takes the rows away: of two
-//! who evaluate at once one finds them gone, and writes nothing. Whoever sends claims a message before it is sent.
+//! who evaluate at once one finds them gone, or a company not as it was read, and writes nothing. Whoever sends claims a message before it is sent.
 
 use async_trait::async_trait;
 use serde::Serialize;
@@ -30,8 +30,8 @@ pub trait AlertStore: Send + Sync {
     /// Whether there is a message of an alert for an occasion.
     async fn is_told(&self, alert: &str, occasion: &str) -> Result<bool, StoreError>;
 
-    /// Writes what came of an evaluation, all of it or nothing: nothing where a row of what changed, or the turn, is another one than
-    /// was looked at. Gives back whether it was written.
+    /// Writes what came of an evaluation, all of it or nothing: nothing where a row of what changed, how alerts stand with a company,
+    /// or the turn is another one than was looked at. Gives back whether it was written.
     ///
     /// A message is not written where there is one of the same alert, target and occasion about the same visitor (by whatever ids they
     /// were known), the same company, or about nobody.
@@ -111,6 +111,17 @@ pub struct Fired {
     pub points: f64,
 }
 
+/// How alerts stand with a company that was looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stood {
+    /// The company.
+    pub company: CompanyId,
+    /// As it was read.
+    pub before: Standing,
+    /// As it is now.
+    pub after: Standing,
+}
+
 /// When all companies were looked at last, and by what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turn {
@@ -125,8 +136,8 @@ pub struct Turn {
 pub struct Evaluated {
     /// The rows of what changed that were looked at.
     pub changed: Vec<String>,
-    /// How alerts stand now with the companies that were looked at.
-    pub standings: Vec<(CompanyId, Standing)>,
+    /// How alerts stand with the companies that were looked at.
+    pub standings: Vec<Stood>,
     /// What is to be told.
     pub messages: Vec<NewMessage>,
     /// All companies were looked at: the turn that was read before, and that of now.

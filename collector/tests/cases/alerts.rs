@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use koala_collector::exclude::Exclude;
-use koala_collector::intent::IntentRule;
+use koala_collector::intent::{IntentRule, Trend};
 use koala_collector::settings::CollectorSettings;
 use koala_collector::signals::told::Told;
 use koala_collector::signals::watch::Watch;
 use koala_collector::signals::{Configured, SignalsOptions};
 use koala_collector::store::Store;
 use koala_collector::store::alerts::{
-    AlertStore, Claimed, Evaluated, MessageState, NewMessage, Settled, StoredMessage,
+    AlertStore, Claimed, Evaluated, Fired, Look, MessageState, NewMessage, Settled, Standing, Stood, StoredMessage,
 };
 use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY, now_milliseconds};
 use koala_destination::settings::Parameter;
@@ -249,6 +249,42 @@ pub async fn of_two_who_evaluate_at_once_one_writes(store: Arc<dyn Engine>) {
     assert_eq!(written.iter().filter(|written| **written).count(), 1, "{written:?}");
     assert_eq!(messages(&*store).await.len(), 1);
     assert_eq!(store.changed(100).await.expect("changes"), []);
+}
+
+pub async fn of_two_who_look_at_one_company_at_once_one_writes(store: Arc<dyn Engine>) {
+    let watched = Watched::new(&store, &[("alerts/a", r#"{"on":"points","over":25,"to":"sales"}"#)]).await;
+    for who in ["ada", "bob"] {
+        let demo = track("Demo Requested", &format!("e-{who}"), &ago(1000));
+        ingest(&*store, &json!({"email": format!("{who}@acme.example"), "events": [demo]})).await;
+    }
+    let company = store.changed(1).await.expect("changes").remove(0).company.expect("a company");
+    let before = store.standing(&company).await.expect("a standing");
+    let look = Look { points: 40.0, trend: Trend::Surging };
+    let fired = vec![Fired { alert: "a".to_owned(), condition: "points > 25".to_owned(), points: 40.1 }];
+    let after = Standing { look: Some(look), fired };
+    // Each of them has another row of what changed, and the same company.
+    let changed = store.changed(100).await.expect("changes");
+    let of = |visitor: usize| {
+        let mut visitors: Vec<_> = changed.iter().map(|one| one.visitor.clone()).collect();
+        visitors.sort();
+        visitors.dedup();
+        let rows = changed.iter().filter(|one| Some(&one.visitor) == visitors.get(visitor));
+        let stood = Stood { company: company.clone(), before: before.clone(), after: after.clone() };
+        Evaluated {
+            changed: rows.map(|one| one.token.clone()).collect(),
+            standings: vec![stood],
+            messages: vec![message(&format!("m-{visitor}"), "sales")],
+            ..Evaluated::default()
+        }
+    };
+    let (first, second) = tokio::join!(store.tell(of(0)), store.tell(of(1)));
+    let written = [first.expect("an answer"), second.expect("an answer")];
+    assert_eq!(written.iter().filter(|written| **written).count(), 1, "{written:?}");
+    assert_eq!(store.standing(&company).await.expect("a standing"), after);
+    // What the other one had in its hands is looked at again, beside the company as it stands now.
+    assert!(!store.changed(100).await.expect("changes").is_empty());
+    watched.round().await;
+    assert_eq!(messages(&*store).await.len(), 1, "{:?}", messages(&*store).await);
 }
 
 fn message(id: &str, target: &str) -> NewMessage {

@@ -1,6 +1,6 @@
 //! Companies in the order of their intent.
 
-use koala_collector::intent::{IntentRule, StrengthLabel, Trend};
+use koala_collector::intent::{Count, IntentRule, StrengthLabel, Trend};
 use koala_collector::store::Store;
 use koala_collector::store::filter::{CompanyFilter, Filter};
 use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY};
@@ -93,6 +93,58 @@ pub async fn reasons_say_which_rule_gave_what(store: &dyn Store) {
     let shown: Vec<_> = reasons.iter().map(|reason| (reason.rule.as_str(), reason.points, reason.visitors)).collect();
     assert_eq!(shown, [("pricing", 12.0, 2), ("blog", 1.0, 1)]);
     assert_eq!(reasons[0].last_day[..10], clock::now()[..10]);
+}
+
+/// Five points for a day with which three entries in two days are full.
+fn counting() -> IntentRule {
+    let rule = r#"{"trigger":"event = \"Looks\"","score":5,"half_life_days":7,"at_least":3,"within_days":2}"#;
+    IntentRule::parse("keen", rule).expect("a rule").expect("one that is on")
+}
+
+async fn points_of(store: &dyn Store, email: &str) -> f64 {
+    let (visitors, _) = store.list_visitors(Filter::default(), 0, 100).await.unwrap();
+    visitors.iter().find(|it| it.emails == [email]).expect("a visitor").intent.points
+}
+
+pub async fn a_rule_that_counts_takes_the_days_on_which_there_were_enough(store: &dyn Store) {
+    store.follow_intent_rules(&[counting()]).await.unwrap();
+    // Three in two days; then two, which are not enough, with what was before.
+    does(store, "a@enough.com", &[("Looks", 1), ("Looks", 1), ("Looks", 0)]).await;
+    does(store, "a@few.com", &[("Looks", 2), ("Looks", 0), ("Looks", 0)]).await;
+    // The same again says nothing more.
+    does(store, "a@few.com", &[("Looks", 2), ("Looks", 0), ("Looks", 0)]).await;
+    let expected = [("enough.com", 5.0), ("few.com", 0.0)];
+    assert_eq!(ranked(store).await, points(expected));
+    assert!((points_of(store, "a@enough.com").await - 5.0).abs() < 1e-9);
+    assert!(points_of(store, "a@few.com").await.abs() < 1e-9);
+    // Of two ids of one visitor together.
+    let looks = json!({"type": "track", "event": "Looks", "message_id": "other", "sent_at": clock::now()});
+    ingest(store, &json!({"profile_id": ADA, "events": [looks]})).await;
+    ingest(store, &json!({"profile_id": ADA, "email": "a@few.com"})).await;
+    assert_eq!(ranked(store).await, points([("enough.com", 5.0), ("few.com", 5.0)]));
+    let reasons = store.show_company("few.com", 10).await.unwrap().expect("a company").reasons;
+    assert_eq!(reasons.iter().map(|it| (it.rule.as_str(), it.visitors)).collect::<Vec<_>>(), [("keen", 1)]);
+    // Two are enough as soon as the rule says so.
+    let two = counting().count.map(|count| Count { at_least: 2, ..count });
+    store.follow_intent_rules(&[IntentRule { count: two, ..counting() }]).await.unwrap();
+    look_back(store).await;
+    let [(_, enough), (_, few)] = &ranked(store).await[..] else { panic!("two companies") };
+    // A day of yesterday with two of them, which has less than its points left, and today.
+    assert!((enough - 5.0 - 5.0 * 0.5_f64.powf(1.0 / 7.0)).abs() < 0.01 && (few - 5.0).abs() < 1e-9, "{enough} {few}");
+}
+
+pub async fn a_new_rule_that_counts_counts_each_entry_once(store: &dyn Store) {
+    store.follow_intent_rules(&[]).await.unwrap();
+    does(store, "a@two.com", &[("Looks", 0), ("Looks", 0)]).await;
+    does(store, "a@three.com", &[("Looks", 0), ("Looks", 0)]).await;
+    store.follow_intent_rules(&[counting()]).await.unwrap();
+    // One comes in before it was looked back, and one that is told twice.
+    let looks = json!({"type": "track", "event": "Looks", "message_id": "third", "sent_at": clock::now()});
+    for _ in 0..2 {
+        ingest(store, &json!({"email": "a@three.com", "events": [looks]})).await;
+    }
+    look_back(store).await;
+    assert_eq!(ranked(store).await, points([("three.com", 5.0), ("two.com", 0.0)]));
 }
 
 pub async fn strength_and_trend_are_those_of_the_points_now_and_a_week_ago(store: &dyn Store) {

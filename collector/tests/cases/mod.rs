@@ -109,6 +109,8 @@ macro_rules! all {
                 a_new_rule_counts_what_was_there_before,
                 a_rule_that_is_gone_counts_no_longer,
                 reasons_say_which_rule_gave_what,
+                a_rule_that_counts_takes_the_days_on_which_there_were_enough,
+                a_new_rule_that_counts_counts_each_entry_once,
                 two_who_become_one_count_once
         }
     };
@@ -159,6 +161,7 @@ macro_rules! all_of_alerts {
             a_rule_that_counts_goes_off_with_the_entry_that_is_enough,
             the_week_is_told_once,
             of_two_who_evaluate_at_once_one_writes,
+            of_two_who_look_at_one_company_at_once_one_writes,
             a_message_is_in_one_s_hands_at_a_time_and_of_each_occasion_there_is_one,
             what_a_process_that_ended_was_sending_is_due_again_unless_it_may_arrive_only_once,
             what_came_of_a_message_is_written_with_the_reason_and_a_dead_one_can_be_sent_again,

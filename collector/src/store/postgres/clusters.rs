@@ -57,17 +57,21 @@ statements! {
                                ORDER BY trait.at DESC, identity.kind = 'user' DESC, identity.kind = 'email' DESC, identity.id");
     SAID = members!("SELECT DISTINCT company_said.domain, company_said.group_id, company_said.name
                      FROM member JOIN company_said ON company_said.voter_id = member.id");
+    // The newest first.
+    GUESSES = members!("SELECT network_guess.identity_id, network_guess.domain
+                        FROM member JOIN network_guess ON network_guess.identity_id = member.id
+                        ORDER BY network_guess.at DESC, network_guess.identity_id");
     VISITORS = members!("SELECT visitor.id, visitor.company_key, visitor.given FROM visitor
                          WHERE id IN (SELECT visitor_id FROM member JOIN identity ON identity.id = member.id)");
     GROUP = "UPDATE identity SET visitor_id = new.visitor_id
              FROM unnest($1::bigint[], $2::bigint[]) AS new (id, visitor_id) WHERE identity.id = new.id";
     // Whether it is kept out of the ranking is looked at anew, unless nobody is.
-    PUT_VISITORS = "INSERT INTO visitor (id, first_seen, last_seen, company_key, given, excluded_for)
-                    SELECT id, first_seen, last_seen, company_key, given, CASE WHEN $6 = 0::bigint THEN 0 ELSE -1 END
-                    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[])
-                        AS new (id, first_seen, last_seen, company_key, given)
+    PUT_VISITORS = "INSERT INTO visitor (id, first_seen, last_seen, company_key, given, is_guess, excluded_for)
+                    SELECT id, first_seen, last_seen, company_key, given, is_guess, CASE WHEN $6 = 0::bigint THEN 0 ELSE -1 END
+                    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $7::boolean[])
+                        AS new (id, first_seen, last_seen, company_key, given, is_guess)
                     ON CONFLICT (id) DO UPDATE SET first_seen = excluded.first_seen, last_seen = excluded.last_seen,
-                        company_key = excluded.company_key, given = excluded.given, excluded_for = excluded.excluded_for,
+                        is_guess = excluded.is_guess, company_key = excluded.company_key, given = excluded.given, excluded_for = excluded.excluded_for,
                         excluded = CASE WHEN $6 = 0::bigint THEN FALSE ELSE visitor.excluded END";
     FORGET_VISITORS = "DELETE FROM visitor WHERE id = ANY($1::bigint[])";
 }
@@ -168,6 +172,7 @@ impl Rows {
 struct ClusterMember {
     into_id: Option<i64>,
     visitor_id: i64,
+    kind: IdKind,
     email: Option<(i64, String)>,
     first_seen: Option<i64>,
     last_seen: Option<i64>,
@@ -178,6 +183,8 @@ pub(super) struct Clusters {
     members: BTreeMap<i64, ClusterMember>,
     /// Of each id what it said of its company, the last first.
     said: Vec<(i64, WhatIsSaid)>,
+    /// Of each id whose network its address was of, the newest first.
+    guesses: Vec<(i64, String)>,
     /// Which companies the visitors were of, and the domains of their addresses.
     before: Vec<(i64, Option<String>, Option<String>)>,
     changed: Changed,
@@ -189,10 +196,11 @@ impl Clusters {
         let (ids, visitors): (Vec<i64>, Vec<i64>) =
             (moved.ids.iter().copied().collect(), moved.visitors.iter().copied().collect());
         let names: Vec<&str> = TRAITS_OF_COMPANY.to_vec();
-        let (rows, traits, statements, visitors) = together!(
+        let (rows, traits, statements, guesses, visitors) = together!(
             transaction.query(MEMBERS, &[&ids, &visitors]),
             transaction.query(COMPANY_TRAITS, &[&ids, &visitors, &names]),
             transaction.query(SAID, &[&ids, &visitors]),
+            transaction.query(GUESSES, &[&ids, &visitors]),
             transaction.query(VISITORS, &[&ids, &visitors]),
         )?;
         let members = rows.iter().map(member).collect::<Result<_, PostgresError>>()?;
@@ -200,12 +208,14 @@ impl Clusters {
             let value = serde_json::from_str(row.try_get(2)?).unwrap_or_default();
             Ok((row.try_get(0)?, WhatIsSaid { of_trait: row.try_get(1)?, value, at: row.try_get(3)? }))
         });
+        let guesses = guesses.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
         let before = visitors.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)));
         let mut changed = Changed::default();
         changed.say_rows(&statements, 0)?;
         Ok(Self {
             members,
             said: said.collect::<Result<_, PostgresError>>()?,
+            guesses: guesses.collect::<Result<_, PostgresError>>()?,
             before: before.collect::<Result<_, PostgresError>>()?,
             changed,
         })
@@ -233,10 +243,13 @@ impl Clusters {
             let last = all().filter_map(|(_, one)| one.last_seen).max();
             let (Some(first), Some(last)) = (first, last) else { continue };
             there.insert(visitor_id);
-            let (key, given) = self.company_of(&members);
+            let (said, given) = self.company_of(&members);
+            let is_said = said.is_some();
+            let key = said.or_else(|| self.guess_of(&members));
             regrouped.of_companies.extend([key.clone(), given.as_ref().map(accounts::text_of)].into_iter().flatten());
             let given = given.map(|given| given.value);
-            regrouped.visitors.add(visitor_id, [first, last], key, given);
+            let is_guess = key.is_some() && !is_said;
+            regrouped.visitors.add(visitor_id, [first, last], (key, is_guess), given);
         }
         for (visitor_id, key, given) in self.before {
             let given = given.map(|given| accounts::text_of(&CompanyKey::stored(CompanyKind::Domain, given)));
@@ -282,6 +295,18 @@ impl Clusters {
     }
 }
 
+impl Clusters {
+    /// The company that a visitor is guessed to be of; nothing where they said who they are, by a user id or an address.
+    fn guess_of(&self, members: &BTreeSet<i64>) -> Option<String> {
+        let mut all = members.iter().filter_map(|id| self.members.get(id));
+        if !all.all(|member| member.kind == IdKind::Device) {
+            return None;
+        }
+        let (_, domain) = self.guesses.iter().find(|(id, _)| members.contains(id))?;
+        CompanyKey::domain(domain).as_ref().map(accounts::text_of)
+    }
+}
+
 fn member(row: &Row) -> Result<(i64, ClusterMember), PostgresError> {
     let id: Id = identities::id_of(row, 3)?;
     let email = match id.kind() {
@@ -291,6 +316,7 @@ fn member(row: &Row) -> Result<(i64, ClusterMember), PostgresError> {
     let member = ClusterMember {
         into_id: row.try_get(1)?,
         visitor_id: row.try_get(2)?,
+        kind: id.kind(),
         email,
         first_seen: row.try_get(5)?,
         last_seen: row.try_get(6)?,
@@ -305,15 +331,23 @@ struct VisitorRows {
     first: Vec<i64>,
     last: Vec<i64>,
     keys: Vec<Option<String>>,
+    guessed: Vec<bool>,
     given: Vec<Option<String>>,
 }
 
 impl VisitorRows {
-    fn add(&mut self, id: i64, [first, last]: [i64; 2], key: Option<String>, given: Option<String>) {
+    fn add(
+        &mut self,
+        id: i64,
+        [first, last]: [i64; 2],
+        (key, is_guess): (Option<String>, bool),
+        given: Option<String>,
+    ) {
         self.ids.push(id);
         self.first.push(first);
         self.last.push(last);
         self.keys.push(key);
+        self.guessed.push(is_guess);
         self.given.push(given);
     }
 }
@@ -334,10 +368,10 @@ impl Regrouped {
     pub(super) async fn write(&self, transaction: &Transaction) -> Result<(), PostgresError> {
         let excludes = transaction.excludes();
         let Self { grouped, visitors, gone, changed, .. } = self;
-        let VisitorRows { ids, first, last, keys, given } = visitors;
+        let VisitorRows { ids, first, last, keys, guessed, given } = visitors;
         together!(
             transaction.execute_if(!grouped.0.is_empty(), GROUP, &[&grouped.0, &grouped.1]),
-            transaction.execute_if(!ids.is_empty(), PUT_VISITORS, &[ids, first, last, keys, given, &excludes]),
+            transaction.execute_if(!ids.is_empty(), PUT_VISITORS, &[ids, first, last, keys, given, &excludes, guessed]),
             transaction.execute_if(!gone.is_empty(), FORGET_VISITORS, &[gone]),
             changed.write(transaction),
         )?;

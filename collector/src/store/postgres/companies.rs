@@ -25,7 +25,7 @@ use crate::store::visitor::{Visitor, VisitorId};
 statements! {
     BY_ID = "SELECT company_id FROM company_key WHERE id = $1";
     BY_KEY = "SELECT company_id FROM company_key WHERE key = ANY($1::text[]) ORDER BY array_position($1::text[], key) LIMIT 1";
-    ONE = "SELECT id, key, domain, name, group_ids, traits, points, visitors, events, first_seen, last_seen, excluded, points_week_ago
+    ONE = "SELECT id, key, domain, name, group_ids, traits, points, visitors, events, first_seen, last_seen, excluded, points_week_ago, is_guess
            FROM company WHERE id = $1";
     PEOPLE = "SELECT visitor.id FROM company_key JOIN visitor ON visitor.company_key = company_key.key
               WHERE company_key.company_id = $1 ORDER BY visitor.last_seen DESC, visitor.id DESC LIMIT $2";
@@ -225,6 +225,11 @@ async fn days_of(transaction: &Transaction, companies: &[i64]) -> Result<HashMap
     Ok(days)
 }
 
+/// What somebody is taken to be of a company by.
+pub(super) fn source_of(is_guess: bool) -> CompanySource {
+    if is_guess { CompanySource::Network } else { CompanySource::Said }
+}
+
 fn company(row: &Row) -> Result<Company, PostgresError> {
     let time = |column| Ok::<_, PostgresError>(row.try_get::<_, Option<i64>>(column)?.map(clock::from_milliseconds));
     let (points, week_ago): (f64, f64) = (row.try_get(6)?, row.try_get(12)?);
@@ -235,8 +240,7 @@ fn company(row: &Row) -> Result<Company, PostgresError> {
         name: row.try_get(3)?,
         group_ids: serde_json::from_str(row.try_get(4)?).unwrap_or_default(),
         traits: serde_json::from_str(row.try_get(5)?).unwrap_or_default(),
-        // Networks are not guessed here yet.
-        company_source: CompanySource::Said,
+        company_source: source_of(row.try_get(13)?),
         intent: rounded(points),
         intent_week_ago: rounded(week_ago),
         strength: Strength::of(points),

@@ -10,12 +10,14 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use koala_destination::clock::{MILLISECONDS_OF_A_DAY, now_milliseconds};
+use koala_destination::clock::now_milliseconds;
 use tokio_postgres::Row;
 
 use super::accounts::{self, Changed, CompanyTraits, Statements};
 use super::clusters::{Clusters, Regrouped, Rows};
+use super::days::{Days, day_of};
 use super::error::PostgresError;
+use super::guesses::NewestGuess;
 use super::identities::{IdRow, Ids};
 use super::intent::{IntentRules, RuleSet};
 use super::sql::statements;
@@ -23,7 +25,7 @@ use super::tombstones::{self, Part, Sifted};
 use super::topics::{Counted, Topic};
 use super::traits;
 use super::transaction::{Transaction, together};
-use super::{body, deletion, intent, keys, row_ids};
+use super::{alert_changes, body, deletion, intent, keys, row_ids};
 use crate::company::{CompanyKey, CompanyKind, Said};
 use crate::identity::{Reading, Wants, claim_time};
 use crate::protocol::batch::{Batch, EntryKind, ReceivedEntry};
@@ -217,23 +219,27 @@ async fn keep_all(
 
     // What will be asked for, most probably, travels along.
     let wants = reading.resolve(arrived.claims_at(), ids.known()).err().unwrap_or_default();
-    let said_before = async {
-        let is_needed = arrived.says_companies() && !row.is_new;
-        Statements::read(transaction, row.id, is_needed).await
+    let taking = arrived.taking(rules);
+    let before = async {
+        together!(
+            Statements::read(transaction, row.id, arrived.says_companies() && !row.is_new),
+            traits::read(transaction, row.id, arrived.says_traits() && !row.is_new),
+            NewestGuess::read(transaction, row.id, arrived.has_guess() && !row.is_new),
+            Days::there(transaction, row.id, &arrived.days(&taking, row)),
+        )
     };
-    let (page_views, inserted, visitor, mut kept, mut statements, ()) = together!(
+    let (page_views, inserted, visitor, (mut statements, mut kept, mut guess, days), ()) = together!(
         arrived.page_views(transaction, row),
         arrived.insert(transaction, row.id),
         transaction.query_opt(VISITOR, &[&row.visitor_id]),
-        traits::read(transaction, row.id, arrived.says_traits() && !row.is_new),
-        said_before,
+        before,
         ids.load(&wants),
     )?;
     let is_known = visitor.is_some();
     let company: Option<String> = visitor.as_ref().map(|row| row.try_get(0)).transpose()?.flatten();
     let given: Option<String> = visitor.as_ref().map(|row| row.try_get(1)).transpose()?.flatten();
-    let mut noted = Noted::of(arrived, &inserted, rules);
-    let grown = Grown::of(arrived, &inserted, &page_views, rules, &mut noted)?;
+    let mut noted = Noted::of(arrived, &inserted, (rules, &taking), Days::beside(days));
+    let grown = Grown::of(arrived, &inserted, &page_views, (rules, &taking), &mut noted)?;
     let mut changed = Changed::default();
     if let Some(key) = company {
         changed.count(key);
@@ -244,10 +250,8 @@ async fn keep_all(
             return transaction.commit().await;
         }
         together!(
-            grown.write(transaction),
-            noted.counted.write(transaction, row.id),
-            intent::put(transaction, row.id, &noted.intent),
             changed.write(transaction),
+            together_written(transaction, row.id, &grown, &noted),
             transaction.commit(),
         )?;
         return Ok(());
@@ -255,6 +259,11 @@ async fn keep_all(
 
     let mut said = Vec::new();
     let mut of_companies = CompanyTraits::default();
+    for entry in arrived.new_entries(&inserted) {
+        if let Some(of_entry) = &entry.guess {
+            guess.note(of_entry, arrived.at(entry));
+        }
+    }
     for entry in arrived.new_entries(&inserted).filter(|entry| entry.kind == EntryKind::Identify) {
         let Some(traits) = &entry.traits else { continue };
         said.extend(kept.merge(traits, arrived.at(entry)));
@@ -283,25 +292,26 @@ async fn keep_all(
     of_companies.write(transaction, &mut changed).await?;
     let is_alone = arrived.part.entries.is_empty();
     let seen = Seen { id: row.id, first, last, is_alone, counts: noted.counts };
-    let put_together = !is_known || !said.is_empty();
+    let put_together = !is_known || !said.is_empty() || guess.is_of_another();
     let mut rows = Rows::of(&mut ids, &change);
     let of_visitor = if rows.moved.is_empty() && !put_together {
-        OfVisitor::AsItWas { rows: Box::new(rows), visitor_id: row.visitor_id }
+        OfVisitor::AsItWas { rows: Box::new(rows), visitor_id: row.visitor_id, guess }
     } else {
         rows.moved.add(row.id);
-        let ((), (), (), (), clusters) = together!(
+        let ((), (), (), (), (), clusters) = together!(
             rows.write(transaction),
             seen.write(transaction),
             traits::write(transaction, row.id, &kept, &said),
             statements.write(transaction, row.id),
+            guess.write(transaction, row.id),
             Clusters::read(transaction, &rows.moved),
         )?;
         OfVisitor::Regrouped(Box::new(clusters.regroup()))
     };
     together!(
         of_visitor.write(transaction, &seen),
-        together_written(transaction, row.id, &grown, &noted),
         changed.write(transaction),
+        together_written(transaction, row.id, &grown, &noted),
         transaction.commit(),
     )?;
     Ok(())
@@ -316,7 +326,8 @@ async fn together_written(
     together!(
         grown.write(transaction),
         noted.counted.write(transaction, identity_id),
-        intent::put(transaction, identity_id, &noted.intent),
+        noted.days.write(transaction, identity_id),
+        alert_changes::note(transaction, identity_id, &noted.days),
     )?;
     Ok(())
 }
@@ -324,7 +335,7 @@ async fn together_written(
 /// What is written of a visitor.
 enum OfVisitor {
     /// Nothing moved, and nothing was said anew: claims may have come, and the visitor was seen.
-    AsItWas { rows: Box<Rows>, visitor_id: i64 },
+    AsItWas { rows: Box<Rows>, visitor_id: i64, guess: NewestGuess },
     /// Visitors were put together.
     Regrouped(Box<Regrouped>),
 }
@@ -333,10 +344,11 @@ impl OfVisitor {
     async fn write(&self, transaction: &Transaction, seen: &Seen) -> Result<(), PostgresError> {
         match self {
             Self::Regrouped(regrouped) => regrouped.write(transaction).await,
-            Self::AsItWas { rows, visitor_id } => {
+            Self::AsItWas { rows, visitor_id, guess } => {
                 together!(
                     rows.write(transaction),
                     seen.write(transaction),
+                    guess.write(transaction, seen.id),
                     transaction.execute(SEE_VISITOR, &[visitor_id, &seen.first, &seen.last]),
                 )?;
                 Ok(())
@@ -346,9 +358,26 @@ impl OfVisitor {
 }
 
 impl Arrived<'_> {
-    fn new_topics(&self, inserted: &HashSet<i64>) -> impl Iterator<Item = (&Topic, &ReceivedEntry)> {
+    /// The places of new entries.
+    fn new_places(&self, inserted: &HashSet<i64>) -> impl Iterator<Item = (usize, (&Topic, &ReceivedEntry))> {
         let topics = self.topics.iter().zip(self.part.entries.iter().copied());
-        self.ids.iter().zip(topics).filter(|(id, _)| inserted.contains(id)).map(|(_, entry)| entry)
+        let all = self.ids.iter().zip(topics).enumerate();
+        all.filter(|(_, (id, _))| inserted.contains(id)).map(|(place, (_, entry))| (place, entry))
+    }
+
+    /// The rules that take each entry.
+    fn taking(&self, rules: &RuleSet) -> Vec<Vec<i64>> {
+        self.part.entries.iter().map(|entry| rules.matching(entry.kind, &entry.json)).collect()
+    }
+
+    /// The days of entries under the rules that take them, of which something may stand there.
+    fn days(&self, taking: &[Vec<i64>], row: IdRow) -> BTreeSet<(i64, i64)> {
+        let entries = self.part.entries.iter().zip(taking).filter(|_| !row.is_new);
+        entries.flat_map(|(entry, rules)| rules.iter().map(|rule| (*rule, day_of(self.at(entry))))).collect()
+    }
+
+    fn has_guess(&self) -> bool {
+        self.part.entries.iter().any(|entry| entry.guess.is_some())
     }
 
     fn new_entries(&self, inserted: &HashSet<i64>) -> impl Iterator<Item = &ReceivedEntry> {
@@ -381,8 +410,8 @@ impl Seen {
 struct Noted {
     times: Option<Times>,
     counts: [i64; 3],
-    /// Rules with the days on which they took something.
-    intent: BTreeSet<(i64, i64)>,
+    /// The days on which rules took something.
+    days: Days,
     /// What they are about.
     counted: Counted,
 }
@@ -395,13 +424,18 @@ struct Times {
 }
 
 impl Noted {
-    fn of(arrived: &Arrived<'_>, inserted: &HashSet<i64>, rules: &RuleSet) -> Self {
-        let mut noted = Self { times: None, counts: [0; 3], intent: BTreeSet::new(), counted: Counted::default() };
-        for (topic, entry) in arrived.new_topics(inserted) {
+    fn of(
+        arrived: &Arrived<'_>,
+        inserted: &HashSet<i64>,
+        (rules, taking): (&RuleSet, &[Vec<i64>]),
+        days: Days,
+    ) -> Self {
+        let mut noted = Self { times: None, counts: [0; 3], days, counted: Counted::default() };
+        for (place, (topic, entry)) in arrived.new_places(inserted) {
             let at = arrived.at(entry);
             noted.counted.add(topic, at);
             noted.see(at, claim_time(entry.at, arrived.arrival_of(entry)));
-            noted.note(rules, entry, at);
+            noted.days.note(rules, taking.get(place).map(Vec::as_slice).unwrap_or_default(), at);
             let [events, identifies, page_views] = &mut noted.counts;
             match entry.kind {
                 EntryKind::Event => *events += 1,
@@ -420,11 +454,6 @@ impl Noted {
         before.first = before.first.min(at);
         before.last = before.last.max(at);
         before.claims_at = before.claims_at.min(claims_at);
-    }
-
-    fn note(&mut self, rules: &RuleSet, entry: &ReceivedEntry, at: i64) {
-        let day = at.div_euclid(MILLISECONDS_OF_A_DAY);
-        self.intent.extend(rules.matching(entry.kind, &entry.json).into_iter().map(|rule| (rule, day)));
     }
 }
 
@@ -451,7 +480,7 @@ impl Grown {
         arrived: &Arrived<'_>,
         inserted: &HashSet<i64>,
         there: &[Row],
-        rules: &RuleSet,
+        (rules, taking): (&RuleSet, &[Vec<i64>]),
         noted: &mut Noted,
     ) -> Result<Self, PostgresError> {
         // What is there now: of a batch that has one several times, each is held beside the one before.
@@ -479,7 +508,11 @@ impl Grown {
             {
                 let at = arrived.at(entry).min(before.began_at);
                 noted.counted.change(before.topic_id, topic, at);
-                noted.note(rules, entry, at);
+                // Under the rules that took it before it is noted.
+                let before_it = rules.matching(entry.kind, &before.json);
+                let of_entry = taking.get(place).into_iter().flatten().copied();
+                let new: Vec<i64> = of_entry.filter(|rule| !before_it.contains(rule)).collect();
+                noted.days.note(rules, &new, at);
                 before.json.clone_from(&entry.json);
                 before.topic_id = topic.id;
                 latest.insert(before.id, place);

@@ -4,7 +4,6 @@
 //! The rules that count stand in the database, with a version that whoever keeps an entry reads in the same transaction: several
 //! that write beside each other hold to the same rules.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use koala_destination::clock::now_milliseconds;
@@ -16,23 +15,25 @@ use super::pool::Pool;
 use super::row_ids;
 use super::sql::statements;
 use super::transaction::{Access, Transaction, together, transact};
-use crate::intent::{self, IntentRule};
+use crate::intent::{self, Count, IntentRule};
 use crate::protocol::batch::EntryKind;
 
 statements! {
     VERSION = "SELECT value FROM number WHERE name = 'rules'";
     PUT_VERSION = "INSERT INTO number (name, value) VALUES ('rules', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-    RULES = "SELECT id, name, looked_for, score, half_life_days FROM intent_rule ORDER BY name, id";
+    RULES = "SELECT id, name, looked_for, score, half_life_days, at_least, within_days FROM intent_rule ORDER BY name, id";
     FORGET_RULES = "DELETE FROM intent_rule WHERE id = ANY($1::bigint[])";
-    INSERT_RULES = "INSERT INTO intent_rule (id, name, looked_for, score, half_life_days, since, unseen_from, unseen_below, is_settled)
-                    SELECT id, name, looked_for, score, half_life_days, $6, 0, (SELECT coalesce(max(id) + 1, 0) FROM entry), FALSE
-                    FROM unnest($1::bigint[], $2::text[], $3::text[], $4::double precision[], $5::double precision[])
-                        AS new (id, name, looked_for, score, half_life_days)";
-    UPDATE_RULES = "UPDATE intent_rule SET score = new.score, half_life_days = new.half_life_days
-                    FROM unnest($1::bigint[], $2::double precision[], $3::double precision[]) AS new (id, score, half_life_days)
+    INSERT_RULES = "INSERT INTO intent_rule (id, name, looked_for, score, half_life_days, at_least, within_days, since,
+                                             unseen_from, unseen_below, is_settled)
+                    SELECT id, name, looked_for, score, half_life_days, at_least, within_days, $8, 0,
+                           (SELECT coalesce(max(id) + 1, 0) FROM entry), FALSE
+                    FROM unnest($1::bigint[], $2::text[], $3::text[], $4::double precision[], $5::double precision[], $6::bigint[], $7::bigint[])
+                        AS new (id, name, looked_for, score, half_life_days, at_least, within_days)";
+    UPDATE_RULES = "UPDATE intent_rule SET score = new.score, half_life_days = new.half_life_days,
+                        at_least = new.at_least, within_days = new.within_days
+                    FROM unnest($1::bigint[], $2::double precision[], $3::double precision[], $4::bigint[], $5::bigint[])
+                        AS new (id, score, half_life_days, at_least, within_days)
                     WHERE intent_rule.id = new.id";
-    PUT = "INSERT INTO intent (identity_id, rule_id, day)
-           SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) ON CONFLICT DO NOTHING";
 }
 
 /// A rule, with its number in the database.
@@ -50,6 +51,11 @@ pub(super) struct RuleSet {
 }
 
 impl RuleSet {
+    /// Whether a rule counts the entries of a day.
+    pub(super) fn is_counting(&self, rule_id: i64) -> bool {
+        self.rules.iter().any(|stored| stored.id == rule_id && stored.rule.count.is_some())
+    }
+
     /// The rules that take an entry.
     pub(super) fn matching(&self, kind: EntryKind, json: &str) -> Vec<i64> {
         if self.rules.is_empty() {
@@ -123,19 +129,35 @@ pub(super) async fn version(transaction: &Transaction) -> Result<i64, PostgresEr
 fn rules(rows: &[Row]) -> Result<Vec<StoredRule>, PostgresError> {
     let mut rules = Vec::with_capacity(rows.len());
     for row in rows {
+        let looked_for: &str = row.try_get(2)?;
+        let number =
+            |column| Ok::<_, PostgresError>(row.try_get::<_, Option<i64>>(column)?.and_then(|it| it.try_into().ok()));
+        let count = match (number(5)?, number(6)?) {
+            (Some(at_least), Some(within_days)) => Some(Count { at_least, within_days }),
+            _ => None,
+        };
         // One that a later release has put there may mean nothing here.
-        let Ok(trigger) = Trigger::parse(row.try_get(2)?) else { continue };
+        let trigger = if count.is_some() { looked_for.strip_prefix(EACH).unwrap_or(looked_for) } else { looked_for };
+        let Ok(trigger) = Trigger::parse(trigger) else { continue };
         let rule = IntentRule {
             name: row.try_get(1)?,
             trigger,
             score: row.try_get(3)?,
             half_life_days: row.try_get(4)?,
-            // Entries are not counted here yet: one is enough.
-            count: None,
+            count,
         };
         rules.push(StoredRule { id: row.try_get(0)?, rule });
     }
     Ok(rules)
+}
+
+/// What stands before the trigger of a rule that looks for all entries of a day, and not for the first alone.
+const EACH: &str = "each ";
+
+/// What a rule looks for, as text.
+fn looked_for(rule: &IntentRule) -> String {
+    let trigger = rule.trigger.as_str();
+    if rule.count.is_some() { format!("{EACH}{trigger}") } else { trigger.to_owned() }
 }
 
 /// Keeps the rules in the database, and forgets those that are none any more. What they found counts for nothing then.
@@ -143,7 +165,7 @@ async fn put_rules(transaction: &Transaction, wanted: &[IntentRule]) -> Result<(
     let ((), version, rows) = together!(transaction.begin(), version(transaction), transaction.query(RULES, &[]))?;
     let there = rules(&rows)?;
     let same = |stored: &StoredRule, rule: &IntentRule| {
-        stored.rule.name == rule.name && stored.rule.trigger.as_str() == rule.trigger.as_str()
+        stored.rule.name == rule.name && looked_for(&stored.rule) == looked_for(rule)
     };
     let mut gone: Vec<i64> = Vec::new();
     for row in &rows {
@@ -152,61 +174,57 @@ async fn put_rules(transaction: &Transaction, wanted: &[IntentRule]) -> Result<(
             gone.push(id);
         }
     }
-    let (mut new, mut changed) =
-        ((Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new()), (Vec::new(), Vec::new(), Vec::new()));
+    let (mut new, mut changed) = (RuleRows::default(), RuleRows::default());
     for (id, rule) in (row_ids::next()..).zip(wanted) {
         match there.iter().find(|stored| same(stored, rule)) {
-            None => {
-                new.0.push(id);
-                new.1.push(rule.name.as_str());
-                new.2.push(rule.trigger.as_str());
-                new.3.push(rule.score);
-                new.4.push(rule.half_life_days);
-            }
-            Some(stored) if stored.rule != *rule => {
-                changed.0.push(stored.id);
-                changed.1.push(rule.score);
-                changed.2.push(rule.half_life_days);
-            }
+            None => new.add(id, rule),
+            Some(stored) if stored.rule != *rule => changed.add(stored.id, rule),
             Some(_) => {}
         }
     }
-    if gone.is_empty() && new.0.is_empty() && changed.0.is_empty() {
+    if gone.is_empty() && new.ids.is_empty() && changed.ids.is_empty() {
         return transaction.commit().await;
     }
+    let RuleRows { ids, names, looked_for, scores, half_lives, at_least, within_days } = &new;
+    let now = now_milliseconds();
     together!(
         transaction.execute(PUT_VERSION, &[&(version + 1)]),
         transaction.execute_if(!gone.is_empty(), FORGET_RULES, &[&gone]),
         transaction.execute_if(
-            !new.0.is_empty(),
+            !ids.is_empty(),
             INSERT_RULES,
-            &[&new.0, &new.1, &new.2, &new.3, &new.4, &now_milliseconds()]
+            &[ids, names, looked_for, scores, half_lives, at_least, within_days, &now]
         ),
-        transaction.execute_if(!changed.0.is_empty(), UPDATE_RULES, &[&changed.0, &changed.1, &changed.2]),
+        transaction.execute_if(
+            !changed.ids.is_empty(),
+            UPDATE_RULES,
+            &[&changed.ids, &changed.scores, &changed.half_lives, &changed.at_least, &changed.within_days]
+        ),
         transaction.commit(),
     )?;
     Ok(())
 }
 
-/// Notes days under rules: of one id.
-pub(super) async fn put(
-    transaction: &Transaction,
-    identity_id: i64,
-    days: &BTreeSet<(i64, i64)>,
-) -> Result<(), PostgresError> {
-    put_all(transaction, days.iter().map(|(rule, day)| (identity_id, *rule, *day))).await
+/// Rows of rules, in columns.
+#[derive(Default)]
+struct RuleRows {
+    ids: Vec<i64>,
+    names: Vec<String>,
+    looked_for: Vec<String>,
+    scores: Vec<f64>,
+    half_lives: Vec<f64>,
+    at_least: Vec<Option<i64>>,
+    within_days: Vec<Option<i64>>,
 }
 
-/// Notes days under rules: the id, the rule, the day.
-pub(super) async fn put_all(
-    transaction: &Transaction,
-    days: impl Iterator<Item = (i64, i64, i64)>,
-) -> Result<(), PostgresError> {
-    let (mut ids, mut rules, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
-    for (id, rule, day) in days {
-        ids.push(id);
-        rules.push(rule);
-        numbers.push(day);
+impl RuleRows {
+    fn add(&mut self, id: i64, rule: &IntentRule) {
+        self.ids.push(id);
+        self.names.push(rule.name.clone());
+        self.looked_for.push(looked_for(rule));
+        self.scores.push(rule.score);
+        self.half_lives.push(rule.half_life_days);
+        self.at_least.push(rule.count.map(|count| i64::from(count.at_least)));
+        self.within_days.push(rule.count.map(|count| i64::from(count.within_days)));
     }
-    transaction.execute_if(!ids.is_empty(), PUT, &[&ids, &rules, &numbers]).await
 }

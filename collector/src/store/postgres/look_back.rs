@@ -3,9 +3,10 @@
 //! Whoever kept an entry while a rule came may not have known it, and have committed after that piece was looked at. Such entries
 //! are of a short time around the rule's, since no transaction lasts longer; that time is looked at once more when it is over.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use koala_destination::clock::{MILLISECONDS_OF_A_DAY, now_milliseconds};
+use tokio_postgres::types::ToSql;
 
 use super::accounts::Changed;
 use super::error::PostgresError;
@@ -13,7 +14,7 @@ use super::intent::{self, IntentRules, RuleSet};
 use super::pool::Pool;
 use super::sql::statements;
 use super::transaction::{Access, LONGEST_ATTEMPT, Transaction, together, transact};
-use super::{body, row_ids};
+use super::{body, days, row_ids};
 use crate::protocol::batch::EntryKind;
 
 statements! {
@@ -24,12 +25,21 @@ statements! {
               FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS new (id, unseen_from, unseen_below)
               WHERE intent_rule.id = new.id";
     UNSETTLED = "SELECT id, since FROM intent_rule WHERE NOT is_settled AND unseen_below <= unseen_from AND since < $1";
+    // Of a day with more entries than these the newest are counted.
+    ENTRIES_OF_DAYS = "SELECT asked.identity_id, asked.day, entry.kind, entry.body
+                       FROM unnest($1::bigint[], $2::bigint[]) AS asked (identity_id, day)
+                       CROSS JOIN LATERAL (SELECT kind, body FROM entry WHERE identity_id = asked.identity_id
+                                               AND at >= asked.day * $3 AND at < (asked.day + 1) * $3
+                                           ORDER BY at DESC LIMIT $4) AS entry";
     COMPANIES = "SELECT DISTINCT visitor.company_key FROM identity JOIN visitor ON visitor.id = identity.visitor_id
                  WHERE identity.id = ANY($1::bigint[]) AND visitor.company_key IS NOT NULL";
     PROGRESS = "SELECT max(unseen_below), (SELECT min(id) FROM entry), (SELECT max(id) FROM entry) FROM intent_rule
                 WHERE unseen_below > unseen_from";
 }
 
+/// Days of ids whose entries are counted at once, and the most entries of each.
+const DAYS_AT_ONCE: usize = 50;
+const ENTRIES_OF_A_DAY: i64 = 5000;
 /// Entries that are looked at in one piece.
 const ENTRIES_OF_A_PIECE: i64 = 1000;
 /// Rows that a piece may bring. Aurora DSQL takes 3,000 in a transaction; each entry may be of a company of its own.
@@ -73,14 +83,16 @@ async fn piece(transaction: &Transaction, rules: &IntentRules) -> Result<bool, P
     };
     let bottom = unseen.iter().map(|(_, from, _)| *from).min().unwrap_or_default();
     let found = find(transaction, &rules, &unseen, top, bottom).await?;
-    let ids: Vec<i64> = found.days.iter().map(|(id, _, _)| *id).collect();
+    let counts = count(transaction, &rules, &found.counted).await?;
+    let ids: Vec<i64> = found.days.iter().chain(&found.counted).map(|(id, _, _)| *id).collect();
     let companies = if ids.is_empty() { Vec::new() } else { transaction.query(COMPANIES, &[&ids]).await? };
     let mut changed = Changed::default();
     for row in &companies {
         changed.count(row.try_get::<_, String>(0)?);
     }
     together!(
-        intent::put_all(transaction, found.days.iter().copied()),
+        days::put(transaction, found.days.iter().copied()),
+        days::set_counts(transaction, &counts),
         changed.write(transaction),
         transaction.execute(SEEN_TO, &[&found.seen_to]),
         transaction.commit(),
@@ -91,6 +103,8 @@ async fn piece(transaction: &Transaction, rules: &IntentRules) -> Result<bool, P
 struct Found {
     /// Ids, rules and days.
     days: BTreeSet<(i64, i64, i64)>,
+    /// The same of rules that count.
+    counted: BTreeSet<(i64, i64, i64)>,
     seen_to: i64,
 }
 
@@ -102,24 +116,52 @@ async fn find(
     bottom: i64,
 ) -> Result<Found, PostgresError> {
     let rows = transaction.query(ENTRIES, &[&top, &bottom, &ENTRIES_OF_A_PIECE]).await?;
-    let mut found = Found { days: BTreeSet::new(), seen_to: top };
+    let mut found = Found { days: BTreeSet::new(), counted: BTreeSet::new(), seen_to: top };
     for row in &rows {
-        if found.days.len() > ROWS_OF_A_PIECE {
+        if found.days.len() + found.counted.len() > ROWS_OF_A_PIECE {
             return Ok(found);
         }
         let id: i64 = row.try_get(0)?;
         found.seen_to = id;
         let Some(kind) = EntryKind::of(row.try_get(2)?) else { continue };
-        let day = row.try_get::<_, i64>(3)?.div_euclid(MILLISECONDS_OF_A_DAY);
+        let day = days::day_of(row.try_get(3)?);
         let (identity_id, json) = (row.try_get(1)?, body::unpack(row.try_get(4)?)?);
         let is_unseen = |rule: &i64| unseen.iter().any(|(of, from, below)| of == rule && (*from..*below).contains(&id));
-        let matching = rules.matching(kind, &json).into_iter().filter(is_unseen);
-        found.days.extend(matching.map(|rule| (identity_id, rule, day)));
+        for rule in rules.matching(kind, &json).into_iter().filter(is_unseen) {
+            let days = if rules.is_counting(rule) { &mut found.counted } else { &mut found.days };
+            days.insert((identity_id, rule, day));
+        }
     }
     if i64::try_from(rows.len()).is_ok_and(|read| read < ENTRIES_OF_A_PIECE) {
         found.seen_to = bottom;
     }
     Ok(found)
+}
+
+/// Counts the entries of days under rules that count, all of each day: some of them were counted when they came in, and which ones
+/// nobody knows. Who keeps another one meanwhile writes the same row.
+async fn count(
+    transaction: &Transaction,
+    rules: &RuleSet,
+    asked: &BTreeSet<(i64, i64, i64)>,
+) -> Result<BTreeMap<(i64, i64, i64), i64>, PostgresError> {
+    let mut counts: BTreeMap<_, i64> = asked.iter().map(|key| (*key, 0)).collect();
+    let of_ids: BTreeSet<(i64, i64)> = asked.iter().map(|(id, _, day)| (*id, *day)).collect();
+    let of_ids: Vec<(i64, i64)> = of_ids.into_iter().collect();
+    for some in of_ids.chunks(DAYS_AT_ONCE) {
+        let (ids, days): (Vec<i64>, Vec<i64>) = some.iter().copied().unzip();
+        let values: [&(dyn ToSql + Sync); 4] = [&ids, &days, &MILLISECONDS_OF_A_DAY, &ENTRIES_OF_A_DAY];
+        for row in &transaction.query(ENTRIES_OF_DAYS, &values).await? {
+            let Some(kind) = EntryKind::of(row.try_get(2)?) else { continue };
+            let (id, day): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+            for rule in rules.matching(kind, &body::unpack(row.try_get(3)?)?) {
+                if let Some(count) = counts.get_mut(&(id, rule, day)) {
+                    *count += 1;
+                }
+            }
+        }
+    }
+    Ok(counts)
 }
 
 /// How far new rules have come through what was there before them, from 0 to 1; 1 where nothing is left.

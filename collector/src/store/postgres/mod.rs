@@ -10,23 +10,31 @@
 //! | `ingest`, `decisions` | what is done with a visitor |
 //! | `deletion`, `taken`, `tombstones`, `retention` | who and what is to go |
 //! | `visitors`, `companies`, `search` | what is shown |
+//! | `alert_store`, `alert_changes`, `alert_tell`, `alert_messages` | what alerts keep |
+//! | `guesses` | companies that are guessed by networks |
 //! | `company_keys`, `company_names`, `points`, `excluded` | companies decided and counted |
 //! | `clusters` | who is who: pointers written, and the visitors that come of them |
-//! | `identities`, `traits`, `accounts`, `topics`, `intent`, `look_back` | the rows below them |
+//! | `identities`, `traits`, `accounts`, `topics`, `intent`, `days`, `look_back` | the rows below them |
 //! | `sql`, `keys`, `body`, `row_ids` | how they are written |
 
 mod accounts;
 mod address;
+mod alert_changes;
+mod alert_messages;
+mod alert_store;
+mod alert_tell;
 mod body;
 mod clusters;
 mod companies;
 mod company_keys;
 mod company_names;
 mod connection;
+mod days;
 mod decisions;
 mod deletion;
 mod error;
 mod excluded;
+mod guesses;
 mod identities;
 mod ingest;
 mod intent;

@@ -16,7 +16,7 @@ use super::company_keys::{KeyRow, Keys};
 use super::company_names;
 use super::error::PostgresError;
 use super::excluded::Excludes;
-use super::intent::{IntentRules, RuleSet};
+use super::intent::{IntentRules, RuleSet, StoredRule};
 use super::pool::Pool;
 use super::sql::statements;
 use super::transaction::{Access, Transaction, together, transact};
@@ -31,41 +31,54 @@ statements! {
     STALE = "SELECT id FROM company WHERE counted_for < $1 OR counted_for > $1 LIMIT $2";
     ANY_LEFT = "SELECT EXISTS (SELECT 1 FROM changed) OR EXISTS (SELECT 1 FROM company WHERE counted_for < $1 OR counted_for > $1)";
     THERE = "SELECT id, name FROM company WHERE id = ANY($1::bigint[])";
-    COUNTS = "SELECT asked.company_id, count(*), count(*) FILTER (WHERE visitor.excluded), min(visitor.first_seen), max(visitor.last_seen)
+    COUNTS = "SELECT asked.company_id, count(*), count(*) FILTER (WHERE visitor.excluded), min(visitor.first_seen), max(visitor.last_seen),
+                     bool_and(visitor.is_guess)
               FROM unnest($1::text[], $2::bigint[]) AS asked (key, company_id) JOIN visitor ON visitor.company_key = asked.key
               GROUP BY asked.company_id";
     EVENTS = "SELECT asked.company_id, sum(identity.events + identity.page_views)::bigint
               FROM unnest($1::text[], $2::bigint[]) AS asked (key, company_id) JOIN visitor ON visitor.company_key = asked.key
               JOIN identity ON identity.visitor_id = visitor.id GROUP BY asked.company_id";
-    DAYS = "SELECT asked.company_id, intent.rule_id, intent.day, count(DISTINCT visitor.id)
+    DAYS = "SELECT asked.company_id, intent.rule_id, intent.day, count(DISTINCT visitor.id), visitor.is_guess
             FROM unnest($1::text[], $2::bigint[]) AS asked (key, company_id) JOIN visitor ON visitor.company_key = asked.key
             JOIN identity ON identity.visitor_id = visitor.id JOIN intent ON intent.identity_id = identity.id
-            WHERE NOT visitor.excluded GROUP BY asked.company_id, intent.rule_id, intent.day
-            ORDER BY asked.company_id, intent.rule_id, intent.day";
+            WHERE NOT visitor.excluded AND intent.rule_id <> ALL($3::bigint[])
+            GROUP BY asked.company_id, intent.rule_id, intent.day, visitor.is_guess
+            ORDER BY asked.company_id, intent.rule_id, intent.day, visitor.is_guess";
+    // Of rules that count the entries of a visitor.
+    COUNTED_DAYS = "SELECT asked.company_id, intent.rule_id, intent.day, sum(intent.count)::bigint, visitor.is_guess, visitor.id
+                    FROM unnest($1::text[], $2::bigint[]) AS asked (key, company_id) JOIN visitor ON visitor.company_key = asked.key
+                    JOIN identity ON identity.visitor_id = visitor.id
+                    JOIN intent ON intent.identity_id = identity.id AND intent.rule_id = ANY($3::bigint[])
+                    WHERE NOT visitor.excluded
+                    GROUP BY asked.company_id, intent.rule_id, intent.day, visitor.is_guess, visitor.id
+                    ORDER BY asked.company_id, intent.rule_id, visitor.id, intent.day";
     TRAITS = "SELECT asked.company_id, company_trait.name, company_trait.value, company_trait.at
               FROM unnest($1::text[], $2::bigint[]) AS asked (key, company_id)
               JOIN company_trait ON company_trait.company_key = asked.key
               ORDER BY asked.key LIKE 'domain:%' DESC, asked.key";
     PUT = "INSERT INTO company (id, key, domain, name, group_ids, traits, points, visitors, events, first_seen, last_seen, excluded,
-                                is_shown, counted_for, points_week_ago, strength, trend)
+                                is_shown, counted_for, points_week_ago, strength, trend, is_guess)
            SELECT id, key, domain, name, group_ids, traits, points, visitors, events, first_seen, last_seen, excluded, is_shown, $14,
-                  points_week_ago, strength, trend
+                  points_week_ago, strength, trend, is_guess
            FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::double precision[], $8::bigint[],
-                       $9::bigint[], $10::bigint[], $11::bigint[], $12::boolean[], $13::boolean[], $15::double precision[], $16::text[], $17::text[])
+                       $9::bigint[], $10::bigint[], $11::bigint[], $12::boolean[], $13::boolean[], $15::double precision[], $16::text[], $17::text[], $18::boolean[])
                AS new (id, key, domain, name, group_ids, traits, points, visitors, events, first_seen, last_seen, excluded, is_shown,
-                       points_week_ago, strength, trend)
+                       points_week_ago, strength, trend, is_guess)
            ON CONFLICT (id) DO UPDATE SET key = excluded.key, domain = excluded.domain, name = excluded.name,
                group_ids = excluded.group_ids, traits = excluded.traits, points = excluded.points, visitors = excluded.visitors,
                events = excluded.events, first_seen = excluded.first_seen, last_seen = excluded.last_seen,
                excluded = excluded.excluded, is_shown = excluded.is_shown, counted_for = excluded.counted_for,
-               points_week_ago = excluded.points_week_ago, strength = excluded.strength, trend = excluded.trend";
+               points_week_ago = excluded.points_week_ago, strength = excluded.strength, trend = excluded.trend,
+               is_guess = excluded.is_guess";
     FORGET = "DELETE FROM company WHERE id = ANY($1::bigint[])";
-    VISITOR_DAYS = "SELECT DISTINCT intent.rule_id, intent.day, visitor.id
+    VISITOR_DAYS = "SELECT intent.rule_id, intent.day, visitor.id, visitor.is_guess, sum(intent.count)::bigint
                     FROM company_key JOIN visitor ON visitor.company_key = company_key.key
                     JOIN identity ON identity.visitor_id = visitor.id JOIN intent ON intent.identity_id = identity.id
-                    WHERE company_key.company_id = $1 AND NOT visitor.excluded";
-    DAYS_OF_VISITORS = "SELECT DISTINCT identity.visitor_id, intent.rule_id, intent.day
-                        FROM identity JOIN intent ON intent.identity_id = identity.id WHERE identity.visitor_id = ANY($1::bigint[])";
+                    WHERE company_key.company_id = $1 AND NOT visitor.excluded
+                    GROUP BY intent.rule_id, intent.day, visitor.id, visitor.is_guess";
+    DAYS_OF_VISITORS = "SELECT identity.visitor_id, intent.rule_id, intent.day, sum(intent.count)::bigint
+                        FROM identity JOIN intent ON intent.identity_id = identity.id WHERE identity.visitor_id = ANY($1::bigint[])
+                        GROUP BY identity.visitor_id, intent.rule_id, intent.day";
 }
 
 /// Rows of `changed`, and companies of another day, that are taken at once.
@@ -179,6 +192,20 @@ fn points_week_ago(rule: &IntentRule, day: i64) -> f64 {
     if day <= week_ago { rule.points_after(week_ago - day) } else { 0.0 }
 }
 
+/// A visitor who is guessed to be of a company counts half.
+fn share(is_guess: bool) -> f64 {
+    if is_guess { 0.5 } else { 1.0 }
+}
+
+fn entries_of(count: i64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// The days that count of those on which a visitor did what a rule looks for.
+fn days_that_count(rule: &IntentRule, entries: &BTreeMap<i64, u32>) -> Vec<i64> {
+    rule.count.map_or_else(|| entries.keys().copied().collect(), |count| count.days(entries))
+}
+
 /// A company as it was counted.
 #[derive(Default)]
 struct Counted {
@@ -196,9 +223,16 @@ struct Counted {
     last_seen: Option<i64>,
     excluded: bool,
     is_told: bool,
+    is_guess: bool,
 }
 
 impl Counted {
+    /// Adds what a day under a rule is worth, so many times.
+    fn add(&mut self, rule: &IntentRule, day: i64, times: f64) {
+        self.points += rule.points_after(today() - day) * times;
+        self.points_week_ago += points_week_ago(rule, day) * times;
+    }
+
     /// What its identities say.
     fn describe(&mut self, keys: &[(CompanyKey, KeyRow)], exclude: &Exclude) {
         let of_kind = |kind| keys.iter().map(|(key, _)| key).filter(move |key| key.kind == kind);
@@ -222,16 +256,26 @@ async fn counts(
     let all = || companies.iter().flat_map(|(id, keys)| keys.iter().map(|(key, _)| (text_of(key), *id)));
     let (keys, ids): (Vec<String>, Vec<i64>) = all().unzip();
     let mut counted: BTreeMap<i64, Counted> = companies.keys().map(|id| (*id, Counted::default())).collect();
-    let (visitors, events, days, traits) = together!(
+    let counting: Vec<i64> =
+        rules.rules.iter().filter(|stored| stored.rule.count.is_some()).map(|stored| stored.id).collect();
+    let counted_days = async {
+        if counting.is_empty() {
+            return Ok(Vec::new());
+        }
+        transaction.query(COUNTED_DAYS, &[&keys, &ids, &counting]).await
+    };
+    let (visitors, events, days, counted_days, traits) = together!(
         transaction.query(COUNTS, &[&keys, &ids]),
         transaction.query(EVENTS, &[&keys, &ids]),
-        transaction.query(DAYS, &[&keys, &ids]),
+        transaction.query(DAYS, &[&keys, &ids, &counting]),
+        counted_days,
         transaction.query(TRAITS, &[&keys, &ids]),
     )?;
     for row in &visitors {
         if let Some(company) = counted.get_mut(&row.try_get(0)?) {
             (company.visitors, company.of_staff) = (row.try_get(1)?, row.try_get(2)?);
             (company.first_seen, company.last_seen) = (row.try_get(3)?, row.try_get(4)?);
+            company.is_guess = row.try_get(5)?;
         }
     }
     for row in &events {
@@ -244,9 +288,22 @@ async fn counts(
         let (rule, day, visitors): (i64, i64, i64) = (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
         if let (Some(company), Some(rule)) = (counted.get_mut(&row.try_get(0)?), of_rule.get(&rule)) {
             #[allow(clippy::cast_precision_loss)] // visitors
-            let times = visitors as f64;
-            company.points += rule.points_after(today() - day) * times;
-            company.points_week_ago += points_week_ago(rule, day) * times;
+            company.add(rule, day, visitors as f64 * share(row.try_get(4)?));
+        }
+    }
+    // Of each visitor the days with their entries.
+    let mut entries: BTreeMap<(i64, i64, i64), (f64, BTreeMap<i64, u32>)> = BTreeMap::new();
+    for row in &counted_days {
+        let (company, rule, visitor) = (row.try_get(0)?, row.try_get(1)?, row.try_get(5)?);
+        let is_guess = row.try_get(4)?;
+        let (_, of_visitor) =
+            entries.entry((company, rule, visitor)).or_insert_with(|| (share(is_guess), BTreeMap::new()));
+        of_visitor.insert(row.try_get(2)?, entries_of(row.try_get(3)?));
+    }
+    for ((company, rule, _), (share, entries)) in entries {
+        let (Some(company), Some(rule)) = (counted.get_mut(&company), of_rule.get(&rule)) else { continue };
+        for day in days_that_count(rule, &entries) {
+            company.add(rule, day, share);
         }
     }
     let mut latest: HashMap<i64, Latest> = HashMap::new();
@@ -283,6 +340,7 @@ async fn write(
     let strengths: Vec<String> = all().map(|company| in_words(Strength::of(company.points).label())).collect();
     let trends: Vec<String> =
         all().map(|company| in_words(Trend::of(company.points, company.points_week_ago))).collect();
+    let guessed: Vec<bool> = all().map(|company| company.is_guess).collect();
     let shown: Vec<bool> = all().map(|company| company.visitors > 0 || company.is_told).collect();
     transaction
         .execute_if(
@@ -306,6 +364,7 @@ async fn write(
                 &week_ago,
                 &strengths,
                 &trends,
+                &guessed,
             ],
         )
         .await
@@ -323,11 +382,16 @@ pub(super) async fn of_visitors(
     visitor_ids: &[i64],
 ) -> Result<HashMap<i64, Intent>, PostgresError> {
     let of_rule: HashMap<i64, &IntentRule> = rules.rules.iter().map(|stored| (stored.id, &stored.rule)).collect();
-    let mut points: HashMap<i64, (f64, f64)> = HashMap::new();
+    let mut entries: BTreeMap<(i64, i64), BTreeMap<i64, u32>> = BTreeMap::new();
     for row in &transaction.query(DAYS_OF_VISITORS, &[&visitor_ids]).await? {
-        let (rule, day): (i64, i64) = (row.try_get(1)?, row.try_get(2)?);
-        if let Some(rule) = of_rule.get(&rule) {
-            let (now, week_ago) = points.entry(row.try_get(0)?).or_default();
+        let of_visitor = entries.entry((row.try_get(0)?, row.try_get(1)?)).or_default();
+        of_visitor.insert(row.try_get(2)?, entries_of(row.try_get(3)?));
+    }
+    let mut points: HashMap<i64, (f64, f64)> = HashMap::new();
+    for ((visitor, rule), entries) in entries {
+        let Some(rule) = of_rule.get(&rule) else { continue };
+        for day in days_that_count(rule, &entries) {
+            let (now, week_ago) = points.entry(visitor).or_default();
             *now += rule.points_after(today() - day);
             *week_ago += points_week_ago(rule, day);
         }
@@ -342,21 +406,29 @@ pub(super) async fn reasons(
     company_id: i64,
 ) -> Result<Vec<Reason>, PostgresError> {
     let rows = transaction.query(VISITOR_DAYS, &[&company_id]).await?;
-    let mut of_rules: HashMap<i64, Vec<(i64, i64)>> = HashMap::new();
+    let mut of_rules: HashMap<i64, BTreeMap<i64, (f64, BTreeMap<i64, u32>)>> = HashMap::new();
     for row in &rows {
-        of_rules.entry(row.try_get(0)?).or_default().push((row.try_get(1)?, row.try_get(2)?));
+        let is_guess = row.try_get(3)?;
+        let of_rule = of_rules.entry(row.try_get(0)?).or_default();
+        let (_, entries) = of_rule.entry(row.try_get(2)?).or_insert_with(|| (share(is_guess), BTreeMap::new()));
+        entries.insert(row.try_get(1)?, entries_of(row.try_get(4)?));
     }
     let mut reasons = Vec::new();
-    for stored in &rules.rules {
-        let Some(days) = of_rules.get_mut(&stored.id) else { continue };
-        days.sort_unstable();
-        let visitors: BTreeSet<i64> = days.iter().map(|(_, visitor)| *visitor).collect();
-        let points: f64 = days.iter().map(|(day, _)| stored.rule.points_after(today() - day)).sum();
-        let last_day = days.last().map_or(0, |(day, _)| *day);
-        let last_day = clock::from_milliseconds(last_day.saturating_mul(MILLISECONDS_OF_A_DAY));
-        let week_ago = days.iter().map(|(day, _)| points_week_ago(&stored.rule, *day)).sum();
-        let rule = stored.rule.name.clone();
-        reasons.push(Reason { rule, points, points_week_ago: week_ago, visitors: visitors.len(), last_day });
+    for StoredRule { id, rule } in &rules.rules {
+        let (mut points, mut week_ago, mut last_day, mut visitors) = (0.0, 0.0, i64::MIN, 0);
+        for (share, entries) in of_rules.remove(id).unwrap_or_default().values() {
+            let days = days_that_count(rule, entries);
+            visitors += usize::from(!days.is_empty());
+            for day in days {
+                points += share * rule.points_after(today() - day);
+                week_ago += share * points_week_ago(rule, day);
+                last_day = last_day.max(day);
+            }
+        }
+        if visitors > 0 {
+            let last_day = clock::from_milliseconds(last_day.saturating_mul(MILLISECONDS_OF_A_DAY));
+            reasons.push(Reason { rule: rule.name.clone(), points, points_week_ago: week_ago, visitors, last_day });
+        }
     }
     reasons.sort_by(|a, b| b.points.total_cmp(&a.points));
     Ok(reasons)

@@ -13,6 +13,11 @@ pub(super) fn next() -> i64 {
     at(now_milliseconds()) | i64::from(fastrand::u32(..1 << (BITS_OF_CHANCE - 1)))
 }
 
+/// The first of some numbers that are behind all that were made up to now on this machine.
+pub(super) fn behind() -> i64 {
+    at(now_milliseconds() + 1) | i64::from(fastrand::u32(..1 << (BITS_OF_CHANCE - 1)))
+}
+
 /// What is below every number that was made at a time or later.
 pub(super) fn at(milliseconds: i64) -> i64 {
     (milliseconds - BEGINNING).max(0) << BITS_OF_CHANCE
@@ -25,6 +30,7 @@ mod tests {
     #[test]
     fn a_later_number_is_greater() {
         let (before, number) = (at(now_milliseconds()), next());
+        assert!(number < behind());
         assert!(before <= number && number < at(now_milliseconds() + 1), "{before} {number}");
     }
 }

@@ -259,7 +259,7 @@ impl Conditions {
     #[must_use]
     pub fn page_of_companies(&self, offset: u32, limit: u32) -> String {
         format!(
-            "SELECT id, key, domain, name, group_ids, traits, points, visitors, events, first_seen, last_seen, excluded, points_week_ago
+            "SELECT id, key, domain, name, group_ids, traits, points, visitors, events, first_seen, last_seen, excluded, points_week_ago, is_guess
              FROM company WHERE {} ORDER BY points DESC, last_seen DESC NULLS LAST, key LIMIT {limit} OFFSET {offset}",
             self.filter()
         )

@@ -22,6 +22,7 @@ pub fn all() -> impl Iterator<Item = Sql> {
         super::ingest::ALL,
         super::traits::ALL,
         super::intent::ALL,
+        super::days::ALL,
         super::look_back::ALL,
         super::points::ALL,
         super::accounts::ALL,
@@ -36,6 +37,11 @@ pub fn all() -> impl Iterator<Item = Sql> {
         super::taken::ALL,
         super::tombstones::ALL,
         super::retention::ALL,
+        super::guesses::ALL,
+        super::alert_changes::ALL,
+        super::alert_tell::ALL,
+        super::alert_messages::ALL,
+        super::alert_store::ALL,
     ];
     of_modules.into_iter().flatten().copied()
 }

@@ -14,7 +14,7 @@ use super::error::PostgresError;
 use super::pool::Pool;
 use super::sql::statements;
 use super::transaction::{Access, Transaction, together, transact};
-use super::{decisions, identities, row_ids};
+use super::{alert_changes, alert_messages, decisions, guesses, identities, row_ids};
 use crate::identity::{MOST_DEVICES, Rank};
 
 statements! {
@@ -80,10 +80,15 @@ statements! {
 const IDS_AT_ONCE: i64 = 300;
 /// Ids whose rows are deleted at once.
 const IDS_OF_A_PIECE: i64 = 50;
-/// Rows of each of ten kinds that are deleted at once.
-pub(super) const ROWS_AT_ONCE: i64 = 250;
+/// Rows of each of eleven kinds that are deleted at once.
+pub(super) const ROWS_AT_ONCE: i64 = 200;
+/// A message and who is named in it.
+const ROWS_OF_A_MESSAGE: i64 = 5;
 // Aurora DSQL takes 3,000 rows in a transaction.
-const _: () = assert!(10 * ROWS_AT_ONCE + 2 * IDS_OF_A_PIECE < 3000 && 6 * IDS_AT_ONCE + 3 * ROWS_AT_ONCE < 3000);
+const _: () = assert!(
+    11 * ROWS_AT_ONCE + 3 * IDS_OF_A_PIECE + ROWS_OF_A_MESSAGE * alert_messages::FORGOTTEN_AT_ONCE < 3000
+        && 6 * IDS_AT_ONCE + 3 * ROWS_AT_ONCE < 3000
+);
 
 /// What was taken.
 #[derive(Default)]
@@ -235,8 +240,11 @@ async fn delete(transaction: &Transaction, ids: &[i64], deletion: Option<&str>) 
         transaction.execute(CLAIMS, &[&ids, &ROWS_AT_ONCE]),
         transaction.execute(DECISIONS, &[&ids, &ROWS_AT_ONCE]),
     )?;
-    let (statements, done, came_from) = together!(
+    let (statements, alerts, messages, _, done, came_from) = together!(
         transaction.execute(STATEMENTS, &[&ids, &ROWS_AT_ONCE]),
+        transaction.execute(alert_changes::FORGET, &[&ids, &ROWS_AT_ONCE]),
+        alert_messages::forget_naming(transaction, ids),
+        transaction.execute(guesses::FORGET, &[&ids]),
         transaction.query(DONE, &[&ids, &ROWS_AT_ONCE]),
         transaction.query(CAME_FROM, &[&ids, &ROWS_AT_ONCE]),
     )?;
@@ -249,7 +257,9 @@ async fn delete(transaction: &Transaction, ids: &[i64], deletion: Option<&str>) 
     )?;
     let [done, came_from] = [done, came_from].map(|rows| rows.len() as u64);
     let is_less = |rows: u64| i64::try_from(rows).is_ok_and(|rows| rows < ROWS_AT_ONCE);
-    let is_all = [entries, intent, traits, claims, decisions, statements, done, came_from].into_iter().all(is_less);
+    let all = [entries, intent, traits, claims, decisions, statements, alerts, done, came_from];
+    let is_all = all.into_iter().all(is_less)
+        && i64::try_from(messages).is_ok_and(|messages| messages < alert_messages::FORGOTTEN_AT_ONCE);
     let entries = i64::try_from(entries).unwrap_or_default();
     together!(
         transaction.execute_if(entries > 0 && deletion.is_some(), COUNT, &[&deletion, &entries]),

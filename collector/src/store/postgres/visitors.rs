@@ -15,13 +15,12 @@ use super::transaction::{Transaction, together};
 use super::{accounts, body, companies, identities, points};
 use crate::about::About;
 use crate::intent::Intent;
-use crate::store::company::CompanySource;
 use crate::store::traits::Latest;
 use crate::store::visitor::{EntryCursor, TimelineEntry, Visitor, VisitorId, VisitorIdentity};
 
 statements! {
     VISITORS = "SELECT visitor.id, visitor.company_key, visitor.first_seen, visitor.last_seen, company.id, company.name, company.key,
-                       visitor.excluded OR coalesce(company.excluded, FALSE)
+                       visitor.excluded OR coalesce(company.excluded, FALSE), visitor.is_guess
                 FROM visitor LEFT JOIN company_key ON company_key.key = visitor.company_key
                 LEFT JOIN company ON company.id = company_key.company_id WHERE visitor.id = ANY($1::bigint[])";
     // The strongest first; emails by when they were known first.
@@ -123,6 +122,7 @@ pub(super) async fn of_ids(
 }
 
 fn visitor(row: &Row) -> Result<Visitor, PostgresError> {
+    let is_guess = row.try_get(8)?;
     Ok(Visitor {
         id: visitor_id(row.try_get(0)?),
         user_ids: Vec::new(),
@@ -135,7 +135,7 @@ fn visitor(row: &Row) -> Result<Visitor, PostgresError> {
         },
         company_id: row.try_get::<_, Option<i64>>(4)?.map(companies::id_of),
         company: row.try_get(5)?,
-        company_source: row.try_get::<_, Option<i64>>(4)?.map(|_| CompanySource::Said),
+        company_source: row.try_get::<_, Option<i64>>(4)?.map(|_| companies::source_of(is_guess)),
         excluded: row.try_get(7)?,
         intent: Intent::default(),
         traits: Map::new(),

@@ -8,7 +8,7 @@ use super::intent::StoredRule;
 use super::visitors::row_of;
 use crate::intent::Trend;
 use crate::store::alerts::{
-    Changed, Claimed, Evaluated, Fired, Look, MessageState, NewMessage, Settled, Standing, StoredMessage, Turn,
+    Changed, Claimed, Evaluated, Fired, Look, MessageState, NewMessage, Settled, Standing, Stood, StoredMessage, Turn,
 };
 use crate::store::company::CompanyId;
 use crate::store::visitor::VisitorId;
@@ -107,12 +107,10 @@ pub(super) fn is_told(connection: &Connection, alert: &str, occasion: &str) -> r
 
 /// Writes what came of an evaluation. Gives back whether it was written: nothing is where something is not as it was looked at.
 pub(super) fn tell(connection: &Connection, evaluated: &Evaluated) -> rusqlite::Result<bool> {
-    if let Some((before, next)) = &evaluated.turn {
-        if turn(connection)? != *before {
-            return Ok(false);
-        }
-        connection.execute("DELETE FROM alert_turn", [])?;
-        connection.execute("INSERT INTO alert_turn (day, made_of) VALUES (?1, ?2)", params![next.day, next.made_of])?;
+    if let Some((before, _)) = &evaluated.turn
+        && turn(connection)? != *before
+    {
+        return Ok(false);
     }
     let tokens: Vec<Option<[i64; 4]>> = evaluated.changed.iter().map(|token| numbers(token)).collect();
     let mut is_there = connection.prepare_cached(
@@ -124,6 +122,15 @@ pub(super) fn tell(connection: &Connection, evaluated: &Evaluated) -> rusqlite::
             return Ok(false);
         }
     }
+    for stood in &evaluated.standings {
+        if standing(connection, &stood.company)? != stood.before {
+            return Ok(false);
+        }
+    }
+    if let Some((_, next)) = &evaluated.turn {
+        connection.execute("DELETE FROM alert_turn", [])?;
+        connection.execute("INSERT INTO alert_turn (day, made_of) VALUES (?1, ?2)", params![next.day, next.made_of])?;
+    }
     let mut take = connection
         .prepare_cached("DELETE FROM alert_changed WHERE identity_id = ?1 AND rule_id = ?2 AND day = ?3 AND at = ?4")?;
     for row in tokens.into_iter().flatten() {
@@ -133,9 +140,9 @@ pub(super) fn tell(connection: &Connection, evaluated: &Evaluated) -> rusqlite::
         "INSERT INTO alert_standing (company_id, points, trend, fired) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (company_id) DO UPDATE SET points = excluded.points, trend = excluded.trend, fired = excluded.fired",
     )?;
-    for (company, standing) in &evaluated.standings {
-        let Some(look) = standing.look else { continue };
-        let fired: Vec<_> = standing.fired.iter().map(|it| (&it.alert, &it.condition, it.points)).collect();
+    for Stood { company, after, .. } in &evaluated.standings {
+        let Some(look) = after.look else { continue };
+        let fired: Vec<_> = after.fired.iter().map(|it| (&it.alert, &it.condition, it.points)).collect();
         let fired = serde_json::to_string(&fired).unwrap_or_default();
         stand.execute(params![company.as_str(), look.points, look.trend.as_str(), fired])?;
     }

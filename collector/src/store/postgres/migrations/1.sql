@@ -54,6 +54,8 @@ CREATE TABLE IF NOT EXISTS visitor (
     id           bigint PRIMARY KEY,
     -- Which identity of a company it names: the kind and the value of `company_key`.
     company_key  text,
+    -- Whether it is taken to be of the company by the network of an address alone.
+    is_guess     boolean NOT NULL DEFAULT FALSE,
     -- The domain of its first address that is a company's.
     given        text,
     -- Whether it is kept out of the ranking, and by which version of that it was told.
@@ -139,6 +141,9 @@ CREATE TABLE IF NOT EXISTS intent_rule (
     looked_for     text   NOT NULL,
     score          double precision NOT NULL,
     half_life_days double precision NOT NULL,
+    -- How many entries make a day count, and within how many days; nothing where one is enough.
+    at_least       bigint,
+    within_days    bigint,
     -- When it came.
     since          bigint NOT NULL,
     -- Entries that were there before it are looked at from the newest down: those from here and below there are yet to be.
@@ -152,7 +157,15 @@ CREATE TABLE IF NOT EXISTS intent (
     identity_id bigint NOT NULL,
     rule_id     bigint NOT NULL,
     day         bigint NOT NULL,
+    -- How many entries a rule that counts took of the day; of another rule 1.
+    count       bigint NOT NULL DEFAULT 1,
     PRIMARY KEY (identity_id, rule_id, day)
+);
+-- The company whose network the address of an id was of, as the newest entry has it that says one; the address is not kept.
+CREATE TABLE IF NOT EXISTS network_guess (
+    identity_id bigint PRIMARY KEY,
+    domain      text   NOT NULL,
+    at          bigint NOT NULL
 );
 
 -- Companies by the rules of `company`: a row an identity (a domain, a group's id, a name), and one pointer from a weaker one to the
@@ -185,6 +198,8 @@ CREATE TABLE IF NOT EXISTS company (
     strength    text    NOT NULL,
     trend       text    NOT NULL,
     visitors    bigint  NOT NULL,
+    -- Whether each of its visitors is guessed to be of it.
+    is_guess    boolean NOT NULL DEFAULT FALSE,
     events      bigint  NOT NULL,
     first_seen  bigint,
     last_seen   bigint,
@@ -281,3 +296,64 @@ CREATE TABLE IF NOT EXISTS taken (
     deletion_id text
 );
 CREATE INDEX ASYNC IF NOT EXISTS taken_of_deletion ON taken (deletion_id);
+
+-- What changed that alerts have not looked at yet: a row is inserted with the entry that changed it, and whoever evaluates takes it.
+CREATE TABLE IF NOT EXISTS alert_changed (
+    id          bigint PRIMARY KEY,
+    identity_id bigint NOT NULL,
+    -- The rule that took something for the first time on a day; 0 and no day where it happened long ago, so that only points are others.
+    rule_id     bigint NOT NULL,
+    day         bigint NOT NULL,
+    at          bigint NOT NULL
+);
+CREATE INDEX ASYNC IF NOT EXISTS alert_changed_of_identity ON alert_changed (identity_id);
+-- A company as alerts looked at it last, and the alerts that it has set off and that are not armed again, as JSON.
+CREATE TABLE IF NOT EXISTS alert_standing (
+    company_id bigint PRIMARY KEY,
+    points     double precision NOT NULL,
+    trend      text   NOT NULL,
+    fired      text   NOT NULL
+);
+-- One row: when all companies were looked at last, and what their points were made of.
+CREATE TABLE IF NOT EXISTS alert_turn (
+    id      bigint PRIMARY KEY,
+    day     bigint NOT NULL,
+    made_of text   NOT NULL
+);
+-- What is told to a target: of each occasion once about each subject.
+CREATE TABLE IF NOT EXISTS alert_message (
+    id           text    PRIMARY KEY,
+    -- The alert, the target, the occasion and the subject, or what stands for them.
+    key          text    NOT NULL UNIQUE,
+    -- The alert and the occasion, or what stands for them.
+    occasion_key text    NOT NULL,
+    alert        text    NOT NULL,
+    target       text    NOT NULL,
+    -- Of the visitor whom it is about, where it is about one.
+    identity_id  bigint,
+    company_id   bigint,
+    headline     text    NOT NULL,
+    -- JSON
+    told         text    NOT NULL,
+    at           bigint  NOT NULL,
+    -- due, sending, sent, unknown or dead
+    state        text    NOT NULL,
+    tries        bigint  NOT NULL DEFAULT 0,
+    -- While it is being sent: whether it may arrive only once, and in whose hands it is.
+    once         boolean NOT NULL DEFAULT FALSE,
+    holder       bigint,
+    -- Due then; until then in somebody's hands; arrived then.
+    next_at      bigint  NOT NULL,
+    reason       text
+);
+CREATE INDEX ASYNC IF NOT EXISTS alert_message_in_turn ON alert_message (state, next_at);
+CREATE INDEX ASYNC IF NOT EXISTS alert_message_by_time ON alert_message (at);
+CREATE INDEX ASYNC IF NOT EXISTS alert_message_of_occasion ON alert_message (occasion_key);
+CREATE INDEX ASYNC IF NOT EXISTS alert_message_of_identity ON alert_message (identity_id);
+-- Who is named in a message.
+CREATE TABLE IF NOT EXISTS alert_message_visitor (
+    identity_id bigint NOT NULL,
+    message_id  text   NOT NULL,
+    PRIMARY KEY (identity_id, message_id)
+);
+CREATE INDEX ASYNC IF NOT EXISTS alert_message_visitors ON alert_message_visitor (message_id);

@@ -1,0 +1,129 @@
+//! The port of alerts over the database.
+
+use async_trait::async_trait;
+use koala_destination::clock;
+
+use super::error::PostgresError;
+use super::sql::statements;
+use super::transaction::{Access, Transaction, together, transact};
+use super::{PostgresStore, alert_changes, alert_messages, alert_tell, body, companies, row_ids, visitors};
+use crate::about::About;
+use crate::store::StoreError;
+use crate::store::alerts::{AlertStore, Changed, Claimed, Evaluated, Settled, Standing, StoredMessage, Turn};
+use crate::store::company::{Activity, CompanyId};
+
+statements! {
+    RECENT = "SELECT visitor.id, entry.kind, entry.name, entry.at, entry.body
+              FROM company_key JOIN visitor ON visitor.company_key = company_key.key AND visitor.last_seen >= $2
+              JOIN identity ON identity.visitor_id = visitor.id
+              CROSS JOIN LATERAL (SELECT id, kind, name, at, body FROM entry WHERE identity_id = identity.id AND at >= $2
+                                  ORDER BY at DESC, id DESC LIMIT $3) AS entry
+              WHERE company_key.company_id = $1 ORDER BY entry.at DESC, entry.id DESC LIMIT $3";
+}
+
+#[async_trait]
+impl AlertStore for PostgresStore {
+    async fn changed(&self, limit: u32) -> Result<Vec<Changed>, StoreError> {
+        // Whose company was not counted yet is looked at when it was.
+        self.count().await?;
+        let rules = self.rules.now(&self.pool).await?;
+        Ok(transact!(&self.pool, Access::Read, |transaction| alert_changes::changed(&transaction, &rules, limit))?)
+    }
+
+    async fn standing(&self, company: &CompanyId) -> Result<Standing, StoreError> {
+        Ok(transact!(&self.pool, Access::Read, |transaction| alert_tell::standing(&transaction, company))?)
+    }
+
+    async fn recent(&self, company: &CompanyId, since: i64, limit: u32) -> Result<Vec<Activity>, StoreError> {
+        let company = companies::row_of(company.as_str());
+        Ok(transact!(&self.pool, Access::Read, |transaction| recent(&transaction, company, since, i64::from(limit)))?)
+    }
+
+    async fn turn(&self) -> Result<Option<Turn>, StoreError> {
+        Ok(transact!(&self.pool, Access::Read, |transaction| async {
+            let ((), turn, ()) = together!(transaction.begin(), alert_tell::turn(&transaction), transaction.commit())?;
+            Ok(turn)
+        })?)
+    }
+
+    async fn is_told(&self, alert: &str, occasion: &str) -> Result<bool, StoreError> {
+        let told =
+            transact!(&self.pool, Access::Read, |transaction| alert_messages::is_told(&transaction, alert, occasion));
+        Ok(told?)
+    }
+
+    async fn tell(&self, evaluated: Evaluated) -> Result<bool, StoreError> {
+        if evaluated == Evaluated::default() {
+            return Ok(true);
+        }
+        let told = transact!(&self.pool, Access::Write, |transaction| alert_tell::tell(&transaction, &evaluated))?;
+        if told && !evaluated.messages.is_empty() {
+            self.have_pages_look_again();
+        }
+        Ok(told)
+    }
+
+    async fn due_targets(&self, now: i64) -> Result<Vec<String>, StoreError> {
+        Ok(transact!(&self.pool, Access::Read, |transaction| alert_messages::due_targets(&transaction, now))?)
+    }
+
+    async fn claim(
+        &self,
+        target: &str,
+        most: u32,
+        now: i64,
+        until: i64,
+        once: bool,
+    ) -> Result<Vec<Claimed>, StoreError> {
+        let holder = row_ids::next();
+        Ok(transact!(&self.pool, Access::Write, |transaction| {
+            alert_messages::claim(&transaction, (target, most), (now, until), (once, holder))
+        })?)
+    }
+
+    async fn recover(&self, now: i64) -> Result<u64, StoreError> {
+        // Nearly always there is nothing.
+        let any_left =
+            transact!(&self.pool, Access::Read, |transaction| alert_messages::is_any_left(&transaction, now))?;
+        Ok(if any_left { alert_messages::recover(&self.pool, now).await? } else { 0 })
+    }
+
+    async fn settle(&self, target: &str, ids: &[String], settled: Settled) -> Result<(), StoreError> {
+        alert_messages::settle(&self.pool, target, ids, &settled).await?;
+        self.have_pages_look_again();
+        Ok(())
+    }
+
+    async fn messages(&self, limit: u32) -> Result<Vec<StoredMessage>, StoreError> {
+        Ok(transact!(&self.pool, Access::Read, |transaction| alert_messages::messages(&transaction, limit))?)
+    }
+
+    async fn redrive_messages(&self, now: i64) -> Result<u64, StoreError> {
+        Ok(alert_messages::redrive(&self.pool, now).await?)
+    }
+
+    async fn forget_messages(&self, before: i64, limit: u32) -> Result<u64, StoreError> {
+        Ok(alert_messages::forget_ended(&self.pool, before, limit).await?)
+    }
+}
+
+/// What a company's visitors did since a time, the newest first.
+async fn recent(
+    transaction: &Transaction,
+    company: i64,
+    since: i64,
+    limit: i64,
+) -> Result<Vec<Activity>, PostgresError> {
+    let ((), rows, ()) =
+        together!(transaction.begin(), transaction.query(RECENT, &[&company, &since, &limit]), transaction.commit())?;
+    let recent = rows.iter().map(|row| {
+        Ok(Activity {
+            visitor_id: visitors::visitor_id(row.try_get(0)?),
+            kind: row.try_get(1)?,
+            name: row.try_get(2)?,
+            path: About::of(&body::unpack(row.try_get(4)?)?).path,
+            at: clock::from_milliseconds(row.try_get(3)?),
+        })
+    });
+    recent.collect()
+}
