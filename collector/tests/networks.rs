@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "helpers/postgres.rs"]
+mod postgres_server;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,11 +18,44 @@ use koala_collector::protocol::routes;
 use koala_collector::store::Store;
 use koala_collector::store::company::{Company, CompanySource};
 use koala_collector::store::filter::{CompanyFilter, Filter};
+use koala_collector::store::postgres::PostgresStore;
 use koala_collector::store::sqlite::SqliteStore;
 use koala_destination::clock;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt;
+
+use self::postgres_server::Database;
+
+/// Where a collector keeps what it has.
+enum Place {
+    File(TempDir),
+    Database(Database),
+}
+
+/// Makes a test of each case over each engine.
+macro_rules! on_each_engine {
+    ($($case:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $case() {
+                super::$case(super::Place::File(tempfile::tempdir().unwrap())).await;
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                super::$case(super::Place::Database(super::Database::new().await)).await;
+            })+
+        }
+    };
+}
+
+on_each_engine! {
+    three_anonymous_visitors_get_the_right_label_or_none_and_no_address_is_kept,
+    a_guess_goes_when_the_person_says_who_they_are_and_ranks_below_what_is_said,
+    a_guess_beside_what_is_said_never_renames_the_company_and_counts_half,
+}
 
 struct AnyKey;
 
@@ -31,30 +67,28 @@ impl Keys for AnyKey {
 }
 
 struct Collector {
-    store: SqliteStore,
+    store: Arc<dyn Store>,
     networks: Arc<Networks>,
-    _until_the_end: TempDir,
+    _until_the_end: Place,
 }
 
 impl Collector {
-    async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&folder.path().join("koala.db")).unwrap();
+    async fn new(place: Place) -> Self {
+        let store: Arc<dyn Store> = match &place {
+            Place::File(folder) => Arc::new(SqliteStore::open(&folder.path().join("koala.db")).unwrap()),
+            Place::Database(database) => Arc::new(PostgresStore::open(&database.address()).await.unwrap()),
+        };
         let rule = r#"{"trigger":"type = \"track\"","score":8}"#;
         let rule = IntentRule::parse("any", rule).unwrap().unwrap();
         store.follow_intent_rules(&[rule]).await.unwrap();
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors/networks/ranges.mmdb");
         let networks = Arc::new(Networks::open(NetworkOptions::of(file)).unwrap());
-        Self { store, networks, _until_the_end: folder }
+        Self { store, networks, _until_the_end: place }
     }
 
     async fn send(&self, body: &Value) {
-        let router = routes::router_with(
-            Arc::new(self.store.clone()),
-            Arc::new(AnyKey),
-            false,
-            Some(Arc::clone(&self.networks)),
-        );
+        let router =
+            routes::router_with(Arc::clone(&self.store), Arc::new(AnyKey), false, Some(Arc::clone(&self.networks)));
         let request = Request::post("/web/projects/pk/batch").header("user-agent", "test");
         let answer = router.oneshot(request.body(Body::from(body.to_string())).unwrap()).await.unwrap();
         assert_eq!(answer.status(), 200);
@@ -77,9 +111,8 @@ fn event(ids: Value, id: &str, address: &str) -> Value {
     body
 }
 
-#[tokio::test]
-async fn three_anonymous_visitors_get_the_right_label_or_none_and_no_address_is_kept() {
-    let collector = Collector::new().await;
+async fn three_anonymous_visitors_get_the_right_label_or_none_and_no_address_is_kept(place: Place) {
+    let collector = Collector::new(place).await;
     for (device, address) in
         [("d-1", "192.0.2.1"), ("d-2", "198.51.100.7"), ("d-3", "203.0.113.7"), ("d-4", "192.0.2.65")]
     {
@@ -104,9 +137,8 @@ async fn three_anonymous_visitors_get_the_right_label_or_none_and_no_address_is_
     assert_eq!(json!(visitors[0])["company_source"].as_str(), Some("network"));
 }
 
-#[tokio::test]
-async fn a_guess_goes_when_the_person_says_who_they_are_and_ranks_below_what_is_said() {
-    let collector = Collector::new().await;
+async fn a_guess_goes_when_the_person_says_who_they_are_and_ranks_below_what_is_said(place: Place) {
+    let collector = Collector::new(place).await;
     collector.send(&event(json!({"anonymous_id": "d-1"}), "e-1", "192.0.2.1")).await;
     assert_eq!(collector.ranked().await, [("northwind.example".to_owned(), 4.0, CompanySource::Network)]);
     // An address of free mail says nothing of a company, and who the person is all the same.
@@ -117,9 +149,8 @@ async fn a_guess_goes_when_the_person_says_who_they_are_and_ranks_below_what_is_
     assert_eq!(collector.ranked().await, [("acme.example".to_owned(), 8.0, CompanySource::Said)]);
 }
 
-#[tokio::test]
-async fn a_guess_beside_what_is_said_never_renames_the_company_and_counts_half() {
-    let collector = Collector::new().await;
+async fn a_guess_beside_what_is_said_never_renames_the_company_and_counts_half(place: Place) {
+    let collector = Collector::new(place).await;
     let company = json!({"name": "Northwind & Sons", "domain": "northwind.example"});
     let mut said = event(json!({"user_id": "u-1", "email": "ada@northwind.example"}), "e-1", "198.51.100.7");
     said["identifies"] =

@@ -3,6 +3,9 @@
 // A test that meets something else than it expects ends there.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "helpers/postgres.rs"]
+mod postgres_server;
+
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -21,12 +24,15 @@ use koala_collector::signals::outbound::address::Reach;
 use koala_collector::signals::watch::Watch;
 use koala_collector::store::Store;
 use koala_collector::store::alerts::{AlertStore, MessageState, StoredMessage};
+use koala_collector::store::postgres::PostgresStore;
 use koala_collector::store::sqlite::SqliteStore;
 use koala_destination::clock::{self, now_milliseconds};
 use koala_destination::delivery::RetryPolicy;
 use koala_destination::settings::Parameter;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use self::postgres_server::Database;
 
 const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
@@ -119,23 +125,66 @@ fn problem_of_slack(body: &Value) -> Option<&'static str> {
     }
 }
 
+/// An engine behind both of its ports.
+trait Engine: Store + AlertStore + 'static {}
+impl<T: Store + AlertStore + 'static> Engine for T {}
+
+/// Where a set keeps what it has.
+enum Place {
+    File(TempDir),
+    Database(Database),
+}
+
+impl Place {
+    async fn open(&self) -> Arc<dyn Engine> {
+        match self {
+            Self::File(folder) => Arc::new(SqliteStore::open(&folder.path().join("koala.db")).unwrap()),
+            Self::Database(database) => Arc::new(PostgresStore::open(&database.address()).await.unwrap()),
+        }
+    }
+}
+
+/// Makes a test of each case over each engine.
+macro_rules! on_each_engine {
+    ($($case:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $case() {
+                super::$case(super::Place::File(tempfile::tempdir().unwrap())).await;
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                super::$case(super::Place::Database(super::Database::new().await)).await;
+            })+
+        }
+    };
+}
+
+on_each_engine! {
+    a_burst_goes_to_slack_in_few_messages_at_its_pace_and_each_is_told_once,
+    slack_says_when_to_come_back_and_nothing_is_sent_before,
+    what_slack_may_have_taken_is_shown_and_not_repeated_and_what_it_refused_is_dead,
+    a_webhook_gets_a_message_at_least_once_under_an_id_that_stays_the_same,
+    redelivery_and_a_new_start_tell_nothing_twice,
+    a_target_that_is_down_for_half_a_day_gives_dead_letters_with_the_reason,
+    what_a_segment_source_gets_is_of_known_members_alone,
+}
+
 /// A collector's store with alerts at work.
 struct Set {
-    store: Arc<SqliteStore>,
+    store: Arc<dyn Engine>,
     settings: CollectorSettings,
     watch: Watch,
     deliver: Deliver,
-    folder: TempDir,
+    place: Place,
 }
 
 impl Set {
-    async fn new(parameters: &[(&str, String)]) -> Self {
-        Self::on(tempfile::tempdir().unwrap(), parameters).await
-    }
-
-    /// On the file of a set that was there before.
-    async fn on(folder: TempDir, parameters: &[(&str, String)]) -> Self {
-        let store = Arc::new(SqliteStore::open(&folder.path().join("koala.db")).unwrap());
+    /// In an empty place, or in that of a set that was there before.
+    async fn on(place: Place, parameters: &[(&str, String)]) -> Self {
+        let store = place.open().await;
         let parameter = |(name, value): &(&str, String)| Parameter { name: (*name).to_owned(), value: value.clone() };
         let settings = CollectorSettings::read(&parameters.iter().map(parameter).collect::<Vec<_>>());
         assert!(settings.problems().is_empty(), "{:?}", settings.problems());
@@ -145,7 +194,7 @@ impl Set {
         let watch = Watch::new(store.clone(), store.clone(), options);
         let retry = RetryPolicy { first_delay: Duration::from_millis(50), longest_delay: Duration::from_millis(200) };
         let deliver = Deliver::new(store.clone(), Client::new(Reach::Private).unwrap()).with_retry(retry);
-        let set = Self { store, settings, watch, deliver, folder };
+        let set = Self { store, settings, watch, deliver, place };
         set.look().await;
         set
     }
@@ -192,10 +241,9 @@ fn alert_to(url: &str) -> [(&'static str, String); 2] {
     [("alerts/prices", r#"{"on":"pricing","to":"sales"}"#.to_owned()), ("alert-targets/sales", url.to_owned())]
 }
 
-#[tokio::test]
-async fn a_burst_goes_to_slack_in_few_messages_at_its_pace_and_each_is_told_once() {
+async fn a_burst_goes_to_slack_in_few_messages_at_its_pace_and_each_is_told_once(place: Place) {
     let slack = Receiver { holds_slack_s_rate: true, ..Receiver::default() };
-    let mut set = Set::new(&alert_to(&slack.clone().start().await)).await;
+    let mut set = Set::on(place, &alert_to(&slack.clone().start().await)).await;
     for n in 0..20 {
         set.ingest(&looks_at_pricing(&format!("someone@company-{n}.example"))).await;
     }
@@ -214,11 +262,10 @@ async fn a_burst_goes_to_slack_in_few_messages_at_its_pace_and_each_is_told_once
     assert!(blocks.contains("<https://koala.example/companies/company-"), "{blocks}");
 }
 
-#[tokio::test]
-async fn slack_says_when_to_come_back_and_nothing_is_sent_before() {
+async fn slack_says_when_to_come_back_and_nothing_is_sent_before(place: Place) {
     let slack = Receiver { holds_slack_s_rate: true, ..Receiver::default() };
     slack.answers.lock().unwrap().push((429, Some("2")));
-    let mut set = Set::new(&alert_to(&slack.clone().start().await)).await;
+    let mut set = Set::on(place, &alert_to(&slack.clone().start().await)).await;
     set.ingest(&looks_at_pricing("ada@acme.example")).await;
     let begun = Instant::now();
     set.work().await;
@@ -227,11 +274,10 @@ async fn slack_says_when_to_come_back_and_nothing_is_sent_before() {
     assert_eq!(set.messages().await[0].tries, 2);
 }
 
-#[tokio::test]
-async fn what_slack_may_have_taken_is_shown_and_not_repeated_and_what_it_refused_is_dead() {
+async fn what_slack_may_have_taken_is_shown_and_not_repeated_and_what_it_refused_is_dead(place: Place) {
     let slack = Receiver { holds_slack_s_rate: true, ..Receiver::default() };
     slack.answers.lock().unwrap().extend([(500, None), (404, None)]);
-    let mut set = Set::new(&alert_to(&slack.clone().start().await)).await;
+    let mut set = Set::on(place, &alert_to(&slack.clone().start().await)).await;
     for email in ["ada@acme.example", "bob@other.example"] {
         set.ingest(&looks_at_pricing(email)).await;
         set.work().await;
@@ -250,13 +296,12 @@ async fn what_slack_may_have_taken_is_shown_and_not_repeated_and_what_it_refused
     assert!(!format!("{:?}", set.messages().await).contains("hunter2"));
 }
 
-#[tokio::test]
-async fn a_webhook_gets_a_message_at_least_once_under_an_id_that_stays_the_same() {
+async fn a_webhook_gets_a_message_at_least_once_under_an_id_that_stays_the_same(place: Place) {
     let receiver = Receiver::default();
     receiver.answers.lock().unwrap().extend([(503, None), (404, None)]);
     let url = receiver.clone().start().await;
     let target = json!({"url": url, "secret": SECRET}).to_string();
-    let mut set = Set::new(&alert_to(&target)).await;
+    let mut set = Set::on(place, &alert_to(&target)).await;
     set.ingest(&looks_at_pricing("ada@acme.example")).await;
     set.work().await;
     let mut all = std::mem::take(&mut *receiver.received.lock().unwrap());
@@ -271,31 +316,29 @@ async fn a_webhook_gets_a_message_at_least_once_under_an_id_that_stays_the_same(
     assert_eq!((messages[0].state, messages[0].tries), (MessageState::Sent, 3));
 }
 
-#[tokio::test]
-async fn redelivery_and_a_new_start_tell_nothing_twice() {
+async fn redelivery_and_a_new_start_tell_nothing_twice(place: Place) {
     let slack = Receiver { holds_slack_s_rate: true, ..Receiver::default() };
     let parameters = alert_to(&slack.clone().start().await);
-    let mut set = Set::new(&parameters).await;
+    let mut set = Set::on(place, &parameters).await;
     for _ in 0..3 {
         set.ingest(&looks_at_pricing("ada@acme.example")).await;
         set.work().await;
     }
     // The file is closed when the last who has the store lets go of it.
-    let Set { folder, store, watch, deliver, .. } = set;
+    let Set { place, store, watch, deliver, .. } = set;
     drop((store, watch, deliver));
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let mut again = Set::on(folder, &parameters).await;
+    let mut again = Set::on(place, &parameters).await;
     again.ingest(&looks_at_pricing("ada@acme.example")).await;
     again.work().await;
     assert_eq!(slack.bodies().len(), 1, "{:?}", slack.bodies());
 }
 
-#[tokio::test]
-async fn a_target_that_is_down_for_half_a_day_gives_dead_letters_with_the_reason() {
+async fn a_target_that_is_down_for_half_a_day_gives_dead_letters_with_the_reason(place: Place) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/services/hunter2", listener.local_addr().unwrap());
     drop(listener);
-    let mut set = Set::new(&alert_to(&url)).await;
+    let mut set = Set::on(place, &alert_to(&url)).await;
     set.ingest(&looks_at_pricing("ada@acme.example")).await;
     set.look().await;
     let now = now_milliseconds();
@@ -310,13 +353,12 @@ async fn a_target_that_is_down_for_half_a_day_gives_dead_letters_with_the_reason
     assert_eq!(reason.as_deref(), Some("given up after half a day: no connection: connection refused"));
 }
 
-#[tokio::test]
-async fn what_a_segment_source_gets_is_of_known_members_alone() {
+async fn what_a_segment_source_gets_is_of_known_members_alone(place: Place) {
     let receiver = Receiver::default();
     let url = receiver.clone().start().await;
     let target = json!({"segment": "wk", "url": url}).to_string();
     let alerts = r#"{"on":"points","over":4,"to":"sales"}"#.to_owned();
-    let mut set = Set::new(&[("alerts/hot", alerts), ("alert-targets/sales", target)]).await;
+    let mut set = Set::on(place, &[("alerts/hot", alerts), ("alert-targets/sales", target)]).await;
     let mut known = looks_at_pricing("ada@acme.example");
     known["user_id"] = "u-1".into();
     set.ingest(&known).await;

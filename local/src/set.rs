@@ -148,14 +148,9 @@ impl LocalSet {
         let is_page_closed = access.is_closed();
         let pipeline: Arc<dyn Pipeline> = Arc::new(pipeline);
         let opened_by_parameter = (!token_of_command).then(|| access.clone());
-        let signals = Signals::new(
-            (Arc::clone(&store), alerts),
-            (Arc::clone(&collector_settings), &of_page),
-            signals,
-            reachable(address),
-        )?
-        .map(Arc::new);
-        let extras = Extras { desk: signals.as_ref().map(|signals| Arc::clone(&signals.desk)), networks };
+        let signals =
+            Signals::new((Arc::clone(&store), alerts), Arc::clone(&collector_settings), signals, reachable(address))?;
+        let extras = Extras { desk: Some(Arc::clone(&signals.desk)), networks };
         let mut upkeep = Upkeep::new(
             collector_settings,
             Arc::clone(&store),
@@ -187,7 +182,7 @@ impl LocalSet {
                 consumer::keep_running(function.name(), stopping.clone(), run).await;
             });
         }
-        work_beside(&mut consumers, upkeep, signals, &stopping);
+        work_beside(&mut consumers, upkeep, Arc::new(signals), &stopping);
         consumers.spawn(tell_pages(queues.changes(), look_again, stopping));
         Ok(Self { address, koala_url, settings, is_page_closed, queues, store, stop_consumers, consumers, gateway })
     }
@@ -219,8 +214,8 @@ impl LocalSet {
 /// What keeps the visitors of a set.
 struct Kept {
     store: Arc<dyn Store>,
-    /// What keeps alerts; a database has none of it yet.
-    alerts: Option<Arc<dyn AlertStore>>,
+    /// The same, where alerts are kept.
+    alerts: Arc<dyn AlertStore>,
     /// Has pages look again.
     look_again: LookAgain,
 }
@@ -231,12 +226,12 @@ impl Kept {
         let Some(url) = database else {
             let store = Arc::new(SqliteStore::new(file.clone()));
             let look_again = Box::new(move || file.have_pages_look_again());
-            return Ok(Self { store: store.clone(), alerts: Some(store), look_again });
+            return Ok(Self { store: store.clone(), alerts: store, look_again });
         };
-        let store = database::open(url).await?;
-        let look_again = store.clone();
+        let store = Arc::new(database::open(url).await?);
+        let look_again = Arc::clone(&store);
         let look_again = Box::new(move || look_again.have_pages_look_again());
-        Ok(Self { store: Arc::new(store), alerts: None, look_again })
+        Ok(Self { store: store.clone(), alerts: store, look_again })
     }
 }
 
@@ -257,7 +252,7 @@ async fn warn_of_unknown(parameters: &Path) -> Result<()> {
 fn work_beside(
     consumers: &mut JoinSet<()>,
     upkeep: Upkeep<ParameterDirectory>,
-    signals: Option<Arc<Signals>>,
+    signals: Arc<Signals>,
     stopping: &watch::Receiver<bool>,
 ) {
     let (upkeep, stopping_upkeep) = (Arc::new(Mutex::new(upkeep)), stopping.clone());
@@ -265,13 +260,11 @@ fn work_beside(
         let run = || keep_up(Arc::clone(&upkeep), stopping_upkeep.clone());
         consumer::keep_running("upkeep", stopping_upkeep.clone(), run).await;
     });
-    if let Some(signals) = signals {
-        let stopping = stopping.clone();
-        consumers.spawn(async move {
-            let run = || Arc::clone(&signals).run(stopping.clone());
-            consumer::keep_running("alerts", stopping.clone(), run).await;
-        });
-    }
+    let stopping = stopping.clone();
+    consumers.spawn(async move {
+        let run = || Arc::clone(&signals).run(stopping.clone());
+        consumer::keep_running("alerts", stopping.clone(), run).await;
+    });
 }
 
 /// Keeps the collector to its settings until the set ends.

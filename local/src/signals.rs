@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use koala_collector::settings::{CollectorSettings, CollectorSettingsCache};
+use koala_collector::settings::CollectorSettingsCache;
 use koala_collector::signals::SignalsOptions;
 use koala_collector::signals::deliver::Deliver;
 use koala_collector::signals::desk::{Desk, SignalsDesk};
@@ -28,20 +28,13 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Alerts over a store; none where its engine keeps none, which is said where some are configured. Links lead to where the
-    /// set listens, where nothing else is set.
+    /// Alerts over a store, which is one behind its two ports. Links lead to where the set listens, where nothing else is set.
     pub fn new(
-        (store, alerts): (Arc<dyn Store>, Option<Arc<dyn AlertStore>>),
-        (settings, now): (Arc<CollectorSettingsCache<ParameterDirectory>>, &CollectorSettings),
+        (store, alerts): (Arc<dyn Store>, Arc<dyn AlertStore>),
+        settings: Arc<CollectorSettingsCache<ParameterDirectory>>,
         mut options: SignalsOptions,
         reachable: SocketAddr,
-    ) -> Result<Option<Self>> {
-        let Some(alerts) = alerts else {
-            if !now.signals().alerts().is_empty() {
-                tracing::warn!("alerts are not evaluated in a database yet: without --database they are");
-            }
-            return Ok(None);
-        };
+    ) -> Result<Self> {
         if options.page_url.is_none() {
             options.page_url = format!("http://{reachable}").parse().ok();
         }
@@ -50,7 +43,7 @@ impl Signals {
         let deliver = Deliver::new(Arc::clone(&alerts), client.clone());
         let work = SignalsWork::new(Arc::clone(&settings), watch, deliver);
         let desk = Arc::new(SignalsDesk::new(settings, alerts, client));
-        Ok(Some(Self { work: Arc::new(Mutex::new(work)), desk }))
+        Ok(Self { work: Arc::new(Mutex::new(work)), desk })
     }
 
     /// Evaluates and sends until the set ends; what is on its way then is waited for.
