@@ -173,7 +173,9 @@ class TheTemplate(unittest.TestCase):
     def test_logs_access_below_vendedlogs_with_what_went_wrong(self):
         self.assertTrue(TEMPLATE["Resources"]["AccessLogs"]["Properties"]["LogGroupName"]["Fn::Sub"].startswith("/aws/vendedlogs/"))
         stage = next(iter(of_type("AWS::ApiGatewayV2::Stage").values()))["Properties"]
-        self.assertIn("$context.error.messageString", stage["AccessLogSettings"]["Format"])
+        # `messageString` is the message in quotes already (https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html),
+        # and a bare `-` where there is none: neither is JSON in or out of quotes.
+        self.assertEqual(json.loads(stage["AccessLogSettings"]["Format"])["error"], "$context.error.message")
         self.assertNotIn("DetailedMetricsEnabled", stage["DefaultRouteSettings"])
 
     def test_hands_each_queue_to_its_function_and_lets_part_of_a_batch_fail(self):
