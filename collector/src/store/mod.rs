@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`visitor`], [`company`], [`filter`], [`decision`], [`deletion`] | what the port takes and gives |
 //! | [`alerts`] | the port of alerts: what changed, and messages on their way |
+//! | [`archive`] | the ports by which a store is written out and read into another one |
 //! | [`sqlite`] | the engine of one machine: one file, one writer |
 //! | [`postgres`] | the engine of a database that several write to: PostgreSQL, or Aurora DSQL |
 //! | `traits`, `interests` | what engines have in common |
@@ -11,6 +12,7 @@
 //! Every engine holds to `tests/store.rs`, which is written against the port alone.
 
 pub mod alerts;
+pub mod archive;
 pub mod company;
 pub mod decision;
 pub mod deletion;

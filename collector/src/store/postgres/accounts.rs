@@ -60,12 +60,13 @@ impl Changed {
         self.0.entry(key.into()).or_default().0 = true;
     }
 
-    fn tell(&mut self, key: String) {
+    /// Of one that a request about companies alone told of it.
+    pub(super) fn tell(&mut self, key: String) {
         self.0.insert(key, (true, true));
     }
 
     /// All that a statement names.
-    fn say_all(&mut self, [domain, group_id, name]: [&str; 3]) {
+    pub(super) fn say_all(&mut self, [domain, group_id, name]: [&str; 3]) {
         for (kind, value) in CompanyKind::ALL.into_iter().zip([domain, group_id, name]) {
             if !value.is_empty() {
                 self.say(text_of(&CompanyKey::stored(kind, value)));

@@ -47,7 +47,7 @@ impl Connection {
     /// Connects, and prepares all statements at once.
     pub(super) async fn open(options: &PostgresOptions) -> Result<Self, PostgresError> {
         let client = connect(options).await?;
-        let prepare = sql::all().map(|sql| {
+        let prepare = sql::prepared().map(|sql| {
             let client = &client;
             async move { Ok::<_, PostgresError>((sql, client.prepare(sql.0).await?)) }
         });

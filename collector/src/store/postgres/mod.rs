@@ -15,6 +15,7 @@
 //! | `company_keys`, `company_names`, `points`, `excluded` | companies decided and counted |
 //! | `clusters` | who is who: pointers written, and the visitors that come of them |
 //! | `identities`, `traits`, `accounts`, `topics`, `intent`, `days`, `look_back` | the rows below them |
+//! | `dump`, `restore` | all of it written out, and read in |
 //! | `sql`, `keys`, `body`, `row_ids` | how they are written |
 
 mod accounts;
@@ -32,6 +33,7 @@ mod connection;
 mod days;
 mod decisions;
 mod deletion;
+mod dump;
 mod error;
 mod excluded;
 mod guesses;
@@ -44,6 +46,7 @@ mod migrations;
 mod options;
 mod points;
 mod pool;
+mod restore;
 mod retention;
 mod row_ids;
 mod search;
@@ -87,6 +90,7 @@ use super::decision::{Decision, Undone};
 use super::deletion::{Deletion, DeletionId, Departed, Forgotten, Person, Retention};
 use super::filter::{CompanyFilter, Filter};
 use super::visitor::{EntryCursor, TimelineEntry, Visitor, VisitorId};
+use super::archive::{Dump, Record, Restore, Section};
 use super::{Store, StoreError};
 use crate::exclude::Exclude;
 use crate::identity::Wants;
@@ -166,6 +170,13 @@ impl PostgresStore {
 
     fn changed(&self) {
         self.changes.send_replace(());
+    }
+
+    /// Counts all companies of which something changed.
+    async fn count_all(&self) -> Result<(), PostgresError> {
+        let _one = self.counting.lock().await;
+        while points::count(&self.pool, &self.rules, &self.excludes).await? {}
+        Ok(())
     }
 
     /// Counts the companies of which something changed, as far as it goes quickly.
@@ -343,5 +354,35 @@ impl Store for PostgresStore {
 
     fn changes(&self) -> watch::Receiver<()> {
         self.changes.subscribe()
+    }
+}
+
+#[async_trait]
+impl Dump for PostgresStore {
+    async fn page(&self, section: Section, after: i64) -> Result<(Vec<Record>, Option<i64>), StoreError> {
+        if section == Section::Companies {
+            // Companies get their rows when they are counted.
+            self.count_all().await?;
+        }
+        Ok(transact!(&self.pool, Access::Read, |transaction| dump::page(&transaction, section, after))?)
+    }
+}
+
+#[async_trait]
+impl Restore for PostgresStore {
+    async fn is_empty(&self) -> Result<bool, StoreError> {
+        Ok(transact!(&self.pool, Access::Read, |transaction| restore::is_empty(&transaction))?)
+    }
+
+    async fn restore(&self, records: Vec<Record>) -> Result<(), StoreError> {
+        Ok(transact!(&self.pool, Access::Write, |transaction| restore::restore(&transaction, &records))?)
+    }
+
+    async fn put_together(&self, after: i64) -> Result<Option<i64>, StoreError> {
+        let next = transact!(&self.pool, Access::Write, |transaction| restore::put_together(&transaction, after))?;
+        if next.is_none() {
+            self.count_all().await?;
+        }
+        Ok(next)
     }
 }

@@ -14,8 +14,14 @@ macro_rules! statements {
 }
 pub(super) use statements;
 
-/// All statements that are prepared.
+/// All statements.
 pub fn all() -> impl Iterator<Item = Sql> {
+    let rare = [super::dump::ALL, super::restore::ALL].into_iter().flatten().copied();
+    prepared().chain(rare)
+}
+
+/// Those that each connection prepares.
+pub(super) fn prepared() -> impl Iterator<Item = Sql> {
     let of_modules = [
         super::identities::ALL,
         super::clusters::ALL,

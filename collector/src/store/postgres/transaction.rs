@@ -91,6 +91,16 @@ impl Transaction {
         Ok(self.lent.connection().client().query(sql, values).await?)
     }
 
+    /// The rows of a statement that is known and not prepared.
+    pub(super) async fn query_rare(&self, sql: Sql, values: Values<'_>) -> Result<Vec<Row>, PostgresError> {
+        self.query_once(sql.0, values).await
+    }
+
+    /// Writes by such a statement.
+    pub(super) async fn execute_rare(&self, sql: Sql, values: Values<'_>) -> Result<(), PostgresError> {
+        Ok(self.lent.connection().client().execute(sql.0, values).await.map(drop)?)
+    }
+
     /// Gives the connection back after the work: what was not committed is undone.
     pub(super) async fn finish<T>(self, done: Result<T, PostgresError>) -> Result<T, PostgresError> {
         if done.is_err() && self.lent.connection().client().batch_execute("ROLLBACK").await.is_err() {

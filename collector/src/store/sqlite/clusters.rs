@@ -16,6 +16,11 @@ use crate::identity::{Change, Decided};
 pub(super) struct Moved(BTreeSet<i64>);
 
 impl Moved {
+    /// The clusters of these.
+    pub(super) fn of(rows: impl IntoIterator<Item = i64>) -> Self {
+        Self(rows.into_iter().collect())
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

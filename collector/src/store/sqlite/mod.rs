@@ -14,6 +14,7 @@
 //! | `guesses` | companies that are guessed by networks |
 //! | `excluded` | who is kept out of the ranking |
 //! | `identities`, `traits`, `topics`, `intent` | the rows below them |
+//! | `dump`, `restore` | all of it written out, and read in |
 //! | `upgrade` | what a file of an earlier version needs |
 
 mod accounts;
@@ -24,6 +25,7 @@ mod companies;
 mod company_keys;
 mod decisions;
 mod deletion;
+mod dump;
 mod excluded;
 pub mod file;
 mod guesses;
@@ -33,6 +35,7 @@ mod intent;
 mod interests;
 mod ranking;
 mod readers;
+mod restore;
 mod retention;
 mod search;
 mod statements;
@@ -62,6 +65,7 @@ use super::decision::{Decision, Undone};
 use super::deletion::{Deletion, DeletionId, Departed, Forgotten, Person, Retention};
 use super::filter::{CompanyFilter, Filter};
 use super::visitor::{EntryCursor, TimelineEntry, Visitor, VisitorId};
+use super::archive::{Dump, Record, Restore, Section};
 use super::{Store, StoreError};
 use crate::exclude::Exclude;
 use crate::intent::IntentRule;
@@ -312,5 +316,28 @@ impl Store for SqliteStore {
 
     fn changes(&self) -> watch::Receiver<()> {
         self.file.changes()
+    }
+}
+
+#[async_trait]
+impl Dump for SqliteStore {
+    async fn page(&self, section: Section, after: i64) -> Result<(Vec<Record>, Option<i64>), StoreError> {
+        Ok(self.file.read_long(move |connection| dump::page(connection, section, after)).await?)
+    }
+}
+
+#[async_trait]
+impl Restore for SqliteStore {
+    async fn is_empty(&self) -> Result<bool, StoreError> {
+        Ok(self.file.read(restore::is_empty).await?)
+    }
+
+    async fn restore(&self, records: Vec<Record>) -> Result<(), StoreError> {
+        let write = move |connection: &Connection| records.iter().try_for_each(|it| restore::restore(connection, it));
+        Ok(self.file.write(write).await?)
+    }
+
+    async fn put_together(&self, after: i64) -> Result<Option<i64>, StoreError> {
+        Ok(self.file.write(move |connection: &Connection| restore::put_together(connection, after)).await?)
     }
 }
