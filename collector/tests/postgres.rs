@@ -92,13 +92,15 @@ async fn a_commit_that_conflicts_is_tried_again_and_then_the_sender_is_told_to_c
     let database = Database::new().await;
     let (store, relay) = behind_a_relay(&database).await;
     let body = |n: usize| batch(&json!({"email": "ada@acme.com", "events": events(&format!("e{n}"), 3)}));
-    relay.set(Faults { fail_commits: 5, ..Faults::default() });
-    store.ingest(body(1)).await.unwrap();
-    relay.set(Faults { fail_commits: 6, ..Faults::default() });
-    let why = store.ingest(body(2)).await.expect_err("it gives up").to_string();
-    assert!(why.contains("40001"), "{why}");
+    for (n, schema_changed) in [(1, false), (2, true)] {
+        relay.set(Faults { fail_commits: 5, schema_changed, ..Faults::default() });
+        store.ingest(body(n)).await.unwrap();
+        relay.set(Faults { fail_commits: 6, schema_changed, ..Faults::default() });
+        let why = store.ingest(body(n + 2)).await.expect_err("it gives up").to_string();
+        assert!(why.contains("40001") && why.contains("(OC001)") == schema_changed, "{why}");
+    }
     relay.set(Faults::default());
-    assert_eq!(counted(&store).await, (1, 3));
+    assert_eq!(counted(&store).await, (1, 6));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,6 +7,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod cases;
+#[path = "helpers/cluster.rs"]
+mod cluster;
 #[path = "helpers/postgres.rs"]
 mod postgres_server;
 
@@ -58,10 +60,14 @@ mod sqlite_of_companies {
     crate::cases::all_of_companies! { crate::sqlite_store }
 }
 
-async fn postgres_store() -> (Arc<dyn Store>, Database) {
+/// In a schema of its own; where `tests/dsql` names a cluster, in that.
+async fn postgres_store() -> (Arc<dyn Store>, Option<Database>) {
+    if let Some(cluster) = cluster::empty().await {
+        return (Arc::new(PostgresStore::open(&cluster).await.unwrap()), None);
+    }
     let database = Database::new().await;
     let store = PostgresStore::open(&database.address()).await.unwrap();
-    (Arc::new(store), database)
+    (Arc::new(store), Some(database))
 }
 
 async fn postgres_engine() -> (Arc<dyn cases::alerts::Engine>, Database) {

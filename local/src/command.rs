@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use koala_destination::telemetry;
 
 use crate::output::notice;
-use crate::{alerts, check, demo, invoke, preview, redrive, send, up};
+use crate::{alerts, archive, check, demo, invoke, preview, redrive, send, up};
 
 /// The Koala destination for Segment, on this machine.
 #[derive(Parser)]
@@ -31,6 +31,10 @@ enum Subcommands {
     Check(check::Options),
     /// List the alerts, or send a test of one.
     Alerts(alerts::Options),
+    /// Write out all that the collector keeps, as JSON lines.
+    Export(archive::ExportOptions),
+    /// Read what was exported into an empty store, of whichever engine.
+    Import(archive::ImportOptions),
     /// Put dead letters back into their queues.
     Redrive(redrive::Options),
     /// Start a set, send the fixtures, show the visitors that arrive, and end.
@@ -49,6 +53,8 @@ pub async fn run() -> ExitCode {
         Subcommands::Invoke(options) => invoke::run(options).await,
         Subcommands::Check(options) => check::run(options).await,
         Subcommands::Alerts(options) => alerts::run(options).await,
+        Subcommands::Export(options) => archive::export(options).await,
+        Subcommands::Import(options) => archive::import(options).await,
         Subcommands::Redrive(options) => redrive::run(options).await,
         Subcommands::Demo(options) => demo::run(options).await,
     };

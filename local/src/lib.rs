@@ -2,7 +2,8 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`command`] | the command line; `up`, `demo`, `send`, `preview`, `invoke`, `check`, `alerts`, `redrive` are a command each |
+//! | [`command`] | the command line; `up`, `demo`, `send`, `preview`, `invoke`, `check`, `alerts`, `redrive` are a command each,
+//! | | and `archive` is `export` and `import` |
 //! | [`set`] | the parts of `koala up`, started and stopped together |
 //! | `gateway` | HTTP: intake, and the routes of the collector beside it |
 //! | `database`, `aws_credentials` | the database that keeps visitors, and what opens Aurora DSQL |
@@ -25,6 +26,7 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod alerts;
+mod archive;
 #[cfg(feature = "aws")]
 mod aws_credentials;
 mod bodies;

@@ -11,11 +11,18 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 
+/// What Aurora DSQL says of a COMMIT that fails
+/// (<https://docs.aws.amazon.com/aurora-dsql/latest/userguide/working-with-concurrency-control.html>).
+const CHANGE_CONFLICTS: &str = "change conflicts with another transaction, please retry: (OC000)";
+const SCHEMA_CHANGED: &str = "schema has been updated by another transaction, please retry: (OC001)";
+
 /// What goes wrong.
 #[derive(Debug, Default)]
 pub struct Faults {
     /// So many COMMITs fail with 40001.
     pub fail_commits: u32,
+    /// Whether they fail since the tables changed, and not since another transaction wrote the same rows.
+    pub schema_changed: bool,
     /// After so many COMMITs the connection is gone before the answer comes.
     pub drop_answers: u32,
     /// So many connections are refused with 53300.
@@ -169,7 +176,8 @@ async fn to_the_client(
             match conversation.answers.front() {
                 Some(Answer::Drop) => return,
                 Some(Answer::FailCommit) if said[0] == b'C' => {
-                    said = error("40001", "change conflicts with another transaction, please retry: (OC000)");
+                    let schema_changed = faults.lock().unwrap().schema_changed;
+                    said = error("40001", if schema_changed { SCHEMA_CHANGED } else { CHANGE_CONFLICTS });
                 }
                 _ => {}
             }

@@ -133,19 +133,48 @@ pub struct Site {
     pub said: Arc<Mutex<Said>>,
     store: Arc<dyn Store>,
     router: Router,
-    _folder: tempfile::TempDir,
+    _folder: Option<tempfile::TempDir>,
 }
 
 impl Site {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder.path().join("koala.db")).unwrap());
+        Self { _folder: Some(folder), ..Self::over(store) }
+    }
+
+    /// One over a store that is there.
+    pub fn over(store: Arc<dyn Store>) -> Self {
         let said: Arc<Mutex<Said>> = Arc::default();
         let options = CollectorOptions { retention: Retention::of_days(400), keep_ip: false };
         let access = Access::new(None, Ipv4Addr::LOCALHOST.into());
         let pipeline = Arc::new(FakePipeline(Arc::clone(&said)));
         let router = koala_collector::router(Arc::clone(&store), pipeline, Arc::new(OneKey), access, options);
-        Self { said, store, router, _folder: folder }
+        Self { said, store, router, _folder: None }
+    }
+
+    /// The store below it.
+    #[allow(dead_code)] // not every test looks below
+    pub fn store(&self) -> &dyn Store {
+        self.store.as_ref()
+    }
+
+    /// What the API answers to a request with this body, or to one without.
+    #[allow(dead_code)] // not every test asks it
+    pub async fn api(&self, path: &str, body: Option<&Value>) -> (u16, String) {
+        let request = match body {
+            None => Request::get(path).body(Body::empty()),
+            Some(body) => Request::post(path)
+                .header("content-type", "application/json")
+                .header("sec-fetch-site", "same-origin")
+                .body(Body::from(body.to_string())),
+        };
+        let mut request = request.unwrap();
+        for (name, value) in [("host", "localhost"), ("user-agent", "test")] {
+            request.headers_mut().insert(name, value.parse().unwrap());
+        }
+        let (status, said, _) = self.answer(request).await;
+        (status.as_u16(), said)
     }
 
     /// Has the preset intent rules followed, as a collector without parameters of its own does.

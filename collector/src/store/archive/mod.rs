@@ -17,8 +17,8 @@ use koala_destination::clock;
 use thiserror::Error;
 
 pub use self::record::{
-    AboutRecord, CompanyRecord, DeletionRecord, EntryRecord, Footer, Header, IdName, IdentityRecord, Record, SaidRecord,
-    VERSION,
+    AboutRecord, CompanyRecord, DeletionRecord, EntryRecord, Footer, Header, IdName, IdentityRecord, Record,
+    SaidRecord, VERSION,
 };
 use super::StoreError;
 
@@ -112,11 +112,7 @@ pub enum ArchiveError {
 ///
 /// # Errors
 /// When the store cannot be read, or the file not be written.
-pub async fn export(
-    store: &dyn Dump,
-    mut out: impl Write,
-    mut progress: impl FnMut(u64),
-) -> Result<u64, ArchiveError> {
+pub async fn export(store: &dyn Dump, mut out: impl Write, mut progress: impl FnMut(u64)) -> Result<u64, ArchiveError> {
     write_line(&mut out, &Header { koala_archive: VERSION, at: clock::now() })?;
     let mut records = 0;
     for section in Section::ALL {

@@ -167,7 +167,9 @@ impl Record {
     /// About how many rows it is in a store.
     pub(super) fn rows(&self) -> usize {
         match self {
-            Self::About(about) => 2 + about.claims.len() + about.decisions.len() + about.traits.len() + about.said.len(),
+            Self::About(about) => {
+                2 + about.claims.len() + about.decisions.len() + about.traits.len() + about.said.len()
+            }
             Self::Company(company) => 2 + company.traits.len(),
             // What it is about, where it came from, how often either was, and its id.
             Self::Entry(_) => 6,

@@ -69,10 +69,12 @@ pub(super) async fn page(
         Section::Companies => companies(transaction, place).await?,
         Section::Said => by_place(transaction, SAID, place, |row| Ok(Record::Said(said(row)?))).await?,
         Section::Entries => by_id(&transaction.query_rare(ENTRIES, &[&after, &ROWS]).await?, entry)?,
-        Section::Tombstones => by_place(transaction, TOMBSTONES, place, |row| {
-            Ok(Record::Tombstone(hex(row.try_get(0)?), row.try_get(1)?, row.try_get(2)?))
-        })
-        .await?,
+        Section::Tombstones => {
+            by_place(transaction, TOMBSTONES, place, |row| {
+                Ok(Record::Tombstone(hex(row.try_get(0)?), row.try_get(1)?, row.try_get(2)?))
+            })
+            .await?
+        }
         Section::Deletions => deletions(transaction, place).await?,
     };
     transaction.commit().await?;

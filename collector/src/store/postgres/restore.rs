@@ -11,7 +11,9 @@ use super::transaction::Transaction;
 use super::{body, keys, row_ids};
 use crate::company::{CompanyKey, CompanyKind};
 use crate::protocol::batch::EntryKind;
-use crate::store::archive::{AboutRecord, CompanyRecord, DeletionRecord, EntryRecord, IdName, IdentityRecord, Record, SaidRecord};
+use crate::store::archive::{
+    AboutRecord, CompanyRecord, DeletionRecord, EntryRecord, IdName, IdentityRecord, Record, SaidRecord,
+};
 
 statements! {
     ANY = "SELECT EXISTS (SELECT 1 FROM identity) OR EXISTS (SELECT 1 FROM company_key) OR EXISTS (SELECT 1 FROM changed)
@@ -155,7 +157,8 @@ fn number(ids: &Numbers, name: &IdName) -> Result<i64, PostgresError> {
 }
 
 async fn put_about(transaction: &Transaction, all: &[&AboutRecord], ids: &Numbers) -> Result<(), PostgresError> {
-    let (mut pointers, mut claims) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new()));
+    let (mut pointers, mut claims) =
+        ((Vec::new(), Vec::new()), (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new()));
     let mut decisions = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut traits = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut guesses = (Vec::new(), Vec::new(), Vec::new());
@@ -200,7 +203,8 @@ async fn put_about(transaction: &Transaction, all: &[&AboutRecord], ids: &Number
         transaction.execute_rare(CLAIMS, &[&claims.0, &claims.1, &claims.2, &claims.3, &claims.4]).await?;
     }
     if !decisions.0.is_empty() {
-        let values: super::transaction::Values<'_> = &[&decisions.0, &decisions.1, &decisions.2, &decisions.3, &decisions.4];
+        let values: super::transaction::Values<'_> =
+            &[&decisions.0, &decisions.1, &decisions.2, &decisions.3, &decisions.4];
         transaction.execute_rare(DECISIONS, values).await?;
     }
     if !traits.0.is_empty() {
@@ -229,7 +233,8 @@ async fn put_statements(
     for (_, said) in all {
         changed.say_all([&said.domain, &said.group, &said.name]);
     }
-    let values: super::transaction::Values<'_> = &[&voters, &domains, &groups, &names, &written, &by_group_call, &times];
+    let values: super::transaction::Values<'_> =
+        &[&voters, &domains, &groups, &names, &written, &by_group_call, &times];
     transaction.execute_rare(STATEMENTS, values).await
 }
 
@@ -244,7 +249,8 @@ async fn put_company(
     let of = vec![key.as_str(); company.traits.len()];
     let name_keys: Vec<_> = company.traits.keys().map(|name| keys::key(name)).collect();
     let names: Vec<_> = company.traits.keys().map(|name| keys::text(name)).collect();
-    let (values, times): (Vec<&str>, Vec<i64>) = company.traits.values().map(|(value, at)| (value.as_str(), *at)).unzip();
+    let (values, times): (Vec<&str>, Vec<i64>) =
+        company.traits.values().map(|(value, at)| (value.as_str(), *at)).unzip();
     if !of.is_empty() {
         transaction.execute_rare(COMPANY_TRAITS, &[&of, &name_keys, &names, &values, &times]).await?;
     }
@@ -291,12 +297,20 @@ async fn put_entries(transaction: &Transaction, all: &[&EntryRecord], ids: &Numb
         counted.write(transaction, *id).await?;
     }
     let counted_of: Vec<i64> = counts.keys().copied().collect();
-    let [a, b, c] = [0, 1, 2].map(|place| counts.values().filter_map(|it| it.get(place).copied()).collect::<Vec<i64>>());
+    let [a, b, c] =
+        [0, 1, 2].map(|place| counts.values().filter_map(|it| it.get(place).copied()).collect::<Vec<i64>>());
     transaction.execute_rare(COUNTS, &[&counted_of, &a, &b, &c]).await
 }
 
 async fn put_deletion(transaction: &Transaction, deletion: &DeletionRecord) -> Result<(), PostgresError> {
-    let DeletionRecord { id, requested_at, forgotten_at, completed_at, counts: [visitors, entries, messages], departed } = deletion;
+    let DeletionRecord {
+        id,
+        requested_at,
+        forgotten_at,
+        completed_at,
+        counts: [visitors, entries, messages],
+        departed,
+    } = deletion;
     transaction
         .execute_rare(DELETION, &[id, requested_at, forgotten_at, completed_at, visitors, entries, messages])
         .await?;

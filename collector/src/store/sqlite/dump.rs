@@ -157,10 +157,12 @@ fn companies(connection: &Connection, place: i64) -> rusqlite::Result<(Vec<Recor
          ORDER BY kind, value LIMIT ?1 OFFSET ?2",
     )?;
     let rows = select.query_map([IDS, place], |row| {
-        let company = CompanyRecord { id: name_of(row, 1)?, is_told: row.get(3)?, traits: std::collections::BTreeMap::new() };
+        let company =
+            CompanyRecord { id: name_of(row, 1)?, is_told: row.get(3)?, traits: std::collections::BTreeMap::new() };
         Ok((row.get::<_, i64>(0)?, company))
     })?;
-    let mut traits = connection.prepare_cached("SELECT name, value, at FROM company_trait WHERE company_key_id = ?1")?;
+    let mut traits =
+        connection.prepare_cached("SELECT name, value, at FROM company_trait WHERE company_key_id = ?1")?;
     let mut records = Vec::new();
     for row in rows.collect::<rusqlite::Result<Vec<_>>>()? {
         let (id, mut company) = row;

@@ -7,7 +7,9 @@ use super::topics::{self, Counted};
 use super::{company_keys, ingest, statements};
 use crate::company::{CompanyKey, CompanyKind};
 use crate::protocol::batch::EntryKind;
-use crate::store::archive::{AboutRecord, CompanyRecord, DeletionRecord, EntryRecord, IdName, IdentityRecord, Record, SaidRecord};
+use crate::store::archive::{
+    AboutRecord, CompanyRecord, DeletionRecord, EntryRecord, IdName, IdentityRecord, Record, SaidRecord,
+};
 
 /// Ids that are put together in one piece.
 const IDS: i64 = 200;
@@ -40,8 +42,9 @@ pub(super) fn restore(connection: &Connection, record: &Record) -> rusqlite::Res
 
 /// Puts a piece of the visitors together: who belongs to whom, and which company each is of.
 pub(super) fn put_together(connection: &Connection, after: i64) -> rusqlite::Result<Option<i64>> {
-    let mut tops = connection
-        .prepare_cached("SELECT id FROM identity WHERE into_id IS NULL AND kind <> 'taken' AND id > ?1 ORDER BY id LIMIT ?2")?;
+    let mut tops = connection.prepare_cached(
+        "SELECT id FROM identity WHERE into_id IS NULL AND kind <> 'taken' AND id > ?1 ORDER BY id LIMIT ?2",
+    )?;
     let tops = tops.query_map([after, IDS], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
     let Some(last) = tops.last().copied() else {
         statements::look_again_at(connection, statements::NO_VISITOR)?;
@@ -66,7 +69,9 @@ fn put_identity(connection: &Connection, identity: &IdentityRecord) -> rusqlite:
 fn row_of(connection: &Connection, (kind, value): &IdName) -> rusqlite::Result<i64> {
     let mut find = connection.prepare_cached("SELECT id FROM identity WHERE kind = ?1 AND value = ?2")?;
     let row = find.query_row([kind, value], |row| row.get(0)).optional()?;
-    row.ok_or_else(|| rusqlite::Error::InvalidParameterName(format!("an id that the archive does not have: {kind} {value}")))
+    row.ok_or_else(|| {
+        rusqlite::Error::InvalidParameterName(format!("an id that the archive does not have: {kind} {value}"))
+    })
 }
 
 fn put_about(connection: &Connection, about: &AboutRecord) -> rusqlite::Result<()> {
@@ -142,7 +147,14 @@ fn put_entry(connection: &Connection, entry: &EntryRecord) -> rusqlite::Result<(
 }
 
 fn put_deletion(connection: &Connection, deletion: &DeletionRecord) -> rusqlite::Result<()> {
-    let DeletionRecord { id, requested_at, forgotten_at, completed_at, counts: [visitors, entries, messages], departed } = deletion;
+    let DeletionRecord {
+        id,
+        requested_at,
+        forgotten_at,
+        completed_at,
+        counts: [visitors, entries, messages],
+        departed,
+    } = deletion;
     connection
         .prepare_cached(
             "INSERT INTO deletion (id, requested_at, forgotten_at, purged_at, completed_at, visitors, entries, messages)
@@ -151,7 +163,9 @@ fn put_deletion(connection: &Connection, deletion: &DeletionRecord) -> rusqlite:
         .execute(params![id, requested_at, forgotten_at, completed_at, visitors, entries, messages])?;
     for ((kind, value), at, is_whole) in departed {
         connection
-            .prepare_cached("INSERT INTO departed (deletion_id, kind, value, at, is_whole) VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .prepare_cached(
+                "INSERT INTO departed (deletion_id, kind, value, at, is_whole) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
             .execute(params![id, kind, value, at, is_whole])?;
     }
     Ok(())

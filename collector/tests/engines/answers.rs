@@ -1,0 +1,169 @@
+//! All that the API answers, without numbers that each store makes for itself.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::site::Site;
+
+/// What each address answers.
+pub type Answers = BTreeMap<String, Value>;
+
+/// Filters of visitors and of companies.
+const FILTERS: [&str; 16] = [
+    "q=pricing",
+    "q=person1",
+    "q=Company%203",
+    "q=%F0%9F%90%A8",
+    "event=viewed",
+    "page=title",
+    "path=/docs/",
+    "rule=pricing-page",
+    "source=mail",
+    "source=news",
+    "new=week",
+    "who=known",
+    "trait=plan%3Dteam",
+    "trait=company",
+    "user_id=user-1",
+    "company=company3.example",
+];
+
+/// Asks everything.
+pub async fn all(site: &Site) -> Answers {
+    let get = async |path: &str| {
+        let (status, said) = site.api(path, None).await;
+        assert_eq!(status, 200, "{path}: {said}");
+        said
+    };
+    let read = async |path: String| serde_json::from_str::<Value>(&get(&path).await).expect("JSON");
+    let mut names = BTreeMap::new();
+    let (mut visitors, mut companies) = (Vec::new(), Vec::new());
+    for of in ["visitors", "companies"] {
+        for offset in (0..).step_by(1000) {
+            let page = read(format!("/api/{of}?limit=1000&offset={offset}")).await;
+            let page = page[of].as_array().unwrap().clone();
+            if page.is_empty() {
+                break;
+            }
+            if of == "visitors" { visitors.extend(page) } else { companies.extend(page) }
+        }
+    }
+    for visitor in &visitors {
+        let ids = ["user_ids", "emails", "anonymous_ids"].map(|name| visitor[name].to_string());
+        names.insert(visitor["id"].as_str().unwrap().to_owned(), format!("visitor {}", ids.join(" ")));
+    }
+    for company in &companies {
+        let name = format!("company {} {} {}", company["domain"], company["group_ids"], company["name"]);
+        names.insert(company["id"].to_string().trim_matches('"').to_owned(), name);
+    }
+    assert_eq!(names.len(), visitors.len() + companies.len(), "no two have one name");
+    let mut answers = Answers::new();
+    let mut put = |path: String, answer: Value| {
+        let mut path = path;
+        for (id, name) in
+            names.iter().filter(|(id, _)| path.contains(&format!("/{id}")) || path.contains(&format!("={id}")))
+        {
+            path = path.replace(id.as_str(), name);
+        }
+        answers.insert(path, without_numbers(answer, &names));
+    };
+    for visitor in &visitors {
+        let id = visitor["id"].as_str().unwrap();
+        for path in [format!("/api/visitors/{id}?limit=1000"), format!("/api/visitors/{id}/export")] {
+            put(path.clone(), read(path).await);
+        }
+    }
+    for company in &companies {
+        let id = company["id"].to_string();
+        let path = format!("/api/companies/{}?limit=1000", id.trim_matches('"'));
+        put(path.clone(), read(path).await);
+    }
+    put("/api/visitors".to_owned(), json!(visitors));
+    put("/api/companies".to_owned(), json!(companies));
+    put("/api/intent-rules".to_owned(), read("/api/intent-rules".to_owned()).await);
+    for filter in FILTERS {
+        for of in ["visitors", "companies"] {
+            if of == "companies" && ["who", "trait", "user_id", "company"].iter().any(|it| filter.starts_with(it)) {
+                continue;
+            }
+            put(format!("/api/{of}?{filter}"), read(format!("/api/{of}?limit=1000&{filter}")).await);
+            put(format!("/api/{of}.csv?{filter}"), csv(&get(&format!("/api/{of}.csv?{filter}")).await));
+        }
+    }
+    for of in ["visitors", "companies"] {
+        put(format!("/api/{of}.csv"), csv(&get(&format!("/api/{of}.csv")).await));
+    }
+    answers
+}
+
+/// The lines of a CSV file, each cell by itself. They come in the order of the numbers.
+fn csv(text: &str) -> Value {
+    let mut lines: Vec<Vec<String>> = Vec::new();
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
+    for line in reader.records() {
+        lines.push(line.unwrap().iter().map(str::to_owned).collect());
+    }
+    json!({"csv": lines})
+}
+
+/// An answer with names in place of numbers. Fractions are as of the moment that they were asked for.
+fn without_numbers(answer: Value, names: &BTreeMap<String, String>) -> Value {
+    match answer {
+        Value::String(text) => names.get(&text).map_or(Value::String(text), |name| json!(name)),
+        Value::Number(number) if number.is_f64() => json!(format!("{:.3}", number.as_f64().unwrap())),
+        Value::Number(number) => match names.get(&number.to_string()) {
+            Some(name) if number.as_i64().is_some_and(|it| it > 1 << 40) => json!(name),
+            _ => Value::Number(number),
+        },
+        Value::Array(items) => Value::Array(items.into_iter().map(|it| without_numbers(it, names)).collect()),
+        Value::Object(fields) if fields.len() == 1 && fields.contains_key("csv") => {
+            let lines = without_numbers(fields["csv"].clone(), names);
+            let mut lines: Vec<String> = lines.as_array().unwrap().iter().map(Value::to_string).collect();
+            lines.sort();
+            json!(lines)
+        }
+        Value::Object(fields) => {
+            Value::Object(fields.into_iter().map(|(name, value)| (name, without_numbers(value, names))).collect())
+        }
+        other => other,
+    }
+}
+
+/// Says where two differ first.
+pub fn assert_equal(one: &Answers, other: &Answers) {
+    let addresses = |answers: &Answers| answers.keys().cloned().collect::<Vec<_>>();
+    let (mine, theirs) = (addresses(one), addresses(other));
+    let missing: Vec<_> = mine.iter().filter(|it| !other.contains_key(*it)).take(3).collect();
+    let more: Vec<_> = theirs.iter().filter(|it| !one.contains_key(*it)).take(3).collect();
+    assert!(missing.is_empty() && more.is_empty(), "only in one: {missing:#?}\nonly in the other: {more:#?}");
+    let mut differ = Vec::new();
+    for (path, answer) in one {
+        if let Some(what) = difference(answer, &other[path], String::new()) {
+            differ.push(format!("{path}\n    {what}"));
+        }
+    }
+    assert!(
+        differ.is_empty(),
+        "{} of {} differ:\n{}",
+        differ.len(),
+        one.len(),
+        differ[..differ.len().min(12)].join("\n")
+    );
+}
+
+fn difference(one: &Value, other: &Value, at: String) -> Option<String> {
+    match (one, other) {
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            a.iter().zip(b).enumerate().find_map(|(n, (a, b))| difference(a, b, format!("{at}/{n}")))
+        }
+        (Value::Object(a), Value::Object(b)) if a.keys().eq(b.keys()) => {
+            a.iter().find_map(|(name, value)| difference(value, &b[name], format!("{at}/{name}")))
+        }
+        (a, b) if a == b => None,
+        (a, b) => {
+            let short = |value: &Value| value.to_string().chars().take(300).collect::<String>();
+            Some(format!("{at}: {} | {}", short(a), short(b)))
+        }
+    }
+}
