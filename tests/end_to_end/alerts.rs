@@ -18,6 +18,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::clients;
 use crate::koala::{Home, Koala, root};
+use crate::postgres_server::Database;
 
 /// What Slack was sent, and when it was taken.
 #[derive(Clone, Default)]
@@ -218,6 +219,71 @@ async fn a_kill_while_alerts_are_told_and_events_that_come_again_tell_none_twice
     let held = messages.iter().filter(|it| it["state"] == "sending" || it["state"] == "unknown").count();
     assert_eq!(sent + held, 40, "{messages:?}");
     assert!(told.len() >= sent && held <= 9, "{} told, {sent} sent, {held} held", told.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_sets_on_one_database_tell_none_twice_and_all_when_one_of_them_is_killed() {
+    const PEOPLE: usize = 30;
+    let slack = Slack::default();
+    let database = Database::new().await;
+    let (home, of_other) = (Home::new(), Home::new());
+    let url = slack.start().await;
+    for home in [&home, &of_other] {
+        home.set_parameter("collector/alert-targets/sales", &url);
+        home.set_parameter("collector/alerts/demo.json", r#"{"on":"demo","to":"sales"}"#);
+        // A company of two who ask for a demo has 20 points, of one 10.
+        home.set_parameter("collector/alerts/hot.json", r#"{"on":"points","over":15,"to":"sales"}"#);
+    }
+    let environment = [PRIVATE, ("DATABASE_URL", database.url.as_str())];
+    let (koala, other) = (home.up(&environment), of_other.up(&environment));
+    // Both have taken all companies for what they are before anybody is there.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let now = OffsetDateTime::now_utc().format(&Rfc3339).unwrap();
+    let demo = |n: usize| {
+        json!({"type": "track", "event": "Demo Requested", "messageId": format!("m-{n}"), "timestamp": now,
+               "userId": format!("u-{n}"), "properties": {"email": format!("someone-{n}@company-{}.example", n / 2)}})
+    };
+    for n in 0..PEOPLE {
+        // Each comes to both.
+        let (first, second) = if n % 2 == 0 { (&koala, &other) } else { (&other, &koala) };
+        send(first, &demo(n)).await;
+        send(second, &demo(n)).await;
+    }
+    slack.until(5, Duration::from_secs(40)).await;
+    other.kill();
+    for n in 0..PEOPLE {
+        send(&koala, &demo(n)).await;
+    }
+    // What the one that was killed had taken on comes again, as Segment sends it again.
+    let other = of_other.up(&environment);
+    let all = PEOPLE + PEOPLE / 2;
+    let begun = Instant::now();
+    let messages = loop {
+        let (_, shown) = koala.get("/api/alerts?limit=1000").await;
+        let messages = shown["messages"].as_array().unwrap().clone();
+        if messages.len() == all && !messages.iter().any(|it| it["state"] == "due") {
+            break messages;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(90), "{} of {all}: {shown}", messages.len());
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    };
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let headlines = slack.headlines();
+    let (of_points, of_demo): (Vec<_>, Vec<_>) = headlines.iter().partition(|line| line.contains("points"));
+    let distinct: BTreeSet<_> = of_points.iter().collect();
+    assert_eq!(distinct.len(), of_points.len(), "{headlines:#?}");
+    // Of each company two have asked.
+    let mut companies: BTreeMap<&str, usize> = BTreeMap::new();
+    for line in &of_demo {
+        *companies.entry(line.split(' ').next().unwrap_or_default()).or_default() += 1;
+    }
+    assert!(companies.values().all(|times| *times <= 2), "{headlines:#?}");
+    let of = |state: &str| messages.iter().filter(|it| it["state"] == state).count();
+    let held = of("sending") + of("unknown");
+    assert_eq!(of("sent") + held, all, "{messages:?}");
+    // What was in the hands of the one that was killed is not repeated: at most one request's.
+    assert!(headlines.len() >= of("sent") && headlines.len() <= all && held <= 10, "{held} held: {headlines:#?}");
+    assert_eq!(other.get("/api/alerts?limit=1000").await.1["messages"].as_array().unwrap().len(), all);
 }
 
 #[tokio::test(flavor = "multi_thread")]
