@@ -1,10 +1,13 @@
 //! Sets whose visitors are in PostgreSQL.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::json;
 
-use crate::koala::{Home, Koala};
+use crate::koala::{Home, Koala, client, root, sign};
 use crate::postgres_server::Database;
 
 /// An event of a visitor with an account of their own.
@@ -22,7 +25,8 @@ async fn shown(koala: &Koala) -> (usize, Vec<String>) {
     let visitors = listed["visitors"].as_array().expect("visitors");
     let mut messages = Vec::new();
     for visitor in visitors {
-        let (_, shown) = koala.get(&format!("/api/visitors/{}", visitor["id"].as_str().expect("an id"))).await;
+        let (_, shown) =
+            koala.get(&format!("/api/visitors/{}?limit=1000", visitor["id"].as_str().expect("an id"))).await;
         let timeline = shown["timeline"].as_array().expect("a timeline").iter();
         messages.extend(timeline.map(|entry| entry["message_id"].as_str().expect("a message id").to_owned()));
     }
@@ -83,4 +87,100 @@ async fn a_database_that_cannot_be_reached_is_told_without_its_password() {
         said.contains("cannot use the database postgres://127.0.0.1:1/koala") && !said.contains("s3cret"),
         "{said}"
     );
+}
+
+/// A server of a test's own, that can be killed.
+struct OwnServer {
+    folder: tempfile::TempDir,
+    url: String,
+    /// Held as long as the server is used: that is how it knows.
+    _user: std::fs::File,
+}
+
+impl OwnServer {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        // The server may run as somebody else, who has to get there.
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(folder.path(), open).expect("it is ours");
+        let user = std::fs::File::create(folder.path().join("users")).expect("a file");
+        user.lock_shared().expect("a lock");
+        let url = Self::run(&folder, &[]);
+        Self { folder, url, _user: user }
+    }
+
+    fn run(folder: &tempfile::TempDir, arguments: &[&str]) -> String {
+        let mut command = std::process::Command::new(root().join("tests/postgres"));
+        command.args(arguments).env("KOALA_POSTGRES_FOLDER", folder.path());
+        let output = command.output().expect("tests/postgres");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// `kill -9`, and a new start.
+    fn crash(&self) {
+        Self::run(&self.folder, &["crash"]);
+    }
+}
+
+impl Drop for OwnServer {
+    fn drop(&mut self) {
+        Self::run(&self.folder, &["stop"]);
+    }
+}
+
+/// Sends events until they are answered with 200, as Segment does.
+async fn send_on(url: String, sender: usize, answered: Arc<Mutex<BTreeSet<String>>>, stopped: Arc<AtomicBool>) {
+    let mut number = 0;
+    while !stopped.load(Ordering::Relaxed) {
+        let id = format!("m-{sender}-{number:05}");
+        let event = track(&id, &format!("visitor-{}", (number + sender) % 7));
+        let request = client().post(format!("{url}/v1/segment")).header("x-signature", sign(&event)).body(event);
+        match request.send().await {
+            Ok(answer) if answer.status() == 200 => {
+                answered.lock().expect("a lock").insert(id);
+                number += 1;
+            }
+            _ => {}
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_answered_is_there_once_when_the_server_and_the_set_are_killed_in_turns() {
+    let server = OwnServer::start();
+    let home = Home::new();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|one| one.local_addr()).expect("a port").port();
+    let listen = format!("127.0.0.1:{port}");
+    let environment = [("DATABASE_URL", server.url.as_str()), ("KOALA_TEST_LISTEN", listen.as_str())];
+    let mut koala = home.up(&environment);
+    let (answered, stopped) = (Arc::new(Mutex::new(BTreeSet::new())), Arc::new(AtomicBool::new(false)));
+    let senders: Vec<_> = (0..4)
+        .map(|n| tokio::spawn(send_on(koala.url.clone(), n, Arc::clone(&answered), Arc::clone(&stopped))))
+        .collect();
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        tokio::task::block_in_place(|| server.crash());
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        koala.kill();
+        koala = home.up(&environment);
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    stopped.store(true, Ordering::Relaxed);
+    for sender in senders {
+        sender.await.expect("it ends");
+    }
+    // Deliveries that failed while the server was down come back after their delay.
+    let begun = std::time::Instant::now();
+    while koala.queues().await != json!({"waiting": 0, "in_flight": 0, "dead": 0}) {
+        assert!(begun.elapsed() < Duration::from_secs(180), "{}", koala.queues().await);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let (visitors, messages) = shown(&koala).await;
+    let distinct: BTreeSet<String> = messages.iter().cloned().collect();
+    assert_eq!((visitors, distinct.len()), (7, messages.len()), "something is there twice");
+    let answered = answered.lock().expect("a lock").clone();
+    println!("{} events answered, {} there", answered.len(), distinct.len());
+    assert_eq!(answered.difference(&distinct).collect::<Vec<_>>(), Vec::<&String>::new());
 }

@@ -18,6 +18,7 @@ use crate::store::alerts::Changed;
 statements! {
     NOTE = "INSERT INTO alert_changed (id, identity_id, rule_id, day, at)
             SELECT id, $1, rule_id, day, at FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) AS new (id, rule_id, day, at)";
+    ANY = "SELECT EXISTS (SELECT 1 FROM alert_changed)";
     // Whose company is yet to be counted, or who is yet to be looked at whether they are kept out, is looked at when that is done.
     CHANGED = "SELECT alert_changed.id, visitor.id, company_key.company_id, intent_rule.id, intent_rule.name, alert_changed.day, alert_changed.at
                FROM alert_changed
@@ -55,6 +56,12 @@ pub(super) async fn note(transaction: &Transaction, identity_id: i64, days: &Day
     let (rules, days): (Vec<i64>, Vec<i64>) = rows.keys().copied().unzip();
     let times: Vec<i64> = rows.values().copied().collect();
     transaction.execute(NOTE, &[&identity_id, &ids, &rules, &days, &times]).await.map(drop)
+}
+
+/// Whether something changed.
+pub(super) async fn is_any(transaction: &Transaction) -> Result<bool, PostgresError> {
+    let ((), row, ()) = together!(transaction.begin(), transaction.query_opt(ANY, &[]), transaction.commit())?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?.unwrap_or_default())
 }
 
 /// What changed and was not looked at yet. Of a rule that counts a row says it only where the day counts by now.

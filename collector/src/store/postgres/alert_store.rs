@@ -24,6 +24,10 @@ statements! {
 #[async_trait]
 impl AlertStore for PostgresStore {
     async fn changed(&self, limit: u32) -> Result<Vec<Changed>, StoreError> {
+        // Nearly always there is nothing.
+        if !transact!(&self.pool, Access::Read, |transaction| alert_changes::is_any(&transaction))? {
+            return Ok(Vec::new());
+        }
         // Whose company was not counted yet is looked at when it was.
         self.count().await?;
         let rules = self.rules.now(&self.pool).await?;

@@ -12,8 +12,10 @@ use tokio_postgres::Row;
 use super::accounts::{self, Changed};
 use super::error::PostgresError;
 use super::identities::{self, Ids};
+use super::pool::Pool;
+use super::row_ids;
 use super::sql::statements;
-use super::transaction::{Transaction, together};
+use super::transaction::{Access, Transaction, together, transact};
 use crate::company::{self, CompanyKey, CompanyKind, TRAITS_OF_COMPANY, WhatIsSaid};
 use crate::identity::{Change, Decided};
 
@@ -73,7 +75,30 @@ statements! {
                     ON CONFLICT (id) DO UPDATE SET first_seen = excluded.first_seen, last_seen = excluded.last_seen,
                         is_guess = excluded.is_guess, company_key = excluded.company_key, given = excluded.given, excluded_for = excluded.excluded_for,
                         excluded = CASE WHEN $6 = 0::bigint THEN FALSE ELSE visitor.excluded END";
+    REGROUP_LATER = "INSERT INTO regroup (id, identity_id) SELECT * FROM unnest($1::bigint[], $2::bigint[])";
+    NEXT = "SELECT id, identity_id FROM regroup ORDER BY id LIMIT 1";
+    REGROUPED = "DELETE FROM regroup WHERE id = $1";
     FORGET_VISITORS = "DELETE FROM visitor WHERE id = ANY($1::bigint[])";
+}
+
+/// Ids that get another visitor in one transaction, of which Aurora DSQL takes 3,000 rows; the others follow (`regroup_some`).
+const IDS_AT_ONCE: usize = 2000;
+
+/// Goes on with putting a visitor together that has more ids than go at once. Tells whether there was one.
+pub(super) async fn regroup_some(pool: &Pool) -> Result<bool, PostgresError> {
+    transact!(pool, Access::Write, |transaction| async {
+        let ((), next) = together!(transaction.begin(), transaction.query_opt(NEXT, &[]))?;
+        let Some(next) = next else {
+            transaction.commit().await?;
+            return Ok(false);
+        };
+        let (number, id): (i64, i64) = (next.try_get(0)?, next.try_get(1)?);
+        let mut moved = Moved::default();
+        moved.add(id);
+        let regrouped = Clusters::read(&transaction, &moved).await?.regroup();
+        together!(regrouped.write(&transaction), transaction.execute(REGROUPED, &[&number]), transaction.commit())?;
+        Ok(true)
+    })
 }
 
 /// What has to be put together anew: ids that were moved, and the visitors that they were of.
@@ -232,11 +257,13 @@ impl Clusters {
         for members in of_top.into_values() {
             let Some(visitor_id) = members.first().copied() else { continue };
             let all = || members.iter().filter_map(|id| Some((*id, self.members.get(id)?)));
-            for (id, member) in all() {
-                if member.visitor_id != visitor_id {
-                    regrouped.grouped.0.push(id);
-                    regrouped.grouped.1.push(visitor_id);
+            for (id, _) in all().filter(|(_, member)| member.visitor_id != visitor_id) {
+                if regrouped.grouped.0.len() == IDS_AT_ONCE {
+                    regrouped.later.push(id);
+                    break;
                 }
+                regrouped.grouped.0.push(id);
+                regrouped.grouped.1.push(visitor_id);
             }
             // Ids that nothing is filed under are no visitor.
             let first = all().filter_map(|(_, one)| one.first_seen).min();
@@ -356,6 +383,8 @@ impl VisitorRows {
 #[derive(Default)]
 pub(super) struct Regrouped {
     grouped: (Vec<i64>, Vec<i64>),
+    /// Ids of those that are more than go at once.
+    later: Vec<i64>,
     visitors: VisitorRows,
     gone: Vec<i64>,
     /// The companies that they were and are of.
@@ -367,11 +396,13 @@ impl Regrouped {
     /// Writes them.
     pub(super) async fn write(&self, transaction: &Transaction) -> Result<(), PostgresError> {
         let excludes = transaction.excludes();
-        let Self { grouped, visitors, gone, changed, .. } = self;
+        let Self { grouped, later, visitors, gone, changed, .. } = self;
+        let numbers: Vec<i64> = (row_ids::next()..).take(later.len()).collect();
         let VisitorRows { ids, first, last, keys, guessed, given } = visitors;
         together!(
             transaction.execute_if(!grouped.0.is_empty(), GROUP, &[&grouped.0, &grouped.1]),
             transaction.execute_if(!ids.is_empty(), PUT_VISITORS, &[ids, first, last, keys, given, &excludes, guessed]),
+            transaction.execute_if(!later.is_empty(), REGROUP_LATER, &[&numbers, later]),
             transaction.execute_if(!gone.is_empty(), FORGET_VISITORS, &[gone]),
             changed.write(transaction),
         )?;

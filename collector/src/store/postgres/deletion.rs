@@ -10,7 +10,7 @@ use super::identities::{self, Ids};
 use super::pool::Pool;
 use super::sql::statements;
 use super::transaction::{Access, Transaction, together, transact};
-use super::{decisions, taken, tombstones, visitors};
+use super::{clusters, decisions, taken, tombstones, visitors};
 use crate::identity::{Decided, Rank, Wants};
 use crate::store::deletion::{Deletion, DeletionId, DeletionStatus, Departed, Forgotten, MOST_ACCOUNTS, Person};
 use crate::tombstone::{Tombstone, TombstoneKey};
@@ -25,6 +25,7 @@ statements! {
                 JOIN claim ON claim.identity_id = identity.id AND claim.rank = $2
                 JOIN identity AS owner ON owner.id = claim.owner_id
                 WHERE owner.kind = 'user' AND (owner.decision IS NULL OR owner.decision <> 'blocked')";
+    SEEN_BEFORE = "SELECT id FROM visitor WHERE id = ANY($1::bigint[]) AND last_seen <= $2";
     NOTE = "INSERT INTO deletion (id, requested_at, visitors) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
     BURY = "INSERT INTO departed (deletion_id, kind, value, at, is_whole)
             SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::boolean[]) ON CONFLICT DO NOTHING";
@@ -55,6 +56,8 @@ statements! {
 /// Whom a request is about.
 struct Asked {
     visitor_ids: Vec<i64>,
+    /// Ids that nobody has.
+    unknown: Vec<Id>,
     /// The ids that were asked for, and whether whoever says one as their own is the same person.
     ids: HashMap<Id, bool>,
 }
@@ -65,18 +68,46 @@ pub(super) async fn request(
     key: &TombstoneKey,
     people: &[Person],
 ) -> Result<Option<DeletionId>, PostgresError> {
+    // Whose ids are not all put together yet goes as a whole.
+    while clusters::regroup_some(pool).await? {}
     let asked = transact!(pool, Access::Read, |transaction| whom(&transaction, people))?;
     if asked.visitor_ids.is_empty() && asked.ids.is_empty() {
         return Ok(None);
     }
     let id = DeletionId::random();
-    loop {
-        let taken = transact!(pool, Access::Write, |transaction| take(&transaction, key, &id, &asked))?;
-        decisions::look_anew(pool, &taken.of_others).await?;
-        if !taken.is_more {
-            return Ok(Some(id));
+    let requested_at = now_milliseconds();
+    take_all(pool, key, &id, &asked).await?;
+    // What came in beside it under ids that nobody had is seen now, or meets their tombstones.
+    let unknown: Vec<Person> = asked.unknown.into_iter().map(Person::Id).collect();
+    if !unknown.is_empty() {
+        let late = transact!(pool, Access::Read, |transaction| whom(&transaction, &unknown))?;
+        let late = transact!(pool, Access::Read, |transaction| seen_before(&transaction, &late, requested_at))?;
+        if !late.visitor_ids.is_empty() {
+            take_all(pool, key, &id, &late).await?;
         }
     }
+    Ok(Some(id))
+}
+
+async fn take_all(pool: &Pool, key: &TombstoneKey, id: &DeletionId, asked: &Asked) -> Result<(), PostgresError> {
+    loop {
+        let taken = transact!(pool, Access::Write, |transaction| take(&transaction, key, id, asked))?;
+        decisions::look_anew(pool, &taken.of_others).await?;
+        if !taken.is_more {
+            return Ok(());
+        }
+    }
+}
+
+/// Of those who are asked for the visitors who were not seen since.
+async fn seen_before(transaction: &Transaction, asked: &Asked, at: i64) -> Result<Asked, PostgresError> {
+    let ((), rows, ()) = together!(
+        transaction.begin(),
+        transaction.query(SEEN_BEFORE, &[&asked.visitor_ids, &at]),
+        transaction.commit()
+    )?;
+    let visitor_ids = rows.iter().map(|row| Ok(row.try_get(0)?)).collect::<Result<_, PostgresError>>()?;
+    Ok(Asked { visitor_ids, unknown: Vec::new(), ids: asked.ids.clone() })
 }
 
 async fn whom(transaction: &Transaction, people: &[Person]) -> Result<Asked, PostgresError> {
@@ -111,11 +142,12 @@ async fn whom(transaction: &Transaction, people: &[Person]) -> Result<Asked, Pos
     }
     // Ids that are no visitor's by themselves go as well.
     let mut visitor_ids: BTreeSet<i64> = whole.keys().filter_map(|id| ids.row(id)).map(|row| row.visitor_id).collect();
+    let unknown = whole.keys().filter(|id| ids.row(id).is_none()).cloned().collect();
     let (there, ()) = together!(transaction.query(VISITORS_OF_ROWS, &[&rows]), transaction.commit())?;
     for row in &there {
         visitor_ids.insert(row.try_get(0)?);
     }
-    Ok(Asked { visitor_ids: visitor_ids.into_iter().collect(), ids: whole })
+    Ok(Asked { visitor_ids: visitor_ids.into_iter().collect(), unknown, ids: whole })
 }
 
 async fn take(

@@ -21,7 +21,7 @@ use super::guesses::NewestGuess;
 use super::identities::{IdRow, Ids};
 use super::intent::{IntentRules, RuleSet};
 use super::sql::statements;
-use super::tombstones::{self, Part, Sifted};
+use super::tombstones::{self, Meeting, Part, Sifted};
 use super::topics::{Counted, Topic};
 use super::traits;
 use super::transaction::{Transaction, together};
@@ -203,13 +203,15 @@ pub(super) async fn keep<'b>(
         return Ok(Some(sifted));
     }
     let rules = rules.of_version(transaction, version).await?;
-    Box::pin(keep_all(transaction, &rules, arrived, ids)).await.map(|()| None)
+    let new = arrived.part.ids.all().filter(|id| arrived.is_sifted && ids.row(id).is_none());
+    let meeting = Meeting::of(key, new, &tombstones);
+    Box::pin(keep_all(transaction, &rules, (arrived, &meeting), ids)).await.map(|()| None)
 }
 
 async fn keep_all(
     transaction: &Transaction,
     rules: &RuleSet,
-    arrived: &Arrived<'_>,
+    (arrived, meeting): (&Arrived<'_>, &Meeting),
     mut ids: Ids<'_>,
 ) -> Result<(), PostgresError> {
     let Some(reading) = ids.ask(|known| Reading::of(&arrived.part.ids, known)).await? else {
@@ -310,6 +312,7 @@ async fn keep_all(
     };
     together!(
         of_visitor.write(transaction, &seen),
+        meeting.write(transaction),
         changed.write(transaction),
         together_written(transaction, row.id, &grown, &noted),
         transaction.commit(),

@@ -347,7 +347,8 @@ impl Store for PostgresStore {
     }
 
     async fn sweep(&self, retention: Retention) -> Result<bool, StoreError> {
-        let is_more = taken::purge(&self.pool).await?
+        let is_more = clusters::regroup_some(&self.pool).await?
+            || taken::purge(&self.pool).await?
             || transact!(&self.pool, Access::Write, |transaction| deletion::complete(&transaction))?;
         Ok(is_more || self.retention.go_on(&self.pool, retention.cutoff(now_milliseconds())).await?)
     }

@@ -9,7 +9,7 @@ use tokio_postgres::Client;
 use super::error::PostgresError;
 use super::identities::Ids;
 use super::sql::statements;
-use super::transaction::Transaction;
+use super::transaction::{Transaction, together};
 use crate::protocol::batch::{Batch, ReceivedEntry};
 use crate::tombstone::{KEY_BYTES, Tombstone, TombstoneKey, Whose, account, beside, whose};
 
@@ -18,6 +18,10 @@ statements! {
     PUT = "INSERT INTO tombstone (hash, at, is_whole) SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::boolean[])
            ON CONFLICT (hash) DO UPDATE SET at = greatest(tombstone.at, excluded.at),
                is_whole = tombstone.is_whole OR excluded.is_whole";
+    // Of an id that there is no tombstone of: whoever puts one beside this is met, and nothing stays.
+    MEET = "INSERT INTO tombstone (hash, at, is_whole) SELECT hash, 0, FALSE FROM unnest($1::bytea[]) AS new (hash)";
+    PART = "DELETE FROM tombstone WHERE hash = ANY($1::bytea[])";
+    MEET_AGAIN = "UPDATE tombstone SET at = tombstone.at WHERE hash = ANY($1::bytea[])";
 }
 
 /// How an installation gets its key; the first one counts.
@@ -66,6 +70,40 @@ pub(super) async fn of(
         found.extend(<[u8; 32]>::try_from(hash).ok().and_then(|hash| Some((ids.get(&hash)?.clone(), tombstone))));
     }
     Ok(found)
+}
+
+/// The tombstones that a deletion beside this may put: those of ids that are not there yet. A row that is there both write anyway.
+#[derive(Default)]
+pub(super) struct Meeting {
+    without: Vec<[u8; 32]>,
+    with: Vec<[u8; 32]>,
+}
+
+impl Meeting {
+    /// With those of some new ids, of which these tombstones were found.
+    pub(super) fn of(key: &TombstoneKey, new: impl Iterator<Item = Id>, found: &HashMap<Id, Tombstone>) -> Self {
+        let mut meeting = Self::default();
+        for id in new {
+            let side = if found.contains_key(&id) { &mut meeting.with } else { &mut meeting.without };
+            side.push(key.hash(&id));
+        }
+        // In one order, so that two do not wait for each other.
+        meeting.without.sort_unstable();
+        meeting.without.dedup();
+        meeting
+    }
+
+    /// Writes them, so that this and a deletion that has not seen the new ids do not both go through.
+    pub(super) async fn write(&self, transaction: &Transaction) -> Result<(), PostgresError> {
+        let [without, with] =
+            [&self.without, &self.with].map(|hashes| hashes.iter().map(<[u8; 32]>::as_slice).collect::<Vec<&[u8]>>());
+        together!(
+            transaction.execute_if(!without.is_empty(), MEET, &[&without]),
+            transaction.execute_if(!without.is_empty(), PART, &[&without]),
+            transaction.execute_if(!with.is_empty(), MEET_AGAIN, &[&with]),
+        )?;
+        Ok(())
+    }
 }
 
 /// Whether a batch says when its events were received. What comes without a word is of now, and no tombstone is later.

@@ -22,6 +22,11 @@ CREATE TABLE IF NOT EXISTS identity (
     page_views bigint NOT NULL DEFAULT 0,
     UNIQUE (kind, value)
 );
+-- Ids whose visitors are yet to be put together further: of many ids some are at once.
+CREATE TABLE IF NOT EXISTS regroup (
+    id          bigint PRIMARY KEY,
+    identity_id bigint NOT NULL
+);
 CREATE INDEX ASYNC IF NOT EXISTS identity_of_visitor ON identity (visitor_id);
 CREATE INDEX ASYNC IF NOT EXISTS identity_into ON identity (into_id);
 

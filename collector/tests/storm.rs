@@ -1,0 +1,305 @@
+//! A storm of writers on few visitors of one database: entries, merges and deletions at once, while others look. In the end who is who
+//! is what the sequential model makes of the entries that are left, and nothing is lost or left behind.
+//!
+//! `KOALA_STORM_SECONDS` is how long it lasts.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "helpers/postgres.rs"]
+mod postgres_server;
+#[path = "helpers/relay.rs"]
+mod relay;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use koala_collector::identity::memory::Memory;
+use koala_collector::protocol::batch;
+use koala_collector::store::Store;
+use koala_collector::store::deletion::{Forgotten, Person, Retention};
+use koala_collector::store::filter::{CompanyFilter, Filter};
+use koala_collector::store::postgres::{DatabaseUrl, PostgresStore};
+use koala_destination::clock;
+use koala_destination::ids::{EventIds, Id, IdKind, WrittenIds};
+use serde_json::json;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+use self::postgres_server::Database;
+use self::relay::{Faults, Relay};
+
+const VISITORS: usize = 10;
+const WRITERS: usize = 12;
+/// Much longer than any transaction may take.
+const STUCK: Duration = Duration::from_secs(120);
+
+fn seconds() -> u64 {
+    std::env::var("KOALA_STORM_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(4)
+}
+
+/// What was sent and answered.
+struct Sent {
+    visitor: usize,
+    ids: WrittenIds,
+    at: i64,
+    begun: Instant,
+}
+
+#[derive(Default)]
+struct Told {
+    entries: BTreeMap<String, Sent>,
+    /// Of each visitor when the last answer to a deletion came.
+    deleted: BTreeMap<usize, Instant>,
+}
+
+struct Storm {
+    stores: [PostgresStore; 2],
+    told: Mutex<Told>,
+    next: AtomicI64,
+    refused: AtomicUsize,
+    deletions: AtomicUsize,
+    base: i64,
+    end: Instant,
+}
+
+fn device(visitor: usize, number: usize) -> String {
+    format!("d{visitor}-{number}")
+}
+
+impl Storm {
+    async fn write(&self, writer: usize) {
+        let mut random = fastrand::Rng::with_seed(writer as u64);
+        let store = &self.stores[writer % 2];
+        while Instant::now() < self.end {
+            let visitor = random.usize(..VISITORS);
+            match random.u8(..40) {
+                0..4 => self.delete(store, visitor, &mut random).await,
+                kind => self.ingest(store, visitor, kind < 14, &mut random).await,
+            }
+        }
+    }
+
+    /// A quarter says two or three ids at once, the others one.
+    async fn ingest(&self, store: &PostgresStore, visitor: usize, merges: bool, random: &mut fastrand::Rng) {
+        let mut ids = WrittenIds::default();
+        let first = random.usize(..3);
+        for kind in [first, (first + 1 + random.usize(..2)) % 3].into_iter().take(if merges { 2 } else { 1 }) {
+            match kind {
+                0 => ids.user_id = Some(format!("u{visitor}")),
+                1 => ids.email = Some(format!("p{visitor}@acme-{visitor}.com")),
+                _ => ids.anonymous_id = Some(device(visitor, random.usize(..3))),
+            }
+        }
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let (at, message) = (self.base + number, format!("m-{number}"));
+        let body = json!({"user_id": ids.user_id, "anonymous_id": ids.anonymous_id, "email": ids.email, "events": [
+            {"event": "Viewed Pricing", "message_id": message, "sent_at": clock::from_milliseconds(at)}]});
+        let begun = Instant::now();
+        loop {
+            let batch = batch::read(body.to_string().as_bytes()).unwrap();
+            let answer = timeout(STUCK, store.ingest(batch)).await.expect("a writer is stuck");
+            match answer {
+                Ok(()) => break,
+                // As whoever sends it does.
+                Err(_) => self.refused.fetch_add(1, Ordering::Relaxed),
+            };
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.told.lock().await.entries.insert(message, Sent { visitor, ids, at, begun });
+    }
+
+    async fn delete(&self, store: &PostgresStore, visitor: usize, random: &mut fastrand::Rng) {
+        let id = match random.usize(..3) {
+            0 => Id::parse(IdKind::User, &format!("u{visitor}")),
+            1 => Id::parse(IdKind::Email, &format!("p{visitor}@acme-{visitor}.com")),
+            _ => Id::parse(IdKind::Device, &device(visitor, random.usize(..3))),
+        };
+        let people = [Person::Id(id.unwrap())];
+        while timeout(STUCK, store.request_deletion(&people)).await.expect("a deletion is stuck").is_err() {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.deletions.fetch_add(1, Ordering::Relaxed);
+        self.told.lock().await.deleted.insert(visitor, Instant::now());
+    }
+
+    /// Whoever keeps the store up, and whoever looks.
+    async fn keep_up(&self, store: &PostgresStore) {
+        while Instant::now() < self.end {
+            // An error is tried again in the next round.
+            drop(sweep(store).await);
+            drop(store.list_companies(CompanyFilter::default(), 0, 50).await);
+            drop(store.list_visitors(Filter::default(), 0, 50).await);
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+    }
+}
+
+/// A store behind a relay.
+async fn behind_a_relay(database: &Database) -> (PostgresStore, Relay) {
+    let address = database.url.split('@').nth(1).and_then(|rest| rest.split('/').next()).unwrap();
+    let relay = Relay::start(address.parse().unwrap()).await;
+    let url = database.url.replace(address, &relay.address.to_string());
+    (PostgresStore::open(&DatabaseUrl::parse(&url).unwrap()).await.unwrap(), relay)
+}
+
+async fn sweep(store: &PostgresStore) -> Result<bool, koala_collector::store::StoreError> {
+    let mut more = false;
+    while let Some(departed) = store.departed().await? {
+        let ids = departed.ids.len();
+        store.forgotten(&departed.id, Forgotten { messages: 0, is_all: true, ids }).await?;
+        more = true;
+    }
+    Ok(store.sweep(Retention::of_days(36_500)).await? || more)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_storm_of_writers_merges_and_deletions_leaves_what_one_after_the_other_leaves() {
+    let database = Database::new().await;
+    let stores = [
+        PostgresStore::open(&database.address()).await.unwrap(),
+        PostgresStore::open(&database.address()).await.unwrap(),
+    ];
+    let storm = Arc::new(Storm {
+        stores,
+        told: Mutex::default(),
+        next: AtomicI64::new(0),
+        refused: AtomicUsize::new(0),
+        deletions: AtomicUsize::new(0),
+        base: clock::now_milliseconds() - 24 * 60 * 60 * 1000,
+        end: Instant::now() + Duration::from_secs(seconds()),
+    });
+    let mut all = Vec::new();
+    for writer in 0..WRITERS {
+        let storm = Arc::clone(&storm);
+        all.push(tokio::spawn(async move { storm.write(writer).await }));
+    }
+    for store in 0..2 {
+        let storm = Arc::clone(&storm);
+        all.push(tokio::spawn(async move { storm.keep_up(&storm.stores[store]).await }));
+    }
+    for ended in join_all(all).await {
+        ended.expect("nobody fails");
+    }
+    let store = &storm.stores[0];
+    while sweep(store).await.unwrap() {}
+    let told = storm.told.lock().await;
+    println!(
+        "{} entries answered, {} deletions, {} told to come again",
+        told.entries.len(),
+        storm.deletions.load(Ordering::Relaxed),
+        storm.refused.load(Ordering::Relaxed)
+    );
+
+    let client = database.client().await;
+    let sql = "SELECT entry.message_key, identity.kind, identity.value FROM entry JOIN identity ON identity.id = entry.identity_id";
+    let (mut model, mut left, mut filed) = (Memory::default(), BTreeSet::new(), BTreeSet::new());
+    for row in client.query(sql, &[]).await.unwrap() {
+        let message: String = row.get(0);
+        let sent = told.entries.get(&message).expect("an entry that was answered");
+        assert!(left.insert(message.clone()), "{message} is there twice");
+        let ids = EventIds::from(&sent.ids);
+        model.ingest(&ids, sent.at);
+        let under = model.filed_under(&ids).expect("an id");
+        assert_eq!((under.kind().name(), under.value()), (row.get(1), row.get(2)), "{message}");
+        filed.insert(under);
+    }
+    for (message, sent) in &told.entries {
+        let is_later = told.deleted.get(&sent.visitor).is_none_or(|at| *at < sent.begun);
+        assert!(!is_later || left.contains(message), "{message} is lost");
+    }
+    let mut expected: BTreeMap<Id, BTreeSet<Id>> = BTreeMap::new();
+    for id in model.ids() {
+        expected.entry(model.visitor_of(id)).or_default().insert(id.clone());
+    }
+    let expected: BTreeSet<BTreeSet<Id>> =
+        expected.into_values().filter(|ids| ids.iter().any(|id| filed.contains(id))).collect();
+    let (visitors, _) = store.list_visitors(Filter::default(), 0, 1000).await.unwrap();
+    let found: BTreeSet<BTreeSet<Id>> =
+        visitors.iter().map(|visitor| visitor.identities.iter().map(|one| one.id.clone()).collect()).collect();
+    assert_eq!(found, expected);
+    let events: i64 = visitors.iter().map(|visitor| visitor.events).sum();
+    assert_eq!(usize::try_from(events).unwrap(), left.len());
+    nothing_is_left_behind(&client).await;
+}
+
+/// What was received before a deletion and comes in beside it, under ids that nobody had.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_received_before_a_deletion_and_comes_in_beside_it_does_not_stay() {
+    let database = Database::new().await;
+    let (behind, relay) = behind_a_relay(&database).await;
+    let direct = PostgresStore::open(&database.address()).await.unwrap();
+    let wait = Duration::from_millis(150);
+    // Whichever of both is slow, and wherever the other one comes in between.
+    for (round, slow_is_deletion) in (0..10).map(|round| (round, round % 2 == 0)) {
+        let email = format!("late-{round}@acme.com");
+        let received = clock::from_milliseconds(clock::now_milliseconds() - 60_000);
+        let body = json!({"email": email, "user_id": format!("late-{round}"), "received_at": received,
+                          "events": [{"event": "A", "message_id": format!("late-{round}"), "sent_at": received}]});
+        let body = body.to_string();
+        let people = [Person::Id(Id::parse(IdKind::Email, &email).unwrap())];
+        relay.set(Faults { delay: wait, ..Faults::default() });
+        let between = wait * (round / 2 + 1) + wait / 2;
+        let (slow, quick) = if slow_is_deletion { (&behind, &direct) } else { (&direct, &behind) };
+        let deletes = async {
+            if !slow_is_deletion {
+                tokio::time::sleep(between).await;
+            }
+            slow.request_deletion(&people).await.unwrap();
+        };
+        let ingests = async {
+            if slow_is_deletion {
+                tokio::time::sleep(between).await;
+            }
+            while quick.ingest(batch::read(body.as_bytes()).unwrap()).await.is_err() {}
+        };
+        futures_util::future::join(deletes, ingests).await;
+        relay.set(Faults::default());
+        while sweep(&direct).await.unwrap() {}
+        let left: i64 = database.client().await.query_one("SELECT count(*) FROM entry", &[]).await.unwrap().get(0);
+        assert_eq!(left, 0, "round {round}, the {} is slow", if slow_is_deletion { "deletion" } else { "entry" });
+    }
+}
+
+/// Nothing hangs on ids that are not there, and no deletion is left in the middle.
+async fn nothing_is_left_behind(client: &tokio_postgres::Client) {
+    for table in [
+        "entry",
+        "claim",
+        "trait",
+        "intent",
+        "done",
+        "came_from",
+        "alert_changed",
+        "network_guess",
+        "alert_message_visitor",
+    ] {
+        let sql = format!("SELECT count(*) FROM {table} WHERE identity_id NOT IN (SELECT id FROM identity)");
+        let count: i64 = client.query_one(&sql, &[]).await.unwrap().get(0);
+        assert_eq!(count, 0, "rows of {table} of no id");
+    }
+    for (what, sql) in [
+        ("ids that were taken", "SELECT count(*) FROM identity WHERE kind = 'taken'"),
+        ("taken", "SELECT count(*) FROM taken"),
+        ("departed", "SELECT count(*) FROM departed"),
+        ("deletions", "SELECT count(*) FROM deletion WHERE completed_at IS NULL"),
+        ("claims on no id", "SELECT count(*) FROM claim WHERE owner_id NOT IN (SELECT id FROM identity)"),
+        ("visitors of nobody", "SELECT count(*) FROM visitor WHERE id NOT IN (SELECT visitor_id FROM identity)"),
+        (
+            "ids of another visitor than their owner",
+            "SELECT count(*) FROM identity JOIN identity AS owner ON owner.id = identity.into_id
+             WHERE owner.visitor_id <> identity.visitor_id",
+        ),
+        (
+            "entries that are not counted",
+            "SELECT count(*) FROM identity
+             WHERE events <> (SELECT count(*) FROM entry WHERE identity_id = identity.id AND kind = 'event')",
+        ),
+    ] {
+        let count: i64 = client.query_one(sql, &[]).await.unwrap().get(0);
+        assert_eq!(count, 0, "{what}");
+    }
+}
