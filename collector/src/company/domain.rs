@@ -1,5 +1,6 @@
 //! Domains of companies.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::LazyLock;
@@ -33,6 +34,35 @@ pub fn of_company(text: &str) -> Option<String> {
     let host = text.trim().trim_end_matches('.').to_lowercase();
     let is_free = FREE_MAIL.contains(domain.as_str()) || FREE_MAIL.contains(host.as_str());
     (!is_free && mailchecker::is_valid(&format!("someone@{domain}"))).then_some(domain)
+}
+
+/// The company's domain that a text is by itself, neither a host below it nor an address of the web.
+#[must_use]
+pub fn exactly(text: &str) -> Option<String> {
+    let host = idna::domain_to_ascii(text.trim().trim_end_matches('.')).ok()?;
+    // What nobody has registered as a suffix is none here: an id may have a point in it.
+    let is_listed = || psl::suffix(host.as_bytes()).is_some_and(|suffix| suffix.is_known());
+    of_company(text).filter(|domain| *domain == host && is_listed())
+}
+
+/// A domain as people read it: in its own letters, with the form of DNS beside it where they are of more than one script (the
+/// top-level domain's among them), since letters of two scripts may look the same.
+#[must_use]
+pub fn shown(domain: &str) -> Cow<'_, str> {
+    if !domain.split('.').any(|label| label.starts_with("xn--")) {
+        return Cow::Borrowed(domain);
+    }
+    match idna::domain_to_unicode(domain) {
+        (_, Err(_)) => Cow::Borrowed(domain),
+        (unicode, Ok(())) if unicode.chars().filter(|c| c.is_alphabetic()).all(is_latin) => Cow::Owned(unicode),
+        (unicode, Ok(())) => Cow::Owned(format!("{unicode} ({domain})")),
+    }
+}
+
+/// Whether a letter is Latin: ASCII, Latin-1, Latin Extended-A and -B, Latin Extended Additional. Those for phonetics look like
+/// others, and are none here.
+fn is_latin(letter: char) -> bool {
+    matches!(letter, 'a'..='z' | 'A'..='Z' | '\u{aa}' | '\u{ba}' | '\u{c0}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}')
 }
 
 /// The company's domain of an address.
@@ -77,6 +107,32 @@ mod tests {
             assert_eq!(registrable(text), None, "{text}");
         }
         assert_eq!(registrable(&format!("{}.com", "a.".repeat(200))), None);
+    }
+
+    #[test]
+    fn a_domain_is_shown_in_its_letters_and_as_dns_has_it_where_scripts_are_mixed() {
+        for (domain, expected) in [
+            ("acme.com", "acme.com"),
+            ("xn--bcher-kva.example", "bücher.example"),
+            ("xn--fiqs8s", "中国 (xn--fiqs8s)"),
+            // `аррӏе.com` in Cyrillic letters, of the report on homographs that browsers changed for.
+            ("xn--80ak6aa92e.com", "аррӏе.com (xn--80ak6aa92e.com)"),
+            ("xn--e1afmkfd.com", "пример.com (xn--e1afmkfd.com)"),
+            ("xn--a.com", "xn--a.com"),
+        ] {
+            assert_eq!(shown(domain), expected, "{domain}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_a_domain_by_itself_is_that_one() {
+        for (text, domain) in [("acme.com", "acme.com"), (" Acme.COM. ", "acme.com"), ("acme.co.uk", "acme.co.uk")] {
+            assert_eq!(exactly(text).as_deref(), Some(domain), "{text}");
+        }
+        for text in ["eu.acme.com", "https://acme.com", "ada@acme.com", "acct.42", "v1.2", "acme", "co.uk", "gmail.com"]
+        {
+            assert_eq!(exactly(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -65,6 +65,13 @@ impl CompanyKey {
         plain(&folded).map(|value| Self { kind: CompanyKind::Name, value })
     }
 
+    /// The domain that a group's id or a name is written as: `acme.com`, and not a host below it or a number with a point.
+    #[must_use]
+    pub fn as_domain(&self) -> Option<Self> {
+        let is_weaker = self.kind != CompanyKind::Domain;
+        is_weaker.then(|| domain::exactly(&self.value)).flatten().map(|value| Self { kind: CompanyKind::Domain, value })
+    }
+
     /// A key that was made before, as a store gives it back.
     #[must_use]
     pub fn stored(kind: CompanyKind, value: impl Into<String>) -> Self {

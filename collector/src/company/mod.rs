@@ -13,7 +13,7 @@ pub mod network;
 mod said;
 
 pub use account::{Account, domain_of};
-pub use domain::{of_address, of_company, registrable};
-pub use join::{MOST_VOTES, Vote, called, joins};
+pub use domain::{of_address, of_company, registrable, shown};
+pub use join::{MOST_VOTES, Naming, Vote, called, joins};
 pub use key::{CompanyKey, CompanyKind};
 pub use said::{MOST_STATEMENTS, Said, TRAITS_OF_COMPANY, WhatIsSaid, of_visitor};

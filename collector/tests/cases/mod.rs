@@ -122,12 +122,15 @@ macro_rules! all_of_companies {
     ($open:path) => {
         crate::cases::tests_of_many! { $open;
             one_company: one_forged_event_moves_no_established_name_or_domain,
+                calls_that_never_happened_take_nothing_from_whom_it_was_known_of_before,
                 companies_are_the_same_in_any_order_and_told_twice
         }
         crate::cases::tests! { $open;
             one_company: a_name_said_by_a_gmail_user_is_the_company_of_the_domain_that_two_others_gave_with_it,
                 a_group_call_s_name_and_id_are_the_company_of_its_domain_at_once,
                 a_group_without_a_domain_is_the_company_of_its_members_addresses,
+                a_group_s_id_that_is_a_domain_is_that_domain_s_company,
+                two_groups_of_one_name_have_it_both,
                 an_old_id_and_an_old_address_lead_to_the_merged_company,
                 what_was_joined_by_somebody_s_word_comes_apart_when_they_are_deleted_or_blocked,
                 two_domains_never_become_one_company,

@@ -141,6 +141,78 @@ pub async fn one_forged_event_moves_no_established_name_or_domain<G>(open: impl 
     }
 }
 
+pub async fn calls_that_never_happened_take_nothing_from_whom_it_was_known_of_before<G>(
+    open: impl AsyncFn() -> (Arc<dyn Store>, G),
+) {
+    let (device, user) = (json!({"anonymous_id": "d-evil"}), json!({"user_id": "u-evil"}));
+    let backdated = |ids: &Value, group: &Value| {
+        let mut call = calls(60, ids, group);
+        call["groups"][0]["sent_at"] = json!("2026-11-19T09:00:00Z");
+        call
+    };
+    for evil in [&device, &user] {
+        let (store, _until_the_end) = open().await;
+        let name_of = async |key: &str| store.show_company(key, 1).await.unwrap().expect("a company").company.name;
+        let call = json!({"group_id": "g1", "domain": "acme.com", "name": "Acme"});
+        tell(&*store, &[calls(5, &json!({"user_id": "u5"}), &call)]).await;
+        // One that says it was made before.
+        let forged = json!({"group_id": "g1", "domain": "evil.com", "name": "Evil"});
+        tell(&*store, &[backdated(evil, &forged)]).await;
+        tell(&*store, &[backdated(evil, &json!({"domain": "acme.com", "name": "Evil"}))]).await;
+        let (acme, g1) = (store.show_company("acme.com", 1).await.unwrap(), store.show_company("g1", 1).await.unwrap());
+        assert_eq!(acme.expect("a company").company.id, g1.expect("a company").company.id, "{evil}");
+        assert_eq!(name_of("acme.com").await.as_deref(), Some("Acme"), "{evil}");
+
+        // One that takes the name which somebody has said of their own company.
+        tell(&*store, &[says(6, &json!({"email": "homer@globex.com"}), &json!({"company": "Globex"}))]).await;
+        assert_eq!(name_of("globex.com").await.as_deref(), Some("Globex"));
+        tell(&*store, &[backdated(evil, &json!({"domain": "evil.com", "name": "Globex"}))]).await;
+        assert_eq!(name_of("globex.com").await.as_deref(), Some("Globex"), "{evil}");
+    }
+    // Many from devices that nobody is known by, against two people.
+    let (store, _until_the_end) = open().await;
+    let named = json!({"company": "Globex", "domain": "globex.com"});
+    tell(&*store, &[says(1, &json!({"user_id": "u1"}), &named), says(2, &json!({"user_id": "u2"}), &named)]).await;
+    for n in 0..4 {
+        let evil = json!({"anonymous_id": format!("d-evil-{n}")});
+        tell(&*store, &[calls(70 + n, &evil, &json!({"domain": "globex.com", "name": "Evil"}))]).await;
+        tell(&*store, &[calls(80 + n, &evil, &json!({"domain": "evil.com", "name": "Globex"}))]).await;
+    }
+    let of = async |key: &str| store.show_company(key, 1).await.unwrap().expect("a company").company;
+    let globex = of("globex.com").await;
+    assert_eq!((globex.name.as_deref(), of("Globex").await.id), (Some("Globex"), globex.id));
+}
+
+pub async fn a_group_s_id_that_is_a_domain_is_that_domain_s_company(store: &dyn Store) {
+    let evil = json!({"group_id": "acme.com", "domain": "evil.com"});
+    tell(
+        store,
+        &[
+            calls(1, &json!({"user_id": "u1"}), &json!({"group_id": "acme.com", "name": "Acme"})),
+            says(2, &json!({"email": "ada@acme.com"}), &json!({})),
+            calls(3, &json!({"user_id": "u3"}), &json!({"group_id": "Acme.com"})),
+            // Ids that only look like one: a number with a point, a host below a domain.
+            calls(4, &json!({"user_id": "u4"}), &json!({"group_id": "acct.42"})),
+            calls(5, &json!({"user_id": "u5"}), &json!({"group_id": "eu.acme.com"})),
+        ],
+    )
+    .await;
+    let rows = [row("acct.42", "", 1), row("acme.com", "Acme", 3), row("eu.acme.com", "", 1)];
+    assert_eq!(shown(store).await, rows);
+    tell(store, &[calls(6, &json!({"anonymous_id": "d-evil"}), &evil)]).await;
+    assert_eq!(shown(store).await[..3], rows);
+}
+
+pub async fn two_groups_of_one_name_have_it_both(store: &dyn Store) {
+    let named = |group: &str| json!({"group_id": group, "name": "Acme"});
+    tell(
+        store,
+        &[calls(1, &json!({"user_id": "u1"}), &named("g1")), calls(2, &json!({"user_id": "u2"}), &named("g2"))],
+    )
+    .await;
+    assert_eq!(shown(store).await, [row("g1", "Acme", 1), row("g2", "Acme", 1)]);
+}
+
 pub async fn companies_are_the_same_in_any_order_and_told_twice<G>(open: impl AsyncFn() -> (Arc<dyn Store>, G)) {
     let mut told = globex();
     told.extend([

@@ -23,14 +23,18 @@ statements! {
     SAID_GROUP = "SELECT EXISTS (SELECT 1 FROM company_said WHERE group_id = $1)";
     SAID_NAME = "SELECT EXISTS (SELECT 1 FROM company_said WHERE name = $1)";
     GROUP_VOTES = "SELECT coalesce(identity.visitor_id, 0), said.domain, said.group_id,
-                          CASE WHEN said.domain <> '' THEN said.domain ELSE coalesce(visitor.given, '') END, said.by_group_call, said.at
+                          CASE WHEN said.domain <> '' THEN said.domain ELSE coalesce(visitor.given, '') END, said.by_group_call, said.at,
+                          EXISTS (SELECT 1 FROM identity AS known
+                          WHERE known.visitor_id = identity.visitor_id AND known.kind IN ('user', 'email'))
                    FROM company_said AS said LEFT JOIN identity ON identity.id = said.voter_id
                    LEFT JOIN visitor ON visitor.id = identity.visitor_id
                    WHERE said.group_id = $1 AND (said.voter_id = 0 OR identity.kind <> 'taken')
                        AND (identity.decision IS NULL OR identity.decision <> 'blocked')
                    ORDER BY said.at, said.voter_id LIMIT $2";
     NAME_VOTES = "SELECT coalesce(identity.visitor_id, 0), said.domain, said.group_id,
-                         CASE WHEN said.domain <> '' THEN said.domain ELSE coalesce(visitor.given, '') END, said.by_group_call, said.at
+                         CASE WHEN said.domain <> '' THEN said.domain ELSE coalesce(visitor.given, '') END, said.by_group_call, said.at,
+                          EXISTS (SELECT 1 FROM identity AS known
+                          WHERE known.visitor_id = identity.visitor_id AND known.kind IN ('user', 'email'))
                   FROM company_said AS said LEFT JOIN identity ON identity.id = said.voter_id
                   LEFT JOIN visitor ON visitor.id = identity.visitor_id
                   WHERE said.name = $1 AND (said.voter_id = 0 OR identity.kind <> 'taken')
@@ -142,7 +146,7 @@ impl<'t> Keys<'t> {
         while let Some(key) = all.pop_first() {
             let text = text_of(&key);
             let (votes, given) = self.votes(&key).await?;
-            let target = company::joins(key.kind, votes).map(|target| text_of(&target));
+            let target = company::joins(&key, votes).map(|target| text_of(&target));
             let row = match (self.find(&text).await?, &target) {
                 (Some(row), _) => row,
                 (None, None) => continue,
@@ -195,6 +199,7 @@ impl<'t> Keys<'t> {
             if !target.value.is_empty() {
                 votes.push(Vote {
                     voter: row.try_get(0)?,
+                    is_known: row.try_get(6)?,
                     target,
                     by_group_call: row.try_get(4)?,
                     at: row.try_get(5)?,

@@ -274,13 +274,13 @@ async fn keep_all(
             of_companies.note(said, traits, arrived.at(entry));
         }
         for said in &of_entry {
-            statements.note(said, claim_time(entry.at, arrived.arrival_of(entry)));
+            statements.note(said, arrived.arrival_of(entry));
         }
     }
     if let Some(traits) = arrived.part.traits {
         said.extend(kept.merge(traits, last));
         for said in Said::of_traits(traits) {
-            statements.note(&said, claims_at);
+            statements.note(&said, arrived.arrival);
         }
     }
     let said: BTreeSet<String> = said.into_iter().collect();

@@ -46,7 +46,7 @@ fn keep_part(connection: &Connection, rules: &[StoredRule], batch: &Batch, part:
                 if let (Some(traits), Some(said)) = (&entry.traits_of_company, said.first()) {
                     accounts::keep_traits(connection, said, traits, at)?;
                 }
-                noted.said.extend(said.into_iter().map(|said| (said, claim_time(entry.at, arrival))));
+                noted.said.extend(said.into_iter().map(|said| (said, arrival)));
             }
         } else if entry.kind == EntryKind::PageView {
             grow(connection, rules, identity_id, entry, at)?;
@@ -62,7 +62,7 @@ fn keep_part(connection: &Connection, rules: &[StoredRule], batch: &Batch, part:
     };
     if let Some(traits) = batch.traits.as_ref().filter(|_| part.has_traits) {
         has_new_traits |= traits::merge(connection, traits::OF_IDENTITY, identity_id, traits, last)?;
-        said.extend(Said::of_traits(traits).into_iter().map(|said| (said, claims_at)));
+        said.extend(Said::of_traits(traits).into_iter().map(|said| (said, arrival)));
     }
 
     let change = ids.ask(|known| reading.resolve(claims_at, known))?;
@@ -94,7 +94,7 @@ struct Noted {
     /// The earliest time as of which one of them claims.
     claims_at: Option<i64>,
     has_new_traits: bool,
-    /// What is said of companies, each with the time as of which.
+    /// What is said of companies, each with the time when it was received.
     said: Vec<(Said, i64)>,
 }
 

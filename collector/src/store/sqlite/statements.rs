@@ -5,10 +5,13 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, params};
 
 use super::company_keys;
-use crate::company::{self, CompanyKey, CompanyKind, MOST_STATEMENTS, MOST_VOTES, Said, Vote};
+use crate::company::{self, CompanyKey, CompanyKind, MOST_STATEMENTS, MOST_VOTES, Naming, Said, Vote};
 
 /// Who says what a request about companies alone says.
 pub(super) const NO_VISITOR: i64 = 0;
+/// Whether a user id or an address of the visitor is known who says something. A request about companies alone is anyone's as well.
+const IS_KNOWN: &str = "EXISTS (SELECT 1 FROM identity AS known
+     WHERE known.visitor_id = identity.visitor_id AND known.kind IN ('user', 'email'))";
 /// The most group ids, and the most names, of one company of which it is asked who said them.
 const MOST_KEYS: usize = 20;
 
@@ -144,7 +147,7 @@ fn rename_all(connection: &Connection, keys: &BTreeSet<CompanyKey>) -> rusqlite:
 fn decide(connection: &Connection, keys: impl IntoIterator<Item = CompanyKey>) -> rusqlite::Result<()> {
     let mut all: BTreeSet<CompanyKey> = keys.into_iter().filter(|key| key.kind != CompanyKind::Domain).collect();
     while let Some(key) = all.pop_first() {
-        let target = company::joins(key.kind, votes(connection, &key)?);
+        let target = company::joins(&key, votes(connection, &key)?);
         let row = match (company_keys::find(connection, &key)?, &target) {
             (Some(row), _) => row,
             (None, None) => continue,
@@ -170,18 +173,19 @@ fn decide(connection: &Connection, keys: impl IntoIterator<Item = CompanyKey>) -
 fn votes(connection: &Connection, key: &CompanyKey) -> rusqlite::Result<Vec<Vote>> {
     let column = if key.kind == CompanyKind::Group { "group_id" } else { "name" };
     let mut select = connection.prepare_cached(&format!(
-        "SELECT coalesce(identity.visitor_id, 0), domain, group_id, given, by_group_call, at
+        "SELECT coalesce(identity.visitor_id, 0), domain, group_id, given, by_group_call, at, {IS_KNOWN}
          FROM company_said LEFT JOIN identity ON identity.id = voter_id
          WHERE {column} = ?1 AND {column} <> '' AND identity.decision IS NOT 'blocked'
          ORDER BY at, voter_id LIMIT ?2"
     ))?;
     let rows = select.query_map(params![key.value, MOST_VOTES], |row| {
         let text = |column| row.get::<_, String>(column);
-        Ok((row.get::<_, i64>(0)?, [text(1)?, text(2)?, text(3)?], row.get::<_, bool>(4)?, row.get::<_, i64>(5)?))
+        let visitor: (i64, bool) = (row.get(0)?, row.get(6)?);
+        Ok((visitor, [text(1)?, text(2)?, text(3)?], row.get::<_, bool>(4)?, row.get::<_, i64>(5)?))
     })?;
     let mut votes = Vec::new();
     for row in rows {
-        let (voter_id, [domain, group_id, given], by_group_call, at) = row?;
+        let ((visitor_id, is_known), [domain, group_id, given], by_group_call, at) = row?;
         let (kind, value) = if key.kind == CompanyKind::Group || !domain.is_empty() || group_id.is_empty() {
             (CompanyKind::Domain, given)
         } else {
@@ -191,7 +195,8 @@ fn votes(connection: &Connection, key: &CompanyKey) -> rusqlite::Result<Vec<Vote
             }
         };
         if !value.is_empty() {
-            votes.push(Vote { voter: voter_id, target: CompanyKey::stored(kind, value), by_group_call, at });
+            let target = CompanyKey::stored(kind, value);
+            votes.push(Vote { voter: visitor_id, is_known, target, by_group_call, at });
         }
     }
     Ok(votes)
@@ -238,7 +243,7 @@ pub(super) fn name_of_company(
     let mut given = Vec::new();
     for (column, value) in asked {
         let mut select = connection.prepare_cached(&format!(
-            "SELECT coalesce(identity.visitor_id, 0), written, at, domain, group_id FROM company_said
+            "SELECT coalesce(identity.visitor_id, 0), written, at, domain, group_id, {IS_KNOWN} FROM company_said
              LEFT JOIN identity ON identity.id = voter_id
              LEFT JOIN company_key AS named ON named.kind = 'name' AND named.value = name
              WHERE {column} = ?1 AND {column} <> '' AND name <> '' AND identity.decision IS NOT 'blocked'
@@ -255,8 +260,32 @@ pub(super) fn name_of_company(
                 _ => true,
             };
             if is_of_it {
-                given.push((row.get(0)?, row.get(1)?, row.get(2)?));
+                given.push(Naming { voter: row.get(0)?, is_known: row.get(5)?, written: row.get(1)?, at: row.get(2)? });
             }
+        }
+    }
+    match company::called(given) {
+        None if of_kind(CompanyKind::Domain).next().is_none() => name_of_groups(connection, &groups),
+        name => Ok(name),
+    }
+}
+
+/// The name that group calls gave groups, where it belongs to another company: two groups of one name have it both.
+fn name_of_groups(connection: &Connection, groups: &[&str]) -> rusqlite::Result<Option<String>> {
+    let mut select = connection.prepare_cached(&format!(
+        "SELECT coalesce(identity.visitor_id, 0), {IS_KNOWN}, written, at FROM company_said
+         LEFT JOIN identity ON identity.id = voter_id
+         WHERE group_id = ?1 AND group_id <> '' AND domain = '' AND name <> '' AND by_group_call
+             AND identity.decision IS NOT 'blocked'
+         ORDER BY at, voter_id LIMIT ?2"
+    ))?;
+    let mut given = Vec::new();
+    for group in groups {
+        let namings = select.query_map(params![group, MOST_VOTES], |row| {
+            Ok(Naming { voter: row.get(0)?, is_known: row.get(1)?, written: row.get(2)?, at: row.get(3)? })
+        })?;
+        for naming in namings {
+            given.push(naming?);
         }
     }
     Ok(company::called(given))
