@@ -30,7 +30,7 @@ use koala_destination::ids::Id;
 use thiserror::Error;
 use tokio::sync::watch;
 
-use self::company::{Company, CompanyId, CompanyPage, DaysOfActivity, Excluded};
+use self::company::{Company, CompanyId, CompanyPage, DaysOfActivity, Excluded, Reason};
 use self::decision::{Decision, Undone};
 use self::deletion::{Deletion, DeletionId, Departed, Forgotten, Person, Retention};
 use self::filter::{CompanyFilter, Filter};
@@ -89,6 +89,9 @@ pub trait Store: Send + Sync {
 
     /// How much is kept out of the ranking.
     async fn excluded(&self) -> Result<Excluded, StoreError>;
+
+    /// What each of these companies has most of its points from, in their order; nothing for one without points.
+    async fn top_reasons(&self, companies: Vec<CompanyId>) -> Result<Vec<Option<Reason>>, StoreError>;
 
     /// Makes these the intent rules that count, from the next entry on.
     async fn follow_intent_rules(&self, rules: &[IntentRule]) -> Result<(), StoreError>;

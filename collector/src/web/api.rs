@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::api_error::ApiError;
 use super::filter_query::{CompanyQuery, VisitorQuery};
+use super::listed::Listed;
 use super::state::Web;
 use super::{alerts, decisions, deletions, export, visitor_export};
 use crate::intent::{Count, IntentRule};
@@ -101,6 +102,7 @@ async fn list_companies(
 ) -> Result<Response, ApiError> {
     let filter = query.filter().map_err(ApiError::BadRequest)?;
     let (companies, total) = web.store.list_companies(filter, page.offset, page.limit.min(LONGEST_PAGE)).await?;
+    let companies = Listed::of(&*web.store, companies).await?;
     let excluded = web.store.excluded().await?;
     Ok(axum::Json(json!({"total": total, "excluded": excluded, "companies": companies})).into_response())
 }

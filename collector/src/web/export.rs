@@ -13,16 +13,27 @@ use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 
 use super::api_error::ApiError;
 use super::filter_query::{CompanyQuery, VisitorQuery};
+use super::listed::Listed;
 use super::state::Web;
 use crate::store::StoreError;
-use crate::store::company::Company;
 use crate::store::visitor::Visitor;
 
 /// Rows that are read at once: a page of them takes some tens of milliseconds.
 const ROWS_AT_ONCE: u32 = 500;
 
-const COMPANY: &[&str] =
-    &["key", "name", "domain", "intent", "strength", "strength_label", "trend", "visitors", "events", "last_seen"];
+const COMPANY: &[&str] = &[
+    "key",
+    "name",
+    "domain",
+    "intent",
+    "strength",
+    "strength_label",
+    "trend",
+    "visitors",
+    "events",
+    "last_seen",
+    "top_reason",
+];
 const VISITOR: &[&str] = &[
     "id",
     "user_ids",
@@ -43,7 +54,8 @@ const VISITOR: &[&str] = &[
 pub async fn companies(State(web): State<Web>, Query(query): Query<CompanyQuery>) -> Result<Response, ApiError> {
     let filter = query.filter().map_err(ApiError::BadRequest)?;
     let (first, _) = web.store.list_companies(filter.clone(), 0, ROWS_AT_ONCE).await?;
-    let pages = stream::try_unfold((first, 0), move |(page, offset): (Vec<Company>, u32)| {
+    let first = Listed::of(&*web.store, first).await?;
+    let pages = stream::try_unfold((first, 0), move |(page, offset): (Vec<Listed>, u32)| {
         let (store, filter) = (Arc::clone(&web.store), filter.clone());
         async move {
             if page.is_empty() {
@@ -51,6 +63,7 @@ pub async fn companies(State(web): State<Web>, Query(query): Query<CompanyQuery>
             }
             let offset = offset.saturating_add(ROWS_AT_ONCE);
             let (next, _) = store.list_companies(filter, offset, ROWS_AT_ONCE).await?;
+            let next = Listed::of(&*store, next).await?;
             let rows: Vec<_> = page.iter().map(company).collect();
             Ok::<_, StoreError>(Some((rows, (next, offset))))
         }
@@ -74,7 +87,7 @@ pub async fn visitors(State(web): State<Web>, Query(query): Query<VisitorQuery>)
     Ok(file("visitors.csv", VISITOR, pages))
 }
 
-fn company(company: &Company) -> Vec<String> {
+fn company(Listed { company, top_reason }: &Listed) -> Vec<String> {
     vec![
         harmless(&company.key),
         harmless(company.name.as_deref().unwrap_or_default()),
@@ -86,6 +99,7 @@ fn company(company: &Company) -> Vec<String> {
         company.visitors.to_string(),
         company.events.to_string(),
         company.last_seen.clone().unwrap_or_default(),
+        harmless(top_reason.as_ref().map(|reason| reason.text.as_str()).unwrap_or_default()),
     ]
 }
 

@@ -23,6 +23,7 @@ mod export;
 mod filter_query;
 mod headers;
 mod intake;
+mod listed;
 mod origin;
 mod page;
 pub mod page_token;

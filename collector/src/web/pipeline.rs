@@ -108,7 +108,7 @@ pub struct MappingTally {
 pub type Tallies = BTreeMap<String, MappingTally>;
 
 /// A dead letter as it is shown.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct StoredDeadLetter {
     /// The queue that it came from.
     pub queue: String,
@@ -118,4 +118,8 @@ pub struct StoredDeadLetter {
     pub reason: String,
     /// What the collector said, when it was asked.
     pub koala_answer: Option<String>,
+    /// The event as it came, or its beginning.
+    pub event: String,
+    /// How many bytes of it are kept; more than there are in `event` where that is only the beginning.
+    pub bytes: usize,
 }

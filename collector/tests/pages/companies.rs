@@ -42,6 +42,39 @@ async fn a_company_s_page_says_why_it_is_where_it_is_in_sentences_before_all_els
 }
 
 #[tokio::test]
+async fn the_list_of_companies_says_why_each_is_where_it_is_on_the_page_in_the_api_and_in_a_file() {
+    let site = Site::new();
+    acme(&site).await;
+    let sentence = "Looked at pricing: 2 people, last today";
+    let said = text(&site.page("/").await);
+    assert!(said.contains(&format!("acme.com {sentence}")), "{said}");
+    assert!(said.contains("other.org Came by: 1 person, last today"), "{said}");
+    let listed: Value = serde_json::from_str(&site.page("/api/companies").await).unwrap();
+    let top = &listed["companies"][0]["top_reason"];
+    assert_eq!((&top["rule"], &top["visitors"], &top["text"]), (&json!("pricing"), &json!(2), &json!(sentence)));
+    let file = site.page("/api/companies.csv").await;
+    assert!(file.lines().next().unwrap().ends_with("\"top_reason\""), "{file}");
+    assert!(file.lines().any(|line| line.ends_with(&format!("\"{sentence}\""))), "{file}");
+}
+
+#[tokio::test]
+async fn a_domain_is_shown_in_its_own_letters() {
+    let site = Site::new();
+    for (n, domain) in ["xn--bcher-kva.example", "xn--e1afmkfd.com"].iter().enumerate() {
+        let company = json!({"name": format!("Name {n}"), "domain": domain});
+        let identify =
+            json!({"type": "identify", "message_id": "i-1", "sent_at": at(9), "traits": {"company": company}});
+        site.collect(json!({"user_id": format!("u-{n}"), "identifies": [identify]})).await;
+    }
+    let said = text(&site.page("/").await);
+    for words in ["Name 0 bücher.example", "Name 1 пример.com (xn--e1afmkfd.com)"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert!(text(&site.page("/companies/xn--bcher-kva.example").await).contains("bücher.example"));
+    assert!(text(&site.page("/companies/b%C3%BCcher.example").await).contains("Name 0"));
+}
+
+#[tokio::test]
 async fn a_company_s_page_says_which_pages_were_looked_at_by_whom_how_often_and_when_last() {
     let site = Site::new();
     acme(&site).await;

@@ -1,7 +1,7 @@
 //! Install, deliveries and mappings: what the pipeline says, in words.
 
 use koala_collector::web::{
-    MappingTally, QueueCounts, ReceivedTally, RejectedEvent, RequestTally, SettingsProblem, TestEvent,
+    MappingTally, QueueCounts, ReceivedTally, RejectedEvent, RequestTally, SettingsProblem, StoredDeadLetter, TestEvent,
 };
 use koala_destination::clock::{from_milliseconds, now_milliseconds};
 use koala_destination::koala::CollectorKind;
@@ -125,6 +125,14 @@ async fn deliveries_say_accepted_and_in_queue_and_rejected_events_can_be_read() 
             event: r#"{"event":"<script>x</script>"}"#.to_owned(),
             bytes: 900,
         }];
+        said.dead_letters = vec![StoredDeadLetter {
+            queue: "track-event".to_owned(),
+            mapping: "orders".to_owned(),
+            reason: "`name` is no text".to_owned(),
+            koala_answer: None,
+            event: r#"{"event":{"<b>":1}}"#.to_owned(),
+            bytes: 19,
+        }];
     });
     let html = site.page("/deliveries").await;
     let said = text(&html);
@@ -134,10 +142,12 @@ async fn deliveries_say_accepted_and_in_queue_and_rejected_events_can_be_read() 
         "Mapping Accepted In queue Delivered",
         "2026-11-20 12:00 UTC `type` is missing Raw JSON The first 30 of 900 bytes.",
         "The newest 1 of 2.",
+        "track-event orders `name` is no text Raw JSON",
     ] {
         assert!(said.contains(words), "{words}: {said}");
     }
     assert!(html.contains("&lt;script&gt;x&lt;/script&gt;") && !html.contains("<script>x"), "{html}");
+    assert!(html.contains("{&quot;event&quot;:{&quot;&lt;b&gt;&quot;:1}}"), "{html}");
 }
 
 #[tokio::test]

@@ -34,6 +34,7 @@ pub struct Said {
     pub tallies: Tallies,
     pub install: Install,
     pub rejected: Vec<RejectedEvent>,
+    pub dead_letters: Vec<StoredDeadLetter>,
     pub problems: Vec<SettingsProblem>,
     pub mappings: Vec<Mapping>,
     pub test: TestEvent,
@@ -54,6 +55,7 @@ impl Default for Said {
             tallies: Tallies::new(),
             install,
             rejected: Vec::new(),
+            dead_letters: Vec::new(),
             problems: Vec::new(),
             mappings: Mapping::presets(CollectorKind::Own).to_vec(),
             test: TestEvent::Accepted { message_id: "koala-test-1".to_owned() },
@@ -79,8 +81,8 @@ impl Pipeline for FakePipeline {
         Ok((self.said().received, self.said().tallies))
     }
 
-    async fn dead_letters(&self, _: u32) -> Result<Vec<StoredDeadLetter>, PipelineError> {
-        Ok(Vec::new())
+    async fn dead_letters(&self, most: u32) -> Result<Vec<StoredDeadLetter>, PipelineError> {
+        Ok(self.said().dead_letters.into_iter().take(most as usize).collect())
     }
 
     async fn rejected_events(&self, most: u32) -> Result<Vec<RejectedEvent>, PipelineError> {

@@ -157,22 +157,40 @@ pub fn redrive(connection: &Connection, queue: Option<&str>) -> rusqlite::Result
 
 /// The dead letters, the newest first.
 pub fn dead_letters(connection: &Connection, most: u32) -> rusqlite::Result<Vec<StoredDeadLetter>> {
-    let mut select = connection
-        .prepare_cached("SELECT queue, mapping, reason, koala_answer FROM dead_letter ORDER BY id DESC LIMIT ?1")?;
+    /// A message as intake wrote it.
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Message<'a> {
+        #[serde(borrow)]
+        event: Option<&'a RawValue>,
+    }
+    let mut select = connection.prepare_cached(
+        "SELECT queue, mapping, reason, koala_answer, body FROM dead_letter ORDER BY id DESC LIMIT ?1",
+    )?;
     let letters = select.query_map([most], |row| {
         let said = !matches!(row.get_ref(3)?, ValueRef::Null);
+        let body = lossy(row, 4);
+        let message: Message<'_> = serde_json::from_str(&body).unwrap_or_default();
+        // One that cannot be read is shown as it is.
+        let event = message.event.map_or(&*body, RawValue::get);
         Ok(StoredDeadLetter {
             queue: lossy(row, 0),
             mapping: lossy(row, 1),
             reason: lossy(row, 2),
             koala_answer: said.then(|| lossy(row, 3)),
+            event: shown(event),
+            bytes: event.len(),
         })
     })?;
     letters.collect()
 }
 
-/// The most bytes of a rejected event that are shown; more of it stands in the file.
+/// The most bytes of an event that are shown; more of it stands in the file.
 const MOST_SHOWN: usize = 8 * 1024;
+
+fn shown(event: &str) -> String {
+    event[..event.floor_char_boundary(MOST_SHOWN)].to_owned()
+}
 
 /// The rejected events, the newest first.
 pub fn rejected_events(connection: &Connection, most: u32) -> rusqlite::Result<Vec<RejectedEvent>> {
@@ -193,8 +211,12 @@ pub fn rejected_events(connection: &Connection, most: u32) -> rusqlite::Result<V
         let kept: Kept<'_> = serde_json::from_str(&body)
             .unwrap_or_else(|_| Kept { reason: "the message is damaged".to_owned(), ..Kept::default() });
         let event = kept.event.map_or(&*kept.beginning, RawValue::get);
-        let shown = event[..event.floor_char_boundary(MOST_SHOWN)].to_owned();
-        Ok(RejectedEvent { reason: kept.reason, received_at: kept.received_at, event: shown, bytes: event.len() })
+        Ok(RejectedEvent {
+            reason: kept.reason,
+            received_at: kept.received_at,
+            event: shown(event),
+            bytes: event.len(),
+        })
     })?;
     events.collect()
 }

@@ -16,7 +16,7 @@ use crate::about::{About, Utm};
 use crate::company::{self, CompanyKey, CompanyKind};
 use crate::intent::{Strength, Trend};
 use crate::store::company::{
-    Activity, Company, CompanyId, CompanyPage, CompanySource, DAYS, DaysOfActivity, LastPage, Member, Source,
+    Activity, Company, CompanyId, CompanyPage, CompanySource, DAYS, DaysOfActivity, LastPage, Member, Reason, Source,
 };
 use crate::store::filter::CompanyFilter;
 use crate::store::interests::{self, Deed};
@@ -207,6 +207,18 @@ pub(super) async fn activity(
     let days = days_of(transaction, &rows).await?;
     transaction.commit().await?;
     Ok(rows.iter().map(|row| days.get(row).copied().unwrap_or_default()).collect())
+}
+
+/// What each of these companies has most of its points from.
+pub(super) async fn top_reasons(
+    transaction: &Transaction,
+    rules: &RuleSet,
+    companies: &[CompanyId],
+) -> Result<Vec<Option<Reason>>, PostgresError> {
+    let rows: Vec<i64> = companies.iter().map(|id| row_of(id.as_str())).collect();
+    let ((), mut reasons, ()) =
+        together!(transaction.begin(), points::reasons_of(transaction, rules, &rows), transaction.commit())?;
+    Ok(rows.iter().map(|row| reasons.remove(row).and_then(|of_company| of_company.into_iter().next())).collect())
 }
 
 async fn days_of(transaction: &Transaction, companies: &[i64]) -> Result<HashMap<i64, DaysOfActivity>, PostgresError> {

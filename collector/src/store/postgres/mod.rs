@@ -86,7 +86,7 @@ use self::tombstones::Sifted;
 use self::transaction::{Access, together, transact};
 use self::turns::Turns;
 use super::archive::{Dump, Record, Restore, Section};
-use super::company::{Company, CompanyId, CompanyPage, DaysOfActivity, Excluded};
+use super::company::{Company, CompanyId, CompanyPage, DaysOfActivity, Excluded, Reason};
 use super::decision::{Decision, Undone};
 use super::deletion::{Deletion, DeletionId, Departed, Forgotten, Person, Retention};
 use super::filter::{CompanyFilter, Filter};
@@ -272,6 +272,13 @@ impl Store for PostgresStore {
 
     async fn activity(&self, companies: Vec<CompanyId>) -> Result<Vec<DaysOfActivity>, StoreError> {
         Ok(transact!(&self.pool, Access::Read, |transaction| companies::activity(&transaction, &companies))?)
+    }
+
+    async fn top_reasons(&self, companies: Vec<CompanyId>) -> Result<Vec<Option<Reason>>, StoreError> {
+        let rules = self.rules.now(&self.pool).await?;
+        Ok(transact!(&self.pool, Access::Read, |transaction| {
+            companies::top_reasons(&transaction, &rules, &companies)
+        })?)
     }
 
     async fn follow_exclude(&self, exclude: &Exclude) -> Result<(), StoreError> {

@@ -71,11 +71,11 @@ statements! {
                points_week_ago = excluded.points_week_ago, strength = excluded.strength, trend = excluded.trend,
                is_guess = excluded.is_guess";
     FORGET = "DELETE FROM company WHERE id = ANY($1::bigint[])";
-    VISITOR_DAYS = "SELECT intent.rule_id, intent.day, visitor.id, visitor.is_guess, sum(intent.count)::bigint
+    VISITOR_DAYS = "SELECT company_key.company_id, intent.rule_id, intent.day, visitor.id, visitor.is_guess, sum(intent.count)::bigint
                     FROM company_key JOIN visitor ON visitor.company_key = company_key.key
                     JOIN identity ON identity.visitor_id = visitor.id JOIN intent ON intent.identity_id = identity.id
-                    WHERE company_key.company_id = $1 AND NOT visitor.excluded
-                    GROUP BY intent.rule_id, intent.day, visitor.id, visitor.is_guess";
+                    WHERE company_key.company_id = ANY($1::bigint[]) AND NOT visitor.excluded
+                    GROUP BY company_key.company_id, intent.rule_id, intent.day, visitor.id, visitor.is_guess";
     DAYS_OF_VISITORS = "SELECT identity.visitor_id, intent.rule_id, intent.day, sum(intent.count)::bigint
                         FROM identity JOIN intent ON intent.identity_id = identity.id WHERE identity.visitor_id = ANY($1::bigint[])
                         GROUP BY identity.visitor_id, intent.rule_id, intent.day";
@@ -405,14 +405,30 @@ pub(super) async fn reasons(
     rules: &RuleSet,
     company_id: i64,
 ) -> Result<Vec<Reason>, PostgresError> {
-    let rows = transaction.query(VISITOR_DAYS, &[&company_id]).await?;
-    let mut of_rules: HashMap<i64, BTreeMap<i64, (f64, BTreeMap<i64, u32>)>> = HashMap::new();
-    for row in &rows {
-        let is_guess = row.try_get(3)?;
-        let of_rule = of_rules.entry(row.try_get(0)?).or_default();
-        let (_, entries) = of_rule.entry(row.try_get(2)?).or_insert_with(|| (share(is_guess), BTreeMap::new()));
-        entries.insert(row.try_get(1)?, entries_of(row.try_get(4)?));
+    Ok(reasons_of(transaction, rules, &[company_id]).await?.remove(&company_id).unwrap_or_default())
+}
+
+/// How much of a visitor's points a company has, and how many entries were counted on which day.
+type OfVisitor = (f64, BTreeMap<i64, u32>);
+
+/// The same of several.
+pub(super) async fn reasons_of(
+    transaction: &Transaction,
+    rules: &RuleSet,
+    companies: &[i64],
+) -> Result<HashMap<i64, Vec<Reason>>, PostgresError> {
+    let mut days: HashMap<i64, HashMap<i64, BTreeMap<i64, OfVisitor>>> = HashMap::new();
+    for row in &transaction.query(VISITOR_DAYS, &[&companies]).await? {
+        let is_guess = row.try_get(4)?;
+        let of_rule = days.entry(row.try_get(0)?).or_default().entry(row.try_get(1)?).or_default();
+        let (_, entries) = of_rule.entry(row.try_get(3)?).or_insert_with(|| (share(is_guess), BTreeMap::new()));
+        entries.insert(row.try_get(2)?, entries_of(row.try_get(5)?));
     }
+    Ok(days.into_iter().map(|(company_id, of_rules)| (company_id, reasons_by(rules, of_rules))).collect())
+}
+
+/// What the days of visitors come to, each with the visitor, by rule.
+fn reasons_by(rules: &RuleSet, mut of_rules: HashMap<i64, BTreeMap<i64, OfVisitor>>) -> Vec<Reason> {
     let mut reasons = Vec::new();
     for StoredRule { id, rule } in &rules.rules {
         let (mut points, mut week_ago, mut last_day, mut visitors) = (0.0, 0.0, i64::MIN, 0);
@@ -431,5 +447,5 @@ pub(super) async fn reasons(
         }
     }
     reasons.sort_by(|a, b| b.points.total_cmp(&a.points));
-    Ok(reasons)
+    reasons
 }

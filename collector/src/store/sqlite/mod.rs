@@ -61,7 +61,7 @@ use self::intent::IntentRules;
 use self::ranking::{Ranked, Ranking};
 use self::retention::RetentionSearch;
 use super::archive::{Dump, Record, Restore, Section};
-use super::company::{Company, CompanyId, CompanyPage, DaysOfActivity, Excluded};
+use super::company::{Company, CompanyId, CompanyPage, DaysOfActivity, Excluded, Reason};
 use super::decision::{Decision, Undone};
 use super::deletion::{Deletion, DeletionId, Departed, Forgotten, Person, Retention};
 use super::filter::{CompanyFilter, Filter};
@@ -223,6 +223,10 @@ impl Store for SqliteStore {
 
     async fn activity(&self, companies: Vec<CompanyId>) -> Result<Vec<DaysOfActivity>, StoreError> {
         Ok(self.file.read(move |connection| companies::activity(connection, &companies)).await?)
+    }
+
+    async fn top_reasons(&self, companies: Vec<CompanyId>) -> Result<Vec<Option<Reason>>, StoreError> {
+        Ok(self.ranking.top_reasons(companies).await?)
     }
 
     async fn follow_exclude(&self, exclude: &Exclude) -> Result<(), StoreError> {

@@ -12,11 +12,12 @@ use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY, now_milliseconds};
 use rusqlite::Connection;
 use tokio::sync::Mutex;
 
+use super::companies;
 use super::file::{FileError, SqliteFile};
 use super::intent::{IntentRules, StoredRule, progress};
 use super::visitors::row_of;
 use crate::intent::{Intent, IntentRule, Strength, Trend};
-use crate::store::company::Reason;
+use crate::store::company::{CompanyId, Reason};
 use crate::store::filter::CompanyFilter;
 use crate::store::visitor::Visitor;
 
@@ -123,6 +124,17 @@ impl Ranking {
     pub async fn reasons(&self, company_id: i64) -> Result<Vec<Reason>, FileError> {
         let rules = self.rules.now();
         self.file.read(move |connection| reasons(connection, &rules, company_id)).await
+    }
+
+    /// What each of some companies has most of its points from.
+    pub async fn top_reasons(&self, companies: Vec<CompanyId>) -> Result<Vec<Option<Reason>>, FileError> {
+        let rules = self.rules.now();
+        let top = move |connection: &Connection| {
+            let of =
+                |id: &CompanyId| Ok(reasons(connection, &rules, companies::row_of(id.as_str()))?.into_iter().next());
+            companies.iter().map(of).collect()
+        };
+        self.file.read(top).await
     }
 
     /// How far new rules have come through what was there before them, from 0 to 1.

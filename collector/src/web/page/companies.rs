@@ -1,6 +1,7 @@
 //! The companies, ranked by intent, with search and filters.
 
 use axum::extract::{Query, State};
+use koala_destination::clock::now_milliseconds;
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -8,7 +9,8 @@ use super::answer::{Content, Page};
 use super::filters::{self, Field, address};
 use super::layout::{self, Place};
 use super::words;
-use crate::store::company::{Company, CompanySource, Excluded};
+use crate::company::shown;
+use crate::store::company::{Company, CompanySource, DaysOfActivity, Excluded, Reason};
 use crate::web::filter_query::CompanyQuery;
 use crate::web::state::Web;
 
@@ -27,8 +29,9 @@ pub async fn list(State(web): State<Web>, Query(query): Query<CompanyQuery>, Que
         Ok(filter) => Ok(web.store.list_companies(filter, which.offset, ON_A_PAGE).await?),
         Err(problem) => Err(problem),
     };
-    let ids = found.iter().flat_map(|(companies, _)| companies).map(|company| company.id.clone()).collect();
-    let activity = web.store.activity(ids).await?;
+    let ids: Vec<_> = found.iter().flat_map(|(companies, _)| companies).map(|company| company.id.clone()).collect();
+    let activity = web.store.activity(ids.clone()).await?;
+    let reasons = web.store.top_reasons(ids).await?;
     let looked_back = web.store.looked_back().await?;
     let excluded = web.store.excluded().await?;
     let rules: Vec<String> = web.store.intent_rules().await?.iter().map(|rule| rule.name.clone()).collect();
@@ -47,7 +50,7 @@ pub async fn list(State(web): State<Web>, Query(query): Query<CompanyQuery>, Que
                 Err(problem) => p.bad { (problem) }
                 Ok((companies, total)) => {
                     (summary(&query, *total, excluded))
-                    (table(companies, &activity, &query))
+                    (table(companies, &activity, &reasons, &query))
                     p.soft {
                         "Ranked by " a href="/mappings#intent" { "intent" } ": what their visitors did, and how lately."
                     }
@@ -99,7 +102,13 @@ fn summary(query: &CompanyQuery, total: u64, excluded: Excluded) -> Markup {
     }
 }
 
-fn table(companies: &[Company], activity: &[[i64; 14]], query: &CompanyQuery) -> Markup {
+fn table(
+    companies: &[Company],
+    activity: &[DaysOfActivity],
+    reasons: &[Option<Reason>],
+    query: &CompanyQuery,
+) -> Markup {
+    let now = now_milliseconds();
     let most = companies.iter().map(|company| company.intent).fold(0.0, f64::max);
     let is_asked = query.pairs().into_iter().any(|(_, value)| !value.trim().is_empty());
     layout::table(
@@ -107,7 +116,14 @@ fn table(companies: &[Company], activity: &[[i64; 14]], query: &CompanyQuery) ->
             th { "Company" } th { "Intent" } th.number.wide { "Visitors" } th.number.wide { "Events" }
             th.wide { "Activity, 14 days" } th { "Last seen" }
         },
-        &companies.iter().zip(activity).map(|(company, days)| row(company, days, most)).collect::<Vec<_>>(),
+        &companies
+            .iter()
+            .zip(activity)
+            .zip(reasons)
+            .map(|((company, days), reason)| {
+                row(company, days, reason.as_ref().map(|reason| words::reason(reason, now)).as_deref(), most)
+            })
+            .collect::<Vec<_>>(),
         &html! {
             @if is_asked {
                 "No companies match. " a href="/" { "Show all companies" }
@@ -118,12 +134,13 @@ fn table(companies: &[Company], activity: &[[i64; 14]], query: &CompanyQuery) ->
     )
 }
 
-fn row(company: &Company, days: &[i64], most: f64) -> Markup {
+fn row(company: &Company, days: &[i64], reason: Option<&str>, most: f64) -> Markup {
     html! {
         td {
-            a href={ "/companies/" (layout::encoded(&company.key)) } { (company.name.as_deref().unwrap_or(&company.key)) }
-            @if let (Some(domain), Some(_)) = (&company.domain, &company.name) { " " span.soft { (domain) } }
+            a href={ "/companies/" (layout::encoded(&company.key)) } { (words::title(company)) }
+            @if let (Some(domain), Some(_)) = (&company.domain, &company.name) { " " span.soft { (shown(domain)) } }
             @if company.company_source == CompanySource::Network { " " span.soft { "a guess by the network" } }
+            @if let Some(reason) = reason { br; span.soft { (reason) } }
         }
         td { (layout::points(company.intent, most)) br; span.soft { (words::interest(company)) } }
         td.number.wide { (company.visitors) }

@@ -12,6 +12,7 @@ use super::filters::address;
 use super::layout::{self, Place};
 use super::{visitors, words};
 use crate::about::Origin;
+use crate::company::shown;
 use crate::store::company::{Activity, Company, CompanyPage, CompanySource, Interest, Member, Reason, Source};
 use crate::store::visitor::{Visitor, VisitorId};
 use crate::web::state::Web;
@@ -32,7 +33,7 @@ pub async fn show(State(web): State<Web>, Path(key): Path<String>) -> Page {
     let CompanyPage { company, reasons, days, people, interests, sources, activity } = &found;
     let by_id: People<'_> = people.iter().map(|member| (&member.visitor.id, &member.visitor)).collect();
     Ok(Content::new(
-        company.name.as_deref().unwrap_or(&company.key),
+        words::title(company),
         Place::Companies,
         html! {
             (strength(company, days))
@@ -67,7 +68,7 @@ fn strength(company: &Company, days: &[i64]) -> Markup {
             div { dt { "Activity, 14 days" } dd { (layout::sparkline(days)) } }
         }
         p.soft {
-            @if let Some(domain) = &company.domain { (domain) " · " }
+            @if let Some(domain) = &company.domain { (shown(domain)) " · " }
             @if company.company_source == CompanySource::Network { "a guess by the network · " }
             @if let Some(at) = &company.last_seen { "last seen " (layout::ago(at)) }
             @if let Some(at) = &company.first_seen { " · first seen " (layout::ago(at)) }
@@ -81,11 +82,9 @@ fn reasons_list(reasons: &[Reason], company: &Company) -> Markup {
     let most = reasons.iter().map(|reason| reason.points).fold(0.0, f64::max);
     let now = now_milliseconds();
     let row = |reason: &Reason| {
-        let people = words::counted(u64::try_from(reason.visitors).unwrap_or(u64::MAX), "person");
-        let last = words::day(words::milliseconds(&reason.last_day), now);
         html! {
             td {
-                (did(&reason.rule)) ": " (people) ", last " (last)
+                (words::reason(reason, now))
                 " " a.soft href=(address("/visitors", [("company", &*company.key), ("rule", &*reason.rule)], 0)) {
                     "rule " (reason.rule)
                 }
@@ -98,17 +97,6 @@ fn reasons_list(reasons: &[Reason], company: &Company) -> Markup {
         &reasons.iter().map(row).collect::<Vec<_>>(),
         &html! { "No visitor has done what the " a href="/mappings#intent" { "intent rules" } " look for." },
     )
-}
-
-/// What visitors did who met an intent rule: the presets in words, others by their names.
-fn did(rule: &str) -> String {
-    match rule {
-        "activity" => "Came by".to_owned(),
-        "demo" => "Asked for a demo".to_owned(),
-        "docs" => "Read the docs".to_owned(),
-        "pricing" => "Looked at pricing".to_owned(),
-        other => words::label(other),
-    }
 }
 
 /// The first of them, and the rest where somebody asks for it.

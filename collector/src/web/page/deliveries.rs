@@ -96,7 +96,11 @@ fn dead_letters(letters: &[StoredDeadLetter]) -> Markup {
         html! {
             td { (letter.queue) }
             td.wide { (letter.mapping) }
-            td { (letter.reason) @if let Some(said) = &letter.koala_answer { br; code { (said) } } }
+            td {
+                (letter.reason)
+                @if let Some(said) = &letter.koala_answer { br; code { (said) } }
+                (raw_json(&letter.event, letter.bytes))
+            }
         }
     };
     layout::table(
@@ -112,13 +116,7 @@ fn rejected_events(events: &[RejectedEvent]) -> Markup {
             td { (layout::time(&rejected.received_at)) }
             td {
                 (rejected.reason)
-                details {
-                    summary { "Raw JSON" }
-                    @if rejected.event.len() < rejected.bytes {
-                        p.soft { "The first " (rejected.event.len()) " of " (rejected.bytes) " bytes." }
-                    }
-                    pre { code { (rejected.event) } }
-                }
+                (raw_json(&rejected.event, rejected.bytes))
             }
         }
     };
@@ -127,6 +125,17 @@ fn rejected_events(events: &[RejectedEvent]) -> Markup {
         &events.iter().map(row).collect::<Vec<_>>(),
         &html! { "No rejected events: each one that came in could be read." },
     )
+}
+
+/// An event as it came, for who opens it.
+fn raw_json(event: &str, bytes: usize) -> Markup {
+    html! {
+        details {
+            summary { "Raw JSON" }
+            @if event.len() < bytes { p.soft { "The first " (event.len()) " of " (bytes) " bytes." } }
+            pre { code { (event) } }
+        }
+    }
 }
 
 fn only_the_newest(shown: usize, all: i64) -> Markup {

@@ -16,7 +16,7 @@ mod layout;
 mod live;
 mod mappings;
 mod visitors;
-mod words;
+pub mod words;
 
 use axum::Router;
 use axum::extract::{Request, State};

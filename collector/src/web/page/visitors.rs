@@ -1,5 +1,7 @@
 //! Visitors: search, one with the timeline, and the end of one.
 
+use std::borrow::Cow;
+
 use axum::extract::{Path, Query, State};
 use axum::response::Redirect;
 use maud::{Markup, html};
@@ -12,6 +14,7 @@ use super::entry::Told;
 use super::filters::{self, Field, address};
 use super::layout::{self, Place};
 use super::words;
+use crate::company::shown;
 use crate::store::company::{CompanyId, CompanySource};
 use crate::store::deletion::{DeletionId, Person};
 use crate::store::visitor::{TimelineEntry, Visitor, VisitorId};
@@ -240,7 +243,7 @@ pub fn table(visitors: &[Visitor], none: &Markup) -> Markup {
 /// The name of a visitor's company, which leads to its page.
 fn company(visitor: &Visitor) -> Option<Markup> {
     let key = visitor.account.as_deref().or(visitor.company_id.as_ref().map(CompanyId::as_str))?;
-    let name = visitor.company.as_deref().unwrap_or(key);
+    let name = visitor.company.as_deref().map_or_else(|| shown(key), Cow::Borrowed);
     let is_guess = visitor.company_source == Some(CompanySource::Network);
     Some(html! {
         a href={ "/companies/" (layout::encoded(key)) } { (name) }

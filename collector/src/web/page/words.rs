@@ -4,7 +4,7 @@ use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY};
 use koala_destination::intake::SkipReason;
 use serde_json::Value;
 
-use crate::store::company::Company;
+use crate::store::company::{Company, Reason};
 
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
@@ -25,9 +25,32 @@ pub fn counted(count: u64, one: &str) -> String {
     }
 }
 
+/// What a company is called, else its domain in its letters, else what it is known by.
+pub fn title(company: &Company) -> String {
+    let domain = || company.domain.as_deref().map(|domain| crate::company::shown(domain).into_owned());
+    company.name.clone().or_else(domain).unwrap_or_else(|| company.key.clone())
+}
+
 /// How strong a company's interest is, and where it goes: `High · Surging`.
 pub fn interest(company: &Company) -> String {
     format!("{} · {}", company.strength_label.as_str(), company.trend.as_str())
+}
+
+/// What an intent rule counts for a company as a sentence: `Looked at pricing: 3 people, last today`.
+pub fn reason(reason: &Reason, now: i64) -> String {
+    let people = counted(u64::try_from(reason.visitors).unwrap_or(u64::MAX), "person");
+    format!("{}: {people}, last {}", did(&reason.rule), day(milliseconds(&reason.last_day), now))
+}
+
+/// What visitors did who met an intent rule: the presets in words, others by their names.
+fn did(rule: &str) -> String {
+    match rule {
+        "activity" => "Came by".to_owned(),
+        "demo" => "Asked for a demo".to_owned(),
+        "docs" => "Read the docs".to_owned(),
+        "pricing" => "Looked at pricing".to_owned(),
+        other => label(other),
+    }
 }
 
 /// How long a time is, in one unit: `5 minutes`, `3 days`, `2 months`.
@@ -183,6 +206,23 @@ mod tests {
         let noon = 100 * day + 12 * HOUR;
         let days = [noon, noon - 13 * HOUR, noon - 3 * day, noon + day].map(|at| super::day(at, noon));
         assert_eq!(days, ["today", "yesterday", "3 days ago", "today"]);
+    }
+
+    #[test]
+    fn a_reason_is_a_sentence() {
+        let of = |rule: &str, visitors: usize| Reason {
+            rule: rule.to_owned(),
+            points: 8.0,
+            points_week_ago: 0.0,
+            visitors,
+            last_day: "2026-11-20T00:00:00.000Z".to_owned(),
+        };
+        let now = milliseconds("2026-11-20T12:00:00Z");
+        assert_eq!(reason(&of("pricing", 3), now), "Looked at pricing: 3 people, last today");
+        assert_eq!(
+            reason(&of("invited-a-colleague", 1), now + MILLISECONDS_OF_A_DAY),
+            "Invited a colleague: 1 person, last yesterday"
+        );
     }
 
     #[test]
