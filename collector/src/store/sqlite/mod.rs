@@ -73,7 +73,7 @@ use crate::protocol::accounts::ReceivedAccount;
 use crate::protocol::batch::Batch;
 
 /// The versions of the file. The queues of the local set stand in it as well.
-pub const MIGRATIONS: [Migration; 7] = [
+pub const MIGRATIONS: [Migration; 8] = [
     Migration::sql(include_str!("migrations/1.sql")),
     Migration::sql(include_str!("migrations/2.sql")),
     Migration::sql(include_str!("migrations/3.sql")),
@@ -82,6 +82,7 @@ pub const MIGRATIONS: [Migration; 7] = [
     // Visitors of the first version have no companies yet, and those of the others may be of others now.
     Migration { sql: include_str!("migrations/6.sql"), then: Some(upgrade::to_version_6) },
     Migration::sql(include_str!("migrations/7.sql")),
+    Migration::sql(include_str!("migrations/8.sql")),
 ];
 
 /// A store in a SQLite file; clones share it.

@@ -102,7 +102,7 @@ CREATE TABLE IF NOT EXISTS entry (
     body        bytea  NOT NULL,
     UNIQUE (identity_id, kind, message_key)
 );
-CREATE INDEX ASYNC IF NOT EXISTS entry_of_identity ON entry (identity_id, at);
+CREATE INDEX ASYNC IF NOT EXISTS entry_of_identity ON entry (identity_id, at, topic_id);
 
 -- What entries are about: events by their names, pages by their names, paths and titles; '' where one has none. Who searches
 -- looks through these, which are few, and not through the entries. Their numbers are hashes of what they say.
