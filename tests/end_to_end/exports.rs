@@ -27,8 +27,8 @@ async fn companies_and_visitors_are_exported_as_csv_that_no_spreadsheet_runs() {
     let companies = text("/api/companies.csv").await;
     assert_eq!(
         companies,
-        "\"key\",\"name\",\"domain\",\"intent\",\"strength\",\"strength_label\",\"trend\",\"visitors\",\"events\",\"last_seen\"\n\
-         \"acme.com\",\"Acme, \"\"Inc\"\"\",\"acme.com\",\"0\",\"0\",\"Low\",\"Neutral\",\"1\",\"0\",\"2026-11-20T09:00:00.000Z\"\n"
+        "\"key\",\"name\",\"domain\",\"intent\",\"strength\",\"strength_label\",\"trend\",\"visitors\",\"events\",\"last_seen\",\"top_reason\"\n\
+         \"acme.com\",\"Acme, \"\"Inc\"\"\",\"acme.com\",\"0\",\"0\",\"Low\",\"Neutral\",\"1\",\"0\",\"2026-11-20T09:00:00.000Z\",\"\"\n"
     );
     let visitors = text("/api/visitors.csv").await;
     assert!(visitors.contains("\"'=HYPERLINK(\"\"x\"\")\",\"ada@acme.com\",\"\",\"acme.com\",\"0\","), "{visitors}");

@@ -19,6 +19,8 @@ const IN_A_REQUEST: u32 = 30;
 const REQUESTS_IN_A_ROW: u32 = 2;
 /// Requests at once.
 const AT_ONCE: usize = 64;
+/// Different pages that events are on.
+const PAGES: u32 = 2_000;
 /// How often each page is asked for.
 const TIMES: usize = 40;
 
@@ -96,6 +98,8 @@ async fn measure(options: &Options, folder: &std::path::Path) -> Result<()> {
         "/visitors?q=viewed+pricing",
         "/visitors?trait=plan%3Dteam&who=known",
         "/visitors?event=viewed+pricing&since=2026-11-12&until=2026-11-14",
+        "/visitors?path=%2Fdocs",
+        "/?path=%2Fdocs",
         "/mappings",
     ] {
         outln!("{:>10.1} ms p95 for {place}", p95(&client, &format!("{}{place}", set.url())).await?);
@@ -114,10 +118,12 @@ fn batch(number: u32, options: &Options) -> String {
     let entry = |at: u32| {
         // A visitor is there on three days of ten.
         let day = 11 + (number / 7 + at / 10) % 10;
+        // All are on the same pages, of which there are many.
+        let page = (number * 7 + at / 6) % PAGES;
         json!({
             "type": "track", "event": if at.is_multiple_of(5) { "Viewed Pricing" } else { "Page Viewed" },
             "message_id": format!("{number}-{at}"), "sent_at": format!("2026-11-{day}T10:{at:02}:00.000Z"),
-            "properties": {"path": "/docs/getting-started", "title": "Getting started", "referrer": "https://search.example/"},
+            "properties": {"path": format!("/docs/page-{page}"), "title": "Getting started", "referrer": "https://search.example/"},
             "context": {"source": "segment-webhook", "locale": "en-US", "userAgent": "Mozilla/5.0 (X11; Linux x86_64) Chrome/148"},
         })
     };
