@@ -6,14 +6,16 @@
 //! | `exclude` | who is kept out of the ranking: domains, addresses, a trigger over traits |
 //! | `alerts/<name>` | an [alert](crate::signals) as JSON |
 //! | `alert-targets/<name>` | where alerts are sent: secrets |
-//! | `page-token` | what opens the page and the API where others can reach them |
+//! | `page-token` | what opens the page and the API where others can reach them, one a line |
+//! | `session-key` | what signs the sessions of browsers that have shown a token, one a line |
 
 use koala_destination::settings::{InvalidSettings, Parameter, ParameterTree, Problem, SettingsCache};
 
 use crate::exclude::Exclude;
 use crate::intent::{IntentRule, MOST_INTENT_RULES};
 use crate::signals::{Configured, RuleNames, configured};
-use crate::web::page_token::{PageToken, PageTokenError};
+use crate::web::page_token::{PageTokenError, PageTokens};
+use crate::web::session::{SessionKeyError, SessionKeys};
 
 /// The collector's settings, cached.
 pub type CollectorSettingsCache<S> = SettingsCache<S, CollectorSettings>;
@@ -26,7 +28,8 @@ pub struct CollectorSettings {
     /// Nothing where it cannot be read.
     exclude: Option<Exclude>,
     signals: Configured,
-    page_token: Result<Option<PageToken>, PageTokenError>,
+    page_tokens: Result<PageTokens, PageTokenError>,
+    session_keys: Result<SessionKeys, SessionKeyError>,
     problems: Vec<Problem>,
 }
 
@@ -39,7 +42,8 @@ impl CollectorSettings {
             bad_rules: Vec::new(),
             exclude: Some(Exclude::default()),
             signals: Configured::default(),
-            page_token: Ok(None),
+            page_tokens: Ok(PageTokens::default()),
+            session_keys: Ok(SessionKeys::default()),
             problems: Vec::new(),
         };
         let is_written = |preset: &IntentRule| {
@@ -82,8 +86,13 @@ impl CollectorSettings {
                 return Err(error.to_string());
             }
         } else if name == "page-token" {
-            self.page_token = PageToken::parse(value).map(Some);
-            if let Err(error) = &self.page_token {
+            self.page_tokens = PageTokens::parse(value);
+            if let Err(error) = &self.page_tokens {
+                return Err(error.to_string());
+            }
+        } else if name == "session-key" {
+            self.session_keys = SessionKeys::parse(value);
+            if let Err(error) = &self.session_keys {
                 return Err(error.to_string());
             }
         }
@@ -93,7 +102,7 @@ impl CollectorSettings {
     /// Whether a parameter of this name means something here.
     #[must_use]
     pub fn knows(name: &str) -> bool {
-        matches!(name, "exclude" | "page-token")
+        matches!(name, "exclude" | "page-token" | "session-key")
             || ["intent/", configured::ALERTS, configured::TARGETS].iter().any(|folder| name.starts_with(folder))
     }
 
@@ -121,12 +130,20 @@ impl CollectorSettings {
         &self.signals
     }
 
-    /// What opens the page and the API.
+    /// What opens the page and the API; empty where the parameter is not set.
     ///
     /// # Errors
     /// When there is a token that cannot be used: never is that the same as none, which opens the page on loopback.
-    pub fn page_token(&self) -> Result<Option<&PageToken>, PageTokenError> {
-        self.page_token.as_ref().map(Option::as_ref).map_err(|error| *error)
+    pub fn page_tokens(&self) -> Result<&PageTokens, PageTokenError> {
+        self.page_tokens.as_ref().map_err(|error| *error)
+    }
+
+    /// What signs sessions; empty where the parameter is not set.
+    ///
+    /// # Errors
+    /// When there is a key that cannot be used.
+    pub fn session_keys(&self) -> Result<&SessionKeys, SessionKeyError> {
+        self.session_keys.as_ref().map_err(|error| *error)
     }
 
     /// What is wrong, each under the name of its parameter.
@@ -174,14 +191,16 @@ mod tests {
             parameter("intent/any", r#"{"trigger":"type = \"track\""}"#),
             parameter("exclude", r#"{"domains":["acme"]}"#),
             parameter("page-token", "hunter 2"),
+            parameter("session-key", "hunter3"),
         ]);
         let named: Vec<_> = read.problems().iter().map(|problem| problem.parameter.as_str()).collect();
-        assert_eq!(named, ["intent/prices", "exclude", "page-token"]);
+        assert_eq!(named, ["intent/prices", "exclude", "page-token", "session-key"]);
         assert!(read.problems()[1].message.contains("\"acme\" is not a domain"), "{:?}", read.problems());
         assert_eq!(read.exclude(), None);
         assert_eq!(CollectorSettings::read(&[]).exclude(), Some(&Exclude::default()));
         assert_eq!((read.intent_rules().len(), read.bad_rules()), (5, &["prices".to_owned()][..]));
-        assert_eq!(read.page_token().err(), Some(PageTokenError::NotForCookies));
+        assert_eq!(read.page_tokens().err(), Some(PageTokenError::NotForHeaders { line: 1 }));
+        assert_eq!(read.session_keys().err(), Some(SessionKeyError::TooShort { line: 1, bytes: 7 }));
         assert!(!format!("{:?}", read.problems()).contains("hunter"));
     }
 

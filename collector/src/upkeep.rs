@@ -28,8 +28,7 @@ pub enum UpkeepError {
 pub struct Upkeep<S> {
     settings: Arc<CollectorSettingsCache<S>>,
     store: Arc<dyn Store>,
-    /// Where the parameter `page-token` decides; none where the command line has.
-    access: Option<Access>,
+    access: Access,
     /// What stands before the collector, where messages of people who are deleted may be.
     pipeline: Arc<dyn Pipeline>,
     retention: Retention,
@@ -41,7 +40,7 @@ impl<S: ParameterSource> Upkeep<S> {
     pub fn new(
         settings: Arc<CollectorSettingsCache<S>>,
         store: Arc<dyn Store>,
-        access: Option<Access>,
+        access: Access,
         pipeline: Arc<dyn Pipeline>,
         retention: Retention,
     ) -> Self {
@@ -86,10 +85,7 @@ impl<S: ParameterSource> Upkeep<S> {
         if let Some(exclude) = settings.exclude() {
             self.store.follow_exclude(exclude).await?;
         }
-        // A token that cannot be used opens nothing: the one before serves on.
-        if let (Some(access), Ok(token)) = (&self.access, settings.page_token()) {
-            access.set_token(token.cloned());
-        }
+        self.access.follow(settings);
         Ok(())
     }
 }

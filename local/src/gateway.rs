@@ -1,6 +1,6 @@
 //! HTTP: the intake routes beside the collector's, on one port.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
@@ -8,8 +8,9 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use axum::middleware;
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use koala_collector::web::ClientAddress;
 use koala_destination::intake::{self, Answer, IntakeOptions};
 use koala_destination::settings::{ParameterDirectory, SettingsCache};
 use uuid::Uuid;
@@ -36,8 +37,28 @@ pub struct Intake {
 /// The collector's routes, and intake under every other path.
 pub fn router(intake: Intake, collector: Router) -> Router {
     // Room of its own, so that what is sent to intake never keeps delivery from the collector.
-    let collector = collector.layer(middleware::from_fn_with_state(Bodies::default(), bodies::within_room));
+    let collector = collector
+        .layer(middleware::from_fn_with_state(Bodies::default(), bodies::within_room))
+        .layer(middleware::from_fn_with_state(intake.trust_forwarded_for, with_address));
     Router::new().fallback(take_in).with_state(intake).merge(collector)
+}
+
+/// Tells the collector's routes whom a request comes from.
+async fn with_address(
+    State(trust_forwarded_for): State<bool>,
+    ConnectInfo(source): ConnectInfo<SocketAddr>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let address = client_address(trust_forwarded_for, request.headers(), source);
+    request.extensions_mut().insert(ClientAddress(address));
+    next.run(request).await
+}
+
+/// Whom a request comes from; what a proxy says of it counts where the proxy is trusted.
+fn client_address(trust_forwarded_for: bool, headers: &HeaderMap, source: SocketAddr) -> IpAddr {
+    let forwarded = trust_forwarded_for.then(|| forwarded::client(headers)).flatten();
+    forwarded.unwrap_or(source.ip()).to_canonical()
 }
 
 /// Every other path is intake's, as in the AWS deployment.
@@ -49,8 +70,7 @@ async fn take_in(
     let (head, body) = request.into_parts();
     let limit = gateway.options.max_body_bytes;
     let read = read_body(&gateway.bodies, &head.headers, body, limit).await;
-    let forwarded = gateway.trust_forwarded_for.then(|| forwarded::client(&head.headers)).flatten();
-    let source_ip = forwarded.unwrap_or(source.ip()).to_canonical().to_string();
+    let source_ip = client_address(gateway.trust_forwarded_for, &head.headers, source).to_string();
     let id = Uuid::from_u128(fastrand::u128(..)).to_string();
     let request = intake::Request {
         id: &id,

@@ -49,6 +49,7 @@ mod queue;
 mod redrive;
 pub mod send;
 mod server;
+mod session_key;
 pub mod set;
 mod signals;
 mod test_event;

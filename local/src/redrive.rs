@@ -59,7 +59,10 @@ pub async fn run(options: Options) -> Result<ExitCode> {
 async fn ask(options: &Options, queue: Option<Function>) -> Result<u64> {
     let url = format!("{}/api/redrive", options.url.trim_end_matches('/'));
     let mut request = http_client::builder()?.timeout(ANSWER_TIMEOUT).build()?.post(&url);
-    if let Some(token) = &options.token {
+    // Of several tokens any serves.
+    if let Some(token) =
+        options.token.as_deref().and_then(|token| token.lines().map(str::trim).find(|it| !it.is_empty()))
+    {
         request = request.bearer_auth(token);
     }
     let body = json!({"queue": queue.map(Function::name)}).to_string();

@@ -13,7 +13,7 @@ use koala_collector::store::alerts::AlertStore;
 use koala_collector::store::sqlite::file::SqliteFile;
 use koala_collector::store::sqlite::{MIGRATIONS, SqliteStore};
 use koala_collector::upkeep::Upkeep;
-use koala_collector::web::{Access, PageToken, Pipeline};
+use koala_collector::web::{Access, PageTokens, Pipeline};
 use koala_collector::{Extras, router_with};
 use koala_destination::delivery::{Delivery, LONGEST_REQUEST};
 use koala_destination::koala::{CollectorAddress, CollectorKind, KoalaClient, KoalaUrl};
@@ -33,6 +33,7 @@ use crate::own_handlers::OwnHandlers;
 use crate::pipeline::LocalPipeline;
 use crate::queue::Queues;
 use crate::server::Server;
+use crate::session_key;
 use crate::signals::Signals;
 use crate::unknown_parameters;
 
@@ -58,7 +59,7 @@ pub struct Options<'a> {
     /// The database that keeps visitors, which several sets may share.
     pub database: Option<&'a str>,
     /// What opens the page and the API where others can reach them.
-    pub token: Option<PageToken>,
+    pub token: Option<PageTokens>,
     /// Whether a proxy before the set is trusted to say whom a request comes from.
     pub trust_forwarded_for: bool,
     /// Where to deliver, and what kind of collector is there; none for `KOALA_URL`, or the collector in here.
@@ -76,8 +77,8 @@ pub struct LocalSet {
     pub koala_url: KoalaUrl,
     /// The parameters.
     pub settings: Arc<SettingsCache<ParameterDirectory>>,
-    /// Whether the page and the API are closed, since others could reach them.
-    pub is_page_closed: bool,
+    /// Who may see the page and the API.
+    pub page: PageState,
     /// The queues.
     pub queues: Queues,
     /// What the collector has.
@@ -115,11 +116,10 @@ impl LocalSet {
         let collector_settings =
             Arc::new(CollectorSettingsCache::of(ParameterDirectory::of_collector(parameters), settings_ttl));
         let of_page = collector_settings.current().await?;
-        let token_of_command = token.is_some();
-        let token = match token {
-            Some(token) => Some(token),
-            None => of_page.page_token().context("collector/page-token")?.cloned(),
-        };
+        if token.is_none() {
+            of_page.page_tokens().context("collector/page-token")?;
+        }
+        of_page.session_keys().context("collector/session-key")?;
         let file = SqliteFile::open(data, &MIGRATIONS)?;
         let networks = networks.map(Networks::open).transpose()?.map(Arc::new);
         let queues = Queues::open(&file).await?.keeping_ip(own_collector.keep_ip);
@@ -144,17 +144,18 @@ impl LocalSet {
             entry: delivery.entry.clone(),
             delivers_to,
         };
-        let access = Access::new(token, address.ip());
-        let is_page_closed = access.is_closed();
+        let access = Access::of_set(address.ip()).with_session_keys(session_key::kept_beside(data)?);
+        let access = token.into_iter().fold(access, Access::with_tokens);
+        access.follow(&of_page);
+        let page = PageState::of(&access);
         let pipeline: Arc<dyn Pipeline> = Arc::new(pipeline);
-        let opened_by_parameter = (!token_of_command).then(|| access.clone());
         let signals =
             Signals::new((Arc::clone(&store), alerts), Arc::clone(&collector_settings), signals, reachable(address))?;
         let extras = Extras { desk: Some(Arc::clone(&signals.desk)), networks };
         let mut upkeep = Upkeep::new(
             collector_settings,
             Arc::clone(&store),
-            opened_by_parameter,
+            access.clone(),
             Arc::clone(&pipeline),
             own_collector.retention,
         );
@@ -184,7 +185,7 @@ impl LocalSet {
         }
         work_beside(&mut consumers, upkeep, Arc::new(signals), &stopping);
         consumers.spawn(tell_pages(queues.changes(), look_again, stopping));
-        Ok(Self { address, koala_url, settings, is_page_closed, queues, store, stop_consumers, consumers, gateway })
+        Ok(Self { address, koala_url, settings, page, queues, store, stop_consumers, consumers, gateway })
     }
 
     /// The gateway's URL, as a client on this machine reaches it.
@@ -208,6 +209,27 @@ impl LocalSet {
             self.consumers.shutdown().await;
         }
         self.gateway.stop(GRACE).await;
+    }
+}
+
+/// Who may see the page and the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PageState {
+    /// Nobody, since others could reach them and no token is set.
+    Closed,
+    /// Who has a token.
+    AsksForToken,
+    /// Everybody on this machine.
+    Open,
+}
+
+impl PageState {
+    fn of(access: &Access) -> Self {
+        match (access.is_closed(), access.asks_for_token()) {
+            (true, _) => Self::Closed,
+            (_, true) => Self::AsksForToken,
+            _ => Self::Open,
+        }
     }
 }
 

@@ -3,16 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
 use koala_collector::store::postgres::DatabaseUrl;
-use koala_collector::web::PageToken;
+use koala_collector::web::PageTokens;
 use koala_destination::settings::Settings;
 use tokio::signal;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::output::{notice, say};
-use crate::set::{LocalSet, Options as SetOptions};
+use crate::set::{LocalSet, Options as SetOptions, PageState};
 
 /// Sent to a process that writes beyond its limit of a file's size (`ulimit -f`); the number on Linux and on a Mac.
 const SIGXFSZ: i32 = 25;
@@ -38,7 +38,7 @@ pub struct Options {
     /// A PostgreSQL database that keeps visitors in place of the file; several sets may share it.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "postgres://…")]
     database: Option<String>,
-    /// What opens the page and the API to others: needed on any address but this machine's own.
+    /// What opens the page and the API to others, at least 32 random bytes: needed on any address but this machine's own.
     #[arg(long, env = "KOALA_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     token: Option<String>,
     /// Take a visitor's address from the X-Forwarded-For or Forwarded header of the proxy before the set.
@@ -58,7 +58,13 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     // A file that may grow no further fails to be written, and ends nothing: by default this signal ends the process.
     let _file_too_large = signal(SignalKind::from_raw(SIGXFSZ))?;
     // A variable that is set to nothing counts as not set.
-    let token = options.token.as_deref().filter(|token| !token.is_empty()).map(PageToken::parse).transpose()?;
+    let token = options
+        .token
+        .as_deref()
+        .filter(|token| !token.is_empty())
+        .map(PageTokens::parse)
+        .transpose()
+        .context("--token or KOALA_TOKEN")?;
     let set = LocalSet::start(SetOptions {
         listen: &options.listen,
         parameters: &options.parameters,
@@ -99,11 +105,25 @@ async fn introduce(set: &LocalSet, options: &Options) -> Result<()> {
     let settings = set.settings.current().await?;
     say!("The Koala destination for Segment is running.");
     say!("  events to     {url}/v1/segment");
-    if set.is_page_closed {
-        say!("  page, API     closed: others can reach this address; --token or KOALA_TOKEN opens them to who has it");
-    } else {
-        say!("  page          {url}/");
-        say!("  API           {url}/api/visitors");
+    match set.page {
+        PageState::Closed => {
+            say!(
+                "  page, API     closed: others can reach this address; --token or KOALA_TOKEN opens them to who has it"
+            );
+        }
+        PageState::AsksForToken => {
+            say!("  page          {url}/ (asks for the token once)");
+            say!("  API           {url}/api/visitors (Authorization: Bearer)");
+        }
+        PageState::Open => {
+            say!("  page          {url}/");
+            say!("  API           {url}/api/visitors");
+        }
+    }
+    if set.page == PageState::AsksForToken && !set.address.ip().is_loopback() {
+        notice!(
+            "the page is on plain HTTP: whoever is on the way can read its token; put a proxy with HTTPS before it"
+        );
     }
     if set.delivers_to_itself() {
         say!("  delivers to   the collector in here (KOALA_URL sends elsewhere)");

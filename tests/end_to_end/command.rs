@@ -12,7 +12,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::clients;
 use crate::collector::{Collector, Reply};
-use crate::koala::{Home, Koala, SECRET, root};
+use crate::koala::{Home, Koala, SECRET, TOKEN, root};
 
 /// Runs `koala` in the repository's root.
 fn koala(arguments: &[&str]) -> Command {
@@ -337,7 +337,7 @@ async fn two_weeks_of_visits_are_of_the_people_who_made_them_and_make_a_page_wor
 #[tokio::test]
 async fn dead_letters_of_a_set_with_a_token_are_sent_again_with_it() {
     let home = Home::new();
-    let koala = home.up(&[("KOALA_TOKEN", "a-token")]);
+    let koala = home.up(&[("KOALA_TOKEN", TOKEN)]);
     let redrive = |token: Option<&str>| {
         let mut command = self::koala(&["redrive", "--url", &koala.url, "--data"]);
         command.arg(home.data()).env_remove("KOALA_TOKEN");
@@ -349,5 +349,5 @@ async fn dead_letters_of_a_set_with_a_token_are_sent_again_with_it() {
     };
     let (status, said) = redrive(None);
     assert!(status == 2 && said.contains("asks for its token: give it with --token or KOALA_TOKEN"), "{said}");
-    assert_eq!(redrive(Some("a-token")).0, 0);
+    assert_eq!(redrive(Some(TOKEN)).0, 0);
 }

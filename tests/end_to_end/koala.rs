@@ -13,6 +13,8 @@ use tempfile::TempDir;
 
 pub const SECRET: &str = "vector-shared-secret";
 pub const KEY: &str = "pk_vector";
+/// What opens the page of a set that has it.
+pub const TOKEN: &str = "a-token-that-nobody-can-guess-0123456789";
 pub const WRITE_KEY: &str = "wk_test_0123456789";
 
 /// The repository's root.

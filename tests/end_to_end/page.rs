@@ -5,7 +5,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::clients;
-use crate::koala::{Home, KEY};
+use crate::koala::{Home, KEY, Koala, TOKEN};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_shows_what_comes_in_without_a_reload_and_never_runs_it() {
@@ -148,32 +148,89 @@ async fn a_name_that_was_made_to_lead_to_this_machine_opens_nothing() {
 #[tokio::test]
 async fn where_a_token_is_set_only_who_has_it_sees_the_page_and_the_api() {
     let home = Home::new();
-    let koala = home.up(&[("KOALA_TOKEN", "a-token")]);
-    for path in ["/", "/visitors", "/deliveries", "/live", "/api/visitors", "/api/queues", "/assets/style.css"] {
+    let koala = home.up(&[("KOALA_TOKEN", TOKEN)]);
+    for path in ["/", "/visitors", "/deliveries", "/live", "/api/visitors", "/api/queues", "/assets/live.js"] {
         assert_eq!(koala.get(path).await.0, 401, "{path}");
     }
+    let session = sign_in(&koala).await;
     for (header, value, status) in [
-        ("authorization", "Bearer a-token", 200),
-        ("authorization", "Bearer a-tokenx", 401),
-        ("cookie", "other=1; koala_token=a-token", 200),
-        ("cookie", "koala_token=", 401),
+        ("authorization", format!("Bearer {TOKEN}"), 200),
+        ("authorization", format!("Bearer {TOKEN}x"), 401),
+        ("cookie", format!("other=1; {session}"), 200),
+        ("cookie", format!("{session}x"), 401),
+        ("cookie", "koala_session=".to_owned(), 401),
     ] {
-        assert_eq!(koala.request("GET", "/api/queues", "", &[(header, value)]).await.0, status, "{header} {value}");
+        assert_eq!(koala.request("GET", "/api/queues", "", &[(header, &value)]).await.0, status, "{header} {value}");
     }
     // Intake and the collector have credentials of their own.
     assert_eq!(koala.post(&crate::koala::track("m-1", "ada@acme.com")).await.0, 200);
     let (status, _) = koala.request("POST", &format!("/web/projects/{KEY}/batch"), "{}", &[("user-agent", "x")]).await;
     assert_eq!(status, 400);
+}
 
+/// Signs in as the page's form does; gives the cookie.
+async fn sign_in(koala: &Koala) -> String {
     let client =
         koala_destination::http_client::builder().unwrap().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-    let opened = client.get(format!("{}/?token=a-token", koala.url)).send().await.unwrap();
-    let cookie = opened.headers()["set-cookie"].to_str().unwrap();
+    let form = client.post(format!("{}/sign-in", koala.url)).header("origin", &koala.url);
+    let form =
+        form.header("content-type", "application/x-www-form-urlencoded").body(format!("token={TOKEN}&next=/visitors"));
+    let answer = form.send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), answer.headers()["location"].to_str().unwrap()), (303, "/visitors"));
+    let cookie = answer.headers()["set-cookie"].to_str().unwrap();
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax") && !cookie.contains(TOKEN), "{cookie}");
+    cookie.split(';').next().unwrap().to_owned()
+}
+
+/// A session outlives a restart, by the key that is kept beside the data, and ends with its token.
+#[tokio::test]
+async fn a_browser_stays_signed_in_when_the_set_starts_again_and_no_longer_with_another_token() {
+    let home = Home::new();
+    let koala = home.up(&[("KOALA_TOKEN", TOKEN)]);
+    let session = sign_in(&koala).await;
+    let status = async |koala: &Koala| koala.request("GET", "/visitors", "", &[("cookie", &session)]).await.0;
+    assert_eq!(status(&koala).await, 200);
+    drop(koala);
     assert_eq!(
-        (opened.status().as_u16(), &opened.headers()["location"]),
-        (303, &reqwest::header::HeaderValue::from_static("/"))
+        status(&home.up(&[("KOALA_TOKEN", &format!("another-token-of-this-set-0123456789\n{TOKEN}"))])).await,
+        200
     );
-    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+    assert_eq!(status(&home.up(&[("KOALA_TOKEN", "another-token-of-this-set-0123456789")])).await, 401);
+    home.set_parameter("collector/session-key", "another-key-than-the-one-kept-0123456789");
+    assert_eq!(status(&home.up(&[("KOALA_TOKEN", TOKEN)])).await, 401);
+    home.set_parameter("collector/session-key", "short");
+    let (exit, said) = home.cannot_start(&[("KOALA_TOKEN", TOKEN)]);
+    assert!(exit == 2 && said.contains("collector/session-key") && !said.contains("short\""), "{said}");
+}
+
+/// Behind a proxy the address that it has seen is whose tries are counted, where it is trusted.
+#[tokio::test]
+async fn who_tries_tokens_waits_after_ten_and_a_header_makes_nobody_another() {
+    let home = Home::new();
+    let try_as = async |koala: &Koala, address: &str| {
+        let headers = [
+            ("origin", &*koala.url),
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("x-forwarded-for", address),
+        ];
+        koala.request("POST", "/sign-in", "token=wrong", &headers).await.0
+    };
+    for (trust, others) in [("false", 429), ("true", 401)] {
+        let koala = home.up(&[("KOALA_TOKEN", TOKEN), ("KOALA_TRUST_FORWARDED_FOR", trust)]);
+        for _ in 0..10 {
+            assert_eq!(try_as(&koala, "203.0.113.7").await, 401);
+        }
+        assert_eq!((try_as(&koala, "203.0.113.7").await, try_as(&koala, "203.0.113.8").await), (429, others));
+    }
+}
+
+/// In a browser by keyboard: signed in, sent on to the page that was asked for, signed out; also by plain HTTP under a name that is
+/// not this machine's, where a browser says less of itself. No address that it has kept has the token.
+#[tokio::test(flavor = "multi_thread")]
+async fn people_sign_in_and_out_by_keyboard_in_light_and_dark_and_on_a_phone() {
+    let home = Home::new();
+    let koala = home.up(&[("KOALA_TOKEN", TOKEN)]);
+    clients::run("sign_in.cjs", [&koala.url, TOKEN]).await;
 }
 
 #[tokio::test]
@@ -203,8 +260,8 @@ async fn what_a_proxy_forwards_is_shown_only_to_who_has_the_token() {
     assert_eq!(koala.post_with(&event, &signed).await.0, 200);
     drop(koala);
 
-    let koala = home.up(&[("KOALA_TOKEN", "a-token")]);
-    let forwarded = [("x-forwarded-for", "203.0.113.7"), ("authorization", "Bearer a-token")];
+    let koala = home.up(&[("KOALA_TOKEN", TOKEN)]);
+    let forwarded = [("x-forwarded-for", "203.0.113.7"), ("authorization", &*format!("Bearer {TOKEN}"))];
     assert_eq!(koala.request("GET", "/api/visitors", "", &forwarded).await.0, 200);
 }
 
@@ -227,8 +284,9 @@ async fn a_page_of_another_site_reads_nothing() {
     }
     drop(koala);
     // With the cookie of a token as well; a link still opens the page, of which the other site sees nothing.
-    let koala = home.up(&[("KOALA_TOKEN", "a-token")]);
-    let mut headers = vec![("cookie", "koala_token=a-token"), ("sec-fetch-site", "same-site")];
+    let koala = home.up(&[("KOALA_TOKEN", TOKEN)]);
+    let session = sign_in(&koala).await;
+    let mut headers = vec![("cookie", &*session), ("sec-fetch-site", "same-site")];
     assert_eq!(koala.request("GET", "/api/visitors", "", &headers).await.0, 403);
     headers.extend([("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")]);
     assert_eq!(koala.request("GET", "/", "", &headers).await.0, 200);
@@ -238,15 +296,15 @@ async fn a_page_of_another_site_reads_nothing() {
 #[tokio::test]
 async fn every_answer_of_the_page_and_the_api_says_nosniff_and_no_store() {
     let home = Home::new();
-    let koala = home.up(&[("KOALA_TOKEN", "a-token")]);
+    let koala = home.up(&[("KOALA_TOKEN", TOKEN)]);
     let client = koala_destination::http_client::builder().unwrap().build().unwrap();
     for (path, token, status) in [
-        ("/", "a-token", 200),
-        ("/api/visitors", "a-token", 200),
-        ("/api/visitors.csv", "a-token", 200),
-        ("/api/visitors/999", "a-token", 404),
-        ("/api/visitors?since=x", "a-token", 400),
-        ("/api/redrive", "a-token", 405),
+        ("/", TOKEN, 200),
+        ("/api/visitors", TOKEN, 200),
+        ("/api/visitors.csv", TOKEN, 200),
+        ("/api/visitors/999", TOKEN, 404),
+        ("/api/visitors?since=x", TOKEN, 400),
+        ("/api/redrive", TOKEN, 405),
         ("/api/visitors", "another", 401),
     ] {
         let answer = client.get(format!("{}{path}", koala.url)).bearer_auth(token).send().await.unwrap();
@@ -258,11 +316,16 @@ async fn every_answer_of_the_page_and_the_api_says_nosniff_and_no_store() {
 }
 
 #[test]
-fn a_token_that_a_cookie_cannot_carry_is_refused_at_start() {
+fn a_token_that_can_be_guessed_or_no_header_can_carry_is_refused_at_start() {
     let home = Home::new();
-    for token in ["a;b", "a b", "a,b", "gr\u{fc}n"] {
+    for (token, why) in [
+        ("hunter2", "at least 32 random ones are needed"),
+        ("a token of more than 32 bytes with spaces", "a header cannot carry"),
+        ("gr\u{fc}n-0123456789-0123456789-0123456789", "a header cannot carry"),
+    ] {
         let (status, said) = home.cannot_start(&[("KOALA_TOKEN", token)]);
-        assert!(status == 2 && said.contains("a cookie cannot carry"), "{token}: {status} {said}");
+        assert!(status == 2 && said.contains("KOALA_TOKEN") && said.contains(why), "{token}: {status} {said}");
+        assert!(!said.contains(token), "{said}");
     }
 }
 
@@ -271,32 +334,34 @@ fn on_an_address_that_others_can_reach_the_start_says_that_the_page_is_closed_an
     let home = Home::new();
     let said = home.up(&[("KOALA_TEST_LISTEN", "0.0.0.0:0")]).said.join("\n");
     assert!(said.contains("closed") && said.contains("--token"), "{said}");
-    let said = home.up(&[("KOALA_TEST_LISTEN", "0.0.0.0:0"), ("KOALA_TOKEN", "a-token")]).said.join("\n");
+    let said = home.up(&[("KOALA_TEST_LISTEN", "0.0.0.0:0"), ("KOALA_TOKEN", TOKEN)]).said.join("\n");
     assert!(!said.contains("closed") && said.contains("/api/visitors"), "{said}");
+    assert!(!said.contains(TOKEN) && home.logged().contains("plain HTTP"), "{said}");
 }
 
 #[tokio::test]
 async fn the_parameter_page_token_opens_the_page_and_one_that_is_replaced_no_longer() {
     let home = Home::new();
-    home.set_parameter("collector/page-token", "a-token\n");
+    home.set_parameter("collector/page-token", &format!("{TOKEN}\n"));
+    let another = "another-token-of-this-set-0123456789";
     let koala = home.up(&[("KOALA_TEST_LISTEN", "0.0.0.0:0")]);
     let status = async |token: &str| {
         let header = format!("Bearer {token}");
         koala.request("GET", "/api/visitors", "", &[("authorization", &header)]).await.0
     };
-    assert_eq!((status("a-token").await, status("another").await), (200, 401));
-    home.set_parameter("collector/page-token", "another");
+    assert_eq!((status(TOKEN).await, status(another).await), (200, 401));
+    home.set_parameter("collector/page-token", another);
     for _ in 0..100 {
-        if status("another").await == 200 {
+        if status(another).await == 200 {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
-    assert_eq!((status("a-token").await, status("another").await), (401, 200));
+    assert_eq!((status(TOKEN).await, status(another).await), (401, 200));
     // What cannot be used opens nothing, and closes nothing either.
     home.set_parameter("collector/page-token", "not;usable");
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;
-    assert_eq!((status("not;usable").await, status("another").await), (401, 200));
+    assert_eq!((status("not;usable").await, status(another).await), (401, 200));
     drop(koala);
     let (exit, said) = home.cannot_start(&[]);
     assert!(exit == 2 && said.contains("collector/page-token"), "{said}");

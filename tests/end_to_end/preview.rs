@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::{Value, json};
 
 use crate::collector::Collector;
-use crate::koala::{Home, KEY, root, vectors};
+use crate::koala::{Home, KEY, TOKEN, root, vectors};
 
 fn koala(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_koala"));
@@ -202,27 +202,27 @@ fn check_reads_both_trees_and_says_where_a_parameter_has_moved() {
     let home = Home::new();
     let check = || said(&koala(&["check", "--parameters"]).arg(home.parameters()).output().unwrap());
     home.set_parameter("collector/intent/docs.json", r#"{"trigger":"type = \"track\""}"#);
-    home.set_parameter("collector/page-token", "a-token");
+    home.set_parameter("collector/page-token", TOKEN);
     let (status, shown) = check();
     assert_eq!(status, 0);
     assert!(shown.ends_with("No problem: 5 mappings in force, 5 of them presets.\n"), "{shown}");
     home.set_parameter("collector/intent/prices.json", r#"{"trigger":"event >"}"#);
     home.set_parameter("collector/intend/prices", "{}");
-    home.set_parameter("collector/page-token", "a;token");
+    home.set_parameter("collector/page-token", "a-token");
     home.set_parameter("intent/demo.json", r#"{"trigger":"type = \"track\""}"#);
     let (status, shown) = check();
     assert_eq!(status, 1);
     for line in [
         "collector/intent/prices: trigger: at character 8",
         "collector/intend/prices: unknown parameter",
-        "collector/page-token: the token has a character that a cookie cannot carry",
+        "collector/page-token: the token in line 1 has 7 bytes, and at least 32 random ones are needed",
         "intent/demo: unknown parameter; it is read at collector/intent/demo now: move it there",
         "4 problems.",
     ] {
         assert!(shown.contains(line), "{line} in {shown}");
     }
     // Also said when the set starts.
-    home.set_parameter("collector/page-token", "a-token");
+    home.set_parameter("collector/page-token", TOKEN);
     let _koala = home.up(&[]);
     assert!(home.logged().contains("it is read at collector/intent/demo now"), "{}", home.logged());
 }

@@ -2,7 +2,8 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`access`], [`page_token`] | who may see what was collected |
+//! | [`access`], [`gate`] | who may see what was collected |
+//! | [`page_token`], [`session`], [`throttle`], [`destination`] | what opens it, what a browser keeps in its place, how often one may try, and where it goes then |
 //! | [`api`], [`export`] | JSON and CSV for programs and spreadsheets |
 //! | [`origin`], [`headers`] | what a request tells of where it comes from, and what an answer says to a browser |
 //! | [`page`] | the page for people |
@@ -19,8 +20,10 @@ mod api;
 mod api_error;
 mod decisions;
 mod deletions;
+mod destination;
 mod export;
 mod filter_query;
+mod gate;
 mod headers;
 mod intake;
 mod listed;
@@ -28,15 +31,18 @@ mod origin;
 mod page;
 pub mod page_token;
 mod pipeline;
+pub mod session;
 mod state;
+mod throttle;
 mod visitor_export;
 
-pub use access::Access;
+pub use access::{Access, ClientAddress};
 pub use intake::{
     Install, ReceivedTally, RejectedEvent, SettingsProblem, TEST_EVENT_NAME, TEST_USER_ID, TestEvent, WebhookAddress,
 };
-pub use page_token::{PageToken, PageTokenError};
+pub use page_token::{PageTokenError, PageTokens};
 pub use pipeline::{MappingTally, Pipeline, PipelineError, QueueCounts, RequestTally, StoredDeadLetter, Tallies};
+pub use session::{SessionKeyError, SessionKeys};
 
 use std::sync::Arc;
 
@@ -55,7 +61,8 @@ pub fn router(
     retention: Retention,
     desk: Option<Arc<dyn Desk>>,
 ) -> Router {
-    let seen = middleware::from_fn_with_state(access, access::check);
+    let seen = middleware::from_fn_with_state(access.clone(), gate::check);
     let web = Web { store, pipeline, retention, desk };
-    headers::with_headers(api::router().merge(page::router(&web)).layer(seen).with_state(web))
+    let of_caller = api::router().merge(page::router(&web)).layer(seen).with_state(web);
+    headers::with_headers(of_caller.merge(page::public_router(access)))
 }

@@ -55,6 +55,19 @@ pub fn is_forwarded(headers: &HeaderMap) -> bool {
     headers.keys().any(|name| name.as_str().starts_with("x-forwarded") || OF_PROXIES.contains(&name.as_str()))
 }
 
+/// Whether a proxy says that it was reached by HTTPS: the last that wrote so, in `X-Forwarded-Proto` or in `Forwarded` (RFC 7239).
+pub fn is_forwarded_from_https(headers: &HeaderMap) -> bool {
+    let last = |name: &str| headers.get_all(name).iter().next_back()?.to_str().ok()?.rsplit(',').next();
+    if let Some(proto) = last("x-forwarded-proto") {
+        return proto.trim().eq_ignore_ascii_case("https");
+    }
+    let proto = |pair: &str| {
+        let (name, value) = pair.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("proto").then(|| value.trim().trim_matches('"').eq_ignore_ascii_case("https"))
+    };
+    last("forwarded").is_some_and(|forwarded| forwarded.split(';').find_map(proto) == Some(true))
+}
+
 /// A page of another site can make its own name lead to this machine; the request then still has that name.
 pub fn names_this_machine(headers: &HeaderMap) -> bool {
     // One host, as HTTP/1.1 asks for (RFC 9112, 3.2): of two a proxy before us may have looked at the other.
@@ -109,6 +122,23 @@ mod tests {
         two.append("host", HeaderValue::from_static("evil.example"));
         for other in [headers(&[]), headers(&[("host", "evil.example")]), two] {
             assert!(!names_this_machine(&other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_proxy_says_whether_it_was_reached_by_https() {
+        for (name, value, is_https) in [
+            ("x-forwarded-proto", "https", true),
+            ("x-forwarded-proto", "http", false),
+            ("x-forwarded-proto", "http, HTTPS", true),
+            ("x-forwarded-proto", "https,http", false),
+            // The examples of RFC 7239, section 4.
+            ("forwarded", "for=192.0.2.60;proto=http;by=203.0.113.43", false),
+            ("forwarded", "for=192.0.2.60;Proto=\"https\";by=203.0.113.43", true),
+            ("forwarded", "for=192.0.2.43;proto=https, for=198.51.100.17", false),
+            ("via", "https", false),
+        ] {
+            assert_eq!(is_forwarded_from_https(&headers(&[(name, value)])), is_https, "{name}: {value}");
         }
     }
 

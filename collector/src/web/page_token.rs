@@ -1,46 +1,134 @@
-//! What opens the page and the API.
+//! What opens the page and the API: the parameter `page-token`.
+
+use std::fmt::{self, Write};
 
 use koala_destination::settings::Token;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-/// What opens the page and the API where others can reach them. Its `Debug` shows nothing of it.
-#[derive(Debug, Clone)]
-pub struct PageToken(Token);
+/// The least bytes of a token: as many as the hash of a session's signature has.
+pub const LEAST_TOKEN_BYTES: usize = 32;
 
-/// A token that cannot be used.
-#[derive(Debug, Clone, Copy, Error, PartialEq, Eq)]
-pub enum PageTokenError {
-    /// It is blank.
-    #[error("the token is empty: give it at least one character")]
-    Empty,
-    /// A browser would not send it back.
-    #[error(
-        "the token has a character that a cookie cannot carry (a space, a quote, a comma, a semicolon, a backslash, or one that is \
-         not ASCII): use letters, digits and signs as - _ . ~ + /"
-    )]
-    NotForCookies,
+/// The bytes of a token's SHA-256 that tell it from the others.
+const FINGERPRINT_BYTES: usize = 8;
+
+/// A token that opens the page and the API. Its `Debug` shows nothing of it.
+#[derive(Debug, Clone)]
+pub struct PageToken {
+    token: Token,
+    fingerprint: Fingerprint,
 }
 
-impl PageToken {
-    /// Takes a token that a cookie can carry (RFC 6265, 4.1.1: `cookie-octet`).
+/// The tokens that open the page and the API, one a line, any of which serves; with none they open to nobody who is elsewhere.
+#[derive(Debug, Clone, Default)]
+pub struct PageTokens(Vec<PageToken>);
+
+/// Tells which token somebody has, and nothing of it: the first 16 digits of its SHA-256, as `sha256sum` writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint([u8; FINGERPRINT_BYTES]);
+
+/// A token that cannot be used. What it is stands in no message.
+#[derive(Debug, Clone, Copy, Error, PartialEq, Eq)]
+pub enum PageTokenError {
+    /// There is none.
+    #[error("there is no token: remove it, or give it what `openssl rand -hex 32` prints")]
+    Empty,
+    /// It can be guessed.
+    #[error(
+        "the token in line {line} has {bytes} bytes, and at least {LEAST_TOKEN_BYTES} random ones are needed: `openssl rand -hex 32` prints some"
+    )]
+    TooShort {
+        /// Which line, from 1.
+        line: usize,
+        /// How many it has.
+        bytes: usize,
+    },
+    /// `Authorization: Bearer` cannot say it.
+    #[error(
+        "the token in line {line} has a character that a header cannot carry (a space, or one that is not ASCII): `openssl rand -hex 32` prints one without"
+    )]
+    NotForHeaders {
+        /// Which line, from 1.
+        line: usize,
+    },
+}
+
+impl PageTokens {
+    /// Reads tokens, one a line.
     ///
     /// # Errors
-    /// When it is blank, or has another character.
+    /// When there is none, or one of them cannot be used.
     pub fn parse(text: &str) -> Result<Self, PageTokenError> {
-        let text = text.trim();
-        let is_for_cookies = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\');
-        if !text.bytes().all(is_for_cookies) {
-            return Err(PageTokenError::NotForCookies);
+        let mut tokens = Vec::new();
+        for (at, text) in text.lines().map(str::trim).enumerate() {
+            let Some(token) = Token::parse(text) else { continue };
+            let line = at + 1;
+            if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+                return Err(PageTokenError::NotForHeaders { line });
+            }
+            if text.len() < LEAST_TOKEN_BYTES {
+                return Err(PageTokenError::TooShort { line, bytes: text.len() });
+            }
+            tokens.push(PageToken { token, fingerprint: Fingerprint::of(text.as_bytes()) });
         }
-        Token::parse(text).map(Self).ok_or(PageTokenError::Empty)
+        if tokens.is_empty() { Err(PageTokenError::Empty) } else { Ok(Self(tokens)) }
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Which token `shown` is. All are compared, each in a time that tells no more than its length.
+    #[must_use]
+    pub fn find(&self, shown: &[u8]) -> Option<Fingerprint> {
+        self.0.iter().fold(
+            None,
+            |found, PageToken { token, fingerprint }| {
+                if token.is(shown) { Some(*fingerprint) } else { found }
+            },
+        )
+    }
+
+    /// Whether one of them has this fingerprint.
+    #[must_use]
+    pub fn has(&self, fingerprint: Fingerprint) -> bool {
+        self.0.iter().any(|token| token.fingerprint == fingerprint)
     }
 }
 
-impl PageToken {
-    /// Whether `shown` is this token; the time it takes tells no more than the length.
+impl Fingerprint {
+    fn of(token: &[u8]) -> Self {
+        let mut bytes = [0; FINGERPRINT_BYTES];
+        bytes.iter_mut().zip(Sha256::digest(token)).for_each(|(byte, of_hash)| *byte = of_hash);
+        Self(bytes)
+    }
+
+    /// Reads what [`fmt::Display`] writes.
     #[must_use]
-    pub fn is(&self, shown: &[u8]) -> bool {
-        self.0.is(shown)
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_written =
+            text.len() == 2 * FINGERPRINT_BYTES && text.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'));
+        let number = is_written.then(|| u64::from_str_radix(text, 16).ok()).flatten()?;
+        Some(Self(number.to_be_bytes()))
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::with_capacity(2 * FINGERPRINT_BYTES);
+        for byte in self.0 {
+            write!(text, "{byte:02x}")?;
+        }
+        formatter.pad(&text)
+    }
+}
+
+impl Serialize for Fingerprint {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -48,14 +136,48 @@ impl PageToken {
 mod tests {
     use super::*;
 
+    const ONE: &str = "0123456789abcdef0123456789abcdef";
+    const OTHER: &str = "fedcba9876543210fedcba9876543210";
+
     #[test]
-    fn a_token_that_a_cookie_cannot_carry_is_refused() {
-        for token in ["a;b", "a,b", "a b", "a\"b", "a\\b", "grün", "a\tb", ";"] {
-            assert_eq!(PageToken::parse(token).err(), Some(PageTokenError::NotForCookies), "{token}");
+    fn any_of_the_lines_opens_and_what_is_shown_is_told_by_its_fingerprint() {
+        let tokens = PageTokens::parse(&format!("\n  {ONE} \r\n\n{OTHER}\n")).expect("two tokens");
+        let found = [ONE, OTHER].map(|token| tokens.find(token.as_bytes()).expect("one of the two"));
+        assert_ne!(found[0], found[1]);
+        // printf %s 0123456789abcdef0123456789abcdef | sha256sum
+        assert_eq!(found[0].to_string(), "3eb1bd439947eb76".to_owned());
+        for fingerprint in found {
+            assert_eq!(Fingerprint::parse(&fingerprint.to_string()), Some(fingerprint));
+            assert!(tokens.has(fingerprint));
         }
-        assert_eq!(PageToken::parse(" ").err(), Some(PageTokenError::Empty));
-        for token in ["a-token", "x=y", "AZaz09-_.~+/!#$%&'()*:<>?@[]^`{|}"] {
-            PageToken::parse(token).expect("a token");
+        assert!(!PageTokens::parse(ONE).expect("a token").has(found[1]));
+        for shown in ["", &ONE[1..], &format!("{ONE}0"), &ONE.to_uppercase()] {
+            assert_eq!(tokens.find(shown.as_bytes()), None, "{shown}");
+        }
+        assert_eq!(PageTokens::default().find(b""), None);
+    }
+
+    #[test]
+    fn a_token_that_can_be_guessed_or_no_header_can_carry_is_refused_by_its_line_without_being_said() {
+        assert_eq!(PageTokens::parse(" \n").err(), Some(PageTokenError::Empty));
+        let short = PageTokens::parse(&format!("{ONE}\nhunter2hunter2")).expect_err("a short token");
+        assert_eq!(short, PageTokenError::TooShort { line: 2, bytes: 14 });
+        let spaced = PageTokens::parse(&format!("correct horse {ONE}")).expect_err("a token with spaces");
+        assert_eq!(spaced, PageTokenError::NotForHeaders { line: 1 });
+        assert!(PageTokens::parse(&format!("{ONE}ü")).is_err() && PageTokens::parse(&format!("{ONE}\u{7f}")).is_err());
+        assert!(!format!("{short} {spaced}").contains("hunter2"));
+        assert!(PageTokens::parse(&format!("{ONE};\",\\")).is_ok());
+    }
+
+    #[test]
+    fn a_token_is_never_printed() {
+        assert!(!format!("{:?}", PageTokens::parse(ONE)).contains(ONE));
+    }
+
+    #[test]
+    fn a_fingerprint_is_16_digits_and_nothing_else() {
+        for text in ["", "+123456789abcdef", "0123456789ABCDEF", "0123456789abcdef0", "é23456789abcdef"] {
+            assert_eq!(Fingerprint::parse(text), None, "{text}");
         }
     }
 }

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
+use axum::response::Response;
 use koala_collector::CollectorOptions;
 use koala_collector::exclude::Exclude;
 use koala_collector::intent::IntentRule;
@@ -140,6 +141,11 @@ pub struct Site {
 
 impl Site {
     pub fn new() -> Self {
+        Self::with_access(Access::of_set(Ipv4Addr::LOCALHOST.into()))
+    }
+
+    /// One that this opens.
+    pub fn with_access(access: Access) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder.path().join("koala.db")).unwrap());
         Self { _folder: Some(folder), ..Self::over(store) }
@@ -149,7 +155,6 @@ impl Site {
     pub fn over(store: Arc<dyn Store>) -> Self {
         let said: Arc<Mutex<Said>> = Arc::default();
         let options = CollectorOptions { retention: Retention::of_days(400), keep_ip: false };
-        let access = Access::new(None, Ipv4Addr::LOCALHOST.into());
         let pipeline = Arc::new(FakePipeline(Arc::clone(&said)));
         let router = koala_collector::router(Arc::clone(&store), pipeline, Arc::new(OneKey), access, options);
         Self { said, store, router, _folder: None }
@@ -202,6 +207,11 @@ impl Site {
         (status, String::from_utf8(body.to_vec()).unwrap(), location)
     }
 
+    /// The whole answer to a request.
+    pub async fn ask(&self, request: Request<Body>) -> Response {
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
     /// The HTML at an address.
     pub async fn page(&self, path: &str) -> String {
         let (status, html, _) =
@@ -236,6 +246,11 @@ impl Site {
         let (status, said, _) = self.answer(request.body(Body::from(batch.to_string())).unwrap()).await;
         assert_eq!(status, 200, "{said}");
     }
+}
+
+/// The body of an answer.
+pub async fn body(answer: Response) -> String {
+    String::from_utf8(to_bytes(answer.into_body(), usize::MAX).await.unwrap().to_vec()).unwrap()
 }
 
 /// The text of a page: without tags, white space as one space.

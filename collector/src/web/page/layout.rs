@@ -19,8 +19,8 @@ pub enum Place {
     Install,
 }
 
-/// A whole page: its navigation, what is wrong with the settings, and its content.
-pub fn page(content: &Content, problems: &[SettingsProblem]) -> Markup {
+/// A whole page: its navigation, what is wrong with the settings, and its content; with a way out where somebody is signed in.
+pub fn page(content: &Content, problems: &[SettingsProblem], is_signed_in: bool) -> Markup {
     let Content { title, place, is_still, markup } = content;
     let places = [
         (Place::Companies, "/", "Companies"),
@@ -33,13 +33,7 @@ pub fn page(content: &Content, problems: &[SettingsProblem]) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { (title) " · Koala destination" }
-                link rel="stylesheet" href="/assets/style.css";
-                script src="/assets/live.js" defer {}
-            }
+            (head(title, &html! { script src="/assets/live.js" defer {} }))
             body {
                 a.skip href="#main" { "Skip to content" }
                 header {
@@ -49,6 +43,7 @@ pub fn page(content: &Content, problems: &[SettingsProblem]) -> Markup {
                             a href=(href) aria-current=[(*place == Some(at)).then_some("page")] { (name) }
                         }
                     }
+                    @if is_signed_in { form method="post" action="/sign-out" { button { "Sign out" } } }
                 }
                 main #main tabindex="-1" data-still[*is_still] {
                     (banner(problems))
@@ -57,6 +52,32 @@ pub fn page(content: &Content, problems: &[SettingsProblem]) -> Markup {
                 }
                 footer { p.soft data-zone { "Times are in UTC." } }
             }
+        }
+    }
+}
+
+/// A page for who may not see the others: nothing of what was collected, no navigation, no script.
+pub fn bare(title: &str, markup: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            (head(title, &html! {}))
+            body {
+                header { strong { "Koala destination" } }
+                main.bare { h1 { (title) } (markup) }
+            }
+        }
+    }
+}
+
+fn head(title: &str, more: &Markup) -> Markup {
+    html! {
+        head {
+            meta charset="utf-8";
+            meta name="viewport" content="width=device-width, initial-scale=1";
+            title { (title) " · Koala destination" }
+            link rel="stylesheet" href="/assets/style.css";
+            (more)
         }
     }
 }

@@ -15,11 +15,12 @@ mod install;
 mod layout;
 mod live;
 mod mappings;
+pub mod sign_in;
 mod visitors;
 pub mod words;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{Method, StatusCode};
 use axum::middleware::{self, Next};
@@ -27,8 +28,12 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 
 use self::answer::Content;
+use super::access::{Access, Caller};
 use super::origin::Origin;
 use super::state::Web;
+
+/// The most bytes of the form that signs in.
+const LARGEST_SIGN_IN: usize = 16 * 1024;
 
 /// The routes of the page.
 pub fn router(web: &Web) -> Router<Web> {
@@ -50,10 +55,20 @@ pub fn router(web: &Web) -> Router<Web> {
         .route("/install", get(install::show))
         .route("/install/test", post(install::test))
         .route("/live", get(live::changes))
-        .route("/assets/style.css", get(async || asset("text/css", include_str!("assets/style.css"))))
         .route("/assets/live.js", get(async || asset("text/javascript", include_str!("assets/live.js"))))
         .layer(middleware::from_fn_with_state(web.clone(), frame))
         .layer(middleware::from_fn(guard))
+}
+
+/// What everybody may see: the way in and out, and what it looks like.
+pub fn public_router(access: Access) -> Router {
+    Router::new()
+        .route("/sign-in", get(sign_in::form).post(sign_in::sign_in))
+        .route("/sign-out", post(sign_in::sign_out))
+        .layer(DefaultBodyLimit::max(LARGEST_SIGN_IN))
+        .route("/assets/style.css", get(async || asset("text/css", include_str!("assets/style.css"))))
+        .layer(middleware::from_fn(guard))
+        .with_state(access)
 }
 
 fn asset(content_type: &'static str, text: &'static str) -> impl IntoResponse {
@@ -62,10 +77,11 @@ fn asset(content_type: &'static str, text: &'static str) -> impl IntoResponse {
 
 /// Puts around a page what all have in common. Here, so that no page can be without it.
 async fn frame(State(web): State<Web>, request: Request, next: Next) -> Response {
+    let caller = request.extensions().get::<Caller>().copied().unwrap_or_default();
     let mut response = next.run(request).await;
     let Some(content) = response.extensions_mut().remove::<Content>() else { return response };
     let problems = web.pipeline.settings_problems().await;
-    (response.status(), Html(layout::page(&content, &problems).into_string())).into_response()
+    (response.status(), Html(layout::page(&content, &problems, caller.is_signed_in).into_string())).into_response()
 }
 
 /// Refuses what is not sent from a page of ours: a browser says with every form where the page is from that sends it.

@@ -24,6 +24,8 @@ async function renew() {
   fetching = true
   try {
     const response = await fetch(location.href, { headers: { accept: 'text/html' } })
+    // Signed out, or the session has ended: the way in is shown in its place.
+    if (response.status === 401) return location.reload()
     if (response.ok) {
       const page = new DOMParser().parseFromString(await response.text(), 'text/html')
       const open = new Map(details().map(([key, it]) => [key, it.open]))
