@@ -12,6 +12,7 @@
 //! | [`intent`] | which entries say that somebody means to buy, and how much |
 //! | [`signals`] | who is told of it, and what they read |
 //! | [`exclude`] | who is kept out of the ranking |
+//! | [`fingerprint`] | which token somebody has |
 //! | [`tombstone`] | what keeps a person who was deleted from coming back |
 //! | [`store`] | the port of what is kept, and its engines |
 //! | [`web`] | the page for people, the API for programs, and who may see them |
@@ -24,6 +25,7 @@
 pub mod about;
 pub mod company;
 pub mod exclude;
+pub mod fingerprint;
 pub mod identity;
 pub mod intent;
 pub mod protocol;
@@ -44,7 +46,7 @@ use self::protocol::keys::Keys;
 use self::signals::desk::Desk;
 use self::store::Store;
 use self::store::deletion::Retention;
-use self::web::{Access, Pipeline};
+use self::web::{Access, Pipeline, Presentation};
 
 /// What the collector may be told.
 #[derive(Debug, Clone, Copy)]
@@ -74,6 +76,8 @@ pub struct Extras {
     pub desk: Option<Arc<dyn Desk>>,
     /// Whose networks addresses are of.
     pub networks: Option<Arc<Networks>>,
+    /// What page and API can do here.
+    pub presentation: Presentation,
 }
 
 /// All routes of the collector: Koala's protocol, the API and the page.
@@ -97,9 +101,9 @@ pub fn router_with(
     extras: Extras,
 ) -> Router {
     let CollectorOptions { retention, keep_ip } = options;
-    let Extras { desk, networks } = extras;
+    let Extras { desk, networks, presentation } = extras;
     let protocol = protocol::routes::router_with(Arc::clone(&store), keys, keep_ip, networks);
-    protocol.merge(web::router(store, pipeline, access, retention, desk))
+    protocol.merge(web::router(store, pipeline, access, retention, desk, presentation))
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use koala_collector::web::ClientAddress;
@@ -61,12 +61,23 @@ fn client_address(trust_forwarded_for: bool, headers: &HeaderMap, source: Socket
     forwarded.unwrap_or(source.ip()).to_canonical()
 }
 
+/// Whether somebody opens an address of no route in a browser.
+fn is_of_browser(request: &Request) -> bool {
+    let path = request.uri().path();
+    let is_of_programs = ["/v1/", "/web/", "/api/"].iter().any(|route| path.starts_with(route));
+    let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    *request.method() == Method::GET && !is_of_programs && accept.contains("text/html")
+}
+
 /// Every other path is intake's, as in the AWS deployment.
 async fn take_in(
     State(gateway): State<Intake>,
     ConnectInfo(source): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response {
+    if is_of_browser(&request) {
+        return koala_collector::web::unknown_page();
+    }
     let (head, body) = request.into_parts();
     let limit = gateway.options.max_body_bytes;
     let read = read_body(&gateway.bodies, &head.headers, body, limit).await;

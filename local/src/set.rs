@@ -151,7 +151,7 @@ impl LocalSet {
         let pipeline: Arc<dyn Pipeline> = Arc::new(pipeline);
         let signals =
             Signals::new((Arc::clone(&store), alerts), Arc::clone(&collector_settings), signals, reachable(address))?;
-        let extras = Extras { desk: Some(Arc::clone(&signals.desk)), networks };
+        let extras = Extras { desk: Some(Arc::clone(&signals.desk)), networks, ..Extras::default() };
         let mut upkeep = Upkeep::new(
             collector_settings,
             Arc::clone(&store),

@@ -2,7 +2,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`visitor`], [`company`], [`filter`], [`decision`], [`deletion`] | what the port takes and gives |
+//! | [`visitor`], [`company`], [`filter`], [`decision`], [`deletion`], [`history`] | what the port takes and gives |
 //! | [`alerts`] | the port of alerts: what changed, and messages on their way |
 //! | [`archive`] | the ports by which a store is written out and read into another one |
 //! | [`sqlite`] | the engine of one machine: one file, one writer |
@@ -17,6 +17,7 @@ pub mod company;
 pub mod decision;
 pub mod deletion;
 pub mod filter;
+pub mod history;
 mod interests;
 pub mod postgres;
 pub mod sqlite;
@@ -34,6 +35,7 @@ use self::company::{Company, CompanyId, CompanyPage, DaysOfActivity, Excluded, R
 use self::decision::{Decision, Undone};
 use self::deletion::{Deletion, DeletionId, Departed, Forgotten, Person, Retention};
 use self::filter::{CompanyFilter, Filter};
+use self::history::{Actor, Deed, HistoryCursor};
 use self::visitor::{EntryCursor, TimelineEntry, Visitor, VisitorId};
 use crate::exclude::Exclude;
 use crate::intent::IntentRule;
@@ -107,7 +109,12 @@ pub trait Store: Send + Sync {
     async fn looked_back(&self) -> Result<f64, StoreError>;
 
     /// Writes what a person decided of an id, with the time. Gives back the visitor that the id is of then, or why it cannot be.
-    async fn decide(&self, decision: &Decision) -> Result<Result<VisitorId, Undone>, StoreError>;
+    async fn decide(&self, decision: &Decision) -> Result<Result<VisitorId, Undone>, StoreError> {
+        self.decide_by(decision, None).await
+    }
+
+    /// The same; who did it stands in the history with it, or neither does.
+    async fn decide_by(&self, decision: &Decision, by: Option<Actor>) -> Result<Result<VisitorId, Undone>, StoreError>;
 
     /// A page of all that a visitor did, in an order of the engine's own, from behind `after` on; the cursor leads to the next
     /// one, and there is none behind the last. Of who is not there the page is empty.
@@ -121,7 +128,16 @@ pub trait Store: Send + Sync {
     /// Deletes people. When this returns, nothing leads to them any more: whatever is received from now on under their ids is a
     /// new person's, and what was received before is dropped by their [tombstones](crate::tombstone). What is kept of them is
     /// deleted by [`sweep`](Self::sweep), also after a crash. Nothing is done where a visitor is meant that is not there.
-    async fn request_deletion(&self, people: &[Person]) -> Result<Option<DeletionId>, StoreError>;
+    async fn request_deletion(&self, people: &[Person]) -> Result<Option<DeletionId>, StoreError> {
+        self.request_deletion_by(people, None).await
+    }
+
+    /// The same; who did it stands in the history with it, or neither does.
+    async fn request_deletion_by(&self, people: &[Person], by: Option<Actor>)
+    -> Result<Option<DeletionId>, StoreError>;
+
+    /// What people did, the latest first: at most `limit` deeds from behind a place on.
+    async fn history(&self, behind: Option<HistoryCursor>, limit: u32) -> Result<Vec<Deed>, StoreError>;
 
     /// How far a deletion is.
     async fn deletion(&self, id: &DeletionId) -> Result<Option<Deletion>, StoreError>;

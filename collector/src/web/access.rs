@@ -9,10 +9,12 @@ use axum::http::{HeaderMap, Version};
 use axum_extra::extract::CookieJar;
 
 use super::origin::{self, Origin};
-use super::page_token::{Fingerprint, PageTokens};
+use super::page_token::PageTokens;
 use super::session::SessionKeys;
 use super::throttle::Throttle;
+use crate::fingerprint::Fingerprint;
 use crate::settings::CollectorSettings;
+use crate::store::history::Actor;
 
 /// The cookie of a session on HTTPS: no other host and no page on plain HTTP can set one of this name (RFC 6265bis, 4.1.3.2).
 const COOKIE_ON_HTTPS: &str = "__Host-koala_session";
@@ -48,6 +50,13 @@ pub(super) struct Caller {
     pub token: Option<Fingerprint>,
     /// Whether it is a browser that is signed in, and can sign out.
     pub is_signed_in: bool,
+}
+
+impl Caller {
+    /// Whoever asks, as the history names them.
+    pub(super) fn actor(self) -> Option<Actor> {
+        Some(Actor { token: self.token })
+    }
 }
 
 /// Where a request comes from, as whoever hands it to the routes knows; it stands in the request's extensions.

@@ -1,12 +1,13 @@
 //! Alerts in the API: what is configured, what was told, a test, and dead messages sent again.
 
+use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::api_error::ApiError;
+use super::parameters::Parameters;
 use super::state::Web;
 
 /// The most messages in one answer.
@@ -23,7 +24,10 @@ fn default_limit() -> u32 {
 }
 
 /// `GET /api/alerts`
-pub async fn list(State(web): State<Web>, Query(Which { limit }): Query<Which>) -> Result<Response, ApiError> {
+pub async fn list(
+    State(web): State<Web>,
+    Parameters(Which { limit }): Parameters<Which>,
+) -> Result<Response, ApiError> {
     let desk = web.desk.as_ref().ok_or(ApiError::NoAlerts)?;
     let shown = desk.configured().await;
     let messages = desk.messages(limit.min(MOST_MESSAGES)).await?;

@@ -1,10 +1,10 @@
 //! The JSON API for people's programs: what the page shows, and what it can do.
 
-use axum::Router;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::rejection::{JsonRejection, StringRejection};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
+use axum::{Router, middleware};
 use koala_destination::segment::{Function, Mapping};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -12,8 +12,9 @@ use serde_json::json;
 use super::api_error::ApiError;
 use super::filter_query::{CompanyQuery, VisitorQuery};
 use super::listed::Listed;
+use super::parameters::{Parameters, refuse_unknown};
 use super::state::Web;
-use super::{alerts, decisions, deletions, export, visitor_export};
+use super::{alerts, decisions, deletions, export, history, visitor_export};
 use crate::intent::{Count, IntentRule};
 use crate::store::visitor::{TimelineEntry, Visitor, VisitorId};
 
@@ -47,6 +48,10 @@ pub fn router() -> Router<Web> {
         .route("/api/visitors/{id}/export", get(visitor_export::export))
         .route("/api/v1/deletion-requests", post(deletions::request))
         .route("/api/v1/deletion-requests/{id}", get(deletions::show))
+        .route("/api/history", get(history::list))
+        .layer(middleware::from_fn(refuse_unknown))
+        .route("/api/{*rest}", any(async || ApiError::NoSuchRoute))
+        .method_not_allowed_fallback(async || ApiError::Method)
 }
 
 #[derive(Deserialize)]
@@ -76,8 +81,8 @@ struct VisitorPage {
 
 async fn list_visitors(
     State(web): State<Web>,
-    Query(query): Query<VisitorQuery>,
-    Query(page): Query<Page>,
+    Parameters(query): Parameters<VisitorQuery>,
+    Parameters(page): Parameters<Page>,
 ) -> Result<Response, ApiError> {
     let filter = query.filter().map_err(ApiError::BadRequest)?;
     let (visitors, total) = web.store.list_visitors(filter, page.offset, page.limit.min(LONGEST_PAGE)).await?;
@@ -87,7 +92,7 @@ async fn list_visitors(
 async fn show_visitor(
     State(web): State<Web>,
     Path(id): Path<VisitorId>,
-    Query(page): Query<Page>,
+    Parameters(page): Parameters<Page>,
 ) -> Result<Response, ApiError> {
     match web.store.show_visitor(&id, page.limit.min(LONGEST_PAGE)).await? {
         Some((visitor, timeline)) => Ok(axum::Json(VisitorPage { visitor, timeline }).into_response()),
@@ -97,8 +102,8 @@ async fn show_visitor(
 
 async fn list_companies(
     State(web): State<Web>,
-    Query(query): Query<CompanyQuery>,
-    Query(page): Query<Page>,
+    Parameters(query): Parameters<CompanyQuery>,
+    Parameters(page): Parameters<Page>,
 ) -> Result<Response, ApiError> {
     let filter = query.filter().map_err(ApiError::BadRequest)?;
     let (companies, total) = web.store.list_companies(filter, page.offset, page.limit.min(LONGEST_PAGE)).await?;
@@ -110,7 +115,7 @@ async fn list_companies(
 async fn show_company(
     State(web): State<Web>,
     Path(key): Path<String>,
-    Query(page): Query<Page>,
+    Parameters(page): Parameters<Page>,
 ) -> Result<Response, ApiError> {
     match web.company(&key, page.limit.min(LONGEST_PAGE)).await? {
         Some(company) => Ok(axum::Json(company).into_response()),
@@ -122,12 +127,15 @@ async fn count_queues(State(web): State<Web>) -> Result<Response, ApiError> {
     Ok(axum::Json(web.pipeline.counts().await?).into_response())
 }
 
-async fn list_dead_letters(State(web): State<Web>, Query(page): Query<Page>) -> Result<Response, ApiError> {
+async fn list_dead_letters(State(web): State<Web>, Parameters(page): Parameters<Page>) -> Result<Response, ApiError> {
     let letters = web.pipeline.dead_letters(page.limit.min(LONGEST_PAGE)).await?;
     Ok(axum::Json(json!({"dead_letters": letters})).into_response())
 }
 
-async fn list_rejected_events(State(web): State<Web>, Query(page): Query<Page>) -> Result<Response, ApiError> {
+async fn list_rejected_events(
+    State(web): State<Web>,
+    Parameters(page): Parameters<Page>,
+) -> Result<Response, ApiError> {
     let rejected = web.pipeline.rejected_events(page.limit.min(LONGEST_PAGE)).await?;
     Ok(axum::Json(json!({"rejected_events": rejected})).into_response())
 }
@@ -175,7 +183,8 @@ async fn list_intent_rules(State(web): State<Web>) -> Result<Response, ApiError>
 }
 
 /// What would happen to the event that is the body, without sending it.
-async fn preview(State(web): State<Web>, event: String) -> Result<Response, ApiError> {
+async fn preview(State(web): State<Web>, event: Result<String, StringRejection>) -> Result<Response, ApiError> {
+    let event = event.map_err(|error| ApiError::BadRequest(error.body_text()))?;
     Ok(axum::Json(web.pipeline.preview(&event).await?).into_response())
 }
 

@@ -28,6 +28,10 @@ pub enum ApiError {
     NoSuchIdentity,
     #[error(transparent)]
     Refused(Refused),
+    #[error("there is no such route")]
+    NoSuchRoute,
+    #[error("the route takes another method")]
+    Method,
     #[error("{0}")]
     BadRequest(String),
     #[error(transparent)]
@@ -44,8 +48,10 @@ impl IntoResponse for ApiError {
             | Self::NoSuchDeletion(_)
             | Self::NoSuchAlert(_)
             | Self::NoAlerts
+            | Self::NoSuchRoute
             | Self::NoSuchIdentity => (StatusCode::NOT_FOUND, "not_found"),
             Self::Refused(_) => (StatusCode::CONFLICT, "refused"),
+            Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad_request"),
             Self::Pipeline(PipelineError::Settings(_)) => (StatusCode::SERVICE_UNAVAILABLE, "settings_unavailable"),
             Self::Pipeline(PipelineError::Queues(_)) | Self::Store(_) => {

@@ -1,12 +1,13 @@
 //! What people decide of ids, by the API: that one is somebody else's, that one is nobody's, that one is another's.
 
-use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
+use axum::extract::{Extension, State};
 use axum::response::{IntoResponse, Response};
 use koala_destination::ids::{Id, IdKind};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::access::Caller;
 use super::api_error::ApiError;
 use super::state::Web;
 use crate::store::decision::{Decision, Undone};
@@ -68,19 +69,31 @@ fn read<T>(body: Body<T>) -> Result<T, ApiError> {
 }
 
 /// `POST /api/identities/split`: the id, and with it all that is its own, is somebody else's.
-pub async fn split(State(web): State<Web>, body: Body<serde_json::Value>) -> Result<Response, ApiError> {
-    decided(&web, Decision::Detach { id: one(body)? }).await
+pub async fn split(
+    State(web): State<Web>,
+    Extension(caller): Extension<Caller>,
+    body: Body<serde_json::Value>,
+) -> Result<Response, ApiError> {
+    decided(&web, caller, Decision::Detach { id: one(body)? }).await
 }
 
 /// `POST /api/identities/block`: the id is nobody's. What was filed under it stays there, and nothing joins by it.
-pub async fn block(State(web): State<Web>, body: Body<serde_json::Value>) -> Result<Response, ApiError> {
-    decided(&web, Decision::Block { id: one(body)? }).await
+pub async fn block(
+    State(web): State<Web>,
+    Extension(caller): Extension<Caller>,
+    body: Body<serde_json::Value>,
+) -> Result<Response, ApiError> {
+    decided(&web, caller, Decision::Block { id: one(body)? }).await
 }
 
 /// `POST /api/identities/attach`: the id, and with it all that is its own, is of whom the other one is.
-pub async fn attach(State(web): State<Web>, body: Body<Attach>) -> Result<Response, ApiError> {
+pub async fn attach(
+    State(web): State<Web>,
+    Extension(caller): Extension<Caller>,
+    body: Body<Attach>,
+) -> Result<Response, ApiError> {
     let Attach { id, to } = read(body)?;
-    decided(&web, Decision::Attach { id: id.read()?, to: to.read()? }).await
+    decided(&web, caller, Decision::Attach { id: id.read()?, to: to.read()? }).await
 }
 
 fn one(body: Body<serde_json::Value>) -> Result<Id, ApiError> {
@@ -88,11 +101,12 @@ fn one(body: Body<serde_json::Value>) -> Result<Id, ApiError> {
     serde_json::from_value::<Of>(read(body)?).map_err(form)?.read()
 }
 
-async fn decided(web: &Web, decision: Decision) -> Result<Response, ApiError> {
-    let visitor_id: VisitorId = web.store.decide(&decision).await?.map_err(|undone| match undone {
-        Undone::Unknown => ApiError::NoSuchIdentity,
-        Undone::Refused(refused) => ApiError::Refused(refused),
-    })?;
+async fn decided(web: &Web, caller: Caller, decision: Decision) -> Result<Response, ApiError> {
+    let visitor_id: VisitorId =
+        web.store.decide_by(&decision, caller.actor()).await?.map_err(|undone| match undone {
+            Undone::Unknown => ApiError::NoSuchIdentity,
+            Undone::Refused(refused) => ApiError::Refused(refused),
+        })?;
     let id = decision.id();
     Ok(axum::Json(json!({"kind": id.kind().name(), "value": id.value(), "visitor_id": visitor_id})).into_response())
 }

@@ -2,12 +2,13 @@
 //! `GET …/{id}` for how far it is), and by user ids as well.
 
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::response::{IntoResponse, Response};
 use koala_destination::ids::{Id, IdKind};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::access::Caller;
 use super::api_error::ApiError;
 use super::state::Web;
 use crate::store::deletion::{DeletionId, Person};
@@ -51,11 +52,12 @@ impl DeletionRequest {
 /// `POST /api/v1/deletion-requests`. Only as JSON, which a page of another origin cannot send without being asked about first.
 pub async fn request(
     State(web): State<Web>,
+    Extension(caller): Extension<Caller>,
     body: Result<axum::Json<DeletionRequest>, JsonRejection>,
 ) -> Result<Response, ApiError> {
     let axum::Json(request) = body.map_err(|error| ApiError::BadRequest(error.body_text()))?;
     let people = request.people().map_err(ApiError::BadRequest)?;
-    let id = web.store.request_deletion(&people).await?;
+    let id = web.store.request_deletion_by(&people, caller.actor()).await?;
     // Ids are never refused, known or not: who asks learns nothing by it.
     let id = id.ok_or_else(|| ApiError::BadRequest("emails or user_ids must name somebody".to_owned()))?;
     Ok(axum::Json(json!({"deletion_request_id": id})).into_response())

@@ -10,6 +10,8 @@
 //! | [`filter_query`] | which visitors and companies an address asks for |
 //! | [`deletions`], [`visitor_export`] | a person deleted; all that is kept of one |
 //! | [`alerts`] | alerts in the API |
+//! | [`history`] | what people did, with which token |
+//! | [`parameters`], [`presentation`] | the query of an address of the API; what can be done where the routes are served |
 //! | [`decisions`] | an id taken from a person, or blocked |
 //! | [`pipeline`], [`intake`] | the port of what stands before the collector, and what it tells of intake |
 //! | [`state`] | what the routes work with |
@@ -25,12 +27,15 @@ mod export;
 mod filter_query;
 mod gate;
 mod headers;
+mod history;
 mod intake;
 mod listed;
 mod origin;
 mod page;
 pub mod page_token;
+mod parameters;
 mod pipeline;
+mod presentation;
 pub mod session;
 mod state;
 mod throttle;
@@ -42,10 +47,13 @@ pub use intake::{
 };
 pub use page_token::{PageTokenError, PageTokens};
 pub use pipeline::{MappingTally, Pipeline, PipelineError, QueueCounts, RequestTally, StoredDeadLetter, Tallies};
+pub use presentation::{Live, Presentation};
 pub use session::{SessionKeyError, SessionKeys};
 
 use std::sync::Arc;
 
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use axum::{Router, middleware};
 
 use self::state::Web;
@@ -60,9 +68,19 @@ pub fn router(
     access: Access,
     retention: Retention,
     desk: Option<Arc<dyn Desk>>,
+    presentation: Presentation,
 ) -> Router {
     let seen = middleware::from_fn_with_state(access.clone(), gate::check);
-    let web = Web { store, pipeline, retention, desk };
+    let web = Web { store, pipeline, retention, desk, presentation };
     let of_caller = api::router().merge(page::router(&web)).layer(seen).with_state(web);
     headers::with_headers(of_caller.merge(page::public_router(access)))
+}
+
+/// What a browser sees at an address that leads to nothing, for whoever routes what is left over.
+#[must_use]
+pub fn unknown_page() -> Response {
+    let page = page::sign_in::refused("Not found", "There is no such page. The pages begin at /.");
+    let mut page = (StatusCode::NOT_FOUND, page).into_response();
+    headers::put(page.headers_mut());
+    page
 }

@@ -1,17 +1,12 @@
 //! What opens the page and the API: the parameter `page-token`.
 
-use std::fmt::{self, Write};
-
 use koala_destination::settings::Token;
-use serde::Serialize;
-use sha2::{Digest, Sha256};
 use thiserror::Error;
+
+use crate::fingerprint::Fingerprint;
 
 /// The least bytes of a token: as many as the hash of a session's signature has.
 pub const LEAST_TOKEN_BYTES: usize = 32;
-
-/// The bytes of a token's SHA-256 that tell it from the others.
-const FINGERPRINT_BYTES: usize = 8;
 
 /// A token that opens the page and the API. Its `Debug` shows nothing of it.
 #[derive(Debug, Clone)]
@@ -23,10 +18,6 @@ pub struct PageToken {
 /// The tokens that open the page and the API, one a line, any of which serves; with none they open to nobody who is elsewhere.
 #[derive(Debug, Clone, Default)]
 pub struct PageTokens(Vec<PageToken>);
-
-/// Tells which token somebody has, and nothing of it: the first 16 digits of its SHA-256, as `sha256sum` writes it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Fingerprint([u8; FINGERPRINT_BYTES]);
 
 /// A token that cannot be used. What it is stands in no message.
 #[derive(Debug, Clone, Copy, Error, PartialEq, Eq)]
@@ -99,39 +90,6 @@ impl PageTokens {
     }
 }
 
-impl Fingerprint {
-    fn of(token: &[u8]) -> Self {
-        let mut bytes = [0; FINGERPRINT_BYTES];
-        bytes.iter_mut().zip(Sha256::digest(token)).for_each(|(byte, of_hash)| *byte = of_hash);
-        Self(bytes)
-    }
-
-    /// Reads what [`fmt::Display`] writes.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let is_written =
-            text.len() == 2 * FINGERPRINT_BYTES && text.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'));
-        let number = is_written.then(|| u64::from_str_radix(text, 16).ok()).flatten()?;
-        Some(Self(number.to_be_bytes()))
-    }
-}
-
-impl fmt::Display for Fingerprint {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = String::with_capacity(2 * FINGERPRINT_BYTES);
-        for byte in self.0 {
-            write!(text, "{byte:02x}")?;
-        }
-        formatter.pad(&text)
-    }
-}
-
-impl Serialize for Fingerprint {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,12 +130,5 @@ mod tests {
     #[test]
     fn a_token_is_never_printed() {
         assert!(!format!("{:?}", PageTokens::parse(ONE)).contains(ONE));
-    }
-
-    #[test]
-    fn a_fingerprint_is_16_digits_and_nothing_else() {
-        for text in ["", "+123456789abcdef", "0123456789ABCDEF", "0123456789abcdef0", "é23456789abcdef"] {
-            assert_eq!(Fingerprint::parse(text), None, "{text}");
-        }
     }
 }

@@ -13,7 +13,7 @@ use koala_destination::clock;
 use sha2::Sha256;
 use thiserror::Error;
 
-use super::page_token::Fingerprint;
+use crate::fingerprint::Fingerprint;
 
 /// How long a browser stays signed in: a working day.
 pub const LONGEST_SESSION: Duration = Duration::from_hours(12);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::pipeline::Pipeline;
+use super::presentation::Presentation;
 use crate::signals::desk::Desk;
 use crate::store::company::CompanyPage;
 use crate::store::deletion::Retention;
@@ -19,6 +20,8 @@ pub struct Web {
     pub retention: Retention,
     /// The alerts, where they are evaluated here.
     pub desk: Option<Arc<dyn Desk>>,
+    /// What can be done here.
+    pub presentation: Presentation,
 }
 
 impl Web {

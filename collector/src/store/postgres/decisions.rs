@@ -5,6 +5,7 @@ use koala_destination::ids::Id;
 
 use super::clusters::{Clusters, Rows};
 use super::error::PostgresError;
+use super::history::Note;
 use super::identities::{self, Ids};
 use super::pool::Pool;
 use super::sql::statements;
@@ -25,10 +26,14 @@ statements! {
 const IDS_AT_ONCE: usize = 200;
 
 /// Writes what was decided, and when. Gives back the visitor that the id is of then.
-pub(super) async fn decide(pool: &Pool, decision: &Decision) -> Result<Result<VisitorId, Undone>, PostgresError> {
+pub(super) async fn decide(
+    pool: &Pool,
+    decision: &Decision,
+    note: Option<&Note>,
+) -> Result<Result<VisitorId, Undone>, PostgresError> {
     // One number for every attempt: it is noted once.
     let number = row_ids::next();
-    let decided = transact!(pool, Access::Write, |transaction| write(&transaction, decision, number))?;
+    let decided = transact!(pool, Access::Write, |transaction| write(&transaction, decision, number, note))?;
     let row = match decided {
         Ok(row) => row,
         Err(undone) => return Ok(Err(undone)),
@@ -50,6 +55,7 @@ async fn write(
     transaction: &Transaction,
     decision: &Decision,
     number: i64,
+    note: Option<&Note>,
 ) -> Result<Result<i64, Undone>, PostgresError> {
     let mut ids = Ids::new(transaction);
     let to = if let Decision::Attach { to, .. } = decision { Some(to) } else { None };
@@ -82,9 +88,16 @@ async fn write(
         Decision::Block { .. } => "block",
     };
     let to = to.map(|to| ids.row_or_new(to).id);
+    let note_deed = async {
+        match note {
+            Some(note) => note.write(transaction).await,
+            None => Ok(()),
+        }
+    };
     together!(
         regrouped.write(transaction),
         transaction.execute(NOTE, &[&number, &now_milliseconds(), &what, &row, &to]),
+        note_deed,
         transaction.commit(),
     )?;
     Ok(Ok(row))

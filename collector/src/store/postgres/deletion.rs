@@ -6,6 +6,7 @@ use koala_destination::clock::{self, now_milliseconds};
 use koala_destination::ids::{Id, IdKind};
 
 use super::error::PostgresError;
+use super::history::Note;
 use super::identities::{self, Ids};
 use super::pool::Pool;
 use super::sql::statements;
@@ -13,6 +14,7 @@ use super::transaction::{Access, Transaction, together, transact};
 use super::{clusters, decisions, taken, tombstones, visitors};
 use crate::identity::{Decided, Rank, Wants};
 use crate::store::deletion::{Deletion, DeletionId, DeletionStatus, Departed, Forgotten, MOST_ACCOUNTS, Person};
+use crate::store::history::Actor;
 use crate::tombstone::{Tombstone, TombstoneKey};
 
 statements! {
@@ -67,6 +69,7 @@ pub(super) async fn request(
     pool: &Pool,
     key: &TombstoneKey,
     people: &[Person],
+    by: Option<Actor>,
 ) -> Result<Option<DeletionId>, PostgresError> {
     // Whose ids are not all put together yet goes as a whole.
     while clusters::regroup_some(pool).await? {}
@@ -75,23 +78,30 @@ pub(super) async fn request(
         return Ok(None);
     }
     let id = DeletionId::random();
+    let note = Note::of_deletion(by, &id, asked.visitor_ids.len());
     let requested_at = now_milliseconds();
-    take_all(pool, key, &id, &asked).await?;
+    take_all(pool, key, &id, &asked, note.as_ref()).await?;
     // What came in beside it under ids that nobody had is seen now, or meets their tombstones.
     let unknown: Vec<Person> = asked.unknown.into_iter().map(Person::Id).collect();
     if !unknown.is_empty() {
         let late = transact!(pool, Access::Read, |transaction| whom(&transaction, &unknown))?;
         let late = transact!(pool, Access::Read, |transaction| seen_before(&transaction, &late, requested_at))?;
         if !late.visitor_ids.is_empty() {
-            take_all(pool, key, &id, &late).await?;
+            take_all(pool, key, &id, &late, None).await?;
         }
     }
     Ok(Some(id))
 }
 
-async fn take_all(pool: &Pool, key: &TombstoneKey, id: &DeletionId, asked: &Asked) -> Result<(), PostgresError> {
+async fn take_all(
+    pool: &Pool,
+    key: &TombstoneKey,
+    id: &DeletionId,
+    asked: &Asked,
+    note: Option<&Note>,
+) -> Result<(), PostgresError> {
     loop {
-        let taken = transact!(pool, Access::Write, |transaction| take(&transaction, key, id, asked))?;
+        let taken = transact!(pool, Access::Write, |transaction| take(&transaction, key, id, asked, note))?;
         decisions::look_anew(pool, &taken.of_others).await?;
         if !taken.is_more {
             return Ok(());
@@ -155,6 +165,7 @@ async fn take(
     key: &TombstoneKey,
     id: &DeletionId,
     asked: &Asked,
+    note: Option<&Note>,
 ) -> Result<taken::Taken, PostgresError> {
     let now = now_milliseconds();
     let visitors = i64::try_from(asked.visitor_ids.len()).unwrap_or(i64::MAX);
@@ -167,6 +178,9 @@ async fn take(
         (one.clone(), Tombstone { at: now, is_whole })
     });
     bury(transaction, key, id, &tombstones.collect()).await?;
+    if let Some(note) = note {
+        note.write(transaction).await?;
+    }
     transaction.commit().await?;
     Ok(taken)
 }
@@ -313,7 +327,7 @@ pub(super) async fn request_late(
         })?
     };
     let people: Vec<Person> = accounts.into_iter().chain(devices).map(Person::Id).collect();
-    if people.is_empty() { Ok(()) } else { request(pool, key, &people).await.map(drop) }
+    if people.is_empty() { Ok(()) } else { request(pool, key, &people, None).await.map(drop) }
 }
 
 /// Messages of a deletion's people were deleted, up to the last one or not.

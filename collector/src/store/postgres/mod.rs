@@ -37,6 +37,7 @@ mod dump;
 mod error;
 mod excluded;
 mod guesses;
+mod history;
 mod identities;
 mod ingest;
 mod intent;
@@ -90,6 +91,7 @@ use super::company::{Company, CompanyId, CompanyPage, DaysOfActivity, Excluded, 
 use super::decision::{Decision, Undone};
 use super::deletion::{Deletion, DeletionId, Departed, Forgotten, Person, Retention};
 use super::filter::{CompanyFilter, Filter};
+use super::history::{Actor, Deed, HistoryCursor};
 use super::visitor::{EntryCursor, TimelineEntry, Visitor, VisitorId};
 use super::{Store, StoreError};
 use crate::exclude::Exclude;
@@ -316,8 +318,9 @@ impl Store for PostgresStore {
         })?)
     }
 
-    async fn decide(&self, decision: &Decision) -> Result<Result<VisitorId, Undone>, StoreError> {
-        let decided = decisions::decide(&self.pool, decision).await?;
+    async fn decide_by(&self, decision: &Decision, by: Option<Actor>) -> Result<Result<VisitorId, Undone>, StoreError> {
+        let note = history::Note::of_decision(by, decision, &self.key);
+        let decided = decisions::decide(&self.pool, decision, note.as_ref()).await?;
         self.changed();
         Ok(decided)
     }
@@ -331,10 +334,18 @@ impl Store for PostgresStore {
         Ok(transact!(&self.pool, Access::Read, |transaction| visitors::entries(&transaction, id, after, limit))?)
     }
 
-    async fn request_deletion(&self, people: &[Person]) -> Result<Option<DeletionId>, StoreError> {
-        let requested = deletion::request(&self.pool, &self.key, people).await?;
+    async fn request_deletion_by(
+        &self,
+        people: &[Person],
+        by: Option<Actor>,
+    ) -> Result<Option<DeletionId>, StoreError> {
+        let requested = deletion::request(&self.pool, &self.key, people, by).await?;
         self.changed();
         Ok(requested)
+    }
+
+    async fn history(&self, behind: Option<HistoryCursor>, limit: u32) -> Result<Vec<Deed>, StoreError> {
+        Ok(transact!(&self.pool, Access::Read, |transaction| history::list(&transaction, behind, limit))?)
     }
 
     async fn deletion(&self, id: &DeletionId) -> Result<Option<Deletion>, StoreError> {

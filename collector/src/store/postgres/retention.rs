@@ -54,6 +54,7 @@ statements! {
                     FROM identity AS one WHERE one.visitor_id = one.id AND one.kind <> 'taken' AND one.id > $2
                     ORDER BY one.id LIMIT $3";
     IDS = "SELECT id FROM identity WHERE visitor_id = $1 AND kind <> 'taken'";
+    OLD_HISTORY = "DELETE FROM history WHERE id IN (SELECT id FROM history WHERE at < $1 LIMIT $2)";
     OLD_TOMBSTONES = "DELETE FROM tombstone WHERE hash IN (SELECT hash FROM tombstone WHERE at < $1 LIMIT $2)";
     OLD_DELETIONS = "DELETE FROM deletion WHERE id IN
                          (SELECT id FROM deletion WHERE requested_at < $1 AND completed_at IS NOT NULL LIMIT $2)";
@@ -231,13 +232,16 @@ async fn take_unless_needed(transaction: &Transaction, visitor_id: i64, rows: &[
     Ok(change.identities.values().all(|change| change.into.is_none()))
 }
 
-/// Deletes tombstones and deletions. Tells whether that was all.
+/// Deletes tombstones, deletions and the history. Tells whether that was all.
 async fn delete_deletions(transaction: &Transaction, cutoff: i64) -> Result<bool, PostgresError> {
-    let ((), tombstones, deletions, ()) = together!(
+    let ((), tombstones, deletions, history, ()) = together!(
         transaction.begin(),
         transaction.execute(OLD_TOMBSTONES, &[&cutoff, &ROWS_AT_ONCE]),
         transaction.execute(OLD_DELETIONS, &[&cutoff, &ROWS_AT_ONCE]),
+        transaction.execute(OLD_HISTORY, &[&cutoff, &ROWS_AT_ONCE]),
         transaction.commit(),
     )?;
-    Ok([tombstones, deletions].into_iter().all(|rows| i64::try_from(rows).is_ok_and(|rows| rows < ROWS_AT_ONCE)))
+    Ok([tombstones, deletions, history]
+        .into_iter()
+        .all(|rows| i64::try_from(rows).is_ok_and(|rows| rows < ROWS_AT_ONCE)))
 }

@@ -43,6 +43,7 @@ pub(super) fn prepared() -> impl Iterator<Item = Sql> {
         super::taken::ALL,
         super::tombstones::ALL,
         super::retention::ALL,
+        super::history::ALL,
         super::guesses::ALL,
         super::alert_changes::ALL,
         super::alert_tell::ALL,

@@ -5,6 +5,7 @@
 //! | [`file`] | the file: one thread writes, others read |
 //! | `ingest`, `decisions` | what is done with a visitor |
 //! | `deletion`, `taken`, `tombstones` | people deleted, and kept from coming back |
+//! | `history` | what people did |
 //! | `retention` | what is older than it may be |
 //! | `visitors`, `companies`, `ranking`, `search` | what is shown |
 //! | `interests` | what a company's visitors looked at, and where they came from |
@@ -29,6 +30,7 @@ mod dump;
 mod excluded;
 pub mod file;
 mod guesses;
+mod history;
 mod identities;
 mod ingest;
 mod intent;
@@ -65,6 +67,7 @@ use super::company::{Company, CompanyId, CompanyPage, DaysOfActivity, Excluded, 
 use super::decision::{Decision, Undone};
 use super::deletion::{Deletion, DeletionId, Departed, Forgotten, Person, Retention};
 use super::filter::{CompanyFilter, Filter};
+use super::history::{Actor, Deed, HistoryCursor};
 use super::visitor::{EntryCursor, TimelineEntry, Visitor, VisitorId};
 use super::{Store, StoreError};
 use crate::exclude::Exclude;
@@ -73,7 +76,7 @@ use crate::protocol::accounts::ReceivedAccount;
 use crate::protocol::batch::Batch;
 
 /// The versions of the file. The queues of the local set stand in it as well.
-pub const MIGRATIONS: [Migration; 8] = [
+pub const MIGRATIONS: [Migration; 9] = [
     Migration::sql(include_str!("migrations/1.sql")),
     Migration::sql(include_str!("migrations/2.sql")),
     Migration::sql(include_str!("migrations/3.sql")),
@@ -83,6 +86,7 @@ pub const MIGRATIONS: [Migration; 8] = [
     Migration { sql: include_str!("migrations/6.sql"), then: Some(upgrade::to_version_6) },
     Migration::sql(include_str!("migrations/7.sql")),
     Migration::sql(include_str!("migrations/8.sql")),
+    Migration::sql(include_str!("migrations/9.sql")),
 ];
 
 /// A store in a SQLite file; clones share it.
@@ -258,10 +262,13 @@ impl Store for SqliteStore {
         Ok(self.ranking.progress().await?)
     }
 
-    async fn decide(&self, decision: &Decision) -> Result<Result<VisitorId, Undone>, StoreError> {
+    async fn decide_by(&self, decision: &Decision, by: Option<Actor>) -> Result<Result<VisitorId, Undone>, StoreError> {
         let (decision, now, excludes) = (decision.clone(), now_milliseconds(), self.excludes.clone());
         let decide = move |connection: &Connection| {
             let decided = decisions::decide(connection, &decision, now)?;
+            if decided.is_ok() {
+                history::note_decision(connection, by, &decision, now)?;
+            }
             excluded::settle(connection, &excludes.now()).map(|()| decided)
         };
         Ok(self.file.write(decide).await?)
@@ -277,10 +284,21 @@ impl Store for SqliteStore {
         Ok(self.file.read_long(move |connection| visitors::entries(connection, row, after.as_ref(), limit)).await?)
     }
 
-    async fn request_deletion(&self, people: &[Person]) -> Result<Option<DeletionId>, StoreError> {
-        let people = people.to_vec();
-        let request = move |connection: &Connection| deletion::request(connection, &people, now_milliseconds());
+    async fn request_deletion_by(
+        &self,
+        people: &[Person],
+        by: Option<Actor>,
+    ) -> Result<Option<DeletionId>, StoreError> {
+        let (people, now) = (people.to_vec(), now_milliseconds());
+        let request = move |connection: &Connection| {
+            let id = deletion::request(connection, &people, now)?;
+            id.iter().try_for_each(|id| history::note_deletion(connection, by, id, now)).map(|()| id)
+        };
         Ok(self.file.write(request).await?)
+    }
+
+    async fn history(&self, behind: Option<HistoryCursor>, limit: u32) -> Result<Vec<Deed>, StoreError> {
+        Ok(self.file.read(move |connection| history::list(connection, behind, limit)).await?)
     }
 
     async fn deletion(&self, id: &DeletionId) -> Result<Option<Deletion>, StoreError> {

@@ -162,17 +162,19 @@ fn take_unless_needed(connection: &Connection, visitor_id: i64) -> rusqlite::Res
 
 fn has_old_deletions(connection: &Connection, cutoff: i64) -> rusqlite::Result<bool> {
     let sql = "SELECT EXISTS (SELECT 1 FROM tombstone WHERE at < ?1)
-                   OR EXISTS (SELECT 1 FROM deletion WHERE requested_at < ?1 AND completed_at IS NOT NULL)";
+                   OR EXISTS (SELECT 1 FROM deletion WHERE requested_at < ?1 AND completed_at IS NOT NULL)
+                   OR EXISTS (SELECT 1 FROM history WHERE at < ?1)";
     connection.prepare_cached(sql)?.query_row([cutoff], |row| row.get(0))
 }
 
-/// Deletes tombstones and deletions. Tells whether that was all.
+/// Deletes tombstones, deletions and the history. Tells whether that was all.
 fn delete_deletions(connection: &Connection, cutoff: i64) -> rusqlite::Result<bool> {
     let mut deleted = 0;
     for sql in [
         "DELETE FROM tombstone WHERE hash IN (SELECT hash FROM tombstone WHERE at < ?1 LIMIT ?2)",
         "DELETE FROM deletion WHERE id IN (
              SELECT id FROM deletion WHERE requested_at < ?1 AND completed_at IS NOT NULL LIMIT ?2)",
+        "DELETE FROM history WHERE id IN (SELECT id FROM history WHERE at < ?1 LIMIT ?2)",
     ] {
         deleted += connection.prepare_cached(sql)?.execute([cutoff, piece()])?;
     }

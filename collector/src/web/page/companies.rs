@@ -93,7 +93,7 @@ fn summary(query: &CompanyQuery, total: u64, excluded: Excluded) -> Markup {
                 (words::counted(total, "company"))
                 @if query.excluded == "only" { " kept out of the ranking" } @else if is_asked { " found" }
             }
-            @if total > 0 { " · " a href=(address("/api/companies.csv", query.pairs(), 0)) { "Download CSV" } }
+            @if total > 0 { " · " a href=(address("/api/companies.csv", query.pairs(), 0)) { "Download CSV" } (layout::in_several_files(web.presentation)) }
             @if is_asked { " · " a href="/" { "Show all companies" } }
             @if query.excluded != "only" && excluded != Excluded::default() {
                 " · " a href="/?excluded=only" { (words::excluded(excluded.companies, excluded.visitors)) }

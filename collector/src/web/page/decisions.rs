@@ -1,7 +1,7 @@
 //! The ids of a visitor, and what a person may decide of each.
 
 use axum::Form;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use koala_destination::ids::{Id, IdKind};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -10,6 +10,7 @@ use super::answer::{Content, Page, PageError};
 use super::layout::Place;
 use crate::store::decision::{Decision, Undone};
 use crate::store::visitor::{VisitorId, VisitorIdentity};
+use crate::web::access::Caller;
 use crate::web::decisions::read_id;
 use crate::web::state::Web;
 
@@ -65,10 +66,15 @@ impl Written {
 }
 
 /// `POST /visitors/{id}/split`
-pub async fn split(State(web): State<Web>, Path(visitor): Path<VisitorId>, Form(written): Form<Written>) -> Page {
+pub async fn split(
+    State(web): State<Web>,
+    Extension(caller): Extension<Caller>,
+    Path(visitor): Path<VisitorId>,
+    Form(written): Form<Written>,
+) -> Page {
     let id = written.read()?;
     decided(
-        &web,
+        (&web, caller),
         &visitor,
         Decision::Detach { id },
         "Split",
@@ -78,13 +84,24 @@ pub async fn split(State(web): State<Web>, Path(visitor): Path<VisitorId>, Form(
 }
 
 /// `POST /visitors/{id}/block`
-pub async fn block(State(web): State<Web>, Path(visitor): Path<VisitorId>, Form(written): Form<Written>) -> Page {
+pub async fn block(
+    State(web): State<Web>,
+    Extension(caller): Extension<Caller>,
+    Path(visitor): Path<VisitorId>,
+    Form(written): Form<Written>,
+) -> Page {
     let id = written.read()?;
-    decided(&web, &visitor, Decision::Block { id }, "Blocked", "Nothing joins by the id any more.").await
+    decided((&web, caller), &visitor, Decision::Block { id }, "Blocked", "Nothing joins by the id any more.").await
 }
 
-async fn decided(web: &Web, visitor: &VisitorId, decision: Decision, title: &str, words: &str) -> Page {
-    let of = web.store.decide(&decision).await??;
+async fn decided(
+    (web, caller): (&Web, Caller),
+    visitor: &VisitorId,
+    decision: Decision,
+    title: &str,
+    words: &str,
+) -> Page {
+    let of = web.store.decide_by(&decision, caller.actor()).await??;
     let id = decision.id();
     Ok(Content::still(
         title,

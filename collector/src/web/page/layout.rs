@@ -7,6 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::answer::Content;
 use super::words;
 use crate::web::intake::SettingsProblem;
+use crate::web::presentation::{Live, Presentation};
 
 /// The pages that the navigation leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,10 +18,11 @@ pub enum Place {
     Deliveries,
     Mappings,
     Install,
+    History,
 }
 
 /// A whole page: its navigation, what is wrong with the settings, and its content; with a way out where somebody is signed in.
-pub fn page(content: &Content, problems: &[SettingsProblem], is_signed_in: bool) -> Markup {
+pub fn page(content: &Content, problems: &[SettingsProblem], is_signed_in: bool, live: Live) -> Markup {
     let Content { title, place, is_still, markup } = content;
     let places = [
         (Place::Companies, "/", "Companies"),
@@ -29,12 +31,13 @@ pub fn page(content: &Content, problems: &[SettingsProblem], is_signed_in: bool)
         (Place::Deliveries, "/deliveries", "Deliveries"),
         (Place::Mappings, "/mappings", "Mappings"),
         (Place::Install, "/install", "Install"),
+        (Place::History, "/history", "History"),
     ];
     html! {
         (DOCTYPE)
         html lang="en" {
             (head(title, &html! { script src="/assets/live.js" defer {} }))
-            body {
+            body data-live=(if live == Live::Events { "events" } else { "asked" }) {
                 a.skip href="#main" { "Skip to content" }
                 header {
                     strong { "Koala destination" }
@@ -52,6 +55,15 @@ pub fn page(content: &Content, problems: &[SettingsProblem], is_signed_in: bool)
                 }
                 footer { p.soft data-zone { "Times are in UTC." } }
             }
+        }
+    }
+}
+
+/// Says beside a file that a long one comes in several.
+pub fn in_several_files(presentation: Presentation) -> Markup {
+    html! {
+        @if let Some(bytes) = presentation.most_file_bytes {
+            " (at most " (bytes / (1024 * 1024)) " MiB a file: the header " code { "Link" } " of each names the next)"
         }
     }
 }

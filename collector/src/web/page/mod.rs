@@ -11,6 +11,7 @@ mod decisions;
 mod deliveries;
 mod entry;
 mod filters;
+mod history;
 mod install;
 mod layout;
 mod live;
@@ -53,6 +54,7 @@ pub fn router(web: &Web) -> Router<Web> {
         .route("/alerts/test", post(alerts::test))
         .route("/alerts/redrive", post(alerts::redrive))
         .route("/install", get(install::show))
+        .route("/history", get(history::show))
         .route("/install/test", post(install::test))
         .route("/live", get(live::changes))
         .route("/assets/live.js", get(async || asset("text/javascript", include_str!("assets/live.js"))))
@@ -81,7 +83,11 @@ async fn frame(State(web): State<Web>, request: Request, next: Next) -> Response
     let mut response = next.run(request).await;
     let Some(content) = response.extensions_mut().remove::<Content>() else { return response };
     let problems = web.pipeline.settings_problems().await;
-    (response.status(), Html(layout::page(&content, &problems, caller.is_signed_in).into_string())).into_response()
+    (
+        response.status(),
+        Html(layout::page(&content, &problems, caller.is_signed_in, web.presentation.live).into_string()),
+    )
+        .into_response()
 }
 
 /// Refuses what is not sent from a page of ours: a browser says with every form where the page is from that sends it.

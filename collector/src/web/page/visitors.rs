@@ -1,12 +1,11 @@
 //! Visitors: search, one with the timeline, and the end of one.
 
-use std::borrow::Cow;
-
-use axum::extract::{Path, Query, State};
+use axum::extract::{Extension, Path, Query, State};
 use axum::response::Redirect;
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
+use std::borrow::Cow;
 
 use super::answer::{Content, Page, PageError};
 use super::decisions;
@@ -18,6 +17,7 @@ use crate::company::shown;
 use crate::store::company::{CompanyId, CompanySource};
 use crate::store::deletion::{DeletionId, Person};
 use crate::store::visitor::{TimelineEntry, Visitor, VisitorId};
+use crate::web::access::Caller;
 use crate::web::filter_query::VisitorQuery;
 use crate::web::state::Web;
 
@@ -55,7 +55,7 @@ pub async fn list(
                 Ok((visitors, total)) => {
                     p.soft {
                         span { (words::counted(*total, "visitor")) }
-                        @if *total > 0 { " · " a href=(address("/api/visitors.csv", query.pairs(), 0)) { "Download CSV" } }
+                        @if *total > 0 { " · " a href=(address("/api/visitors.csv", query.pairs(), 0)) { "Download CSV" } (layout::in_several_files(web.presentation)) }
                     }
                     (table(visitors, &none(&query)))
                     (layout::pager(&|offset| address("/visitors", query.pairs(), offset), offset, ON_A_PAGE, *total))
@@ -194,8 +194,12 @@ fn indented(json: &str) -> String {
 }
 
 /// `POST /visitors/{id}/delete`
-pub async fn delete(State(web): State<Web>, Path(id): Path<VisitorId>) -> Result<Redirect, PageError> {
-    let id = web.store.request_deletion(&[Person::Visitor(id)]).await?.ok_or(PageError::NotFound)?;
+pub async fn delete(
+    State(web): State<Web>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<VisitorId>,
+) -> Result<Redirect, PageError> {
+    let id = web.store.request_deletion_by(&[Person::Visitor(id)], caller.actor()).await?.ok_or(PageError::NotFound)?;
     Ok(Redirect::to(&format!("/deletions/{id}")))
 }
 

@@ -362,3 +362,20 @@ CREATE TABLE IF NOT EXISTS alert_message_visitor (
     PRIMARY KEY (identity_id, message_id)
 );
 CREATE INDEX ASYNC IF NOT EXISTS alert_message_visitors ON alert_message_visitor (message_id);
+
+-- What people did, without an id: kinds, and hashes under the key of the installation.
+CREATE TABLE IF NOT EXISTS history (
+    id          bigint PRIMARY KEY,
+    at          bigint NOT NULL,
+    -- deleted, split, joined or blocked
+    what        text   NOT NULL,
+    -- The fingerprint of the token; nothing where none was asked for.
+    token       text,
+    kind        text,
+    hash        text,
+    to_kind     text,
+    to_hash     text,
+    deletion_id text,
+    visitors    bigint
+);
+CREATE INDEX ASYNC IF NOT EXISTS history_by_time ON history (at);

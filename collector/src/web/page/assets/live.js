@@ -1,7 +1,6 @@
 // Shows what changed without a reload: the server says that something did, and the page's main part is fetched again. Times turn
 // into the reader's own zone. Without it the pages work as well.
 'use strict'
-const changes = new EventSource('/live')
 let fetching = false, again = false
 
 // What is opened and what has the focus stays so: by its key or its address, else by its place.
@@ -55,5 +54,18 @@ function localise() {
   if (said && zone) said.textContent = `Times are in ${zone}.`
 }
 
-changes.addEventListener('changed', renew)
+// Where the server cannot say that something changed, it is asked, while somebody looks.
+const ASK_EVERY = 30000
+if (document.body.dataset.live === 'events') {
+  new EventSource('/live').addEventListener('changed', renew)
+} else {
+  let asked = Date.now()
+  const ask = () => {
+    if (document.visibilityState !== 'visible' || Date.now() - asked < ASK_EVERY) return
+    asked = Date.now()
+    renew().catch(() => {})
+  }
+  setInterval(ask, 1000)
+  document.addEventListener('visibilitychange', ask)
+}
 localise()

@@ -1,0 +1,53 @@
+//! What people did, in the API: who was deleted, which ids were split off, joined or blocked, when, and by which token.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::api_error::ApiError;
+use super::parameters::Parameters;
+use super::state::Web;
+use crate::store::StoreError;
+use crate::store::history::{Deed, HistoryCursor};
+
+/// The most deeds in one answer.
+const MOST_DEEDS: u32 = 1000;
+
+/// Which deeds.
+#[derive(Deserialize)]
+pub struct Which {
+    #[serde(default)]
+    before: String,
+    #[serde(default = "default_limit")]
+    limit: u32,
+}
+
+fn default_limit() -> u32 {
+    100
+}
+
+/// The deeds behind a place, and the place behind which there are more.
+pub async fn deeds(
+    web: &Web,
+    behind: Option<HistoryCursor>,
+    limit: u32,
+) -> Result<(Vec<Deed>, Option<HistoryCursor>), StoreError> {
+    let mut deeds = web.store.history(behind, limit.saturating_add(1)).await?;
+    let is_more = u32::try_from(deeds.len()).is_ok_and(|count| count > limit);
+    deeds.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    let next = deeds.last().filter(|_| is_more).map(|deed| deed.cursor);
+    Ok((deeds, next))
+}
+
+/// `GET /api/history`
+pub async fn list(State(web): State<Web>, Parameters(which): Parameters<Which>) -> Result<Response, ApiError> {
+    let behind = match which.before.as_str() {
+        "" => None,
+        before => Some(HistoryCursor::parse(before).ok_or_else(|| {
+            ApiError::BadRequest(format!("before={before}: what an answer before this one said as next"))
+        })?),
+    };
+    let (deeds, next) = deeds(&web, behind, which.limit.clamp(1, MOST_DEEDS)).await?;
+    Ok(axum::Json(json!({"history": deeds, "next": next.map(|next| next.to_string())})).into_response())
+}

@@ -1,0 +1,80 @@
+//! What people did, and with which token.
+
+use axum::extract::{Query, State};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::answer::{Content, Page};
+use super::layout::{self, Place};
+use super::words;
+use crate::store::history::{Deed, HashedId, HistoryCursor, What};
+use crate::web::history::deeds;
+use crate::web::state::Web;
+
+/// Deeds on a page.
+const DEEDS: u32 = 50;
+
+#[derive(Deserialize)]
+pub struct Which {
+    #[serde(default)]
+    before: String,
+}
+
+/// `GET /history`. A place that is none is the beginning.
+pub async fn show(State(web): State<Web>, Query(Which { before }): Query<Which>) -> Page {
+    let behind = HistoryCursor::parse(&before);
+    let (deeds, next) = deeds(&web, behind, DEEDS).await?;
+    Ok(Content::new(
+        "History",
+        Place::History,
+        html! {
+            p.soft {
+                "Who was deleted, and what was decided of ids. An id stands here as a hash, so that nobody who is deleted stays in it; "
+                "a token as the first digits of its SHA-256."
+            }
+            (table(&deeds))
+            p.soft {
+                @if behind.is_some() { a href="/history" { "← newest" } " " }
+                @if let Some(next) = next { a rel="next" href={ "/history?before=" (next) } { "older →" } }
+            }
+        },
+    ))
+}
+
+fn table(deeds: &[Deed]) -> Markup {
+    let row = |deed: &Deed| {
+        html! {
+            td { (layout::time(&deed.at)) }
+            td { (what(deed)) }
+            td {
+                @match &deed.token {
+                    Some(token) => code { (token) },
+                    None => span.soft { "nobody asked for a token" },
+                }
+            }
+        }
+    };
+    layout::table(
+        &html! { th { "When" } th { "What" } th { "Token" } },
+        &deeds.iter().map(row).collect::<Vec<_>>(),
+        &html! { "Nobody was deleted, and nothing was decided of ids." },
+    )
+}
+
+fn what(deed: &Deed) -> Markup {
+    let id = |id: &Option<HashedId>| {
+        html! { @if let Some(HashedId { kind, hash }) = id { (kind) " " code { (hash) } } }
+    };
+    match deed.what {
+        What::Deleted => html! {
+            "Deleted "
+            (words::counted(deed.visitors.unwrap_or_default(), "visitor"))
+            @if let Some(deletion) = &deed.deletion_request_id {
+                ": " a href={ "/deletions/" (layout::encoded(deletion)) } { "how far it is" }
+            }
+        },
+        What::Split => html! { "Split off " (id(&deed.id)) },
+        What::Joined => html! { "Joined " (id(&deed.id)) " to " (id(&deed.to)) },
+        What::Blocked => html! { "Blocked " (id(&deed.id)) },
+    }
+}
