@@ -185,7 +185,7 @@ impl Set {
     /// In an empty place, or in that of a set that was there before.
     async fn on(place: Place, parameters: &[(&str, String)]) -> Self {
         let store = place.open().await;
-        let parameter = |(name, value): &(&str, String)| Parameter { name: (*name).to_owned(), value: value.clone() };
+        let parameter = |(name, value): &(&str, String)| Parameter::new(*name, value.clone());
         let settings = CollectorSettings::read(&parameters.iter().map(parameter).collect::<Vec<_>>());
         assert!(settings.problems().is_empty(), "{:?}", settings.problems());
         store.follow_intent_rules(settings.intent_rules()).await.unwrap();

@@ -1,12 +1,5 @@
 //! The engine for PostgreSQL beside what only a database that several write to does: conflicts, lost answers, cut connections.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-#[path = "helpers/postgres.rs"]
-mod postgres_server;
-#[path = "helpers/relay.rs"]
-mod relay;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -20,8 +13,8 @@ use koala_destination::clock;
 use koala_destination::ids::{EventIds, Id, IdKind, WrittenIds};
 use serde_json::{Value, json};
 
-use self::postgres_server::Database;
-use self::relay::{Faults, Relay};
+use crate::postgres_server::Database;
+use crate::relay::{Faults, Relay};
 
 fn batch(body: &Value) -> Batch {
     batch::read(body.to_string().as_bytes()).expect("a batch")

@@ -1,0 +1,12 @@
+//! The engine for PostgreSQL, with a server and a relay before it. All tests need the server: `postgres::` is in the name of each, by
+//! which `.config/nextest.toml` leaves them out where there is Rust alone.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+// The engine's tests are named after the engine.
+#[allow(clippy::module_inception)]
+mod postgres;
+#[path = "../helpers/postgres.rs"]
+mod postgres_server;
+#[path = "../helpers/relay.rs"]
+mod relay;
