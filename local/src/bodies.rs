@@ -2,6 +2,7 @@
 //!
 //! Anybody may send a body before it is known whether they may: what is under way at once has a limit of its own, which
 //! counts bytes that have come, not bytes that are announced. A client that announces much and sends little holds little.
+//! tower-http's `RequestBodyLimitLayer` bounds one body and knows nothing of the others: a thousand of 1 MiB each pass it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +25,8 @@ const MOST_BYTES: usize = 32 * 1024 * 1024;
 /// How long a body may take. Segment waits no longer than five seconds for the answer to one.
 const LONGEST_BODY: Duration = Duration::from_secs(10);
 
-/// The most bytes of a request to the collector: 30 entries of the largest events, three times.
+/// The most bytes of a request to the collector: three arrays of 30 entries, each of an event of 32 KiB, are 2.8 MiB; the rest is for
+/// what is written around them.
 const LARGEST_OF_THE_COLLECTOR: usize = 4 * 1024 * 1024;
 
 /// The room for bodies.

@@ -13,11 +13,11 @@ use axum::response::{IntoResponse, Response};
 use koala_collector::web::ClientAddress;
 use koala_destination::intake::{self, Answer, IntakeOptions};
 use koala_destination::settings::{ParameterDirectory, SettingsCache};
-use uuid::Uuid;
 
 use crate::bodies::{self, Bodies, BodyError, WholeBody};
 use crate::forwarded;
 use crate::queue::Queues;
+use crate::request_id;
 
 /// What intake works with.
 #[derive(Clone)]
@@ -34,13 +34,13 @@ pub struct Intake {
     pub bodies: Bodies,
 }
 
-/// The collector's routes, and intake under every other path.
+/// The collector's routes, and intake under every other path; each request has an id.
 pub fn router(intake: Intake, collector: Router) -> Router {
     // Room of its own, so that what is sent to intake never keeps delivery from the collector.
     let collector = collector
         .layer(middleware::from_fn_with_state(Bodies::default(), bodies::within_room))
         .layer(middleware::from_fn_with_state(intake.trust_forwarded_for, with_address));
-    Router::new().fallback(take_in).with_state(intake).merge(collector)
+    request_id::with_ids(Router::new().fallback(take_in).with_state(intake).merge(collector))
 }
 
 /// Tells the collector's routes whom a request comes from.
@@ -82,10 +82,10 @@ async fn take_in(
     let limit = gateway.options.max_body_bytes;
     let read = read_body(&gateway.bodies, &head.headers, body, limit).await;
     let source_ip = client_address(gateway.trust_forwarded_for, &head.headers, source).to_string();
-    let id = Uuid::from_u128(fastrand::u128(..)).to_string();
+    let id = request_id::of(&head.headers);
     let request = intake::Request {
-        id: &id,
-        trace_id: &id,
+        id,
+        trace_id: id,
         method: head.method.as_str(),
         path: head.uri.path(),
         headers: &head.headers,

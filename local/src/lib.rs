@@ -10,6 +10,7 @@
 //! | `environment` | the environment variables, read in one place |
 //! | `forwarded` | whom a proxy says that a request comes from |
 //! | `queue` | the queues, as SQS would keep them |
+//! | `request_id` | a request's id, on its answer and each line of the log |
 //! | `pipeline` | what the collector's page sees of mappings and queues |
 //! | `test_event` | a test event through the set's own intake |
 //! | `consumer` | takes batches from the queues and delivers them, as Lambda's event source mapping would |
@@ -47,6 +48,7 @@ mod pipeline;
 mod preview;
 mod queue;
 mod redrive;
+mod request_id;
 pub mod send;
 mod server;
 mod session_key;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::collector::Collector;
-use crate::koala::{Home, KEY, SECRET, track, vectors};
+use crate::koala::{Home, KEY, SECRET, client, track, vectors};
 
 #[tokio::test]
 async fn no_secret_email_or_ip_is_in_any_log_line() {
@@ -30,6 +30,22 @@ async fn no_secret_email_or_ip_is_in_any_log_line() {
     for secret in [SECRET, KEY, "bearer-token-of-the-test", "@", "203.0.113", "198.51.100", "192.0.2"] {
         let line = logged.lines().find(|line| line.contains(secret));
         assert_eq!(line, None, "{secret} is logged");
+    }
+}
+
+#[tokio::test]
+async fn each_line_about_a_request_carries_its_id_which_is_on_the_answer_too() {
+    let home = Home::new();
+    let koala = home.up(&[]);
+    for body in ["{", "[]"] {
+        let request = client().post(format!("{}/v1/segment", koala.url)).header("x-request-id", "of-the-client");
+        let answer = request.body(body).send().await.unwrap();
+        let id = answer.headers()["x-request-id"].to_str().unwrap().to_owned();
+        assert_ne!(id, "of-the-client");
+        let logged = home.logged();
+        let line = logged.lines().find(|line| line.contains(&id)).unwrap_or_else(|| panic!("{id} in {logged}"));
+        assert!(line.contains(&format!("request{{request_id=\"{id}\"}}")), "{line}");
+        assert!(!logged.contains("of-the-client"), "{logged}");
     }
 }
 
