@@ -25,7 +25,7 @@ impl ParameterSource for Tree {
                               "properties":{"@flatten":{"value":{"@path":"$.properties"},"separator":"."}}}}"#,
             ),
         ];
-        Ok(tree.map(|(name, value)| Parameter { name: name.to_owned(), value: value.to_owned() }).into())
+        Ok(tree.map(|(name, value)| Parameter::new(name, value)).into())
     }
 }
 

@@ -70,7 +70,8 @@ impl CollectorSettings {
         read
     }
 
-    fn add(&mut self, Parameter { name, value }: &Parameter) -> Result<(), String> {
+    fn add(&mut self, parameter: &Parameter) -> Result<(), String> {
+        let (name, value) = (&parameter.name, parameter.value());
         if let Some(rule) = name.strip_prefix("intent/") {
             match IntentRule::parse(rule, value) {
                 Ok(rule) => self.intent_rules.extend(rule),
@@ -164,7 +165,7 @@ mod tests {
     use super::*;
 
     fn parameter(name: &str, value: &str) -> Parameter {
-        Parameter { name: name.to_owned(), value: value.to_owned() }
+        Parameter::new(name, value)
     }
 
     #[test]

@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn a_rule_that_cannot_be_read_serves_on_as_it_was() {
         let rule = |name: &str, score: f64| IntentRule { score, ..named(name) };
-        let parameter = |name: &str, value: &str| Parameter { name: name.to_owned(), value: value.to_owned() };
+        let parameter = |name: &str, value: &str| Parameter::new(name, value);
         let mut parameters =
             vec![parameter("intent/a", "{"), parameter("intent/b", r#"{"trigger":"type = \"track\"","score":2}"#)];
         let presets = IntentRule::presets().into_iter().map(|preset| format!("intent/{}", preset.name));

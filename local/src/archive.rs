@@ -103,7 +103,8 @@ pub async fn import(options: ImportOptions) -> Result<ExitCode> {
     let (archive, bytes): (Box<dyn Read>, u64) = if options.archive == Path::new(STANDARD) {
         (Box::new(io::stdin().lock()), 0)
     } else {
-        let file = File::open(&options.archive).with_context(|| format!("cannot read {}", options.archive.display()))?;
+        let file =
+            File::open(&options.archive).with_context(|| format!("cannot read {}", options.archive.display()))?;
         let bytes = file.metadata()?.len();
         (Box::new(file), bytes)
     };

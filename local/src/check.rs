@@ -14,7 +14,7 @@ use koala_destination::settings::{
 use serde_json::json;
 
 use crate::deployed::{self, AwsCli, Finding};
-use crate::environment::Environment;
+use crate::environment::{AwsShell, Environment};
 use crate::output::outln;
 use crate::unknown_parameters;
 
@@ -49,7 +49,8 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     let mut findings = Vec::new();
     let Trees { destination, collector, of_collector } = match (&options.prefix, &options.stack) {
         (_, Some(stack)) => {
-            let deployed = deployed::look(&AwsCli, stack).await?;
+            let aws = AwsCli { shell: AwsShell::of_process() };
+            let deployed = deployed::look(&aws, &aws.shell, stack).await?;
             findings = deployed.findings;
             let Some(destination) = deployed.parameters else {
                 print_findings(&options, &findings);

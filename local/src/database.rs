@@ -4,9 +4,8 @@ use anyhow::{Context, Result};
 use koala_collector::store::postgres::{DatabaseUrl, PostgresOptions, PostgresStore};
 
 /// Connects to it.
-pub async fn open(url: &str) -> Result<PostgresStore> {
-    let url = DatabaseUrl::parse(url).context("--database or DATABASE_URL")?;
-    let options = options(&url)?;
+pub async fn open(url: &DatabaseUrl) -> Result<PostgresStore> {
+    let options = options(url)?;
     PostgresStore::open_with(options).await.with_context(|| format!("cannot use the database {url}"))
 }
 

@@ -36,6 +36,33 @@ pub struct Environment {
     pub networks: Option<NetworkOptions>,
 }
 
+/// What a person's shell says to the AWS CLI, which `koala check --stack` runs.
+#[derive(Debug, Clone, Default)]
+pub struct AwsShell {
+    /// `AWS_REGION`, which SAM goes by.
+    pub region: Option<String>,
+    /// `AWS_DEFAULT_REGION`, which version 2 of the CLI goes by.
+    pub default_region: Option<String>,
+    /// `AWS_ENDPOINT_URL`: another server in place of AWS.
+    pub endpoint_url: Option<String>,
+}
+
+impl AwsShell {
+    /// Reads the process's environment.
+    pub fn of_process() -> Self {
+        Self {
+            region: environment::process("AWS_REGION"),
+            default_region: environment::process("AWS_DEFAULT_REGION"),
+            endpoint_url: environment::process("AWS_ENDPOINT_URL"),
+        }
+    }
+}
+
+/// Whether `NO_COLOR` is set (<https://no-color.org>).
+pub fn refuses_colour() -> bool {
+    environment::process("NO_COLOR").is_some()
+}
+
 impl Environment {
     /// Reads the process's environment. Where it names no collector, it is the set's own.
     ///

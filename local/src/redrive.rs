@@ -11,6 +11,7 @@ use koala_collector::store::sqlite::file::{FileError, SqliteFile};
 use koala_destination::http_client;
 use koala_destination::segment::Function;
 use reqwest::StatusCode;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use crate::output::outln;
@@ -37,7 +38,7 @@ pub struct Options {
     url: String,
     /// Its token, where it has one.
     #[arg(long, env = "KOALA_TOKEN", hide_env_values = true, value_name = "TOKEN")]
-    token: Option<String>,
+    token: Option<SecretString>,
 }
 
 /// Runs the command.
@@ -60,9 +61,8 @@ async fn ask(options: &Options, queue: Option<Function>) -> Result<u64> {
     let url = format!("{}/api/redrive", options.url.trim_end_matches('/'));
     let mut request = http_client::builder()?.timeout(ANSWER_TIMEOUT).build()?.post(&url);
     // Of several tokens any serves.
-    if let Some(token) =
-        options.token.as_deref().and_then(|token| token.lines().map(str::trim).find(|it| !it.is_empty()))
-    {
+    let token = options.token.as_ref().map(ExposeSecret::expose_secret);
+    if let Some(token) = token.and_then(|token| token.lines().map(str::trim).find(|it| !it.is_empty())) {
         request = request.bearer_auth(token);
     }
     let body = json!({"queue": queue.map(Function::name)}).to_string();

@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use koala_destination::clock::now_milliseconds;
 use koala_destination::http_client;
 use koala_destination::segment::SharedSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use crate::fixtures::{self, Fixture};
@@ -41,7 +42,7 @@ pub struct Options {
     url: String,
     /// The webhook's shared secret; without it, the first of the parameter webhook-secret.
     #[arg(long, env = "KOALA_WEBHOOK_SECRET", hide_env_values = true)]
-    secret: Option<String>,
+    secret: Option<SecretString>,
     /// Where the parameter webhook-secret is.
     #[arg(long, default_value = "local/parameters", value_name = "DIR")]
     parameters: PathBuf,
@@ -120,7 +121,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     if options.now {
         fixtures::move_to(now_milliseconds(), &mut fixtures)?;
     }
-    let secret = secret(options.secret.as_deref(), &options.parameters)?;
+    let secret = secret(options.secret.as_ref(), &options.parameters)?;
     let bodies = bodies(&fixtures, options.batch);
     let sender = Sender::new(&options.url, secret)?;
     let bar =
@@ -150,14 +151,15 @@ pub async fn run(options: Options) -> Result<ExitCode> {
 ///
 /// # Errors
 /// When there is none.
-pub fn secret(given: Option<&str>, parameters: &Path) -> Result<SharedSecret> {
+pub fn secret(given: Option<&SecretString>, parameters: &Path) -> Result<SharedSecret> {
     if let Some(given) = given {
-        return Ok(SharedSecret::parse(given)?);
+        return Ok(SharedSecret::parse(given.expose_secret())?);
     }
     let file = parameters.join("webhook-secret");
-    let text = std::fs::read_to_string(&file)
-        .with_context(|| format!("no --secret is given, and {} cannot be read", file.display()))?;
-    let Some(first) = text.lines().map(str::trim).find(|line| !line.is_empty()) else {
+    let text: SecretString = std::fs::read_to_string(&file)
+        .with_context(|| format!("no --secret is given, and {} cannot be read", file.display()))?
+        .into();
+    let Some(first) = text.expose_secret().lines().map(str::trim).find(|line| !line.is_empty()) else {
         bail!("{} is empty", file.display());
     };
     Ok(SharedSecret::parse(first)?)

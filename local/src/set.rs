@@ -47,8 +47,7 @@ const GRACE_OF_DELIVERIES: Duration = LONGEST_REQUEST.saturating_add(Duration::f
 /// How long a stop waits for requests to the gateway.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// What a set is started with.
-#[derive(Debug)]
+/// What a set is started with. Without `Debug`: the token and the database's password are among it.
 pub struct Options<'a> {
     /// Where to listen.
     pub listen: &'a str,
@@ -57,7 +56,7 @@ pub struct Options<'a> {
     /// The file that keeps queues, and visitors where there is no database.
     pub data: &'a Path,
     /// The database that keeps visitors, which several sets may share.
-    pub database: Option<&'a str>,
+    pub database: Option<DatabaseUrl>,
     /// What opens the page and the API where others can reach them.
     pub token: Option<PageTokens>,
     /// Whether a proxy before the set is trusted to say whom a request comes from.
@@ -123,7 +122,7 @@ impl LocalSet {
         let file = SqliteFile::open(data, &MIGRATIONS)?;
         let networks = networks.map(Networks::open).transpose()?.map(Arc::new);
         let queues = Queues::open(&file).await?.keeping_ip(own_collector.keep_ip);
-        let Kept { store, alerts, look_again } = Kept::open(database, file).await?;
+        let Kept { store, alerts, look_again } = Kept::open(database.as_ref(), file).await?;
 
         let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         let address = listener.local_addr()?;
@@ -244,7 +243,7 @@ struct Kept {
 
 impl Kept {
     /// The database, or else the file.
-    async fn open(database: Option<&str>, file: SqliteFile) -> Result<Self> {
+    async fn open(database: Option<&DatabaseUrl>, file: SqliteFile) -> Result<Self> {
         let Some(url) = database else {
             let store = Arc::new(SqliteStore::new(file.clone()));
             let look_again = Box::new(move || file.have_pages_look_again());

@@ -8,6 +8,7 @@ use clap::Args;
 use koala_collector::store::postgres::DatabaseUrl;
 use koala_collector::web::PageTokens;
 use koala_destination::settings::Settings;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::signal;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -37,10 +38,10 @@ pub struct Options {
     data: PathBuf,
     /// A PostgreSQL database that keeps visitors in place of the file; several sets may share it.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "postgres://…")]
-    database: Option<String>,
+    database: Option<SecretString>,
     /// What opens the page and the API to others, at least 32 random bytes: needed on any address but this machine's own.
     #[arg(long, env = "KOALA_TOKEN", hide_env_values = true, value_name = "TOKEN")]
-    token: Option<String>,
+    token: Option<SecretString>,
     /// Take a visitor's address from the X-Forwarded-For or Forwarded header of the proxy before the set.
     #[arg(long, env = "KOALA_TRUST_FORWARDED_FOR")]
     trust_forwarded_for: bool,
@@ -48,8 +49,9 @@ pub struct Options {
 
 impl Options {
     /// The database, unless the variable is set to nothing.
-    fn database(&self) -> Option<&str> {
-        self.database.as_deref().filter(|url| !url.is_empty())
+    fn database(&self) -> Result<Option<DatabaseUrl>> {
+        let url = set_to_something(self.database.as_ref());
+        url.map(DatabaseUrl::parse).transpose().context("--database or DATABASE_URL")
     }
 }
 
@@ -57,11 +59,7 @@ impl Options {
 pub async fn run(options: Options) -> Result<ExitCode> {
     // A file that may grow no further fails to be written, and ends nothing: by default this signal ends the process.
     let _file_too_large = signal(SignalKind::from_raw(SIGXFSZ))?;
-    // A variable that is set to nothing counts as not set.
-    let token = options
-        .token
-        .as_deref()
-        .filter(|token| !token.is_empty())
+    let token = set_to_something(options.token.as_ref())
         .map(PageTokens::parse)
         .transpose()
         .context("--token or KOALA_TOKEN")?;
@@ -69,7 +67,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         listen: &options.listen,
         parameters: &options.parameters,
         data: &options.data,
-        database: options.database(),
+        database: options.database()?,
         token,
         trust_forwarded_for: options.trust_forwarded_for,
         deliver_to: None,
@@ -132,12 +130,17 @@ async fn introduce(set: &LocalSet, options: &Options) -> Result<()> {
     }
     say!("  parameters    {}", options.parameters.display());
     say!("  data          {}", options.data.display());
-    if let Some(database) = options.database() {
-        say!("  visitors in   {}", DatabaseUrl::parse(database)?);
+    if let Some(database) = options.database()? {
+        say!("  visitors in   {database}");
     }
     say!("Send one:");
     say!("  {}", curl(&url, &settings, &options.parameters));
     Ok(())
+}
+
+/// A variable that is set to nothing counts as not set.
+fn set_to_something(secret: Option<&SecretString>) -> Option<&str> {
+    secret.map(ExposeSecret::expose_secret).filter(|secret| !secret.is_empty())
 }
 
 /// Whether the process was started so that it outlives its terminal, as `nohup` does.

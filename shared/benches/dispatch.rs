@@ -32,7 +32,7 @@ struct Tree;
 impl ParameterSource for Tree {
     async fn read(&self) -> Result<Vec<Parameter>, SourceError> {
         let tree = [("public-api-key", "pk_1"), ("webhook-secret", SECRET), ("write-keys", "wk-1")];
-        Ok(tree.map(|(name, value)| Parameter { name: name.to_owned(), value: value.to_owned() }).into())
+        Ok(tree.map(|(name, value)| Parameter::new(name, value)).into())
     }
 }
 

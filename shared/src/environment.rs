@@ -1,6 +1,6 @@
 //! Environment variables: how they are read, and how a start that fails names all of those that cannot be used.
 //!
-//! This knows no variable's name. A part says beside what it does which ones it reads (`IntakeOptions::read`,
+//! This knows one variable's name, that of the roots, which every client of a process has in common. A part says beside what it does which ones it reads (`IntakeOptions::read`,
 //! `DeliveryOptions::read`, `CollectorAddress::read`), and a program puts its parts together in one place, its environment:
 //! `aws::environment` for the functions, `environment` of the crate `koala-local` for `koala`. `docs/settings.md` lists all.
 
@@ -39,6 +39,14 @@ impl fmt::Display for EnvironmentError {
 #[must_use]
 pub fn process(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The variable that names a PEM file with other roots than those linked in, as OpenSSL knows it.
+pub const ROOTS_FILE: &str = "SSL_CERT_FILE";
+
+/// The file with the roots to trust, where the process's environment names one. All clients of a process trust the same.
+pub(crate) fn roots_file() -> Option<String> {
+    process(ROOTS_FILE)
 }
 
 /// Reads an environment whole.

@@ -7,6 +7,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use thiserror::Error;
 
+use crate::environment::{self, ROOTS_FILE};
 use crate::resolver::{Lookup, Resolver, SystemLookup};
 
 /// The client cannot be built: a fault of the build, not of the settings.
@@ -19,9 +20,6 @@ impl From<reqwest::Error> for BuildClientError {
         Self(error.to_string())
     }
 }
-
-/// The environment variable that names a PEM file with other roots than those linked in, as OpenSSL knows it.
-pub const ROOTS_FILE: &str = "SSL_CERT_FILE";
 
 /// A client builder with TLS on ring, the provider of the AWS SDK's client too, and the roots of Mozilla's store linked in:
 /// reading the platform's from about 150 files would cost a cold start 2 ms. `SSL_CERT_FILE` puts others in their place.
@@ -37,7 +35,7 @@ pub fn builder() -> Result<ClientBuilder, BuildClientError> {
 /// # Errors
 /// As [`builder`].
 pub fn builder_with(lookup: impl Lookup) -> Result<ClientBuilder, BuildClientError> {
-    let roots = match crate::environment::process(ROOTS_FILE) {
+    let roots = match environment::roots_file() {
         Some(file) => roots_of(&file)?,
         None => rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() },
     };

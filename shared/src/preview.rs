@@ -171,7 +171,7 @@ mod tests {
     use crate::settings::Parameter;
 
     fn preview(event: &str) -> Preview {
-        let key = Parameter { name: "public-api-key".to_owned(), value: "pk_1".to_owned() };
+        let key = Parameter::new("public-api-key", "pk_1");
         let settings = Settings::from_parameters(&[key], CollectorKind::Koala).expect("settings");
         let intake = environment::read(|_| None, IntakeOptions::read).expect("defaults");
         Previewer { settings: &settings, intake, entry: &EntryOptions::default() }.preview(event)

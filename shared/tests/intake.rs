@@ -29,7 +29,7 @@ struct Tree(&'static [(&'static str, &'static str)]);
 
 impl ParameterSource for Tree {
     async fn read(&self) -> Result<Vec<Parameter>, SourceError> {
-        let parameter = |(name, value): &(&str, &str)| Parameter { name: (*name).into(), value: (*value).into() };
+        let parameter = |(name, value): &(&str, &str)| Parameter::new(*name, *value);
         Ok(self.0.iter().map(parameter).collect())
     }
 }

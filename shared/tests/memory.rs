@@ -43,7 +43,7 @@ impl ParameterSource for Tree {
             ("bearer-token", "token"),
             ("mappings/all", r#"{"trigger":"type != \"none\"","action":"track-event"}"#),
         ];
-        Ok(tree.map(|(name, value)| Parameter { name: name.into(), value: value.into() }).into())
+        Ok(tree.map(|(name, value)| Parameter::new(name, value)).into())
     }
 }
 

@@ -20,7 +20,7 @@ struct OneKey;
 
 impl ParameterSource for OneKey {
     async fn read(&self) -> Result<Vec<Parameter>, SourceError> {
-        Ok(vec![Parameter { name: "public-api-key".to_owned(), value: "pk_1".to_owned() }])
+        Ok(vec![Parameter::new("public-api-key", "pk_1")])
     }
 }
 

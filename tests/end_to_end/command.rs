@@ -293,15 +293,20 @@ fn koala_invoke_says_by_its_exit_status_that_a_file_is_no_event_of_the_function(
     );
 }
 
-/// What the README shows a picture of. Who they are is what the script that made them up says, not what any rule finds.
-#[tokio::test(flavor = "multi_thread")]
-async fn two_weeks_of_visits_are_of_the_people_who_made_them_and_make_a_page_worth_looking_at() {
-    let home = Home::new();
+/// A set that was sent two weeks of visits.
+async fn two_weeks(home: &Home) -> Koala {
     let koala = home.up(&[]);
     let (status, said) = send(&koala, &["--now", "tests/events/two-weeks"], "");
     assert!(status == 0 && said.contains("123 accepted, 3 skipped"), "{said}");
     koala.until_queues(json!({"waiting": 0, "in_flight": 0, "dead": 0})).await;
+    koala
+}
 
+/// What the README shows a picture of. Who they are is what the script that made them up says, not what any rule finds.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_weeks_of_visits_are_of_the_people_who_made_them_and_make_a_page_worth_looking_at() {
+    let home = Home::new();
+    let koala = two_weeks(&home).await;
     let (_, listed) = koala.get("/api/visitors?limit=1000").await;
     let visitors = listed["visitors"].as_array().unwrap();
     let people = fs::read_to_string(root().join("tests/vectors/two-weeks.json")).unwrap();
@@ -331,6 +336,13 @@ async fn two_weeks_of_visits_are_of_the_people_who_made_them_and_make_a_page_wor
     let newest = companies.iter().filter_map(|it| it["last_seen"].as_str()).max();
     let newest = OffsetDateTime::parse(newest.unwrap(), &Rfc3339).unwrap();
     assert!((OffsetDateTime::now_utc() - newest).whole_seconds() < 60, "{newest}");
+}
+
+/// As a browser shows it, in both colour schemes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_of_two_weeks_of_visits_is_taken_in_a_browser() {
+    let home = Home::new();
+    let koala = two_weeks(&home).await;
     clients::run("picture.cjs", [&koala.url, "analytical.example"]).await;
 }
 

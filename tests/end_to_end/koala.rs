@@ -261,8 +261,7 @@ impl Koala {
 
     /// `kill -9` while others use it.
     pub fn kill_now(&self) {
-        let killed = Command::new("kill").args(["-KILL", &self.process.id().to_string()]).status().unwrap();
-        assert!(killed.success());
+        signal("KILL", &self.process);
     }
 
     /// `kill -9`.
@@ -278,8 +277,7 @@ impl Koala {
 
     /// A signal, and its exit status.
     pub fn end_by(mut self, signal: &str) -> i32 {
-        let sent = Command::new("kill").args([&format!("-{signal}"), &self.process.id().to_string()]).status().unwrap();
-        assert!(sent.success());
+        self::signal(signal, &self.process);
         self.process.wait().unwrap().code().unwrap()
     }
 }
@@ -290,6 +288,12 @@ impl Drop for Koala {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Sends a signal by the shell's own `kill`: the program of that name is no part of Rust's machine.
+fn signal(signal: &str, process: &Child) {
+    let sent = Command::new("sh").args(["-c", &format!("kill -{signal} {}", process.id())]).status().unwrap();
+    assert!(sent.success());
 }
 
 /// A client that waits ten seconds for an answer.

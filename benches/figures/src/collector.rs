@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use futures_util::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
+use koala_collector::store::postgres::DatabaseUrl;
 use koala_destination::http_client;
 use koala_local::output::outln;
 use koala_local::set::{LocalSet, Options as SetOptions};
@@ -57,7 +58,7 @@ async fn measure(options: &Options, folder: &std::path::Path) -> Result<()> {
         listen: "127.0.0.1:0",
         parameters: &folder.join("parameters"),
         data: &data,
-        database: options.database.as_deref(),
+        database: options.database.as_deref().map(DatabaseUrl::parse).transpose()?,
         token: None,
         trust_forwarded_for: false,
         deliver_to: None,

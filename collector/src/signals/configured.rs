@@ -14,7 +14,7 @@ pub const ALERTS: &str = "alerts/";
 pub const TARGETS: &str = "alert-targets/";
 
 /// The alerts in force, and where they are sent.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct Configured {
     alerts: Vec<Alert>,
     targets: BTreeMap<String, Target>,
@@ -124,9 +124,7 @@ fn settle(alert: &mut Alert, targets: &BTreeMap<String, Option<Target>>, rules: 
 }
 
 fn of_folder<'p>(parameters: &'p [Parameter], folder: &'p str) -> impl Iterator<Item = (&'p str, &'p str)> {
-    parameters
-        .iter()
-        .filter_map(move |parameter| Some((parameter.name.strip_prefix(folder)?, parameter.value.as_str())))
+    parameters.iter().filter_map(move |parameter| Some((parameter.name.strip_prefix(folder)?, parameter.value())))
 }
 
 fn too_many(count: usize, most: usize) -> String {
@@ -140,10 +138,7 @@ mod tests {
     const SLACK: &str = "https://hooks.slack.com/services/T0/B0/hunter2";
 
     fn read(parameters: &[(&str, &str)]) -> (Configured, Vec<String>) {
-        let parameters: Vec<_> = parameters
-            .iter()
-            .map(|(name, value)| Parameter { name: (*name).to_owned(), value: (*value).to_owned() })
-            .collect();
+        let parameters: Vec<_> = parameters.iter().map(|(name, value)| Parameter::new(*name, *value)).collect();
         let unreadable = ["docs".to_owned()];
         let rules = RuleNames { in_force: &["demo", "pricing"], unreadable: &unreadable };
         let (configured, problems) = Configured::read(&parameters, rules);

@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn the_alerts_of_the_rules_that_take_an_event_are_previewed() {
-        let parameter = |name: &str, value: &str| Parameter { name: name.to_owned(), value: value.to_owned() };
+        let parameter = |name: &str, value: &str| Parameter::new(name, value);
         let settings = CollectorSettings::read(&[
             parameter("alerts/prices", r#"{"on":"pricing","only":"traits.plan = \"free\"","to":"sales"}"#),
             parameter("alerts/demos", r#"{"on":"demo","to":"sales"}"#),

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use reqwest::Url;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -11,27 +12,27 @@ pub const MOST_TARGETS: usize = 50;
 /// Segment's HTTP tracking API (<https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/>).
 const SEGMENT: &str = "https://api.segment.io/v1";
 
-/// Where an alert is sent. Its `Debug` says the kind alone.
-#[derive(Clone, PartialEq, Eq)]
+/// Where an alert is sent. Its `Debug` says the kind alone, and what is secret of it is wiped from memory when it is dropped.
+#[derive(Clone)]
 pub enum Target {
     /// An incoming webhook of Slack (<https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>).
     Slack {
         /// The webhook's URL.
-        url: String,
+        url: SecretString,
     },
     /// Any URL, signed as Standard Webhooks wants it (<https://www.standardwebhooks.com>).
     Webhook {
         /// The URL.
-        url: String,
+        url: SecretString,
         /// `whsec_` and the key in base64.
-        secret: String,
+        secret: SecretString,
     },
     /// A source of Segment: what companies show goes back to every destination behind it.
     Segment {
         /// The source's write key.
-        write_key: String,
+        write_key: SecretString,
         /// Where its API is; another one for the EU's workspaces.
-        url: String,
+        url: SecretString,
     },
 }
 
@@ -59,13 +60,13 @@ impl Target {
     pub fn parse(value: &str) -> Result<Self, TargetError> {
         let value = value.trim();
         if !value.starts_with('{') {
-            return if is_url(value) { Ok(Self::Slack { url: value.to_owned() }) } else { Err(TargetError(FORM)) };
+            return if is_url(value) { Ok(Self::Slack { url: value.into() }) } else { Err(TargetError(FORM)) };
         }
         let written: Written = serde_json::from_str(value).map_err(|_| TargetError(FORM))?;
         match written {
             Written { slack: Some(url), url: None, secret: None, segment: None } => {
                 if is_url(&url) {
-                    Ok(Self::Slack { url })
+                    Ok(Self::Slack { url: url.into() })
                 } else {
                     Err(TargetError("slack: must be a URL: https://…"))
                 }
@@ -79,7 +80,7 @@ impl Target {
                         "secret: must be whsec_ and at least 24 random bytes in base64: openssl rand -base64 24",
                     ));
                 }
-                Ok(Self::Webhook { url, secret })
+                Ok(Self::Webhook { url: url.into(), secret: secret.into() })
             }
             Written { slack: None, url: Some(_), secret: None, segment: None } => Err(TargetError(
                 "missing field `secret`: whsec_ and at least 24 random bytes in base64: openssl rand -base64 24",
@@ -90,7 +91,7 @@ impl Target {
                 }
                 let url = url.unwrap_or_else(|| SEGMENT.to_owned());
                 if is_url(&url) {
-                    Ok(Self::Segment { write_key, url })
+                    Ok(Self::Segment { write_key: write_key.into(), url: url.into() })
                 } else {
                     Err(TargetError("url: must be a URL: https://…"))
                 }
@@ -119,7 +120,7 @@ impl Target {
     #[must_use]
     pub fn url(&self) -> &str {
         match self {
-            Self::Slack { url } | Self::Webhook { url, .. } | Self::Segment { url, .. } => url,
+            Self::Slack { url } | Self::Webhook { url, .. } | Self::Segment { url, .. } => url.expose_secret(),
         }
     }
 }
@@ -145,8 +146,10 @@ mod tests {
     #[test]
     fn a_target_is_slack_a_signed_webhook_or_segment() {
         let slack = "https://hooks.slack.com/services/T0/B0/x";
-        assert_eq!(Target::parse(&format!(" {slack}\n")), Ok(Target::Slack { url: slack.to_owned() }));
-        assert_eq!(Target::parse(&format!(r#"{{"slack":"{slack}"}}"#)), Ok(Target::Slack { url: slack.to_owned() }));
+        for written in [format!(" {slack}\n"), format!(r#"{{"slack":"{slack}"}}"#)] {
+            let target = Target::parse(&written).expect("a target");
+            assert_eq!((target.kind(), target.url()), ("Slack", slack));
+        }
         let webhook = r#"{"url":"https://example.com/in","secret":"whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"}"#;
         assert_eq!(Target::parse(webhook).map(|target| target.kind()), Ok("Webhook"));
         let segment = Target::parse(r#"{"segment":"abc"}"#).expect("a target");

@@ -26,9 +26,9 @@ const SLACK: &str = "https://hooks.slack.com/services/T0/B0/x";
 const HOUR: i64 = 60 * 60 * 1000;
 
 fn configured(parameters: &[(&str, &str)]) -> CollectorSettings {
-    let parameter = |(name, value): &(&str, &str)| Parameter { name: (*name).to_owned(), value: (*value).to_owned() };
+    let parameter = |(name, value): &(&str, &str)| Parameter::new(*name, *value);
     let mut all: Vec<Parameter> = parameters.iter().map(parameter).collect();
-    all.push(Parameter { name: "alert-targets/sales".to_owned(), value: SLACK.to_owned() });
+    all.push(Parameter::new("alert-targets/sales", SLACK));
     let read = CollectorSettings::read(&all);
     assert!(read.problems().is_empty(), "{:?}", read.problems());
     read

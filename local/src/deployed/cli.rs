@@ -5,6 +5,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use crate::environment::AwsShell;
+
 /// Whoever can ask AWS.
 pub trait Aws {
     /// What AWS answers to a command of the CLI, or why it refuses.
@@ -17,9 +19,21 @@ pub trait Aws {
     fn region(&self) -> Option<String>;
 }
 
-/// The program `aws`, version 1 or 2.
-#[derive(Debug, Default)]
-pub struct AwsCli;
+/// How many messages a queue on AWS has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SqsCounts {
+    /// Those that can be received.
+    pub waiting: u64,
+    /// Those that are being tried, or wait for the next try.
+    pub in_flight: u64,
+}
+
+/// The program `aws`, version 1 or 2, in a person's shell.
+#[derive(Debug)]
+pub struct AwsCli {
+    /// What the shell says to it.
+    pub shell: AwsShell,
+}
 
 impl Aws for AwsCli {
     fn call(&self, arguments: &[&str]) -> Result<Result<Value, String>> {
@@ -40,12 +54,12 @@ impl Aws for AwsCli {
         let text = String::from_utf8_lossy(&output.stdout);
         // Nothing is said where there is nothing to say.
         let text = if text.trim().is_empty() { "{}" } else { text.trim() };
-        Ok(Ok(serde_json::from_str(text).with_context(|| format!("aws {} does not say JSON", arguments.join(" ")))?))
+        Ok(Ok(serde_json::from_str(text).with_context(|| format!("aws {} did not return JSON", arguments.join(" ")))?))
     }
 
     fn region(&self) -> Option<String> {
-        let of_shell = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find_map(|name| std::env::var(name).ok());
-        of_shell.or_else(|| {
+        let AwsShell { region, default_region, .. } = &self.shell;
+        region.clone().or_else(|| default_region.clone()).or_else(|| {
             let output = Command::new("aws").args(["configure", "get", "region"]).stdin(Stdio::null()).output().ok()?;
             let region = String::from_utf8_lossy(&output.stdout).trim().to_owned();
             (!region.is_empty()).then_some(region)

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::QueueCounts;
+use super::cli::SqsCounts;
+use crate::environment::AwsShell;
 
 /// AWS refuses a signature that is older or newer than this
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/signature-v4-troubleshooting.html>).
@@ -28,8 +29,8 @@ fn finding(about: &str, message: impl Into<String>, command: impl Into<String>) 
 }
 
 /// Two names of one thing: SAM goes by one, version 2 of the CLI by the other.
-pub fn region(variable: impl Fn(&str) -> Option<String>) -> Option<Finding> {
-    let (region, default) = (variable("AWS_REGION")?, variable("AWS_DEFAULT_REGION")?);
+pub fn region(shell: &AwsShell) -> Option<Finding> {
+    let (region, default) = (shell.region.as_deref()?, shell.default_region.as_deref()?);
     let message =
         format!("AWS_REGION is {region} and AWS_DEFAULT_REGION is {default}: aws and sam look at two regions");
     (region != default).then(|| finding("region", message, format!("export AWS_REGION={default}")))
@@ -106,11 +107,7 @@ pub fn polling(queue: &str, mappings: Result<&Value, &str>) -> Option<Finding> {
 }
 
 /// Whether a queue drains, by two looks.
-pub fn draining(
-    queue: &str,
-    before: &Result<QueueCounts, String>,
-    after: &Result<QueueCounts, String>,
-) -> Option<Finding> {
+pub fn draining(queue: &str, before: &Result<SqsCounts, String>, after: &Result<SqsCounts, String>) -> Option<Finding> {
     match (before, after) {
         (Ok(before), Ok(after)) => {
             let stands = before.waiting > 0 && after.waiting >= before.waiting && after.in_flight == 0;
@@ -125,7 +122,7 @@ pub fn draining(
 }
 
 /// What can never be delivered as it is.
-pub fn dead_letters(queue: &str, letters: &Result<QueueCounts, String>, arn: &str, to: &str) -> Option<Finding> {
+pub fn dead_letters(queue: &str, letters: &Result<SqsCounts, String>, arn: &str, to: &str) -> Option<Finding> {
     match letters {
         Ok(letters) if letters.waiting == 0 => None,
         Ok(letters) => {
@@ -139,7 +136,7 @@ pub fn dead_letters(queue: &str, letters: &Result<QueueCounts, String>, arn: &st
 }
 
 /// What intake could not take.
-pub fn rejected(events: &Result<QueueCounts, String>, url: &str) -> Option<Finding> {
+pub fn rejected(events: &Result<SqsCounts, String>, url: &str) -> Option<Finding> {
     let look = format!("aws sqs receive-message --queue-url {url} --max-number-of-messages 10 --visibility-timeout 0");
     match events {
         Ok(events) if events.waiting == 0 => None,
@@ -210,8 +207,8 @@ mod tests {
     const HERE: Duration = Duration::from_hours(500_000);
 
     #[allow(clippy::unnecessary_wraps)] // as it comes from the queue
-    fn waiting(waiting: u64, in_flight: u64) -> Result<QueueCounts, String> {
-        Ok(QueueCounts { waiting, in_flight })
+    fn waiting(waiting: u64, in_flight: u64) -> Result<SqsCounts, String> {
+        Ok(SqsCounts { waiting, in_flight })
     }
 
     #[test]
@@ -225,15 +222,17 @@ mod tests {
 
     #[test]
     fn two_regions_in_one_shell_are_a_finding() {
-        let shell = |region: &'static str| {
-            move |name: &str| {
-                (name != "AWS_REGION" || !region.is_empty())
-                    .then(|| if name == "AWS_REGION" { region.to_owned() } else { "eu-west-1".to_owned() })
-            }
+        let shell = |region: Option<&str>| AwsShell {
+            region: region.map(str::to_owned),
+            default_region: Some("eu-west-1".to_owned()),
+            endpoint_url: None,
         };
-        assert_eq!(region(shell("")), None);
-        assert_eq!(region(shell("eu-west-1")), None);
-        assert_eq!(region(shell("us-east-1")).map(|it| it.command), Some("export AWS_REGION=eu-west-1".to_owned()));
+        assert_eq!(region(&shell(None)), None);
+        assert_eq!(region(&shell(Some("eu-west-1"))), None);
+        assert_eq!(
+            region(&shell(Some("us-east-1"))).map(|it| it.command),
+            Some("export AWS_REGION=eu-west-1".to_owned())
+        );
     }
 
     #[test]

@@ -13,6 +13,9 @@ use koala_destination::http_client;
 use koala_destination::settings::Parameter;
 use serde_json::Value;
 
+use crate::environment::AwsShell;
+
+use self::cli::SqsCounts;
 pub use self::cli::{Aws, AwsCli};
 pub use self::findings::Finding;
 
@@ -33,11 +36,11 @@ pub struct Deployed {
 /// Looks at a stack.
 ///
 /// # Errors
-/// When the AWS CLI cannot be run or does not say JSON.
-pub async fn look(aws: &impl Aws, stack: &str) -> Result<Deployed> {
+/// When the AWS CLI cannot be run or does not return JSON.
+pub async fn look(aws: &impl Aws, shell: &AwsShell, stack: &str) -> Result<Deployed> {
     let mut found = Deployed::default();
-    found.findings.extend(findings::region(|name| std::env::var(name).ok()));
-    if let Some(server) = server_time(aws.region().as_deref()).await {
+    found.findings.extend(findings::region(shell));
+    if let Some(server) = server_time(shell.endpoint_url.as_deref(), aws.region().as_deref()).await {
         found.findings.extend(findings::clock(SystemTime::now(), server));
     }
     let described = match aws.call(&["cloudformation", "describe-stacks", "--stack-name", stack])? {
@@ -105,22 +108,13 @@ fn look_at_alarms(aws: &impl Aws, prefix: &str, found: &mut Vec<Finding>) -> Res
     Ok(())
 }
 
-/// How many messages a queue has.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct QueueCounts {
-    /// Those that can be received.
-    pub waiting: u64,
-    /// Those that are being tried, or wait for the next try.
-    pub in_flight: u64,
-}
-
-fn counts(aws: &impl Aws, url: &str) -> Result<Result<QueueCounts, String>> {
+fn counts(aws: &impl Aws, url: &str) -> Result<Result<SqsCounts, String>> {
     let names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];
     let asked = [&["sqs", "get-queue-attributes", "--queue-url", url, "--attribute-names"][..], &names].concat();
     Ok(aws.call(&asked)?.map(|answer| {
         let [waiting, in_flight] =
             names.map(|name| answer["Attributes"][name].as_str().and_then(|n| n.parse().ok()).unwrap_or(0));
-        QueueCounts { waiting, in_flight }
+        SqsCounts { waiting, in_flight }
     }))
 }
 
@@ -128,15 +122,15 @@ fn parameters_of(answer: &Value, prefix: &str) -> Vec<Parameter> {
     let parameters = answer["Parameters"].as_array().into_iter().flatten();
     let parameter = |it: &Value| {
         let name = it["Name"].as_str()?.strip_prefix(prefix)?.trim_start_matches('/').to_owned();
-        Some(Parameter { name, value: it["Value"].as_str()?.to_owned() })
+        Some(Parameter::new(name, it["Value"].as_str()?))
     };
     parameters.filter_map(parameter).collect()
 }
 
 /// The time at AWS, as any answer of it says; none where nobody answers.
-async fn server_time(region: Option<&str>) -> Option<SystemTime> {
-    let url = std::env::var("AWS_ENDPOINT_URL").ok();
-    let url = url.or_else(|| region.map(|region| format!("https://sqs.{region}.amazonaws.com/")))?;
+async fn server_time(endpoint: Option<&str>, region: Option<&str>) -> Option<SystemTime> {
+    let url =
+        endpoint.map(str::to_owned).or_else(|| region.map(|region| format!("https://sqs.{region}.amazonaws.com/")))?;
     let client = http_client::builder().context("a client").ok()?.timeout(Duration::from_secs(5)).build().ok()?;
     let answer = client.get(url).send().await.ok()?;
     httpdate::parse_http_date(answer.headers().get("date")?.to_str().ok()?).ok()

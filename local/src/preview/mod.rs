@@ -16,7 +16,7 @@ use koala_destination::preview::{MappingPreview, Preview, Previewer, Verdict};
 use koala_destination::settings::{ParameterDirectory, ParameterSource, Settings};
 use serde_json::{Value as Json, json};
 
-use crate::environment::Environment;
+use crate::environment::{Environment, refuses_colour};
 use crate::fixtures;
 use crate::output::outln;
 
@@ -59,7 +59,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     let previewer = Previewer { settings: &settings, intake: environment.intake, entry: &environment.delivery.entry };
     let of_collector = ParameterDirectory::of_collector(&options.parameters).read().await?;
     let of_collector = CollectorSettings::read(&of_collector);
-    let paint = Paint { on: io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() };
+    let paint = Paint { on: io::stdout().is_terminal() && !refuses_colour() };
     let mut rejected = false;
     for fixture in fixtures::read(&options.files)? {
         let preview = previewer.preview(fixture.event.get());

@@ -38,7 +38,7 @@ impl ParameterSource for ParameterStore {
             let page = page.map_err(|error| SourceError { place: self.prefix.clone(), reason: reason(&error) })?;
             parameters.extend(page.parameters.unwrap_or_default().into_iter().filter_map(|parameter| {
                 let name = parameter.name?.strip_prefix(&self.prefix)?.trim_start_matches('/').to_owned();
-                Some(Parameter { name, value: parameter.value? })
+                Some(Parameter::new(name, parameter.value?))
             }));
         }
         Ok(parameters)

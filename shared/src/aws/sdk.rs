@@ -12,8 +12,8 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::environment::ROOTS_FILE;
 use crate::environment::Variables;
-use crate::http_client::ROOTS_FILE;
 
 /// What signs the certificates of AWS's endpoints.
 const AMAZON_ROOTS: &[u8] = include_bytes!("roots/amazon.pem");

@@ -107,7 +107,7 @@ mod tests {
 
     impl ParameterSource for OneKey {
         async fn read(&self) -> Result<Vec<Parameter>, SourceError> {
-            Ok(vec![Parameter { name: "public-api-key".to_owned(), value: "pk_1".to_owned() }])
+            Ok(vec![Parameter::new("public-api-key", "pk_1")])
         }
     }
 

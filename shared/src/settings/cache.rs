@@ -232,7 +232,7 @@ mod tests {
             if self.down.load(Ordering::SeqCst) {
                 return Err(SourceError { place: "/tree".to_owned(), reason: "away".to_owned() });
             }
-            Ok(vec![Parameter { name: "public-api-key".to_owned(), value: format!("pk_{read}") }])
+            Ok(vec![Parameter::new("public-api-key", format!("pk_{read}"))])
         }
     }
 
@@ -266,7 +266,7 @@ mod tests {
         impl ParameterSource for &Written {
             async fn read(&self) -> Result<Vec<Parameter>, SourceError> {
                 let value = (*self.0.lock().expect("a lock")).to_owned();
-                Ok(vec![Parameter { name: "public-api-key".to_owned(), value }])
+                Ok(vec![Parameter::new("public-api-key", value)])
             }
         }
         let source = Written(std::sync::Mutex::new("pk_1"));
@@ -294,7 +294,7 @@ mod tests {
             if self.reads.fetch_add(1, Ordering::SeqCst) > 0 {
                 std::future::pending::<()>().await;
             }
-            Ok(vec![Parameter { name: "public-api-key".to_owned(), value: "pk_0".to_owned() }])
+            Ok(vec![Parameter::new("public-api-key", "pk_0")])
         }
     }
 

@@ -66,9 +66,11 @@ fn collect(directory: &Path, prefix: &str, parameters: &mut Vec<Parameter>) -> i
             continue;
         }
         let name = file.strip_suffix(".json").or_else(|| file.strip_suffix(".txt")).unwrap_or(file);
-        let value = fs::read_to_string(&path).map_err(|error| named(error, &path))?;
-        let value = value.strip_suffix('\n').map_or(value.as_str(), |value| value.strip_suffix('\r').unwrap_or(value));
-        parameters.push(Parameter { name: format!("{prefix}{name}"), value: value.to_owned() });
+        let mut value = fs::read_to_string(&path).map_err(|error| named(error, &path))?;
+        // Shortened where it is: a copy would not be wiped.
+        let line_break = if value.ends_with("\r\n") { 2 } else { usize::from(value.ends_with('\n')) };
+        value.truncate(value.len() - line_break);
+        parameters.push(Parameter::new(format!("{prefix}{name}"), value));
     }
     Ok(())
 }
@@ -85,7 +87,7 @@ mod tests {
         fs::write(folder.path().join(".hidden"), "x").expect("a file");
         fs::write(folder.path().join("mappings/checkout.json"), "{}").expect("a file");
         let read = ParameterDirectory::new(folder.path()).read_now().expect("parameters");
-        let read: Vec<_> = read.iter().map(|p| (p.name.as_str(), p.value.as_str())).collect();
+        let read: Vec<_> = read.iter().map(|p| (p.name.as_str(), p.value())).collect();
         assert_eq!(read, [("mappings/checkout", "{}"), ("public-api-key", "pk_1")]);
     }
 

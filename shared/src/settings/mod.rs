@@ -122,7 +122,8 @@ impl Settings {
         let mut credentials = Credentials::default();
         let mut mappings = Vec::new();
 
-        for Parameter { name, value } in parameters {
+        for parameter in parameters {
+            let (name, value) = (&parameter.name, parameter.value());
             let mut problem = |message: String| problems.push(Problem { parameter: name.clone(), message });
             match name.as_str() {
                 "public-api-key" => match PublicApiKey::parse(value) {

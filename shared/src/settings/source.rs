@@ -2,17 +2,30 @@
 
 use std::future::Future;
 
+use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 
 use super::InvalidSettings;
 
-/// One parameter of the tree.
-#[derive(Clone)]
+/// One parameter of the tree. Its `Debug` shows its name alone, and its value is wiped from memory when it is dropped.
+#[derive(Debug, Clone)]
 pub struct Parameter {
     /// Its name relative to the tree's root: `public-api-key`, `mappings/checkout`.
     pub name: String,
+    value: SecretString,
+}
+
+impl Parameter {
+    /// A parameter with its value, decrypted.
+    pub fn new(name: impl Into<String>, value: impl Into<SecretString>) -> Self {
+        Self { name: name.into(), value: value.into() }
+    }
+
     /// Its value, decrypted.
-    pub value: String,
+    #[must_use]
+    pub fn value(&self) -> &str {
+        self.value.expose_secret()
+    }
 }
 
 /// A tree of parameters that can be read: Parameter Store, or a directory.

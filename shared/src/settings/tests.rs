@@ -3,7 +3,7 @@
 use super::*;
 
 fn parameter(name: &str, value: &str) -> Parameter {
-    Parameter { name: name.to_owned(), value: value.to_owned() }
+    Parameter::new(name, value)
 }
 
 const TRACK: &str = r#"{"trigger":"type = \"track\"","action":"track-event"}"#;

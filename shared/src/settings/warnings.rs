@@ -51,7 +51,7 @@ mod tests {
     use crate::settings::Parameter;
 
     fn warnings(mappings: &[(&str, &str)]) -> Vec<String> {
-        let parameter = |name: String, value: &str| Parameter { name, value: value.to_owned() };
+        let parameter = |name: String, value: &str| Parameter::new(name, value);
         let mut tree = vec![parameter("public-api-key".to_owned(), "pk_1")];
         tree.extend(mappings.iter().map(|(name, value)| parameter(format!("mappings/{name}"), value)));
         let settings = Settings::from_parameters(&tree, CollectorKind::Koala).expect("settings");

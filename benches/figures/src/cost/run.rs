@@ -41,7 +41,7 @@ struct Tree;
 impl ParameterSource for Tree {
     async fn read(&self) -> Result<Vec<Parameter>, SourceError> {
         let tree = [("public-api-key", "pk_cost"), ("bearer-token", "token")];
-        Ok(tree.map(|(name, value)| Parameter { name: name.to_owned(), value: value.to_owned() }).into())
+        Ok(tree.map(|(name, value)| Parameter::new(name, value)).into())
     }
 }
 

@@ -8,6 +8,7 @@ use koala_destination::koala::{USER_AGENT, retry_after};
 use koala_destination::resolver::{Lookup, LookupError, SystemLookup};
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Url, redirect};
+use secrecy::ExposeSecret;
 
 use super::address::{Guarded, PRIVATE, Reach};
 use super::answer::Answer;
@@ -55,7 +56,7 @@ impl Client {
 
     /// Sends a request, once.
     pub async fn send(&self, request: Request) -> Answer {
-        let Ok(url) = Url::parse(&request.url) else {
+        let Ok(url) = Url::parse(request.url.expose_secret()) else {
             return Answer::Forbidden { reason: "the target's URL cannot be read" };
         };
         if let Some(reason) = self.reach.forbids(&url) {
@@ -63,10 +64,10 @@ impl Client {
         }
         let mut post = self.http.post(url).header(CONTENT_TYPE, "application/json").body(request.body);
         for (name, value) in &request.headers {
-            post = post.header(*name, value);
+            post = post.header(*name, value.expose_secret());
         }
         match post.send().await {
-            Ok(response) => answered(response, &request.url).await,
+            Ok(response) => answered(response, request.url.expose_secret()).await,
             Err(error) => not_answered(&error),
         }
     }
@@ -138,7 +139,7 @@ mod tests {
     use super::*;
 
     fn request(url: &str) -> Request {
-        Request { url: url.to_owned(), headers: Vec::new(), body: "{}".to_owned() }
+        Request { url: url.into(), headers: Vec::new(), body: "{}".to_owned() }
     }
 
     /// Every name leads to this machine's metadata service.

@@ -5,6 +5,7 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use koala_destination::clock;
+use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 
 use super::answer::Promise;
@@ -12,12 +13,12 @@ use crate::signals::told::Told;
 use crate::signals::{segment, slack, target::Target, webhook};
 
 /// A request to a target.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Request {
     /// Where to.
-    pub url: String,
+    pub url: SecretString,
     /// Beside the content type, which is JSON.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(&'static str, SecretString)>,
     /// The body.
     pub body: String,
 }
@@ -74,16 +75,18 @@ impl Request {
             Target::Slack { url } => Ok(Self { url: url.clone(), headers: Vec::new(), body: slack::body(told) }),
             Target::Webhook { url, secret } => {
                 let body = told.first().map(|told| webhook::body(told, &at)).unwrap_or_default();
-                let signed = webhook::sign(secret, id, now.div_euclid(1000), body).map_err(|_| Unwritable::Secret)?;
-                Ok(Self { url: url.clone(), headers: signed.headers.into(), body: signed.body })
+                let signed = webhook::sign(secret.expose_secret(), id, now.div_euclid(1000), body)
+                    .map_err(|_| Unwritable::Secret)?;
+                let headers = signed.headers.map(|(name, value)| (name, value.into())).into();
+                Ok(Self { url: url.clone(), headers, body: signed.body })
             }
             Target::Segment { write_key, url } => {
                 let Some(Told::Signal(message)) = told.first() else { return Err(Unwritable::NotForSegment) };
                 let body = segment::body(message, id, &at).ok_or(Unwritable::NobodyKnown)?;
                 // The write key is the user of Basic authentication, without a password.
-                let basic = format!("Basic {}", STANDARD.encode(format!("{write_key}:")));
-                let url = format!("{}/batch", url.trim_end_matches('/'));
-                Ok(Self { url, headers: vec![("authorization", basic)], body })
+                let basic = format!("Basic {}", STANDARD.encode(format!("{}:", write_key.expose_secret())));
+                let url = format!("{}/batch", url.expose_secret().trim_end_matches('/'));
+                Ok(Self { url: url.into(), headers: vec![("authorization", basic.into())], body })
             }
         }
     }
@@ -98,37 +101,42 @@ mod tests {
 
     const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
+    fn header(request: &Request, at: usize) -> (&str, &str) {
+        let (name, value) = &request.headers[at];
+        (name, value.expose_secret())
+    }
+
     #[test]
     fn a_webhook_is_signed_anew_with_each_try_under_the_same_id_over_the_same_body() {
-        let target = Target::Webhook { url: "https://crm.example/in".to_owned(), secret: SECRET.to_owned() };
+        let target = Target::Webhook { url: "https://crm.example/in".into(), secret: SECRET.into() };
         let told = [Told::Signal(message("northwind.example"))];
         let at = |now| Request::of(&target, &told, "msg_1", 1_700_000_000_000, now).expect("a request");
         let (first, second) = (at(1_700_000_001_000), at(1_700_000_061_000));
         assert_eq!(first.body, second.body);
-        assert_eq!(first.headers[0], ("webhook-id", "msg_1".to_owned()));
-        assert_eq!(second.headers[1], ("webhook-timestamp", "1700000061".to_owned()));
-        assert_ne!(first.headers[2], second.headers[2]);
+        assert_eq!(header(&first, 0), ("webhook-id", "msg_1"));
+        assert_eq!(header(&second, 1), ("webhook-timestamp", "1700000061"));
+        assert_ne!(header(&first, 2), header(&second, 2));
     }
 
     #[test]
     fn a_source_of_segment_is_sent_calls_of_known_members_under_its_write_key() {
-        let target = Target::Segment { write_key: "wk".to_owned(), url: "https://api.segment.io/v1".to_owned() };
+        let target = Target::Segment { write_key: "wk".into(), url: "https://api.segment.io/v1".into() };
         let mut known = message("northwind.example");
         known.user_ids = vec!["u1".to_owned()];
         let request = Request::of(&target, &[Told::Signal(known.clone())], "msg_1", 0, 0).expect("a request");
-        assert_eq!(request.url, "https://api.segment.io/v1/batch");
+        assert_eq!(request.url.expose_secret(), "https://api.segment.io/v1/batch");
         // `printf wk: | base64`
-        assert_eq!(request.headers, [("authorization", "Basic d2s6".to_owned())]);
+        assert_eq!((request.headers.len(), header(&request, 0)), (1, ("authorization", "Basic d2s6")));
         let body: Value = serde_json::from_str(&request.body).expect("JSON");
         assert_eq!(body["batch"].as_array().expect("calls").len(), 2);
         known.user_ids.clear();
         let nobody = Request::of(&target, &[Told::Signal(known)], "msg_1", 0, 0);
-        assert_eq!(nobody, Err(Unwritable::NobodyKnown));
+        assert_eq!(nobody.err(), Some(Unwritable::NobodyKnown));
     }
 
     #[test]
     fn a_request_s_debug_shows_nothing_of_it() {
-        let target = Target::Slack { url: "https://hooks.slack.com/services/hunter2".to_owned() };
+        let target = Target::Slack { url: "https://hooks.slack.com/services/hunter2".into() };
         let request = Request::of(&target, &[Told::Signal(message("x"))], "id", 0, 0).expect("a request");
         assert_eq!(format!("{request:?}"), "Request { .. }");
         assert_eq!(target.promise(), Promise::AtMostOnce);
