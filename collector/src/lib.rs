@@ -7,10 +7,10 @@
 //! |---|---|
 //! | [`protocol`] | Koala's collection API: a request read by the rules, and its routes |
 //! | [`identity`] | who is who: which ids are one visitor's |
-//! | [`company`] | which company a visitor is of |
+//! | [`company`] | which company a visitor is of, and whose network an address is of |
 //! | [`about`] | what an entry is about: the page, and where the visitor came from |
 //! | [`intent`] | which entries say that somebody means to buy, and how much |
-//! | [`signals`] | who is told of it, and what they read |
+//! | [`signals`] | alerts: when they are sent, to whom, and what they say |
 //! | [`exclude`] | who is kept out of the ranking |
 //! | [`fingerprint`] | which token somebody has |
 //! | [`tombstone`] | what keeps a person who was deleted from coming back |
@@ -19,7 +19,8 @@
 //! | [`settings`] | the collector's own parameters |
 //! | [`upkeep`] | what is done beside the requests |
 //!
-//! [`identity`], [`company`], [`about`], [`intent`], [`exclude`], [`tombstone`] and [`signals`] are pure. What is kept stands behind [`store::Store`], and the pipeline before the collector
+//! [`identity`], [`about`], [`intent`], [`exclude`] and [`tombstone`] are pure. So is what [`company`] and [`signals`] decide; beside it
+//! [`company::network`] reads an address file, and `signals::work`, `deliver` and `outbound` read the store and send. What is kept stands behind [`store::Store`], and the pipeline before the collector
 //! (queues, dead letters, mappings) behind [`web::Pipeline`]: the routes know no engine and no queue.
 
 pub mod about;

@@ -33,7 +33,7 @@ pub struct Options {
     /// The parameter tree in Parameter Store instead.
     #[arg(long, conflicts_with = "parameters", value_name = "PATH")]
     prefix: Option<String>,
-    /// A deployed stack: its parameters, whether its queues drain, whether somebody hears of its alarms.
+    /// A deployed stack: its parameters, whether its queues drain, whether its alarms notify anyone.
     #[arg(long, conflicts_with_all = ["parameters", "prefix"], requires = "online", value_name = "NAME")]
     stack: Option<String>,
     /// Ask the collector at `KOALA_URL` whether the key is good; with `--stack` look at what is deployed.
@@ -130,7 +130,7 @@ fn alert_warnings(settings: &CollectorSettings, tree: &str) -> Vec<Problem> {
     });
     let is_told = |name: &str| signals.alerts().iter().any(|alert| alert.to.iter().any(|to| to == name));
     let unused = signals.targets().keys().filter(|name| !is_told(name));
-    let unused = unused.map(|name| warning(format!("{tree}alert-targets/{name}"), "no alert in force tells it"));
+    let unused = unused.map(|name| warning(format!("{tree}alert-targets/{name}"), "not used by any enabled alert"));
     plain.chain(unused).collect()
 }
 
@@ -212,7 +212,7 @@ fn print(
 async fn ask_koala(settings: &Settings, collector: &CollectorAddress) -> Result<Result<(), String>> {
     let url = collector.url_or_hosted()?;
     let checked = KoalaClient::new(url.clone())?.check_key(settings.public_api_key()).await;
-    Ok(checked.map_err(|error| format!("{url} does not say that the key is good: {error}")))
+    Ok(checked.map_err(|error| format!("{url} did not accept the key: {error}")))
 }
 
 /// The collector's tree stands beside the destination's: `/koala-collector/<stage>` beside `/koala-destination/<stage>`.

@@ -14,7 +14,7 @@ use reqwest::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use crate::output::outln;
+use crate::output::{counted, outln};
 use crate::queue::Queues;
 
 /// What a running set may take to answer.
@@ -30,7 +30,7 @@ pub struct Options {
     /// Only the dead letters of this queue.
     #[arg(long, value_name = "identify-visitor|track-event")]
     queue: Option<Function>,
-    /// The file that keeps queues and visitors, for when no set runs on it.
+    /// The file of the set, for when no set runs on it; its queues are in `koala.queue.db` beside it.
     #[arg(long, default_value = ".koala/koala.db", value_name = "FILE")]
     data: PathBuf,
     /// The set that runs on the file.
@@ -52,7 +52,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         Err(FileError::InUse(_)) => ask(&options, queue).await?,
         Err(error) => return Err(error.into()),
     };
-    outln!("{redriven} dead letters are back in their queues.");
+    outln!("{} requeued.", counted(redriven, "dead letter"));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -69,7 +69,7 @@ async fn ask(options: &Options, queue: Option<Function>) -> Result<u64> {
     let answer = request.header("content-type", "application/json").body(body).send().await;
     let answer = answer.with_context(|| format!("a set runs on the file, and is not at {url}: name it with --url"))?;
     if answer.status() == StatusCode::UNAUTHORIZED {
-        bail!("{url} asks for its token: give it with --token or KOALA_TOKEN");
+        bail!("{url} requires a token; pass --token or set KOALA_TOKEN");
     }
     let answer: Value = serde_json::from_str(&answer.text().await?).unwrap_or_default();
     answer["redriven"].as_u64().with_context(|| format!("{url} answers {answer}"))

@@ -3,8 +3,8 @@
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use tower_http::request_id::PropagateRequestIdLayer;
-use tower_http::set_header::SetRequestHeaderLayer;
+use axum::middleware::{self, Next};
+use axum::response::Response;
 use tower_http::trace::TraceLayer;
 use uuid::Uuid;
 
@@ -13,9 +13,7 @@ const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 /// Gives each request of a router an id and a span with it. What a client says under the header's name does not count: events
 /// without a `messageId` get theirs from it, so that two requests under one id would be one.
 pub fn with_ids(router: Router) -> Router {
-    let new_id = |_: &Request| HeaderValue::from_str(&Uuid::from_u128(fastrand::u128(..)).to_string()).ok();
     router
-        .layer(PropagateRequestIdLayer::new(HEADER))
         .layer(
             TraceLayer::new_for_http()
                 // Of the highest level, so that no RUST_LOG that lets a line through leaves it without.
@@ -23,7 +21,18 @@ pub fn with_ids(router: Router) -> Router {
                 // Intake and the collector say themselves what they refuse.
                 .on_failure(()),
         )
-        .layer(SetRequestHeaderLayer::overriding(HEADER, new_id))
+        .layer(middleware::from_fn(with_id))
+}
+
+/// What tower-http's `request-id` does, but that it keeps an id which the client sent.
+async fn with_id(mut request: Request, next: Next) -> Response {
+    let Ok(id) = HeaderValue::from_str(&Uuid::from_u128(fastrand::u128(..)).to_string()) else {
+        return next.run(request).await;
+    };
+    request.headers_mut().insert(HEADER, id.clone());
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(HEADER, id);
+    response
 }
 
 /// The id of a request that came through [`with_ids`].
@@ -34,7 +43,6 @@ pub fn of(headers: &HeaderMap) -> &str {
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
-    use axum::response::Response;
     use axum::routing::get;
     use tower::ServiceExt;
 

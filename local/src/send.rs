@@ -16,7 +16,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use crate::fixtures::{self, Fixture};
-use crate::output::outln;
+use crate::output::{counted, outln};
 
 /// From this many requests on, a terminal shows a progress bar in place of a line for each.
 const MANY: usize = 40;
@@ -275,8 +275,9 @@ impl Summary {
     pub fn print(&self) {
         let Self { events, requests, accepted, skipped, rejected, refused, seconds } = self;
         outln!(
-            "{events} events in {requests} requests, {seconds:.1} s: \
-             {accepted} accepted, {skipped} skipped, {rejected} rejected, {refused} refused"
+            "{} in {}, {seconds:.1} s: {accepted} accepted, {skipped} skipped, {rejected} rejected, {refused} refused",
+            counted(*events, "event"),
+            counted(*requests, "request")
         );
     }
 }

@@ -53,7 +53,7 @@ pub struct Options<'a> {
     pub listen: &'a str,
     /// The parameter tree.
     pub parameters: &'a Path,
-    /// The file that keeps queues, and visitors where there is no database.
+    /// The file that keeps visitors where there is no database; the queues are in one beside it.
     pub data: &'a Path,
     /// The database that keeps visitors, which several sets may share.
     pub database: Option<DatabaseUrl>,
@@ -264,7 +264,7 @@ async fn warn_of_unknown(parameters: &Path) -> Result<()> {
     let mut unknown = unknown_parameters::of_destination(&destination, &of_collector);
     unknown.extend(unknown_parameters::of_collector(&collector, &of_collector));
     for problem in unknown {
-        tracing::warn!(%problem, "a parameter is not read");
+        tracing::warn!(%problem, "unknown parameter ignored");
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ use tokio::signal;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::output::{notice, say};
+use crate::queue;
 use crate::set::{LocalSet, Options as SetOptions, PageState};
 
 /// Sent to a process that writes beyond its limit of a file's size (`ulimit -f`); the number on Linux and on a Mac.
@@ -33,7 +34,7 @@ pub struct Options {
     /// The parameter tree: a file each.
     #[arg(long, default_value = "local/parameters", value_name = "DIR")]
     parameters: PathBuf,
-    /// The file that keeps queues, and visitors where there is no database.
+    /// The file that keeps visitors where there is no database; the queues are in `koala.queue.db` beside it.
     #[arg(long, default_value = ".koala/koala.db", value_name = "FILE")]
     data: PathBuf,
     /// A PostgreSQL database that keeps visitors in place of the file; several sets may share it.
@@ -75,7 +76,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     .await?;
     introduce(&set, &options).await?;
     until_told_to_stop().await?;
-    notice!("shutting down; what was accepted and is not delivered waits in {}", options.data.display());
+    notice!("shutting down; undelivered events are kept in {}", queue::beside(&options.data).display());
     set.stop().await;
     Ok(ExitCode::SUCCESS)
 }
@@ -105,9 +106,7 @@ async fn introduce(set: &LocalSet, options: &Options) -> Result<()> {
     say!("  events to     {url}/v1/segment");
     match set.page {
         PageState::Closed => {
-            say!(
-                "  page, API     closed: others can reach this address; --token or KOALA_TOKEN opens them to who has it"
-            );
+            say!("  page, API     closed: others can reach this address; set --token or KOALA_TOKEN to allow access");
         }
         PageState::AsksForToken => {
             say!("  page          {url}/ (asks for the token once)");

@@ -136,7 +136,7 @@ async fn a_hangup_ends_the_set_as_a_sigterm_does() {
         let home = Home::new();
         let koala = home.up(&[]);
         assert_eq!(koala.end_by(signal), 0, "{signal}");
-        assert!(home.logged().contains("waits in"), "{signal}: {}", home.logged());
+        assert!(home.logged().contains("are kept in"), "{signal}: {}", home.logged());
     }
 }
 
@@ -360,6 +360,6 @@ async fn dead_letters_of_a_set_with_a_token_are_sent_again_with_it() {
         (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
     let (status, said) = redrive(None);
-    assert!(status == 2 && said.contains("asks for its token: give it with --token or KOALA_TOKEN"), "{said}");
+    assert!(status == 2 && said.contains("requires a token; pass --token or set KOALA_TOKEN"), "{said}");
     assert_eq!(redrive(Some(TOKEN)).0, 0);
 }

@@ -87,7 +87,7 @@ async fn a_button_on_the_page_splits_an_id_off_and_another_blocks_it() {
     ada(&koala).await;
     let id = only_visitor(&koala).await["id"].clone();
     let page = crate::exports::text(&format!("{}/visitors/{id}", koala.url)).await;
-    assert!(page.contains("This id is not this person") && page.contains("U-1"), "{page}");
+    assert!(page.contains("Detach this identity") && page.contains("U-1"), "{page}");
     let body = format!("kind=device&value={ADA}");
     let form = ("content-type", "application/x-www-form-urlencoded");
     let own = ("origin", koala.url.as_str());

@@ -219,7 +219,7 @@ async fn a_long_outage_with_a_growing_queue_is_met_with_few_requests(kind: Kind)
         let events: Vec<String> = visitors.iter().map(|n| event(&format!("m-{n}"), *n)).collect();
         set.post_all(&events).await;
     }
-    set.until_logged("batches fail fast").await;
+    set.until_logged("failing fast").await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     // What eight requests at once find out, and a probe now and then: not one for each of 400 visitors.
     assert!(collector.requests().len() < 60, "{}", collector.requests().len());
@@ -321,7 +321,7 @@ async fn dead_letters_are_sent_again_by_koala_redrive_while_the_set_runs_and_whe
     koala.until_queues(json!({"waiting": 0, "in_flight": 0, "dead": 1})).await;
     home.set_parameter("mappings/track.json", r#"{"trigger":"type = \"track\"","action":"track-event"}"#);
     tokio::time::sleep(Duration::from_millis(1100)).await;
-    assert!(home.redrive(&["--url", &koala.url]).contains("1 dead letters are back"));
+    assert!(home.redrive(&["--url", &koala.url]).contains("1 dead letter requeued"));
     collector.until_taken(1, Duration::from_secs(10)).await;
     koala.until_queues(json!({"waiting": 0, "in_flight": 0, "dead": 0})).await;
 
@@ -330,8 +330,8 @@ async fn dead_letters_are_sent_again_by_koala_redrive_while_the_set_runs_and_whe
     koala.post(&event("m-2")).await;
     koala.until_queues(json!({"waiting": 0, "in_flight": 0, "dead": 1})).await;
     assert_eq!(koala.interrupt(), 0);
-    assert!(home.redrive(&["--queue", "identify-visitor"]).contains("0 dead letters are back"));
-    assert!(home.redrive(&["--queue", "track-event"]).contains("1 dead letters are back"));
+    assert!(home.redrive(&["--queue", "identify-visitor"]).contains("0 dead letters requeued"));
+    assert!(home.redrive(&["--queue", "track-event"]).contains("1 dead letter requeued"));
     home.set_parameter("mappings/track.json", r#"{"trigger":"type = \"track\"","action":"track-event"}"#);
     let koala = home.up_with(&collector.url());
     collector.until_taken(2, Duration::from_secs(10)).await;

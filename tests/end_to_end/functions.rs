@@ -166,7 +166,7 @@ async fn every_log_line_of_a_delivery_has_the_request_id_of_its_invocation() {
     let of_delivery =
         |line: &&Value| line["target"].as_str().is_some_and(|target| target.starts_with("koala_destination::delivery"));
     let delivery: Vec<&Value> = lines.iter().filter(of_delivery).collect();
-    for message in ["Koala did not take a request", "Koala took a request", "batch done"] {
+    for message in ["delivery request failed", "request delivered", "batch done"] {
         assert!(delivery.iter().any(|line| line["message"] == message), "{message}: {delivery:?}");
     }
     for line in delivery {
@@ -192,7 +192,7 @@ async fn a_trace_id_goes_from_the_request_through_the_queue_to_the_log_line_of_t
         let mut lines = logged.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         lines.any(|line| line["message"] == message && line[field] == trace)
     };
-    while !has("Koala took a request", "trace_ids") {
+    while !has("request delivered", "trace_ids") {
         assert!(begun.elapsed() < Duration::from_secs(10), "{}", functions.logged());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

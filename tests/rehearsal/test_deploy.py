@@ -162,7 +162,7 @@ class TheDeploy(unittest.TestCase):
         said = check()
         self.assertIn("mappings/typo", said)
         self.assertIn("aws ssm put-parameter --overwrite --name /koala-destination/dev/mappings/typo --type String", said)
-        self.assertIn("alarms: they reach nobody", said)
+        self.assertIn("alarms: no subscribers", said)
         self.assertIn("TrackDeadLetters: 2 dead letters", said)
         self.assertNotIn("clock", said)
         commands = [line.strip() for line in said.splitlines() if line.startswith("    aws ")]
@@ -174,7 +174,7 @@ class TheDeploy(unittest.TestCase):
         self.assertRegex(said, "TaskHandle|InvalidAction")
         self.cloud.client("sqs").purge_queue(QueueUrl=outputs["TrackDeadLettersUrl"])
         said = check()
-        self.assertNotIn("reach nobody", said)
+        self.assertNotIn("no subscribers", said)
         self.assertNotIn("typo", said)
         for mapping in self.cloud.client("lambda").list_event_source_mappings()["EventSourceMappings"]:
             self.cloud.client("lambda").update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)

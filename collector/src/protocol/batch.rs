@@ -87,7 +87,8 @@ pub struct ReceivedEntry {
     pub json: String,
 }
 
-/// The three arrays of a request.
+/// What an entry is in the store, by the array of a request that it stood in. What stands in the fourth array, `groups`, is kept as an
+/// identify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryKind {
     /// `identifies`
@@ -355,7 +356,7 @@ mod tests {
     fn each_rule_has_its_reason() {
         assert!(why("{").contains("not a batch request"));
         assert!(why("{}").contains("profile_id or email is required"));
-        assert!(why(r#"{"user_id":"null","anonymous_id":"undefined"}"#).contains("identify nobody"));
+        assert!(why(r#"{"user_id":"null","anonymous_id":"undefined"}"#).contains("no usable visitor id"));
         assert!(why(r#"{"profile_id":"7"}"#).contains("must be a UUID"));
         assert!(why(r#"{"email":"nobody"}"#).contains("must be an email address"));
         assert!(why(r#"{"email":"a@b","events":[{}]}"#).contains("events[0]"));

@@ -20,7 +20,7 @@ pub enum Refusal {
     #[error("profile_id or email is required at the top of the request")]
     NoIdentity,
     /// Only ids such as `null` and `undefined`.
-    #[error("the ids at the top of the request identify nobody")]
+    #[error("no usable visitor id at the top of the request")]
     Nobody,
     /// A `profile_id` of another form.
     #[error("profile_id must be a UUID")]

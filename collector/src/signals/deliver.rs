@@ -55,7 +55,7 @@ impl Deliver {
     pub async fn round(&mut self, configured: &Configured, now: i64) -> Result<(), StoreError> {
         while let Some(ended) = self.under_way.try_join_next() {
             if let Err(error) = ended {
-                tracing::error!(%error, "a fault of this software while an alert was sent");
+                tracing::error!(%error, "internal error while an alert was sent");
             }
         }
         self.alerts.recover(now).await?;
@@ -200,7 +200,7 @@ fn report(target: &str, settled: &Settled, messages: usize) {
             tracing::warn!(target, messages, reason, "alerts cannot be sent; retried later");
         }
         Settled::Unknown { reason } => {
-            tracing::warn!(target, messages, reason, "nobody knows whether alerts arrived; not sent again");
+            tracing::warn!(target, messages, reason, "alert delivery status unknown; not retried");
         }
         Settled::Dead { reason } => tracing::error!(target, messages, reason, "alerts cannot be sent: dead letters"),
     }

@@ -118,7 +118,7 @@ impl Tested {
         let reason = match verdict {
             Verdict::Delivered => None,
             Verdict::Later { reason, .. } | Verdict::Refused { reason } => Some(reason),
-            Verdict::Ambiguous { reason } => Some(format!("nobody knows whether it arrived: {reason}")),
+            Verdict::Ambiguous { reason } => Some(format!("delivery status unknown; not retried: {reason}")),
         };
         Self { target, delivered: reason.is_none(), reason }
     }

@@ -74,7 +74,7 @@ fn blocks_of(message: &Message) -> Vec<Value> {
             says.push_str(&escaped(domain));
         }
         if company.is_guess {
-            says.push_str(" · a guess by the network");
+            says.push_str(" · inferred from IP network");
         }
     }
     for deed in &message.deeds {

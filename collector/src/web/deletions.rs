@@ -40,12 +40,12 @@ impl DeletionRequest {
             people.push(Person::Id(id));
         }
         for (at, user) in self.user_ids.iter().enumerate() {
-            let id = Id::parse(IdKind::User, user).ok_or_else(|| format!("user_ids[{at}] is nobody's id"))?;
+            let id = Id::parse(IdKind::User, user).ok_or_else(|| format!("user_ids[{at}] is not a valid user id"))?;
             // A user id that is an address counts as that address.
             people.extend(Id::parse(IdKind::Email, user).filter(|email| !email.is_role_mailbox()).map(Person::Id));
             people.push(Person::Id(id));
         }
-        if people.is_empty() { Err("emails or user_ids must name somebody".to_owned()) } else { Ok(people) }
+        if people.is_empty() { Err("emails or user_ids is required".to_owned()) } else { Ok(people) }
     }
 }
 
@@ -59,7 +59,7 @@ pub async fn request(
     let people = request.people().map_err(ApiError::BadRequest)?;
     let id = web.store.request_deletion_by(&people, caller.actor()).await?;
     // Ids are never refused, known or not: who asks learns nothing by it.
-    let id = id.ok_or_else(|| ApiError::BadRequest("emails or user_ids must name somebody".to_owned()))?;
+    let id = id.ok_or_else(|| ApiError::BadRequest("emails or user_ids is required".to_owned()))?;
     Ok(axum::Json(json!({"deletion_request_id": id})).into_response())
 }
 

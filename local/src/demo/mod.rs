@@ -17,7 +17,7 @@ use koala_destination::koala::{CollectorAddress, CollectorKind, KoalaUrl};
 use tokio::time::sleep;
 
 use crate::fixtures::{self, Fixture};
-use crate::output::{notice, outln};
+use crate::output::{counted, notice, outln};
 use crate::queue;
 use crate::send::{Sender, Summary, bodies, secret};
 use crate::set::{LocalSet, Options as SetOptions};
@@ -116,12 +116,6 @@ async fn send(sender: &Sender, events: &[Fixture]) -> usize {
     let Summary { accepted, skipped, rejected, .. } = sender.send_all(bodies(events, Some(BATCH)), 4, |_| ()).await;
     outln!("  {accepted} accepted, {skipped} skipped (crawlers), {rejected} rejected.");
     accepted
-}
-
-/// `1 event`, `2 events`.
-fn counted(count: impl Into<i128>, what: &str) -> String {
-    let count = count.into();
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// The demonstration begins with nothing each time.

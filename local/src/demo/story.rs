@@ -7,7 +7,7 @@ use koala_collector::store::visitor::{TimelineEntry, Visitor};
 use koala_destination::clock;
 use serde_json::Value;
 
-use crate::output::outln;
+use crate::output::{counted, outln};
 
 const MILLISECONDS_OF_A_DAY: i64 = 24 * 60 * 60 * 1000;
 /// How much of a timeline is told.
@@ -46,21 +46,22 @@ pub async fn tell(store: &dyn Store, person: &Visitor) -> Result<()> {
     }
     let devices = visitor.anonymous_ids.len();
     outln!(
-        "  → one visitor: {}, {}, {devices} devices, {} entries",
+        "  → one visitor: {}, {}, {}, {}",
         visitor.user_ids.join(", "),
         visitor.emails.join(", "),
-        timeline.len()
+        counted(devices, "device"),
+        counted(timeline.len(), "entry")
     );
     let Some(company) = &visitor.account else { return Ok(()) };
     if let Some(page) = store.show_company(company, 1).await? {
         let name = page.company.name.as_deref().unwrap_or(company);
         outln!(
-            "\nThe company: {name}, {:.1} points of intent, {} visitors",
+            "\nThe company: {name}, {:.1} points of intent, {}",
             page.company.intent,
-            page.company.visitors
+            counted(page.company.visitors, "visitor")
         );
         for reason in &page.reasons {
-            outln!("  {:<12}{:>6.1} points, {} visitors", reason.rule, reason.points, reason.visitors);
+            outln!("  {:<12}{:>6.1} points, {}", reason.rule, reason.points, counted(reason.visitors, "visitor"));
         }
     }
     Ok(())
@@ -72,7 +73,7 @@ pub async fn companies(store: &dyn Store) -> Result<()> {
     outln!("\nCompanies by intent:");
     for company in companies {
         let name = company.name.unwrap_or(company.key);
-        outln!("  {name:<24}{:>7.1} points{:>4} visitors", company.intent, company.visitors);
+        outln!("  {name:<24}{:>7.1} points  {}", company.intent, counted(company.visitors, "visitor"));
     }
     Ok(())
 }

@@ -160,7 +160,7 @@ pub fn alarms(alarms: &[Value]) -> Vec<Finding> {
         let name = alarm["AlarmName"].as_str().unwrap_or_default();
         if alarm["ActionsEnabled"] == false {
             let command = format!("aws cloudwatch enable-alarm-actions --alarm-names {name}");
-            found.push(finding(name, "its actions are switched off: nobody hears of it", command));
+            found.push(finding(name, "actions are disabled; no one is notified", command));
         }
         if alarm["StateValue"] == "ALARM" {
             let description = alarm["AlarmDescription"].as_str().unwrap_or_default();
@@ -191,7 +191,7 @@ pub fn subscribers(topic: &str, subscribed: Result<&Value, &str>) -> Option<Find
         return None;
     }
     let message = if subscriptions.is_empty() {
-        "they reach nobody".to_owned()
+        "no subscribers".to_owned()
     } else {
         "nobody has confirmed: open the link in the mail of AWS Notifications, or have it sent again".to_owned()
     };
@@ -281,9 +281,7 @@ mod tests {
         let to = |arn: &str| json!({"Subscriptions": [{"SubscriptionArn": arn}]});
         assert_eq!(subscribers("t", Ok(&to("arn:aws:sns:eu-west-1:1:t:s"))), None);
         assert!(subscribers("t", Ok(&to("PendingConfirmation"))).is_some_and(|it| it.message.contains("confirmed")));
-        assert!(
-            subscribers("t", Ok(&json!({"Subscriptions": []}))).is_some_and(|it| it.message == "they reach nobody")
-        );
+        assert!(subscribers("t", Ok(&json!({"Subscriptions": []}))).is_some_and(|it| it.message == "no subscribers"));
     }
 
     #[test]

@@ -80,7 +80,7 @@ impl Server {
                     tracing::info!("requests were still under way when the gateway stopped");
                 }
             }
-            Err(error) => tracing::warn!(%error, "the gateway did not stop well"),
+            Err(error) => tracing::warn!(%error, "gateway shutdown failed"),
         }
     }
 }

@@ -222,7 +222,7 @@ impl SourceQueue for SqsSource {
                 Err(error) => Some(reason(&error)),
             };
             if let Some(reason) = why {
-                tracing::warn!(reason, "messages not deleted at once; they are with their batch");
+                tracing::warn!(reason, "early delete failed; messages will be deleted with the batch");
             }
         });
         let batches: Vec<_> = batches.collect();

@@ -77,9 +77,8 @@ pub fn prepare<'m>(
     settings: &Settings,
     options: &EntryOptions,
 ) -> Result<Prepared<'m>, Unprepared> {
-    catch_unwind(AssertUnwindSafe(|| prepare_or_panic(body, function, settings, options))).unwrap_or_else(|_| {
-        Err(never("a fault of this software: mapping the event panicked; the log has the place".to_owned(), ""))
-    })
+    catch_unwind(AssertUnwindSafe(|| prepare_or_panic(body, function, settings, options)))
+        .unwrap_or_else(|_| Err(never("internal error: mapping panicked; the log has the place".to_owned(), "")))
 }
 
 fn prepare_or_panic<'m>(

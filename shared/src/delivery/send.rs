@@ -97,7 +97,7 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
         batch: Context<'_, O>,
     ) -> Result<(), SendError> {
         if !self.breaker.lets_pass(Instant::now()) {
-            return Err(SendError::Unreachable { reason: "Koala did not answer lately; not tried".to_owned() });
+            return Err(SendError::Unreachable { reason: "collector not responding; not attempted".to_owned() });
         }
         let entries: Vec<&Entry> = part.iter().map(|(_, entry)| entry).collect();
         let (route, body) = request(&group.subject, &entries);
@@ -132,14 +132,14 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
             let Err(error) = sent else {
                 tracing::info!(
                     function = self.function.name(), entries = part.len(), attempt, milliseconds, trace_ids = %traces,
-                    "Koala took a request"
+                    "request delivered"
                 );
                 self.breaker.answered();
                 return Ok(());
             };
             tracing::warn!(
                 function = self.function.name(), entries = part.len(), attempt, milliseconds, trace_ids = %traces, %error,
-                "Koala did not take a request"
+                "delivery request failed"
             );
             self.tell_breaker(&error);
             match &error {
@@ -172,10 +172,7 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
         match error {
             SendError::Unreachable { .. } | SendError::Unavailable { .. } => {
                 if self.breaker.unanswered(Instant::now()) {
-                    tracing::warn!(
-                        function = self.function.name(),
-                        "Koala does not answer; batches fail fast until it does"
-                    );
+                    tracing::warn!(function = self.function.name(), "collector not responding; failing fast");
                 }
             }
             SendError::Passing { .. } | SendError::KeyRefused { .. } | SendError::Rejected { .. } => {
@@ -188,7 +185,7 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
 fn rejected(message: Received<'_>, answer: &str) -> Outcome {
     let mapping = Message::parse(message.body).map(|read| read.mapping.into_owned());
     Outcome::Dead(DeadReason {
-        reason: "Koala rejected the entry".to_owned(),
+        reason: "collector rejected the entry".to_owned(),
         mapping: mapping.unwrap_or_default(),
         koala_answer: Some(answer.to_owned()),
     })

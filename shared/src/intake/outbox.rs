@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::message::OutgoingMessage;
 
-/// Durable queues, one for each action and one for rejected events: SQS, or the store of the local set.
+/// Durable queues, one for each function and one for rejected events: SQS, or the queue of the local set.
 pub trait Outbox: Send + Sync {
     /// Makes every message durable.
     ///

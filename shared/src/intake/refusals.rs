@@ -44,7 +44,7 @@ impl Answer {
     }
 
     pub(super) fn not_utf8(at: usize) -> Self {
-        let message = format!("the body is not UTF-8, as JSON is: look at byte {at}, counted from 0");
+        let message = format!("the body is not JSON: invalid UTF-8 at byte {at}");
         Self::error(400, "not_utf8", &message)
     }
 

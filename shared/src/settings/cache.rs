@@ -153,7 +153,7 @@ impl<S: ParameterSource, T: ParameterTree> SettingsCache<S, T> {
             Ok(Err(error)) => tracing::warn!(%error, "settings not refreshed; the last good ones serve on"),
             Err(_) => {
                 let longest = LONGEST_REFRESH.as_millis();
-                self.put_off(format!("not read within {longest} ms"));
+                self.defer_refresh(format!("not read within {longest} ms"));
                 tracing::warn!("settings not refreshed within {longest} ms; the last good ones serve on");
             }
         }
@@ -178,7 +178,7 @@ impl<S: ParameterSource, T: ParameterTree> SettingsCache<S, T> {
         read
     }
 
-    fn put_off(&self, message: String) {
+    fn defer_refresh(&self, message: String) {
         let mut cached = self.cached.write().unwrap_or_else(PoisonError::into_inner);
         cached.fresh_until = Some(Instant::now() + PAUSE_AFTER_FAILURE);
         cached.problems = vec![Problem { parameter: String::new(), message }];

@@ -54,7 +54,7 @@ async fn content(web: &Web, tested: Option<(&str, &[Tested])>) -> Result<Markup,
         h2 { "Messages" }
         (table(&messages))
         @if is_any_dead {
-            form method="post" action="/alerts/redrive" { p { button { "Send dead messages again" } } }
+            form method="post" action="/alerts/redrive" { p { button { "Retry failed messages" } } }
         }
     })
 }
@@ -80,7 +80,7 @@ fn problems(problems: &[ShownProblem]) -> Markup {
     html! {
         @if !problems.is_empty() {
             div.card.note {
-                p.bad { "These cannot be used; the others serve:" }
+                p.bad { "Invalid; the rest are active:" }
                 ul { @for ShownProblem { parameter, message } in problems { li { code { (parameter) } ": " (message) } } }
             }
         }

@@ -139,7 +139,7 @@ fn row(company: &Company, days: &[i64], reason: Option<&str>, most: f64) -> Mark
         td {
             a href={ "/companies/" (layout::encoded(&company.key)) } { (words::title(company)) }
             @if let (Some(domain), Some(_)) = (&company.domain, &company.name) { " " span.soft { (shown(domain)) } }
-            @if company.company_source == CompanySource::Network { " " span.soft { "a guess by the network" } }
+            @if company.company_source == CompanySource::Network { " " span.soft { "inferred from IP network" } }
             @if let Some(reason) = reason { br; span.soft { (reason) } }
         }
         td { (layout::points(company.intent, most)) br; span.soft { (words::interest(company)) } }

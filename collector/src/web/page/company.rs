@@ -69,7 +69,7 @@ fn strength(company: &Company, days: &[i64]) -> Markup {
         }
         p.soft {
             @if let Some(domain) = &company.domain { (shown(domain)) " · " }
-            @if company.company_source == CompanySource::Network { "a guess by the network · " }
+            @if company.company_source == CompanySource::Network { "inferred from IP network · " }
             @if let Some(at) = &company.last_seen { "last seen " (layout::ago(at)) }
             @if let Some(at) = &company.first_seen { " · first seen " (layout::ago(at)) }
             @if company.excluded { " · kept out of the ranking by the parameter " code { "exclude" } }
@@ -166,7 +166,7 @@ fn people_table(people: &[Member]) -> Markup {
     layout::table(
         &html! { th { "Person" } th { "Last page" } th.number.wide { "Events" } th.wide { "Last seen" } },
         &people.iter().map(row).collect::<Vec<_>>(),
-        &html! { "No visitor is known of this company; it was named by a server." },
+        &html! { "No known visitors; this company was reported by a server." },
     )
 }
 

@@ -36,9 +36,9 @@ pub fn identity(visitor: &VisitorId, identity: &VisitorIdentity) -> Markup {
                 details.decide {
                     summary { "Not this person?" }
                     @if *belongs_to_another {
-                        (button("split", "This id is not this person", "The id leaves, with what was done under it."))
+                        (button("split", "Detach this identity", "It becomes a visitor of its own, with its activity."))
                     }
-                    (button("block", "This id is nobody's", "Nothing joins by it any more; what was done under it stays there."))
+                    (button("block", "Block this identity", "It joins no visitors from now on; its activity stays where it is."))
                 }
             }
         }
@@ -78,7 +78,7 @@ pub async fn split(
         &visitor,
         Decision::Detach { id },
         "Split",
-        "The id stands for itself now, with what was done under it.",
+        "The identity is a visitor of its own now, with its activity.",
     )
     .await
 }
@@ -91,7 +91,7 @@ pub async fn block(
     Form(written): Form<Written>,
 ) -> Page {
     let id = written.read()?;
-    decided((&web, caller), &visitor, Decision::Block { id }, "Blocked", "Nothing joins by the id any more.").await
+    decided((&web, caller), &visitor, Decision::Block { id }, "Blocked", "The identity no longer joins visitors.").await
 }
 
 async fn decided(
@@ -109,7 +109,7 @@ async fn decided(
         html! {
             div.card {
                 p { (name(id.kind())) " " code { (id.value()) } }
-                p { (words) " " a href={ "/visitors/" (of) } { "Whom the id is of" } }
+                p { (words) " " a href={ "/visitors/" (of) } { "Current visitor" } }
             }
             p { a href={ "/visitors/" (visitor) } { "The visitor" } " · " a href="/visitors" { "All visitors" } }
         },

@@ -135,10 +135,10 @@ pub async fn show(State(web): State<Web>, Path(id): Path<VisitorId>) -> Page {
             }
             details.danger {
                 summary { "Delete this person" }
-                p { "All identities, traits and entries go, and what stands in the queues under them. It cannot be undone." }
+                p { "Deletes all identities, traits and entries, and what is queued for them. This cannot be undone." }
                 p {
-                    a href={ "/api/visitors/" (visitor.id) "/export" } { "Download all of it first" }
-                    ". What is older than " (web.retention.days()) " days goes of itself."
+                    a href={ "/api/visitors/" (visitor.id) "/export" } { "Export data first" }
+                    ". Data older than " (web.retention.days()) " days is deleted automatically."
                 }
                 form method="post" action={ "/visitors/" (visitor.id) "/delete" } { button { "Delete permanently" } }
             }
@@ -251,7 +251,7 @@ fn company(visitor: &Visitor) -> Option<Markup> {
     let is_guess = visitor.company_source == Some(CompanySource::Network);
     Some(html! {
         a href={ "/companies/" (layout::encoded(key)) } { (name) }
-        @if is_guess { " " span.soft { "a guess by the network" } }
+        @if is_guess { " " span.soft { "inferred from IP network" } }
     })
 }
 

@@ -42,7 +42,7 @@ impl Trigger {
             _ => {}
         });
         if advice.is_empty() && TYPES.iter().all(|kind| self.coverage(kind) == Coverage::None) {
-            advice.push("takes no event of any type".to_owned());
+            advice.push("can never match: no type of event fulfills it".to_owned());
         }
         advice
     }
@@ -121,7 +121,7 @@ mod tests {
             (r#"match(event, "*mid*")"#, r#"match(…, "*mid*") looks for a text with a `*` in it"#),
             (r#"match(properties.path, "/docs/*/api*")"#, r#"match(…, "/docs/*/api*")"#),
             (r#"type = "Track""#, r#"no event of Segment's has the type "Track""#),
-            (r#"type = "track" and type = "page""#, "takes no event of any type"),
+            (r#"type = "track" and type = "page""#, "can never match: no type of event fulfills it"),
         ] {
             let advice = trigger(text).advice();
             assert!(advice.len() == 1 && advice[0].contains(says), "{text}: {advice:?}");
