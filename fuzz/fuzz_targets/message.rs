@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use koala_destination::delivery::{Delivery, DeliveryOptions, Outcome, Received, RetryPolicy};
+use koala_destination::delivery::{Delivery, DeliveryOptions, Outcome, ReceivedMessage, RetryPolicy};
 use koala_destination::koala::{Collector, EntryOptions, Route, SendError};
 use koala_destination::segment::Function;
 use koala_destination::settings::PublicApiKey;
@@ -44,7 +44,7 @@ fuzz_target!(|data: &[u8]| {
     } else {
         body.to_owned()
     };
-    let message = Received { id: "1", receipt: "1", body: &body, receive_count: 1 };
+    let message = ReceivedMessage { id: "1", receipt: "1", body: &body, receive_count: 1 };
     let delivery = &DELIVERIES[usize::from(mapping == "identify")];
     let sent = *SENT.lock().expect("a lock");
     let outcomes =

@@ -10,11 +10,12 @@ use koala_collector::signals::deliver;
 use koala_collector::signals::desk::{ShownAlerts, Tested};
 use koala_collector::signals::outbound::Client;
 use koala_destination::clock::now_milliseconds;
-use koala_destination::settings::{COLLECTOR_FOLDER, ParameterDirectory, ParameterSource};
+use koala_destination::settings::ParameterSource;
 use serde_json::json;
 
 use crate::environment::Environment;
 use crate::output::outln;
+use crate::parameter_directory::{COLLECTOR_FOLDER, ParameterDirectory};
 
 #[derive(Args)]
 #[command(after_help = "Examples:

@@ -8,14 +8,13 @@ use clap::Args;
 use koala_collector::settings::CollectorSettings;
 use koala_destination::koala::{CollectorAddress, CollectorKind, KoalaClient};
 use koala_destination::segment::Mapping;
-use koala_destination::settings::{
-    COLLECTOR_FOLDER, Parameter, ParameterDirectory, ParameterSource, Problem, Settings,
-};
+use koala_destination::settings::{Parameter, ParameterSource, Problem, Settings};
 use serde_json::json;
 
 use crate::deployed::{self, AwsCli, Finding};
 use crate::environment::{AwsShell, Environment};
 use crate::output::outln;
+use crate::parameter_directory::{COLLECTOR_FOLDER, ParameterDirectory};
 use crate::unknown_parameters;
 
 #[derive(Args)]

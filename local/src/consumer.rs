@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use koala_destination::delivery::{Delivery, Received};
+use koala_destination::delivery::{Delivery, ReceivedMessage};
 use koala_destination::koala::Collector;
 use koala_destination::settings::ParameterSource;
 use tokio::sync::watch;
@@ -91,10 +91,10 @@ where
 }
 
 async fn deliver<S: ParameterSource, C: Collector>(delivery: Arc<Delivery<S, C>>, lease: Lease) {
-    let messages: Vec<Received<'_>> = lease
+    let messages: Vec<ReceivedMessage<'_>> = lease
         .messages
         .iter()
-        .map(|message| Received {
+        .map(|message| ReceivedMessage {
             id: &message.id,
             receipt: &message.id,
             body: &message.body,

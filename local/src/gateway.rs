@@ -12,10 +12,11 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use koala_collector::web::ClientAddress;
 use koala_destination::intake::{self, Answer, IntakeOptions};
-use koala_destination::settings::{ParameterDirectory, SettingsCache};
+use koala_destination::settings::SettingsCache;
 
 use crate::bodies::{self, Bodies, BodyError, WholeBody};
 use crate::forwarded;
+use crate::parameter_directory::ParameterDirectory;
 use crate::queue::Queues;
 use crate::request_id;
 

@@ -17,6 +17,7 @@
 //! | `signals` | alerts, evaluated and sent in this process |
 //! | `server` | the HTTP server under the gateway |
 //! | `deployed` | a stack on AWS, looked at by `koala check --online --stack` |
+//! | [`parameter_directory`] | the parameter tree as a directory of files |
 //! | `unknown_parameters` | parameters that nobody reads |
 //! | [`fixtures`] | events from files |
 //! | [`output`] | what the commands print |
@@ -44,6 +45,7 @@ mod gateway;
 mod invoke;
 pub mod output;
 mod own_handlers;
+pub mod parameter_directory;
 mod pipeline;
 mod preview;
 mod queue;

@@ -6,8 +6,10 @@ use anyhow::{Context, Result};
 use async_trait::async_trait;
 use axum::http::HeaderValue;
 use koala_collector::protocol::keys::{Keys, KeysUnavailable};
-use koala_destination::settings::{ParameterDirectory, SettingsCache, Token};
+use koala_destination::settings::{SettingsCache, Token};
 use secrecy::{ExposeSecret, SecretString};
+
+use crate::parameter_directory::ParameterDirectory;
 
 /// 128 bits cannot be guessed.
 const TOKEN_BYTES: usize = 16;

@@ -15,8 +15,9 @@ use koala_destination::intake::IntakeOptions;
 use koala_destination::koala::EntryOptions;
 use koala_destination::preview::{Preview, Previewer};
 use koala_destination::segment::{Function, Mapping};
-use koala_destination::settings::{COLLECTOR_FOLDER, ParameterDirectory, Problem, Settings, SettingsCache};
+use koala_destination::settings::{Problem, Settings, SettingsCache};
 
+use crate::parameter_directory::{COLLECTOR_FOLDER, ParameterDirectory};
 use crate::queue::Queues;
 use crate::test_event;
 

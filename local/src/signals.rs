@@ -14,8 +14,9 @@ use koala_collector::signals::watch::Watch;
 use koala_collector::signals::work::SignalsWork;
 use koala_collector::store::Store;
 use koala_collector::store::alerts::AlertStore;
-use koala_destination::settings::ParameterDirectory;
 use tokio::sync::{Mutex, watch};
+
+use crate::parameter_directory::ParameterDirectory;
 
 /// How often it is looked whether an alert goes off, and whether one is due.
 const EVERY: Duration = Duration::from_millis(500);

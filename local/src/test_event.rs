@@ -6,10 +6,11 @@ use base64::engine::general_purpose::STANDARD;
 use koala_collector::web::{TEST_EVENT_NAME, TEST_USER_ID, TestEvent};
 use koala_destination::clock;
 use koala_destination::intake::{self, IntakeOptions, Request, SkipReason};
-use koala_destination::settings::{Credentials, ParameterDirectory, SettingsCache, SettingsUnavailable};
+use koala_destination::settings::{Credentials, SettingsCache, SettingsUnavailable};
 use serde_json::json;
 use uuid::Uuid;
 
+use crate::parameter_directory::ParameterDirectory;
 use crate::queue::Queues;
 
 /// Sends it, and says what intake made of it.

@@ -1,5 +1,6 @@
 //! What every HTTP client of ours has in common: TLS on ring, and a resolver that tells why it has no address.
 
+use std::error::Error as StdError;
 use std::sync::Arc;
 
 use reqwest::ClientBuilder;
@@ -45,6 +46,16 @@ pub fn builder_with(lookup: impl Lookup) -> Result<ClientBuilder, BuildClientErr
         .map_err(|error| BuildClientError(error.to_string()))?;
     let tls = config.with_root_certificates(roots).with_no_client_auth();
     Ok(ClientBuilder::new().tls_backend_preconfigured(tls).dns_resolver(Resolver(Arc::new(lookup))))
+}
+
+/// An error and what caused it, the outermost first: reqwest's own words are the outer ones.
+pub fn causes<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
+    let mut next = Some(error);
+    std::iter::from_fn(move || {
+        let error = next?;
+        next = error.source();
+        Some(error)
+    })
 }
 
 fn roots_of(file: &str) -> Result<rustls::RootCertStore, BuildClientError> {

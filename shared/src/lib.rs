@@ -27,6 +27,7 @@
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod clock;
+mod collector_kind;
 pub mod delivery;
 pub mod environment;
 pub mod http_client;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use koala_destination::delivery::{Delivery, DeliveryOptions, Outcome, Received, RetryPolicy};
+use koala_destination::delivery::{Delivery, DeliveryOptions, Outcome, ReceivedMessage, RetryPolicy};
 use koala_destination::koala::{Collector, EntryOptions, Route, SendError};
 use koala_destination::message::{self, Origin};
 use koala_destination::segment::{Action, Event, Function, Mapping};
@@ -109,9 +109,9 @@ async fn drain(collector: &Flaky, bodies: &[String], batch: usize) -> BTreeMap<u
         let now = Instant::now();
         let taken: Vec<_> = waiting.iter().take(batch).filter(|(visible, ..)| *visible <= now).copied().collect();
         waiting.retain(|message| !taken.contains(message));
-        let received: Vec<Received<'_>> = taken
+        let received: Vec<ReceivedMessage<'_>> = taken
             .iter()
-            .map(|(_, at, receive_count)| Received {
+            .map(|(_, at, receive_count)| ReceivedMessage {
                 id: &ids[*at],
                 receipt: &ids[*at],
                 body: &bodies[*at],

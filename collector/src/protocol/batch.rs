@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use koala_destination::clock;
 use koala_destination::ids::{EventIds, WrittenIds, text_if_any};
 use koala_destination::json::{remove_ip_addresses, without_ip_addresses};
-use koala_destination::koala::{Email, MOST_ENTRIES, ProfileId};
+use koala_destination::koala::{self, Email, MOST_ENTRIES, ProfileId};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -116,17 +116,19 @@ impl EntryKind {
         [Self::Identify, Self::Event, Self::PageView].into_iter().find(|kind| kind.name() == name)
     }
 
-    fn array(self) -> &'static str {
-        match self {
-            Self::Identify => "identifies",
-            Self::Event => "events",
-            Self::PageView => "page_views",
-        }
+    /// The array of a request that it stands in.
+    pub(crate) fn array(self) -> &'static str {
+        let sent = match self {
+            Self::Identify => koala::EntryKind::Identify,
+            Self::Event => koala::EntryKind::Event,
+            Self::PageView => koala::EntryKind::PageView,
+        };
+        sent.array()
     }
 }
 
 /// The array of companies.
-const GROUPS: &str = "groups";
+const GROUPS: &str = koala::EntryKind::Group.array();
 
 #[derive(Deserialize)]
 struct Written<'a> {

@@ -36,6 +36,7 @@ pub mod stand;
 pub mod target;
 pub mod told;
 pub mod watch;
+mod watch_week;
 pub mod webhook;
 pub mod week;
 pub mod work;

@@ -27,10 +27,8 @@ pub struct PreviewedAlert {
 #[must_use]
 pub fn of_request(settings: &CollectorSettings, request: &Value) -> Vec<PreviewedAlert> {
     let mut alerts: Vec<PreviewedAlert> = Vec::new();
-    let kinds =
-        [("identifies", EntryKind::Identify), ("events", EntryKind::Event), ("page_views", EntryKind::PageView)];
-    for (array, kind) in kinds {
-        for entry in request[array].as_array().into_iter().flatten() {
+    for kind in [EntryKind::Identify, EntryKind::Event, EntryKind::PageView] {
+        for entry in request[kind.array()].as_array().into_iter().flatten() {
             for rule in rules_that_take(settings, kind, entry) {
                 let of_rule =
                     settings.signals().alerts().iter().filter(|alert| alert.on == Occasion::Rule(rule.clone()));

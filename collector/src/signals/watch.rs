@@ -10,14 +10,12 @@ use uuid::Uuid;
 
 use super::alert::{Alert, Occasion};
 use super::configured::Configured;
-use super::digest::{Candidate, Digest};
 use super::facts::{self, Focus};
 use super::message::{Message, Subject};
 use super::options::SignalsOptions;
 use super::stand::{Before, crossed};
 use super::target::Target;
 use super::told::Told;
-use super::week;
 use crate::intent::IntentRule;
 use crate::store::alerts::{AlertStore, Changed, Evaluated, Look, NewMessage, Standing, Stood, Turn};
 use crate::store::company::{Activity, Company, CompanyId, CompanyPage};
@@ -34,11 +32,11 @@ const MOST_PEOPLE: u32 = 200;
 /// The most entries of the last week that three lines are chosen from.
 const MOST_RECENT: u32 = 300;
 /// Companies that are read at once when all are looked at.
-const COMPANIES_AT_ONCE: u32 = 500;
+pub(super) const COMPANIES_AT_ONCE: u32 = 500;
 /// How often they are looked at again when another one was quicker; then all of them are, in the next round.
 const MOST_TRIES: u32 = 5;
 /// What a message looks back on.
-const RECENT: i64 = 7 * MILLISECONDS_OF_A_DAY;
+pub(super) const RECENT: i64 = 7 * MILLISECONDS_OF_A_DAY;
 /// What happened longer ago sets nothing off, so that imports are silent.
 const FRESH: i64 = MILLISECONDS_OF_A_DAY;
 /// Messages that came to an end are shown for so long.
@@ -48,13 +46,13 @@ const FORGOTTEN_AT_ONCE: u32 = 1000;
 
 /// Watches over a store.
 pub struct Watch {
-    store: Arc<dyn Store>,
-    alerts: Arc<dyn AlertStore>,
-    options: SignalsOptions,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) alerts: Arc<dyn AlertStore>,
+    pub(super) options: SignalsOptions,
 }
 
 /// Everything about a company that messages need.
-struct Seen {
+pub(super) struct Seen {
     page: CompanyPage,
     recent: Vec<Activity>,
     standing: Standing,
@@ -308,52 +306,6 @@ impl Watch {
         }
         Ok(self.alerts.tell(evaluated).await?.then_some(read))
     }
-
-    async fn look_at_week(&self, configured: &Configured, now: i64) -> Result<(), StoreError> {
-        let Some(monday) = week::due(now, &self.options.zone) else { return Ok(()) };
-        let occasion = format!("week {monday}");
-        for alert in configured.alerts().iter().filter(|alert| alert.on == Occasion::Week) {
-            if self.alerts.is_told(&alert.name, &occasion).await? {
-                continue;
-            }
-            let candidates = self.candidates(alert, now).await?;
-            let digest = Digest::of(&alert.name, &monday.to_string(), candidates, self.options.link_to_all());
-            let messages =
-                new_messages((configured, alert), &occasion, (Told::Digest(digest), Vec::new()), None, None, now);
-            self.alerts.tell(Evaluated { messages, ..Evaluated::default() }).await?;
-        }
-        Ok(())
-    }
-
-    async fn candidates(&self, alert: &Alert, now: i64) -> Result<Vec<Candidate>, StoreError> {
-        let (mut candidates, mut offset) = (Vec::new(), 0);
-        let week_ago = clock::from_milliseconds(now - RECENT);
-        loop {
-            let (companies, _) = self.store.list_companies(CompanyFilter::default(), offset, COMPANIES_AT_ONCE).await?;
-            let Some(read) = u32::try_from(companies.len()).ok().filter(|read| *read > 0) else { break };
-            offset = offset.saturating_add(read);
-            for company in companies {
-                let is_told = company.intent >= LEAST_POINTS || company.intent_week_ago >= LEAST_POINTS;
-                if is_told && alert.is_about(&Map::new(), Some(&facts::traits_of(&company))) {
-                    candidates.push(Candidate {
-                        points_week_ago: company.intent_week_ago,
-                        is_new: company.first_seen.as_ref().is_some_and(|at| *at >= week_ago),
-                        facts: facts::of(&company, u64::try_from(company.visitors).unwrap_or_default()),
-                    });
-                }
-            }
-        }
-        Ok(candidates)
-    }
-}
-
-/// A company of fewer points, now and a week ago, is in no digest.
-const LEAST_POINTS: f64 = 1.0;
-
-/// How many visitors or companies are looked at together, at most so many: each may set off every alert, to each of its targets.
-fn at_once(configured: &Configured, most: u32) -> u32 {
-    let messages: usize = configured.alerts().iter().map(|alert| alert.to.len()).sum();
-    u32::try_from(MESSAGES_AT_ONCE / messages.max(1)).unwrap_or(most).clamp(1, most)
 }
 
 fn look_at(company: &Company) -> Look {
@@ -387,7 +339,7 @@ fn made_of(rules: &[IntentRule], configured: &Configured) -> String {
 }
 
 /// A message for each target of an alert that takes it: a source of Segment is told nothing of a company without known members.
-fn new_messages(
+pub(super) fn new_messages(
     (configured, alert): (&Configured, &Alert),
     occasion: &str,
     (told, named): (Told, Vec<VisitorId>),

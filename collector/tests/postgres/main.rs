@@ -3,9 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-// The engine's tests are named after the engine.
-#[allow(clippy::module_inception)]
-mod postgres;
+mod postgres {
+    mod conflicts;
+    mod connections;
+    mod tls;
+}
 #[path = "../helpers/postgres.rs"]
 mod postgres_server;
 #[path = "../helpers/relay.rs"]

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
-use koala_destination::delivery::{DeadLetter, Received, Retried, SourceQueue};
+use koala_destination::delivery::{DeadLetter, ReceivedMessage, Retried, SourceQueue};
 use koala_destination::intake::{Outbox, OutboxError};
 use koala_destination::koala::{Collector, KoalaClient, Route, SendError};
 use koala_destination::message::{OutgoingMessage, Queue};
@@ -70,7 +70,7 @@ impl SourceQueue for &Memory {
     }
 
     /// What is deleted before its batch ends is delivered or skipped, as the answer says of it.
-    async fn delete(&self, _: &[Received<'_>]) {}
+    async fn delete(&self, _: &[ReceivedMessage<'_>]) {}
 }
 
 impl Collector for &Memory {

@@ -18,7 +18,7 @@ use koala_destination::lambda::consumer::{Consumer, deadline};
 use koala_destination::lambda::dispatch;
 use koala_destination::metrics::Metrics;
 use koala_destination::segment::Function as Consuming;
-use koala_destination::settings::{ParameterDirectory, SettingsCache};
+use koala_destination::settings::SettingsCache;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::{RawValue, to_raw_value};
@@ -27,6 +27,7 @@ use self::memory::Memory;
 use self::report::{Report, as_json};
 use crate::environment::Environment;
 use crate::output::outln;
+use crate::parameter_directory::ParameterDirectory;
 
 /// An event has at most as many bytes (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>).
 const LARGEST_EVENT: u64 = 6 * 1024 * 1024;

@@ -13,12 +13,13 @@ use clap::Args;
 use koala_collector::settings::CollectorSettings;
 use koala_collector::signals::preview::{PreviewedAlert, of_request};
 use koala_destination::preview::{MappingPreview, Preview, Previewer, Verdict};
-use koala_destination::settings::{ParameterDirectory, ParameterSource, Settings};
+use koala_destination::settings::{ParameterSource, Settings};
 use serde_json::{Value as Json, json};
 
 use crate::environment::{Environment, refuses_colour};
 use crate::fixtures;
 use crate::output::outln;
+use crate::parameter_directory::ParameterDirectory;
 
 #[derive(Args)]
 #[command(after_help = "Examples:

@@ -50,7 +50,7 @@ pub(super) fn read(connection: &Connection) -> rusqlite::Result<Vec<ReceivedTall
 
 #[cfg(test)]
 mod tests {
-    use koala_destination::intake::{EventOutcome, EventType, Received};
+    use koala_destination::intake::{EventOutcome, EventTallyKey, EventType};
 
     use super::*;
 
@@ -58,7 +58,7 @@ mod tests {
     fn sources_without_end_are_counted_under_one_name() {
         let connection = Connection::open_in_memory().expect("a file");
         connection.execute_batch(include_str!("migrations/2.sql")).expect("a table");
-        let of = |n: i64| Received {
+        let of = |n: i64| EventTallyKey {
             source: format!("library-{n}"),
             event_type: EventType::Track,
             outcome: EventOutcome::Accepted,

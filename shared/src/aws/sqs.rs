@@ -14,7 +14,7 @@ use futures_util::{StreamExt, stream};
 use super::environment::{OutgoingQueues, OwnQueue};
 use super::parameter_store::reason;
 use super::sdk::Lazy;
-use crate::delivery::{DeadLetter, Received, Retried, SourceQueue};
+use crate::delivery::{DeadLetter, ReceivedMessage, Retried, SourceQueue};
 use crate::intake::{Outbox, OutboxError};
 use crate::message::{OutgoingMessage, Queue};
 use crate::segment::Function;
@@ -210,7 +210,7 @@ impl SourceQueue for SqsSource {
         stream::iter(batches).buffer_unordered(REQUESTS_AT_ONCE).collect::<()>().await;
     }
 
-    async fn delete(&self, messages: &[Received<'_>]) {
+    async fn delete(&self, messages: &[ReceivedMessage<'_>]) {
         let batches = messages.chunks(MOST_IN_A_BATCH).map(|batch| async move {
             let entries = batch.iter().enumerate().filter_map(|(id, message)| {
                 let entry = DeleteMessageBatchRequestEntry::builder().id(id.to_string());
@@ -343,7 +343,7 @@ mod tests {
         let letters: Vec<DeadLetter<'_>> = ids
             .iter()
             .map(|id| DeadLetter {
-                message: Received { id, receipt: "", body: id, receive_count: 1 },
+                message: ReceivedMessage { id, receipt: "", body: id, receive_count: 1 },
                 reason: &reason,
                 function: Function::TrackEvent,
             })

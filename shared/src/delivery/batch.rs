@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::ledger::Ledger;
 use super::prepare::{self, Unprepared};
-use super::{DeadReason, Delivery, Outcome, Outcomes, Received};
+use super::{DeadReason, Delivery, Outcome, Outcomes, ReceivedMessage};
 use crate::koala::Collector;
 use crate::settings::{ParameterSource, Settings};
 
@@ -13,10 +13,10 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
     /// seen a new mapping before this function has.
     pub(super) async fn prepare<O: Outcomes>(
         &self,
-        messages: &[Received<'_>],
+        messages: &[ReceivedMessage<'_>],
         mut settings: Arc<Settings>,
         ledger: &Ledger<'_, O>,
-    ) -> (prepare::Batch, Arc<Settings>) {
+    ) -> (prepare::PreparedBatch, Arc<Settings>) {
         let mut ready = Vec::with_capacity(messages.len());
         let mut settled = Vec::new();
         let mut read_again = false;
@@ -56,6 +56,6 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
             }
         }
         ledger.settle(settled).await;
-        (prepare::Batch::of(ready), settings)
+        (prepare::PreparedBatch::of(ready), settings)
     }
 }

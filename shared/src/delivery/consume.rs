@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{BatchCounts, DeadReason, Delivery, Lane, Outcome, Received, suspects};
+use super::{BatchCounts, DeadReason, Delivery, Lane, Outcome, ReceivedMessage, suspects};
 use crate::koala::Collector;
 use crate::segment::Function;
 use crate::settings::ParameterSource;
@@ -16,7 +16,7 @@ use crate::settings::ParameterSource;
 #[derive(Debug, Clone, Copy)]
 pub struct DeadLetter<'a> {
     /// The message as it was received.
-    pub message: Received<'a>,
+    pub message: ReceivedMessage<'a>,
     /// Why it is dead.
     pub reason: &'a DeadReason,
     /// The function that says so.
@@ -27,7 +27,7 @@ pub struct DeadLetter<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Retried<'a> {
     /// The message as it was received.
-    pub message: Received<'a>,
+    pub message: ReceivedMessage<'a>,
     /// How long it stays out of sight.
     pub after: Duration,
     /// What failed.
@@ -45,7 +45,7 @@ pub trait SourceQueue: Send + Sync {
 
     /// Deletes messages before their batch ends. One that cannot be is deleted with its batch, so that a failure here is no
     /// loss.
-    fn delete(&self, messages: &[Received<'_>]) -> impl Future<Output = ()> + Send;
+    fn delete(&self, messages: &[ReceivedMessage<'_>]) -> impl Future<Output = ()> + Send;
 }
 
 /// A batch that is done.
@@ -62,14 +62,14 @@ pub struct Consumed<'m> {
 pub async fn consume<'m, S: ParameterSource, C: Collector, Q: SourceQueue>(
     delivery: &Delivery<S, C>,
     queue: &Q,
-    messages: &[Received<'m>],
+    messages: &[ReceivedMessage<'m>],
     deadline: Instant,
 ) -> Consumed<'m> {
     let function = delivery.function();
     let order = suspects::order(messages);
-    let together: Vec<Received<'m>> = order.together.iter().map(|at| messages[*at]).collect();
+    let together: Vec<ReceivedMessage<'m>> = order.together.iter().map(|at| messages[*at]).collect();
     let counts = BatchCounts::default();
-    let mut batch = Batch { delivery, queue, deadline, retried: Vec::new(), stays: Vec::new(), counts };
+    let mut batch = UnderWay { delivery, queue, deadline, retried: Vec::new(), stays: Vec::new(), counts };
     if !together.is_empty() {
         batch.take(&together, !order.alone.is_empty()).await;
     }
@@ -86,7 +86,7 @@ pub async fn consume<'m, S: ParameterSource, C: Collector, Q: SourceQueue>(
             retried.insert(lane, outcome);
         }
     }
-    let Batch { retried, stays, counts, .. } = batch;
+    let UnderWay { retried, stays, counts, .. } = batch;
     if !retried.is_empty() {
         let retried =
             retried.iter().map(|(message, reason, after)| Retried { message: *message, after: *after, reason });
@@ -105,20 +105,20 @@ pub async fn consume<'m, S: ParameterSource, C: Collector, Q: SourceQueue>(
 }
 
 /// A batch that is being worked on.
-struct Batch<'d, 'm, S, C, Q> {
+struct UnderWay<'d, 'm, S, C, Q> {
     delivery: &'d Delivery<S, C>,
     queue: &'d Q,
     deadline: Instant,
     /// Told to the queue in the end, ten in a call, and not each alone.
-    retried: Vec<(Received<'m>, String, Duration)>,
+    retried: Vec<(ReceivedMessage<'m>, String, Duration)>,
     stays: Vec<&'m str>,
     counts: BatchCounts,
 }
 
-impl<'m, S: ParameterSource, C: Collector, Q: SourceQueue> Batch<'_, 'm, S, C, Q> {
+impl<'m, S: ParameterSource, C: Collector, Q: SourceQueue> UnderWay<'_, 'm, S, C, Q> {
     /// Delivers messages and tells the queue; those that are done with are deleted at once where `delete` says so. Gives
     /// back the last one's outcome.
-    async fn take(&mut self, messages: &[Received<'m>], delete: bool) -> Option<Outcome> {
+    async fn take(&mut self, messages: &[ReceivedMessage<'m>], delete: bool) -> Option<Outcome> {
         let requests = Mutex::default();
         let outcomes = self.delivery.deliver(messages, self.deadline, &requests, &()).await;
         self.counts.requests.add(requests.into_inner().unwrap_or_else(PoisonError::into_inner));
@@ -128,7 +128,7 @@ impl<'m, S: ParameterSource, C: Collector, Q: SourceQueue> Batch<'_, 'm, S, C, Q
     }
 
     /// Tells the queue what became of messages.
-    async fn settle(&mut self, messages: &[Received<'m>], outcomes: Vec<Outcome>, delete: bool) {
+    async fn settle(&mut self, messages: &[ReceivedMessage<'m>], outcomes: Vec<Outcome>, delete: bool) {
         let function = self.delivery.function();
         let (mut letters, mut done) = (Vec::new(), Vec::new());
         let retried_before = self.retried.len();

@@ -13,7 +13,7 @@ use crate::settings::Settings;
 
 /// The messages of a batch that have something to send.
 #[derive(Debug, Default)]
-pub struct Batch {
+pub struct PreparedBatch {
     /// Each with its message's place.
     pub entries: Vec<(usize, Entry)>,
     /// Each message's trace, at its place.
@@ -22,7 +22,7 @@ pub struct Batch {
     pub copies: Vec<(usize, usize)>,
 }
 
-impl Batch {
+impl PreparedBatch {
     /// Sets the copies apart: SQS may give the same message twice in a batch, and a sender the same event; Koala gets one.
     pub fn of(ready: Vec<(usize, Prepared<'_>)>) -> Self {
         let mut firsts = HashMap::with_capacity(ready.len());

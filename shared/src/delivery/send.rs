@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::group::Group;
 use super::ledger::Ledger;
-use super::{DeadReason, Delivery, KoalaRequests, Outcome, Outcomes, Received, retry};
+use super::{DeadReason, Delivery, KoalaRequests, Outcome, Outcomes, ReceivedMessage, retry};
 use crate::koala::{Collector, Entry, LONGEST_ANSWER_BODY, MOST_ENTRIES, SendError, request};
 use crate::message::Message;
 use crate::settings::{ParameterSource, Settings};
@@ -33,7 +33,7 @@ pub struct Context<'b, O> {
     /// The settings that the batch began with.
     pub settings: &'b Arc<Settings>,
     /// The batch.
-    pub messages: &'b [Received<'b>],
+    pub messages: &'b [ReceivedMessage<'b>],
     /// Each message's trace, at its place in the batch.
     pub traces: &'b [String],
     /// When the invocation ends.
@@ -182,7 +182,7 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
     }
 }
 
-fn rejected(message: Received<'_>, answer: &str) -> Outcome {
+fn rejected(message: ReceivedMessage<'_>, answer: &str) -> Outcome {
     let mapping = Message::parse(message.body).map(|read| read.mapping.into_owned());
     Outcome::Dead(DeadReason {
         reason: "collector rejected the entry".to_owned(),

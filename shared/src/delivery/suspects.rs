@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Lane, Received};
+use super::{Lane, ReceivedMessage};
 
 /// From so many receipts on a message may have crashed its function: it is taken alone.
 const RECEIPTS_OF_A_SUSPECT: u32 = 3;
@@ -18,8 +18,8 @@ pub struct Order {
 
 /// Suspects last and one by one, so that one that crashes its function takes no neighbour along. What is newer of a suspect's
 /// visitor follows it: a visitor's order holds.
-pub fn order(messages: &[Received<'_>]) -> Order {
-    let is_suspect = |message: &Received<'_>| message.receive_count >= RECEIPTS_OF_A_SUSPECT;
+pub fn order(messages: &[ReceivedMessage<'_>]) -> Order {
+    let is_suspect = |message: &ReceivedMessage<'_>| message.receive_count >= RECEIPTS_OF_A_SUSPECT;
     if !messages.iter().any(is_suspect) {
         return Order { together: (0..messages.len()).collect(), alone: Vec::new() };
     }
@@ -50,10 +50,10 @@ mod tests {
     fn messages_received_three_times_go_last_and_alone_and_what_is_newer_of_their_visitor_follows() {
         let bodies = [body("a"), body("b"), body("a"), "unreadable".to_owned(), body("c")];
         let counts = [1, 2, 3, 7, 1];
-        let messages: Vec<Received<'_>> = bodies
+        let messages: Vec<ReceivedMessage<'_>> = bodies
             .iter()
             .zip(counts)
-            .map(|(body, receive_count)| Received { id: "", receipt: "", body, receive_count })
+            .map(|(body, receive_count)| ReceivedMessage { id: "", receipt: "", body, receive_count })
             .collect();
         let order = order(&messages);
         assert_eq!(order.together, [1, 4]);

@@ -31,8 +31,10 @@
 mod event;
 mod id;
 mod lists;
+mod visitor;
 mod wire;
 
 pub use event::{EventIds, MappedIds};
 pub use id::{Id, IdKind, LONGEST_ID_BYTES};
+pub use visitor::{Email, ProfileId};
 pub use wire::{WrittenIds, text_if_any};

@@ -6,9 +6,9 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::event::{Said, is_email_of};
+use super::visitor::ProfileId;
 use super::{EventIds, Id, IdKind};
 use crate::json::ObjectWriter;
-use crate::koala::ProfileId;
 
 /// What `email_from` says of an address that only the properties have.
 const FROM_PROPERTIES: &str = "properties";

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::Request;
-use super::counts::{AnswerCounts, RejectedEvent};
+use super::counts::{AnswerCounts, EventRejection};
 
 /// What every answer has. Any page may send here, as to Segment: a write key stands in pages for everyone to read, and
 /// no cookie means anything to intake.
@@ -49,14 +49,14 @@ struct TakenBody<'a> {
     skipped: usize,
     #[serde(skip_serializing_if = "Map::is_empty")]
     skipped_reasons: Map<String, Value>,
-    rejected: &'a [RejectedEvent],
+    rejected: &'a [EventRejection],
 }
 
 #[derive(Serialize)]
 struct ErrorBody<'a> {
     error: ErrorText<'a>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    rejected: &'a [RejectedEvent],
+    rejected: &'a [EventRejection],
 }
 
 #[derive(Serialize)]
@@ -78,7 +78,7 @@ impl Answer {
     }
 
     /// Every message is durable. When not one event could be read the request as a whole is bad.
-    pub(super) fn taken(counts: AnswerCounts, rejected: &[RejectedEvent]) -> Self {
+    pub(super) fn taken(counts: AnswerCounts, rejected: &[EventRejection]) -> Self {
         let AnswerCounts { accepted, skipped, .. } = counts;
         if accepted + skipped.total() == 0 {
             let message =
@@ -122,7 +122,7 @@ impl Answer {
     }
 
     /// The same, with the events that were looked at.
-    pub(super) fn refusal(status: u16, code: &'static str, message: &str, rejected: &[RejectedEvent]) -> Self {
+    pub(super) fn refusal(status: u16, code: &'static str, message: &str, rejected: &[EventRejection]) -> Self {
         let body = to_json(&ErrorBody { error: ErrorText { code, message }, rejected });
         let headers = if status == 503 { UNAVAILABLE_HEADERS } else { HEADERS };
         Self { status, headers, body, summary: Summary::Refused { code, reason: String::new() } }

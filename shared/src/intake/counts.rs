@@ -20,9 +20,9 @@ pub struct AnswerCounts {
     pub received: ReceivedCounts,
 }
 
-/// An event that can never be delivered.
+/// Why an event of a request can never be delivered, as the answer says it.
 #[derive(Debug, Clone, Serialize)]
-pub struct RejectedEvent {
+pub struct EventRejection {
     /// Its place in the request, from 0.
     pub index: usize,
     /// Its `messageId` where it has one.
@@ -31,7 +31,7 @@ pub struct RejectedEvent {
     pub reason: String,
 }
 
-impl RejectedEvent {
+impl EventRejection {
     pub(super) fn new(index: usize, event: &str, reason: String) -> Self {
         Self { index, message_id: message_id_of(event), reason }
     }

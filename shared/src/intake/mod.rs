@@ -25,10 +25,10 @@ mod tracking;
 
 pub use answer::Answer;
 pub use body::MOST_EVENTS;
-pub use counts::{AnswerCounts, RejectedEvent};
+pub use counts::{AnswerCounts, EventRejection};
 pub use options::IntakeOptions;
 pub use outbox::{Outbox, OutboxError};
-pub use received::{EventOutcome, EventType, Received, ReceivedCounts};
+pub use received::{EventOutcome, EventTallyKey, EventType, ReceivedCounts};
 pub use request::Request;
 pub use route::IntakeRoute;
 pub use skip::{ArrivedBy, SkipCounts, SkipReason};

@@ -87,9 +87,9 @@ impl EventOutcome {
     }
 }
 
-/// The kind of an event that came in.
+/// What events are counted by.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Received {
+pub struct EventTallyKey {
     /// The library that made it (`context.library.name`): `analytics.js`, `@segment/analytics-node`; empty where none is named.
     pub source: String,
     /// Its type.
@@ -100,28 +100,28 @@ pub struct Received {
 
 /// How many events of each kind a request brought; a request has at most [`super::MOST_EVENTS`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ReceivedCounts(BTreeMap<Received, usize>);
+pub struct ReceivedCounts(BTreeMap<EventTallyKey, usize>);
 
 impl ReceivedCounts {
     pub(super) fn add(&mut self, event: &Event<'_>, outcome: EventOutcome) {
-        let received = Received { source: source(event), event_type: EventType::of(event.kind()), outcome };
+        let received = EventTallyKey { source: source(event), event_type: EventType::of(event.kind()), outcome };
         *self.0.entry(received).or_default() += 1;
     }
 
     /// One that is not an event: neither source nor type can be told.
     pub(super) fn add_rejected(&mut self) {
         let (source, event_type) = (String::new(), EventType::Other);
-        *self.0.entry(Received { source, event_type, outcome: EventOutcome::Rejected }).or_default() += 1;
+        *self.0.entry(EventTallyKey { source, event_type, outcome: EventOutcome::Rejected }).or_default() += 1;
     }
 
     /// Each kind with its count.
-    pub fn iter(&self) -> impl Iterator<Item = (&Received, usize)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&EventTallyKey, usize)> {
         self.0.iter().map(|(received, count)| (received, *count))
     }
 }
 
-impl FromIterator<Received> for ReceivedCounts {
-    fn from_iter<I: IntoIterator<Item = Received>>(received: I) -> Self {
+impl FromIterator<EventTallyKey> for ReceivedCounts {
+    fn from_iter<I: IntoIterator<Item = EventTallyKey>>(received: I) -> Self {
         let mut counts = BTreeMap::new();
         for one in received {
             *counts.entry(one).or_default() += 1;

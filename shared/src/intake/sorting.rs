@@ -1,6 +1,6 @@
 //! The events of a request on their way into messages.
 
-use super::counts::{AnswerCounts, RejectedEvent};
+use super::counts::{AnswerCounts, EventRejection};
 use super::received::EventOutcome;
 use super::tracking::Additions;
 use super::{Answer, ArrivedBy, IntakeOptions, SkipReason};
@@ -19,7 +19,7 @@ pub struct Sorted {
     /// How many events came to what.
     pub counts: AnswerCounts,
     /// The events that can never be delivered, with their reasons.
-    pub rejected: Vec<RejectedEvent>,
+    pub rejected: Vec<EventRejection>,
 }
 
 /// The events of a request that have not been looked at yet, and what came of the others.
@@ -100,7 +100,7 @@ impl<'r> Sorting<'r> {
         part.push(message::rejected(json, &reason, self.origin));
         self.sorted.counts.rejected += 1;
         self.sorted.counts.received.add_rejected();
-        self.sorted.rejected.push(RejectedEvent::new(self.origin.place, json, reason));
+        self.sorted.rejected.push(EventRejection::new(self.origin.place, json, reason));
     }
 
     /// Makes the messages of an event, unless it is skipped.

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::address::KoalaUrl;
 use super::collector::{Collector, Route, SendError, classify};
-use crate::http_client::{self, BuildClientError};
+use crate::http_client::{self, BuildClientError, causes};
 use crate::resolver::LookupError;
 use crate::settings::PublicApiKey;
 
@@ -161,15 +161,6 @@ fn not_sent(error: &reqwest::Error) -> SendError {
     } else {
         SendError::Unreachable { reason }
     }
-}
-
-fn causes<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
-    let mut next = Some(error);
-    std::iter::from_fn(move || {
-        let error = next?;
-        next = error.source();
-        Some(error)
-    })
 }
 
 fn innermost<'e>(error: &'e (dyn StdError + 'static)) -> &'e (dyn StdError + 'static) {

@@ -20,7 +20,8 @@ impl EntryKind {
     pub(super) const OF_A_BATCH: [Self; 4] = [Self::Identify, Self::Event, Self::PageView, Self::Group];
 
     /// The array of a request that it stands in.
-    pub(super) fn array(self) -> &'static str {
+    #[must_use]
+    pub const fn array(self) -> &'static str {
         match self {
             Self::Identify | Self::Account => "identifies",
             Self::Event => "events",

@@ -12,10 +12,8 @@ mod entry;
 mod entry_kind;
 mod entry_options;
 mod ip;
-mod kind;
 mod page_view;
 mod subject;
-mod visitor;
 mod write;
 
 pub use address::{CollectorAddress, KoalaUrl, ParseKoalaUrlError};
@@ -25,6 +23,7 @@ pub use collector::{Collector, Route, SendError, classify, retry_after};
 pub use entry::{Delivered, Entry, EntryProblem, entry};
 pub use entry_kind::EntryKind;
 pub use entry_options::EntryOptions;
-pub use kind::{CollectorKind, UnknownCollectorKind};
 pub use subject::Subject;
-pub use visitor::{Email, ProfileId};
+
+pub use crate::collector_kind::{CollectorKind, UnknownCollectorKind};
+pub use crate::ids::{Email, ProfileId};

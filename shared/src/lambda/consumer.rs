@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::span::invocation;
-use crate::delivery::{Delivery, Received, SourceQueue, consume};
+use crate::delivery::{Delivery, ReceivedMessage, SourceQueue, consume};
 use crate::koala::Collector;
 use crate::metrics::Metrics;
 use crate::settings::{ParameterSource, SettingsCache};
@@ -36,7 +36,7 @@ impl<S: ParameterSource, C: Collector, Q: SourceQueue> Consumer<S, C, Q> {
     }
 
     async fn handle_in_span(&self, event: &SqsEvent, request_id: &str, deadline: Instant) -> SqsBatchResponse {
-        let messages: Vec<Received<'_>> = event.records.iter().filter_map(received).collect();
+        let messages: Vec<ReceivedMessage<'_>> = event.records.iter().filter_map(received).collect();
         if messages.len() < event.records.len() {
             // Only a hand-made event has such records. A failure without an id would make Lambda fail the whole batch.
             tracing::warn!("records without a message id are skipped");
@@ -49,8 +49,8 @@ impl<S: ParameterSource, C: Collector, Q: SourceQueue> Consumer<S, C, Q> {
     }
 }
 
-fn received(record: &SqsMessage) -> Option<Received<'_>> {
-    Some(Received {
+fn received(record: &SqsMessage) -> Option<ReceivedMessage<'_>> {
+    Some(ReceivedMessage {
         id: record.message_id.as_deref().filter(|id| !id.is_empty())?,
         receipt: record.receipt_handle.as_deref().unwrap_or_default(),
         body: record.body.as_deref().unwrap_or_default(),

@@ -7,7 +7,7 @@ use thiserror::Error;
 use tokio::sync::Mutex;
 
 use super::{InvalidSettings, Parameter, ParameterSource, ParameterTree, Problem, Settings, SourceError};
-use crate::koala::CollectorKind;
+use crate::collector_kind::CollectorKind;
 
 /// How long after a failed refresh the next is tried, so that an outage of the source is not met with a call an event.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);

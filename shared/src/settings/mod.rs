@@ -11,14 +11,12 @@
 //! The collector's parameters are a tree of their own, which the collector reads.
 
 mod cache;
-mod directory;
 mod public_api_key;
 mod source;
 mod token;
 mod warnings;
 
 pub use cache::{Freshness, SettingsCache, SettingsUnavailable};
-pub use directory::{COLLECTOR_FOLDER, ParameterDirectory};
 pub use public_api_key::{ParsePublicApiKeyError, PublicApiKey};
 pub use source::{Parameter, ParameterSource, ParameterTree, SourceError};
 pub use token::Token;
@@ -27,7 +25,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::koala::CollectorKind;
+use crate::collector_kind::CollectorKind;
 use crate::segment::{Action, Event, Mapping, SharedSecret};
 
 /// The most mappings that may be in force, presets counted, as in Segment

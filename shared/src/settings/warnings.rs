@@ -47,7 +47,7 @@ fn warning(mapping: &Mapping, message: String) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::koala::CollectorKind;
+    use crate::collector_kind::CollectorKind;
     use crate::settings::Parameter;
 
     fn warnings(mappings: &[(&str, &str)]) -> Vec<String> {

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use bytes::Bytes;
-use koala_destination::delivery::{DeadLetter, Delivery, DeliveryOptions, Received, Retried, SourceQueue, consume};
+use koala_destination::delivery::{
+    DeadLetter, Delivery, DeliveryOptions, ReceivedMessage, Retried, SourceQueue, consume,
+};
 use koala_destination::environment;
 use koala_destination::intake::{self, IntakeOptions, Outbox, OutboxError, Request};
 use koala_destination::koala::{Collector, CollectorKind, Route, SendError};
@@ -71,7 +73,7 @@ impl SourceQueue for Queues {
 
     async fn retry(&self, _: &[Retried<'_>]) {}
 
-    async fn delete(&self, _: &[Received<'_>]) {}
+    async fn delete(&self, _: &[ReceivedMessage<'_>]) {}
 }
 
 #[derive(Default)]
@@ -175,8 +177,8 @@ pub async fn usage(options: &Options) -> Result<Usage> {
         let delivery = Delivery::new(function, Arc::clone(&settings), &collector, delivery_options.clone());
         let metrics = Metrics::new(function.name(), NAMESPACE).to(count_metrics);
         for messages in messages.chunks(100) {
-            let received: Vec<Received<'_>> =
-                messages.iter().map(|body| Received { id: "1", receipt: "1", body, receive_count: 1 }).collect();
+            let received: Vec<ReceivedMessage<'_>> =
+                messages.iter().map(|body| ReceivedMessage { id: "1", receipt: "1", body, receive_count: 1 }).collect();
             let deadline = Instant::now() + Duration::from_secs(30);
             let done = consume(&delivery, &queues, &received, deadline).instrument(invocation(INVOCATION)).await;
             ensure!(done.counts.delivered == messages.len(), "{:?}", done.counts);

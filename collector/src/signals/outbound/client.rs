@@ -1,9 +1,8 @@
 //! The HTTP client of alerts. A target is a secret: no reason that it gives names the URL or a part of it.
 
-use std::error::Error as StdError;
 use std::time::Duration;
 
-use koala_destination::http_client::{self, BuildClientError};
+use koala_destination::http_client::{self, BuildClientError, causes};
 use koala_destination::koala::{USER_AGENT, retry_after};
 use koala_destination::resolver::{Lookup, LookupError, SystemLookup};
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -121,15 +120,6 @@ fn not_answered(error: &reqwest::Error) -> Answer {
     }
     let reason = if error.is_timeout() { "no answer in time" } else { "the connection broke before an answer came" };
     Answer::Lost { reason: reason.to_owned() }
-}
-
-fn causes<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
-    let mut next = Some(error);
-    std::iter::from_fn(move || {
-        let error = next?;
-        next = error.source();
-        Some(error)
-    })
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::answer::{Content, Page, PageError};
-use super::layout::{self, Place};
+use super::layout;
+use super::place::Place;
 use crate::signals::desk::{ShownAlert, ShownProblem, Tested};
 use crate::store::alerts::{MessageState, StoredMessage};
 use crate::web::state::Web;

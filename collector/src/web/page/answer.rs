@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use thiserror::Error;
 
-use super::layout::Place;
+use super::place::Place;
 use crate::store::StoreError;
 use crate::store::decision::Undone;
 use crate::web::pipeline::PipelineError;

@@ -7,7 +7,8 @@ use serde::Deserialize;
 
 use super::answer::{Content, Page};
 use super::filters::{self, Field, address};
-use super::layout::{self, Place};
+use super::layout;
+use super::place::Place;
 use super::words;
 use crate::company::shown;
 use crate::store::company::{Company, CompanySource, DaysOfActivity, Excluded, Reason};

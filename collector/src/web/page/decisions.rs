@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::answer::{Content, Page, PageError};
-use super::layout::Place;
+use super::place::Place;
 use crate::store::decision::{Decision, Undone};
 use crate::store::visitor::{VisitorId, VisitorIdentity};
 use crate::web::access::Caller;

@@ -5,7 +5,8 @@ use axum::response::Redirect;
 use maud::{Markup, html};
 
 use super::answer::{Content, Page, PageError};
-use super::layout::{self, Place};
+use super::layout;
+use super::place::Place;
 use super::words;
 use crate::web::intake::RejectedEvent;
 use crate::web::pipeline::{MappingTally, RequestTally, StoredDeadLetter, Tallies};

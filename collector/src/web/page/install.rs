@@ -10,7 +10,8 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::answer::{Content, Page, PageError};
-use super::layout::{self, Place};
+use super::layout;
+use super::place::Place;
 use super::words;
 use crate::store::StoreError;
 use crate::store::deletion::Retention;

@@ -5,21 +5,10 @@ use maud::{DOCTYPE, Markup, html};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::answer::Content;
+use super::place::Place;
 use super::words;
 use crate::web::intake::SettingsProblem;
 use crate::web::presentation::{Live, Presentation};
-
-/// The pages that the navigation leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    Companies,
-    Visitors,
-    Alerts,
-    Deliveries,
-    Mappings,
-    Install,
-    History,
-}
 
 /// A whole page: its navigation, what is wrong with the settings, and its content; with a way out where somebody is signed in.
 pub fn page(content: &Content, problems: &[SettingsProblem], is_signed_in: bool, live: Live) -> Markup {

@@ -8,7 +8,8 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::answer::{Content, Page, PageError};
-use super::layout::{self, Place};
+use super::layout;
+use super::place::Place;
 use super::words;
 use crate::intent::IntentRule;
 use crate::web::pipeline::MappingTally;

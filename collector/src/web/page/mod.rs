@@ -16,6 +16,7 @@ mod install;
 mod layout;
 mod live;
 mod mappings;
+mod place;
 pub mod sign_in;
 mod visitors;
 pub mod words;

@@ -12,7 +12,7 @@ pub use mapped::{Given, MappedAccount, MappedAction, MappedEvent, MappedPage, Ma
 
 use self::preset::{PRESETS, Preset};
 use super::{Action, Event, FieldProblem, Trigger};
-use crate::koala::CollectorKind;
+use crate::collector_kind::CollectorKind;
 
 /// One mapping of the destination, compiled when the settings load.
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use super::{Parameter, ParameterSource, SourceError};
+use koala_destination::settings::{Parameter, ParameterSource, SourceError};
 
 /// A directory whose files are the parameters: `public-api-key`, `mappings/checkout.json`, …
 ///

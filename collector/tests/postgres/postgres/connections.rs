@@ -1,10 +1,5 @@
 //! Connections of the engine for PostgreSQL: kept, replaced, and opened with a password of their own.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-#[path = "helpers/postgres.rs"]
-mod postgres_server;
-
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -19,7 +14,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use self::postgres_server::Database;
+use crate::postgres_server::Database;
 
 /// A clock of the wall that a test sets.
 #[derive(Clone)]

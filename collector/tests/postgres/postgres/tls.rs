@@ -1,17 +1,12 @@
 //! TLS to a PostgreSQL server, whose certificate is of an authority that the test makes.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-#[path = "helpers/postgres.rs"]
-mod postgres_server;
-
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 
 use koala_collector::store::postgres::{DatabaseUrl, PostgresStore};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
-use self::postgres_server::Database;
+use crate::postgres_server::Database;
 
 /// The name that the server's certificate has.
 const NAME: &str = "db.example.com";

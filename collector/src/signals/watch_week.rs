@@ -1,0 +1,63 @@
+//! The watch, on Mondays: which companies rose, are new, went cold.
+
+use koala_destination::clock;
+use serde_json::Map;
+
+use super::alert::{Alert, Occasion};
+use super::configured::Configured;
+use super::digest::{Candidate, Digest};
+use super::told::Told;
+use super::watch::{COMPANIES_AT_ONCE, RECENT, Watch, new_messages};
+use super::{facts, week};
+use crate::store::StoreError;
+use crate::store::alerts::Evaluated;
+use crate::store::filter::CompanyFilter;
+
+/// A company of fewer points, now and a week ago, is in no digest.
+const LEAST_POINTS: f64 = 1.0;
+
+/// How many visitors or companies are looked at together, at most so many: each may set off every alert, to each of its targets.
+fn at_once(configured: &Configured, most: u32) -> u32 {
+    let messages: usize = configured.alerts().iter().map(|alert| alert.to.len()).sum();
+    u32::try_from(MESSAGES_AT_ONCE / messages.max(1)).unwrap_or(most).clamp(1, most)
+}
+
+impl Watch {
+    /// Tells of the week that ended, once, where that is due.
+    pub(super) async fn look_at_week(&self, configured: &Configured, now: i64) -> Result<(), StoreError> {
+        let Some(monday) = week::due(now, &self.options.zone) else { return Ok(()) };
+        let occasion = format!("week {monday}");
+        for alert in configured.alerts().iter().filter(|alert| alert.on == Occasion::Week) {
+            if self.alerts.is_told(&alert.name, &occasion).await? {
+                continue;
+            }
+            let candidates = self.candidates(alert, now).await?;
+            let digest = Digest::of(&alert.name, &monday.to_string(), candidates, self.options.link_to_all());
+            let messages =
+                new_messages((configured, alert), &occasion, (Told::Digest(digest), Vec::new()), None, None, now);
+            self.alerts.tell(Evaluated { messages, ..Evaluated::default() }).await?;
+        }
+        Ok(())
+    }
+
+    async fn candidates(&self, alert: &Alert, now: i64) -> Result<Vec<Candidate>, StoreError> {
+        let (mut candidates, mut offset) = (Vec::new(), 0);
+        let week_ago = clock::from_milliseconds(now - RECENT);
+        loop {
+            let (companies, _) = self.store.list_companies(CompanyFilter::default(), offset, COMPANIES_AT_ONCE).await?;
+            let Some(read) = u32::try_from(companies.len()).ok().filter(|read| *read > 0) else { break };
+            offset = offset.saturating_add(read);
+            for company in companies {
+                let is_told = company.intent >= LEAST_POINTS || company.intent_week_ago >= LEAST_POINTS;
+                if is_told && alert.is_about(&Map::new(), Some(&facts::traits_of(&company))) {
+                    candidates.push(Candidate {
+                        points_week_ago: company.intent_week_ago,
+                        is_new: company.first_seen.as_ref().is_some_and(|at| *at >= week_ago),
+                        facts: facts::of(&company, u64::try_from(company.visitors).unwrap_or_default()),
+                    });
+                }
+            }
+        }
+        Ok(candidates)
+    }
+}
