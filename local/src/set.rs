@@ -10,6 +10,7 @@ use koala_collector::company::network::Networks;
 use koala_collector::settings::CollectorSettingsCache;
 use koala_collector::store::Store;
 use koala_collector::store::alerts::AlertStore;
+use koala_collector::store::postgres::DatabaseUrl;
 use koala_collector::store::sqlite::file::SqliteFile;
 use koala_collector::store::sqlite::{MIGRATIONS, SqliteStore};
 use koala_collector::upkeep::Upkeep;

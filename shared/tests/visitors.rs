@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use koala_destination::delivery::{
-    DeadLetter, Delivery, DeliveryOptions, Outcome, Outcomes, Received, Retried, RetryPolicy, SourceQueue, consume,
+    DeadLetter, Delivery, DeliveryOptions, Outcome, Outcomes, ReceivedMessage, Retried, RetryPolicy, SourceQueue,
+    consume,
 };
 use koala_destination::koala::{Collector, EntryOptions, Route, SendError};
 use koala_destination::message::{self, Origin};
@@ -82,9 +83,13 @@ fn delivery<C: Collector>(collector: C) -> Delivery<OneKey, C> {
     Delivery::new(Function::TrackEvent, settings, collector, options)
 }
 
-fn received<'a>(messages: &'a [(String, String)], count: impl Fn(usize) -> u32) -> Vec<Received<'a>> {
-    let message =
-        |(at, (id, body)): (usize, &'a (String, String))| Received { id, receipt: id, body, receive_count: count(at) };
+fn received<'a>(messages: &'a [(String, String)], count: impl Fn(usize) -> u32) -> Vec<ReceivedMessage<'a>> {
+    let message = |(at, (id, body)): (usize, &'a (String, String))| ReceivedMessage {
+        id,
+        receipt: id,
+        body,
+        receive_count: count(at),
+    };
     messages.iter().enumerate().map(message).collect()
 }
 
@@ -101,7 +106,7 @@ async fn after_a_part_of_a_visitor_that_has_to_be_retried_its_newer_parts_wait_w
     let log = Log::default();
     let collector = Picky { refuses: HashSet::from(["u-45"]), log: Arc::clone(&log), ..Picky::default() };
     let deadline = Instant::now() + Duration::from_secs(30);
-    // Received at different times: each would have had a delay of its own.
+    // ReceivedMessage at different times: each would have had a delay of its own.
     let received = received(&messages, |at| 1 + u32::try_from(at % 4).unwrap());
     let outcomes = delivery(collector).deliver(&received, deadline, &Mutex::default(), &()).await;
     assert!(outcomes[..30].iter().all(|outcome| *outcome == Outcome::Delivered));
@@ -210,7 +215,7 @@ impl SourceQueue for Noting {
         self.note("retried", messages.iter().map(|retried| retried.message.id.to_owned()));
     }
 
-    async fn delete(&self, messages: &[Received<'_>]) {
+    async fn delete(&self, messages: &[ReceivedMessage<'_>]) {
         self.note("deleted", messages.iter().map(|message| message.id.to_owned()));
     }
 }

@@ -308,6 +308,12 @@ impl Watch {
     }
 }
 
+/// How many visitors or companies are looked at together, at most so many: each may set off every alert, to each of its targets.
+fn at_once(configured: &Configured, most: u32) -> u32 {
+    let messages: usize = configured.alerts().iter().map(|alert| alert.to.len()).sum();
+    u32::try_from(MESSAGES_AT_ONCE / messages.max(1)).unwrap_or(most).clamp(1, most)
+}
+
 fn look_at(company: &Company) -> Look {
     Look { points: company.intent, trend: company.trend }
 }

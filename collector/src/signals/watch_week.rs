@@ -16,12 +16,6 @@ use crate::store::filter::CompanyFilter;
 /// A company of fewer points, now and a week ago, is in no digest.
 const LEAST_POINTS: f64 = 1.0;
 
-/// How many visitors or companies are looked at together, at most so many: each may set off every alert, to each of its targets.
-fn at_once(configured: &Configured, most: u32) -> u32 {
-    let messages: usize = configured.alerts().iter().map(|alert| alert.to.len()).sum();
-    u32::try_from(MESSAGES_AT_ONCE / messages.max(1)).unwrap_or(most).clamp(1, most)
-}
-
 impl Watch {
     /// Tells of the week that ended, once, where that is due.
     pub(super) async fn look_at_week(&self, configured: &Configured, now: i64) -> Result<(), StoreError> {
