@@ -54,15 +54,17 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
     use bytes::Bytes;
 
     use super::*;
+    use crate::delivery::{DeliveryOptions, RetryPolicy, prepare};
     use crate::koala::{EntryOptions, Route, SendError};
     use crate::message::{self, Origin};
-    use crate::segment::{Action, Event, Mapping};
-    use crate::settings::{Parameter, PublicApiKey, SourceError};
+    use crate::segment::{Action, Event, Function, Mapping};
+    use crate::settings::{Parameter, PublicApiKey, SettingsCache, SourceError};
 
     struct OneKey;
 
