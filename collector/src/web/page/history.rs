@@ -5,7 +5,8 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::answer::{Content, Page};
-use super::layout::{self, Place};
+use super::layout;
+use super::place::Place;
 use super::words;
 use crate::store::history::{Deed, HashedId, HistoryCursor, What};
 use crate::web::history::deeds;
