@@ -16,6 +16,9 @@ pub struct ParameterDirectory {
     is_optional: bool,
 }
 
+/// The longest value, in bytes.
+const LONGEST_VALUE: u64 = 64 * 1024;
+
 /// The folder in a directory that is a tree of its own, as the collector's is in Parameter Store.
 pub const COLLECTOR_FOLDER: &str = "collector";
 
@@ -45,9 +48,10 @@ impl ParameterDirectory {
 
 impl ParameterSource for ParameterDirectory {
     async fn read(&self) -> Result<Vec<Parameter>, SourceError> {
-        // A few small files; handing them to another thread would cost more than reading them.
-        self.read_now()
-            .map_err(|error| SourceError { place: self.root.display().to_string(), reason: error.to_string() })
+        let here = self.clone();
+        // A folder of a network that hangs must not hold up who answers requests.
+        let read = tokio::task::spawn_blocking(move || here.read_now()).await.unwrap_or_else(|end| Err(end.into()));
+        read.map_err(|error| SourceError { place: self.root.display().to_string(), reason: error.to_string() })
     }
 }
 
@@ -66,13 +70,26 @@ fn collect(directory: &Path, prefix: &str, parameters: &mut Vec<Parameter>) -> i
             continue;
         }
         let name = file.strip_suffix(".json").or_else(|| file.strip_suffix(".txt")).unwrap_or(file);
-        let mut value = fs::read_to_string(&path).map_err(|error| named(error, &path))?;
+        let mut value = read_value(&path).map_err(|error| named(error, &path))?;
         // Shortened where it is: a copy would not be wiped.
         let line_break = if value.ends_with("\r\n") { 2 } else { usize::from(value.ends_with('\n')) };
         value.truncate(value.len() - line_break);
         parameters.push(Parameter::new(format!("{prefix}{name}"), value));
     }
     Ok(())
+}
+
+/// The text of a file. A pipe or a device would be read for ever.
+fn read_value(path: &Path) -> io::Result<String> {
+    let refused = |reason: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
+    let about = fs::metadata(path)?;
+    if !about.is_file() {
+        return refused("is not a regular file");
+    }
+    if about.len() > LONGEST_VALUE {
+        return refused("is longer than 64 KiB, and a parameter in Parameter Store has at most 8");
+    }
+    fs::read_to_string(path)
 }
 
 #[cfg(test)]
@@ -89,6 +106,18 @@ mod tests {
         let read = ParameterDirectory::new(folder.path()).read_now().expect("parameters");
         let read: Vec<_> = read.iter().map(|p| (p.name.as_str(), p.value())).collect();
         assert_eq!(read, [("mappings/checkout", "{}"), ("public-api-key", "pk_1")]);
+    }
+
+    #[test]
+    fn what_is_no_file_or_far_too_long_is_named_and_not_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("bearer-token");
+        let refused = || ParameterDirectory::new(folder.path()).read_now().err().expect("refused").to_string();
+        fs::write(&path, vec![b'x'; 100_000]).expect("a file");
+        assert!(refused().contains("bearer-token: is longer than 64 KiB"), "{}", refused());
+        fs::remove_file(&path).expect("removed");
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo").success());
+        assert!(refused().ends_with("bearer-token: is not a regular file"), "{}", refused());
     }
 
     #[test]

@@ -210,6 +210,9 @@ impl LocalSet {
             self.consumers.shutdown().await;
         }
         self.gateway.stop(GRACE).await;
+        if let Err(error) = self.queues.flush().await {
+            tracing::warn!(%error, "the last counts are not kept");
+        }
     }
 }
 

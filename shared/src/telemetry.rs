@@ -2,7 +2,9 @@
 
 use std::io::{self, Write};
 use std::panic;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
@@ -33,7 +35,7 @@ pub fn init_plain(coloured: bool, quiet: bool) {
         .with_ansi(coloured)
         .with_target(false)
         .log_internal_errors(false)
-        .with_writer(|| Unfailing(io::stderr()))
+        .with_writer(|| Unfailing(Unblocking(io::stderr())))
         .init();
     log_panics();
 }
@@ -52,6 +54,46 @@ impl<W: Write> Write for Unfailing<W> {
         let _ = self.0.flush();
         Ok(())
     }
+}
+
+/// Standard error without waiting for who reads it: a reader that stops (`| less`, Ctrl-S in a terminal, a log driver that hangs)
+/// would stop everything. Lines that find no room are lost, and how many is said before the next one.
+struct Unblocking(io::Stderr);
+
+/// Lines that were lost since the last one that was written.
+static LOST: AtomicU64 = AtomicU64::new(0);
+/// A pipe that has room has room for this much (PIPE_BUF of Linux, by `poll`'s contract).
+const ROOM: usize = 4096;
+
+impl Write for Unblocking {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut out = self.0.lock();
+        if !has_room(&out) {
+            LOST.fetch_add(1, Ordering::Relaxed);
+            return Ok(bytes.len());
+        }
+        let lost = LOST.swap(0, Ordering::Relaxed);
+        if lost > 0 {
+            writeln!(out, "({lost} lines of the log were lost: nothing read them)")?;
+            if !has_room(&out) {
+                LOST.fetch_add(1, Ordering::Relaxed);
+                return Ok(bytes.len());
+            }
+        }
+        out.write_all(&bytes[..bytes.len().min(ROOM)])?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// Whether what has no more than [`ROOM`] can be written at once. What is no pipe and no terminal always has room.
+fn has_room(out: &io::StderrLock<'_>) -> bool {
+    let mut asked = [PollFd::new(out, PollFlags::OUT)];
+    // A reader that is gone: the write fails, and does not wait.
+    poll(&mut asked, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }
 
 fn filter(default: &str) -> EnvFilter {

@@ -103,8 +103,7 @@ impl Outcomes for Lease {
                 }
             };
             if let Recorded::Dead(_, why) = &recorded {
-                // What Koala said may repeat the event, and stays in the letter.
-                let (id, mapping, reason) = (waiting.id, &why.mapping, &why.reason);
+                let (id, mapping, reason) = (waiting.id, &why.mapping, why.for_log());
                 let function = self.function.name();
                 tracing::error!(function, queue_message_id = id, mapping, reason, "message to the dead letters");
             }

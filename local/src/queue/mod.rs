@@ -203,6 +203,14 @@ impl Queues {
         });
     }
 
+    /// Waits until all that was to be written is.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn flush(&self) -> Result<(), FileError> {
+        self.file.write(|_| Ok(())).await
+    }
+
     /// What events of requests and messages of mappings came to.
     pub async fn tallies(&self) -> Result<(RequestTally, Tallies), FileError> {
         self.file.read(tally::read).await

@@ -12,6 +12,8 @@ use super::Queues;
 use super::tally::{self, Tallied};
 
 impl Outbox for Queues {
+    const IS_ATOMIC: bool = true;
+
     async fn send(&self, messages: &[OutgoingMessage]) -> Result<(), OutboxError> {
         let rows: Vec<(&'static str, String)> =
             messages.iter().map(|message| (queue_name(message.queue), self.body(message))).collect();

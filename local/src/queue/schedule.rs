@@ -14,8 +14,12 @@ use tokio::time::Instant;
 const GATHERING: Duration = Duration::from_millis(100);
 /// The most messages of a lane that are given out at once: three requests.
 const MOST_IN_HAND: usize = 90;
-/// A message that was in hand in as many crashes may be their cause: it is tried alone.
+/// A message that was in hand in as many crashes may be their cause.
 const CRASHES_OF_A_SUSPECT: u32 = 3;
+/// How suspects are tried, with nothing else beside them: so many lanes at once, so many messages of each, the narrower the more
+/// crashes they were in hand in. In an outage all that is in hand is suspected after a few kills, and is tried by the lane as
+/// ever; what does crash the process is alone with its crash two crashes later.
+const WIDTHS: [(usize, usize); 3] = [(16, MOST_IN_HAND), (1, 9), (1, 1)];
 /// How long a suspect waits after its start for the first time, doubled with each further crash, so that all others get on.
 const FIRST_WAIT_OF_A_SUSPECT: Duration = Duration::from_secs(2);
 /// …and at most.
@@ -55,6 +59,12 @@ impl Waiting {
         self.crashes >= CRASHES_OF_A_SUSPECT
     }
 
+    /// How many lanes of such suspects are tried at once, and how many messages of each.
+    fn width(&self) -> (usize, usize) {
+        let further = usize::try_from(self.crashes.saturating_sub(CRASHES_OF_A_SUSPECT)).unwrap_or(usize::MAX);
+        WIDTHS[further.min(WIDTHS.len() - 1)]
+    }
+
     fn first_wait(&self) -> Duration {
         if !self.is_suspect() {
             return GATHERING;
@@ -88,8 +98,8 @@ pub struct Schedule {
     lanes_in_hand: usize,
     messages_in_hand: usize,
     known: usize,
-    /// A suspect is in hand: nothing else is given out.
-    alone: bool,
+    /// Suspects are in hand: so many lanes of them may be at once, and nothing else. 0 where none are.
+    lanes_of_suspects: usize,
 }
 
 impl Schedule {
@@ -122,25 +132,33 @@ impl Schedule {
             self.ready.push_back(lane);
         }
         let mut hands = Vec::new();
-        while hands.len() < most && !self.alone {
+        while hands.len() < most {
             let Some(lane) = self.ready.front().copied() else { break };
             let Some(messages) = self.lanes.get_mut(&lane) else {
                 self.ready.pop_front();
                 continue;
             };
-            let is_suspect = messages.waiting.front().is_some_and(Waiting::is_suspect);
-            if is_suspect && self.lanes_in_hand > 0 {
-                // It waits until nothing else is in hand, and no other lane overtakes it for that long.
+            let suspect = messages.waiting.front().filter(|message| message.is_suspect()).map(Waiting::width);
+            let (lanes, of_each) = suspect.unwrap_or((0, MOST_IN_HAND));
+            // Suspects wait until nothing else is in hand, all else waits for them, and no other lane overtakes for that long.
+            let is_room = self.lanes_in_hand == 0
+                || (self.lanes_of_suspects == lanes && (lanes == 0 || self.lanes_in_hand < lanes));
+            if !is_room {
                 break;
             }
             self.ready.pop_front();
-            let suspects = messages.waiting.iter().position(Waiting::is_suspect).unwrap_or(messages.waiting.len());
-            let count = if is_suspect { 1 } else { suspects.min(MOST_IN_HAND) };
+            let is_alike = |message: &Waiting| match suspect {
+                Some(width) => message.is_suspect() && message.width() == width,
+                None => !message.is_suspect(),
+            };
+            let alike =
+                messages.waiting.iter().position(|message| !is_alike(message)).unwrap_or(messages.waiting.len());
+            let count = alike.min(of_each);
             let taken: Vec<Waiting> = messages.waiting.drain(..count).collect();
             messages.in_hand = taken.len();
             self.messages_in_hand += taken.len();
             self.lanes_in_hand += 1;
-            self.alone = is_suspect;
+            self.lanes_of_suspects = lanes;
             hands.push(Hand { lane, messages: taken });
         }
         hands
@@ -157,7 +175,6 @@ impl Schedule {
     pub fn give_back(&mut self, lane: LaneKey, retried: Vec<Waiting>, after: Duration, now: Instant) {
         self.messages_in_hand = self.messages_in_hand.saturating_sub(retried.len());
         self.lanes_in_hand = self.lanes_in_hand.saturating_sub(1);
-        self.alone = false;
         let Some(messages) = self.lanes.get_mut(&lane) else { return };
         messages.in_hand = 0;
         let is_delayed = !retried.is_empty();
@@ -237,6 +254,66 @@ mod tests {
         schedule.settled();
         schedule.give_back(A, Vec::new(), Duration::ZERO, now);
         assert_eq!(ids(&schedule.take(9, now + GATHERING)), [[4], [2]]);
+    }
+
+    #[test]
+    fn what_was_in_hand_in_three_crashes_of_an_outage_is_tried_by_the_lane() {
+        let (mut schedule, now) = (Schedule::default(), Instant::now());
+        for id in 0..600 {
+            schedule.add(LaneKey::Single(-1 - id % 20), message(id, 3, now), now);
+        }
+        schedule.add(LaneKey::Single(-100), message(1000, 0, now), now + FIRST_WAIT_OF_A_SUSPECT);
+        let mut now = now + FIRST_WAIT_OF_A_SUSPECT + GATHERING;
+        let mut requests = 0;
+        while schedule.known() > 0 {
+            let hands = schedule.take(32, now);
+            assert!(!hands.is_empty());
+            let with_suspects = hands.iter().filter(|hand| hand.messages.iter().any(Waiting::is_suspect)).count();
+            assert!(with_suspects == 0 || with_suspects == hands.len(), "nothing else beside suspects");
+            for hand in hands {
+                requests += 1;
+                for _ in &hand.messages {
+                    schedule.settled();
+                }
+                schedule.give_back(hand.lane, Vec::new(), Duration::ZERO, now);
+            }
+            now += GATHERING;
+        }
+        assert_eq!(requests, 21);
+    }
+
+    #[test]
+    fn a_message_that_crashes_each_time_is_alone_after_two_more_crashes() {
+        let now = Instant::now();
+        // The crashes of thirty messages of a lane, of which the one with the id 7 ends the process.
+        let mut crashes = vec![3; 30];
+        for _ in 0..2 {
+            let mut schedule = Schedule::default();
+            for (id, crashes) in (0..).zip(&crashes) {
+                schedule.add(A, message(id, *crashes, now), now);
+            }
+            let mut now = now + LONGEST_WAIT_OF_A_SUSPECT;
+            let hand = loop {
+                let mut hands = schedule.take(32, now);
+                assert_eq!(hands.len(), 1);
+                let hand = hands.remove(0);
+                if hand.messages.iter().any(|message| message.id == 7) {
+                    break hand;
+                }
+                for _ in &hand.messages {
+                    schedule.settled();
+                }
+                schedule.give_back(A, Vec::new(), Duration::ZERO, now);
+                now += GATHERING;
+            };
+            for message in hand.messages {
+                crashes[usize::try_from(message.id).expect("an id")] += 1;
+            }
+        }
+        let mut schedule = Schedule::default();
+        schedule.add(A, message(7, crashes[7], now), now);
+        schedule.add(A, message(8, crashes[8], now), now);
+        assert_eq!(ids(&schedule.take(32, now + LONGEST_WAIT_OF_A_SUSPECT)), [[7]]);
     }
 
     #[test]

@@ -145,12 +145,11 @@ impl<'m, S: ParameterSource, C: Collector, Q: SourceQueue> UnderWay<'_, 'm, S, C
         }
         let kept = if letters.is_empty() { HashSet::new() } else { self.queue.add_dead_letters(&letters).await };
         for letter in &letters {
-            // Reasons of mapping name fields and types only; what Koala said may repeat the event, and stays in the letter.
             tracing::error!(
                 function = function.name(),
                 queue_message_id = letter.message.id,
                 mapping = letter.reason.mapping,
-                reason = letter.reason.reason,
+                reason = letter.reason.for_log(),
                 "message to the dead letters"
             );
         }

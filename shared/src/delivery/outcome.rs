@@ -104,3 +104,72 @@ pub struct DeadReason {
     /// What Koala answered, when it was asked.
     pub koala_answer: Option<String>,
 }
+
+impl DeadReason {
+    /// The reason as a log may have it: without a key that the sender of the event made up, which may be an address. The dead
+    /// letter has all of it. What Koala answered is not in it either, since it may repeat the event.
+    #[must_use]
+    pub fn for_log(&self) -> String {
+        let Some((before, (path, after))) =
+            self.reason.split_once('`').and_then(|(before, rest)| Some((before, rest.rsplit_once('`')?)))
+        else {
+            return self.reason.clone();
+        };
+        let known = known_beginning(path);
+        let left_out = if known.len() < path.len() { "…" } else { "" };
+        format!("{before}`{known}{left_out}`{after}")
+    }
+}
+
+/// The fields of an event and of an entry (<https://segment.com/docs/connections/spec/common/>).
+const FIELDS_OF_SEGMENT: [&str; 21] = [
+    "_metadata",
+    "anonymousId",
+    "channel",
+    "context",
+    "email",
+    "event",
+    "groupId",
+    "integrations",
+    "message_id",
+    "messageId",
+    "name",
+    "originalTimestamp",
+    "previousId",
+    "profile_id",
+    "properties",
+    "receivedAt",
+    "sent_at",
+    "timestamp",
+    "traits",
+    "type",
+    "userId",
+];
+
+/// As much of a path in an event as Segment named, and not who sent it.
+fn known_beginning(path: &str) -> &str {
+    let first = path.split(['.', '[']).next().unwrap_or_default();
+    if FIELDS_OF_SEGMENT.contains(&first) { first } else { "" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_in_the_log_has_no_key_that_the_sender_made_up() {
+        let logged = |reason: &str| {
+            DeadReason { reason: reason.to_owned(), mapping: String::new(), koala_answer: None }.for_log()
+        };
+        for (reason, shown) in [
+            ("Event Name (`event`) must be a string", "Event Name (`event`) must be a string"),
+            ("the event names no visitor", "the event names no visitor"),
+            ("`properties.ada@example.com` is a number too large", "`properties…` is a number too large"),
+            ("`traits[3].x` is a number too large", "`traits…` is a number too large"),
+            ("`ada@example.com` is a number too large", "`…` is a number too large"),
+            ("`traits.`ada@example.com` is a number", "`traits…` is a number"),
+        ] {
+            assert_eq!(logged(reason), shown);
+        }
+    }
+}

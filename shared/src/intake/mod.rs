@@ -38,7 +38,7 @@ use self::sorting::Sorting;
 use self::tracking::TrackingBody;
 use crate::clock;
 use crate::json::without_lone_surrogates;
-use crate::message::Origin;
+use crate::message::{Origin, OutgoingMessage};
 use crate::settings::{ParameterSource, Settings, SettingsCache};
 
 /// Takes a request in: the whole job of `dispatch`.
@@ -110,9 +110,21 @@ async fn take<O: Outbox>(
         }
         IntakeRoute::Metrics => return Ok(Answer::metrics()),
     };
+    let mut gathered = Vec::new();
     while let Some(messages) = sorting.next_messages()? {
-        outbox.send(&messages).await.map_err(|error| Answer::queue_unavailable(&error))?;
+        gathered.extend(messages);
+        if !O::IS_ATOMIC {
+            send(outbox, &std::mem::take(&mut gathered)).await?;
+        }
     }
+    send(outbox, &gathered).await?;
     let sorted = sorting.end();
     Ok(Answer::taken(sorted.counts, &sorted.rejected))
+}
+
+async fn send<O: Outbox>(outbox: &O, messages: &[OutgoingMessage]) -> Result<(), Answer> {
+    if messages.is_empty() {
+        return Ok(());
+    }
+    outbox.send(messages).await.map_err(|error| Answer::queue_unavailable(&error))
 }

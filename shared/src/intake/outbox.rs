@@ -8,6 +8,10 @@ use crate::message::OutgoingMessage;
 
 /// Durable queues, one for each function and one for rejected events: SQS, or the queue of the local set.
 pub trait Outbox: Send + Sync {
+    /// Whether [`Self::send`] makes all of its messages durable or none: then it is called once with all of a request's, and a
+    /// request that is answered with 503 has left nothing.
+    const IS_ATOMIC: bool = false;
+
     /// Makes every message durable.
     ///
     /// # Errors

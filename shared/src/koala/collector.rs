@@ -101,7 +101,7 @@ impl SendError {
 pub fn classify(status: StatusCode, retry_after: Option<&str>, body: &str) -> Result<(), SendError> {
     let retry_after = retry_after.and_then(self::retry_after);
     if status.is_success() {
-        if body.to_ascii_lowercase().contains("ingest suspended") {
+        if is_suspended(&said(&Object::from_json(body).unwrap_or_default(), body)) {
             return Err(SendError::Unavailable { reason: format!("{}: ingest suspended", status.as_u16()) });
         }
         if is_markup(body) {
@@ -113,9 +113,7 @@ pub fn classify(status: StatusCode, retry_after: Option<&str>, body: &str) -> Re
     let answer = Object::from_json(body).unwrap_or_default();
     let said = said(&answer, body);
     let reason = status.as_u16().to_string();
-    // The hosted service was shut down and answers every request so. A collector of one's own may say it, too, when it
-    // takes nothing for now: never a fault of the events.
-    if said.to_ascii_lowercase().contains("ingest suspended") {
+    if is_suspended(&said) {
         return Err(SendError::Unavailable { reason: format!("{reason}: ingest suspended") });
     }
     Err(match status.as_u16() {
@@ -124,6 +122,14 @@ pub fn classify(status: StatusCode, retry_after: Option<&str>, body: &str) -> Re
         400 | 413 | 422 => SendError::Rejected { answer: format!("{reason}: {said}"), reason },
         _ => SendError::Passing { reason, retry_after },
     })
+}
+
+/// The hosted service was shut down and answers every request so. A collector of one's own may say it, too, when it takes nothing
+/// for now: never a fault of the events. It is all that is said: a collector that quotes what is wrong with an event may repeat
+/// these words.
+fn is_suspended(said: &str) -> bool {
+    let said = said.trim().trim_end_matches('.');
+    ["Koala ingest suspended", "ingest suspended"].iter().any(|text| said.eq_ignore_ascii_case(text))
 }
 
 /// HTML or XML. Its content type says little: some servers name each answer `text/html`.
@@ -179,6 +185,13 @@ mod tests {
     fn a_suspended_koala_is_unavailable_and_not_a_bad_payload() {
         let suspended = answer(400, r#"{"error":"Koala ingest suspended"}"#);
         assert_eq!(suspended, Err(SendError::Unavailable { reason: "400: ingest suspended".to_owned() }));
+    }
+
+    #[test]
+    fn an_answer_that_quotes_an_event_with_these_words_is_about_the_event() {
+        let quoted = answer(400, r#"{"error":"\"Koala ingest suspended\" is not an allowed name"}"#);
+        assert!(matches!(quoted, Err(SendError::Rejected { .. })), "{quoted:?}");
+        assert_eq!(answer(200, r#"{"ok":true,"names":["ingest suspended"]}"#), Ok(()));
     }
 
     #[test]

@@ -96,7 +96,7 @@ impl SqliteFile {
         let changes = Arc::new(Changes::default());
         let (told, held) = (Arc::clone(&changes), Arc::clone(&lock));
         let write = move || {
-            write_all(&connection, &work, &told);
+            write_all(&connection, &held, &work, &told);
             // In this order: who gets the lock finds no one writing.
             drop(connection);
             drop(held);

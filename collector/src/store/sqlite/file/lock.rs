@@ -1,7 +1,7 @@
 //! One process at a file, by whatever name it is reached.
 
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ pub struct FileLock {
     pub path: PathBuf,
     /// On the file itself, so that a symbolic or a hard link finds it locked as well. SQLite's own locks are of another kind
     /// (`fcntl`) and do not see it.
-    _file: File,
+    file: File,
     /// Beside it, where earlier versions look.
     _beside: File,
 }
@@ -40,7 +40,15 @@ impl FileLock {
         let beside = open.open(path.with_added_extension("lock")).map_err(at)?;
         beside.set_permissions(Permissions::from_mode(OWNER_ONLY)).map_err(at)?;
         lock(&beside, &path)?;
-        Ok(Self { path, _file: file, _beside: beside })
+        Ok(Self { path, file, _beside: beside })
+    }
+
+    /// Whether the file is still the one that its path names. What is written into one that was removed is gone with the process.
+    #[must_use]
+    pub fn is_in_place(&self) -> bool {
+        let id = |about: fs::Metadata| (about.dev(), about.ino());
+        let (open, named) = (self.file.metadata().map(id), fs::metadata(&self.path).map(id));
+        matches!((open, named), (Ok(open), Ok(named)) if open == named)
     }
 }
 

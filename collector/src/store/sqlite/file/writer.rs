@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use tokio::sync::watch;
 
 use super::FileError;
+use super::lock::FileLock;
 
 /// The most pieces of work that share a transaction.
 const MOST_IN_A_TRANSACTION: usize = 512;
@@ -35,7 +36,7 @@ pub enum Job {
 }
 
 /// The writing thread: until every `SqliteFile` is dropped.
-pub fn write_all(connection: &Connection, jobs: &mpsc::Receiver<Job>, changed: &Changes) {
+pub fn write_all(connection: &Connection, lock: &FileLock, jobs: &mpsc::Receiver<Job>, changed: &Changes) {
     while let Ok(first) = jobs.recv() {
         let (mut works, mut alone, mut next) = (Vec::new(), None, Some(first));
         while let Some(job) = next {
@@ -47,7 +48,7 @@ pub fn write_all(connection: &Connection, jobs: &mpsc::Receiver<Job>, changed: &
             next = if is_full { None } else { jobs.try_recv().ok() };
         }
         if !works.is_empty() {
-            write_together(connection, works, changed);
+            write_together(connection, lock, works, changed);
         }
         if let Some(alone) = alone {
             alone(connection);
@@ -55,8 +56,16 @@ pub fn write_all(connection: &Connection, jobs: &mpsc::Receiver<Job>, changed: &
     }
 }
 
-fn write_together(connection: &Connection, works: Vec<Work>, changed: &Changes) {
-    let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(|error| error.to_string());
+fn write_together(connection: &Connection, lock: &FileLock, works: Vec<Work>, changed: &Changes) {
+    let begun = if lock.is_in_place() {
+        connection.execute_batch("BEGIN IMMEDIATE").map_err(|error| error.to_string())
+    } else {
+        let place = lock.path.display();
+        tracing::error!(
+            "{place} was removed or replaced while it is in use: nothing is accepted. Put it back with its -wal file, or start anew"
+        );
+        Err(format!("{place} was removed or replaced"))
+    };
     let run = |work: Work| match &begun {
         Err(reason) => work(Err(reason)),
         // A full disk and the like make SQLite roll back all that was done before: outside a transaction nothing may run.
