@@ -77,6 +77,25 @@ async fn the_page_beside_a_million_events_shows_one_more_without_a_reload() {
 }
 
 #[tokio::test]
+async fn an_address_of_no_route_is_a_page_in_a_browser_and_json_for_a_program() {
+    let home = Home::new();
+    let koala = home.up(&[]);
+    let http = crate::koala::client();
+    for (path, accept, is_page) in [
+        ("/nowhere", "text/html,application/xhtml+xml,*/*;q=0.8", true),
+        ("/nowhere", "*/*", false),
+        ("/v1/nowhere", "text/html", false),
+        ("/api/nowhere", "text/html", false),
+    ] {
+        let answer = http.get(format!("{}{path}", koala.url)).header("accept", accept).send().await.unwrap();
+        assert_eq!(answer.status(), 404, "{path} {accept}");
+        let text = answer.text().await.unwrap();
+        assert_eq!(text.starts_with("<!DOCTYPE html>"), is_page, "{path} {accept}: {text}");
+        assert_eq!(text.starts_with('{'), !is_page, "{path} {accept}: {text}");
+    }
+}
+
+#[tokio::test]
 async fn an_offset_far_behind_the_last_is_an_empty_page() {
     let home = Home::new();
     let koala = home.up(&[]);

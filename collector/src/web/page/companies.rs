@@ -13,6 +13,7 @@ use super::words;
 use crate::company::shown;
 use crate::store::company::{Company, CompanySource, DaysOfActivity, Excluded, Reason};
 use crate::web::filter_query::CompanyQuery;
+use crate::web::presentation::Presentation;
 use crate::web::state::Web;
 
 /// Companies on a page.
@@ -86,7 +87,7 @@ fn search(query: &CompanyQuery, rules: &[String]) -> Markup {
 }
 
 /// How many there are, and how many are kept out.
-fn summary(query: &CompanyQuery, total: u64, excluded: Excluded) -> Markup {
+fn summary(query: &CompanyQuery, total: u64, excluded: Excluded, presentation: Presentation) -> Markup {
     let is_asked = query.pairs().into_iter().any(|(_, value)| !value.trim().is_empty());
     html! {
         p.soft {
@@ -94,7 +95,7 @@ fn summary(query: &CompanyQuery, total: u64, excluded: Excluded) -> Markup {
                 (words::counted(total, "company"))
                 @if query.excluded == "only" { " kept out of the ranking" } @else if is_asked { " found" }
             }
-            @if total > 0 { " · " a href=(address("/api/companies.csv", query.pairs(), 0)) { "Download CSV" } (layout::in_several_files(web.presentation)) }
+            @if total > 0 { " · " a href=(address("/api/companies.csv", query.pairs(), 0)) { "Download CSV" } (layout::in_several_files(presentation)) }
             @if is_asked { " · " a href="/" { "Show all companies" } }
             @if query.excluded != "only" && excluded != Excluded::default() {
                 " · " a href="/?excluded=only" { (words::excluded(excluded.companies, excluded.visitors)) }
