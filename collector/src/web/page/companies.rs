@@ -51,7 +51,7 @@ pub async fn list(State(web): State<Web>, Query(query): Query<CompanyQuery>, Que
             @match &found {
                 Err(problem) => p.bad { (problem) }
                 Ok((companies, total)) => {
-                    (summary(&query, *total, excluded))
+                    (summary(&query, *total, excluded, web.presentation))
                     (table(companies, &activity, &reasons, &query))
                     p.soft {
                         "Ranked by " a href="/mappings#intent" { "intent" } ": what their visitors did, and how lately."
