@@ -37,7 +37,7 @@ pub async fn all(site: &Site) -> Answers {
         said
     };
     let read = async |path: String| serde_json::from_str::<Value>(&get(&path).await).expect("JSON");
-    let mut names = BTreeMap::new();
+    let mut names = Names::default();
     let (mut visitors, mut companies) = (Vec::new(), Vec::new());
     for of in ["visitors", "companies"] {
         for offset in (0..).step_by(1000) {
@@ -51,32 +51,34 @@ pub async fn all(site: &Site) -> Answers {
     }
     for visitor in &visitors {
         let ids = ["user_ids", "emails", "anonymous_ids"].map(|name| visitor[name].to_string());
-        names.insert(visitor["id"].as_str().unwrap().to_owned(), format!("visitor {}", ids.join(" ")));
+        names.visitors.insert(text(&visitor["id"]), format!("visitor {}", ids.join(" ")));
     }
     for company in &companies {
         let name = format!("company {} {} {}", company["domain"], company["group_ids"], company["name"]);
-        names.insert(company["id"].to_string().trim_matches('"').to_owned(), name);
+        names.companies.insert(text(&company["id"]), name);
     }
-    assert_eq!(names.len(), visitors.len() + companies.len(), "no two have one name");
     let mut answers = Answers::new();
     let mut put = |path: String, answer: Value| {
-        let mut path = path;
-        for (id, name) in
-            names.iter().filter(|(id, _)| path.contains(&format!("/{id}")) || path.contains(&format!("={id}")))
-        {
-            path = path.replace(id.as_str(), name);
+        let is_of_visitor = path.starts_with("/api/visitors");
+        let mut named = path;
+        for (id, name) in names.of(is_of_visitor) {
+            for (before, after) in
+                [(format!("s/{id}?"), format!("s/{name}?")), (format!("s/{id}/"), format!("s/{name}/"))]
+            {
+                named = named.replace(&before, &after);
+            }
         }
-        answers.insert(path, without_numbers(answer, &names));
+        let answer = names.put_in(answer, is_of_visitor);
+        answers.insert(named, answer);
     };
     for visitor in &visitors {
-        let id = visitor["id"].as_str().unwrap();
+        let id = text(&visitor["id"]);
         for path in [format!("/api/visitors/{id}?limit=1000"), format!("/api/visitors/{id}/export")] {
             put(path.clone(), read(path).await);
         }
     }
     for company in &companies {
-        let id = company["id"].to_string();
-        let path = format!("/api/companies/{}?limit=1000", id.trim_matches('"'));
+        let path = format!("/api/companies/{}?limit=1000", text(&company["id"]));
         put(path.clone(), read(path).await);
     }
     put("/api/visitors".to_owned(), json!(visitors));
@@ -107,26 +109,54 @@ fn csv(text: &str) -> Value {
     json!({"csv": lines})
 }
 
-/// An answer with names in place of numbers. Fractions are as of the moment that they were asked for.
-fn without_numbers(answer: Value, names: &BTreeMap<String, String>) -> Value {
-    match answer {
-        Value::String(text) => names.get(&text).map_or(Value::String(text), |name| json!(name)),
-        Value::Number(number) if number.is_f64() => json!(format!("{:.3}", number.as_f64().unwrap())),
-        Value::Number(number) => match names.get(&number.to_string()) {
-            Some(name) if number.as_i64().is_some_and(|it| it > 1 << 40) => json!(name),
-            _ => Value::Number(number),
-        },
-        Value::Array(items) => Value::Array(items.into_iter().map(|it| without_numbers(it, names)).collect()),
-        Value::Object(fields) if fields.len() == 1 && fields.contains_key("csv") => {
-            let lines = without_numbers(fields["csv"].clone(), names);
-            let mut lines: Vec<String> = lines.as_array().unwrap().iter().map(Value::to_string).collect();
-            lines.sort();
-            json!(lines)
+/// A number of a visitor or a company as an address has it.
+fn text(id: &Value) -> String {
+    id.as_str().map_or_else(|| id.to_string(), str::to_owned)
+}
+
+/// What stands for the numbers of visitors and of companies.
+#[derive(Default)]
+struct Names {
+    visitors: BTreeMap<String, String>,
+    companies: BTreeMap<String, String>,
+}
+
+impl Names {
+    fn of(&self, is_of_visitor: bool) -> &BTreeMap<String, String> {
+        if is_of_visitor { &self.visitors } else { &self.companies }
+    }
+
+    /// An answer with names in place of numbers. Fractions are as of the moment that they were asked for.
+    fn put_in(&self, answer: Value, is_of_visitor: bool) -> Value {
+        match answer {
+            Value::Number(number) if number.is_f64() => json!(format!("{:.3}", number.as_f64().unwrap())),
+            Value::Array(items) => items.into_iter().map(|it| self.put_in(it, is_of_visitor)).collect(),
+            Value::Object(fields) if fields.len() == 1 && fields.contains_key("csv") => {
+                let mut lines: Vec<Value> = fields["csv"].as_array().unwrap().clone();
+                for cell in lines.iter_mut().filter_map(|line| line.get_mut(0)) {
+                    if let Some(name) = self.of(is_of_visitor).get(&text(cell)) {
+                        *cell = json!(name);
+                    }
+                }
+                lines.sort_by_key(Value::to_string);
+                Value::Array(lines)
+            }
+            Value::Object(fields) => {
+                let named = fields.into_iter().map(|(name, value)| {
+                    let is_of_visitor = match name.as_str() {
+                        "company" | "companies" | "company_id" => false,
+                        "people" | "visitors" | "visitor" | "visitor_id" | "by" => true,
+                        _ => is_of_visitor,
+                    };
+                    let number = ["id", "visitor", "visitor_id", "company_id"].contains(&name.as_str());
+                    let known = self.of(is_of_visitor).get(&text(&value)).filter(|_| number);
+                    let value = known.map_or_else(|| self.put_in(value, is_of_visitor), |known| json!(known));
+                    (name, value)
+                });
+                Value::Object(named.collect())
+            }
+            other => other,
         }
-        Value::Object(fields) => {
-            Value::Object(fields.into_iter().map(|(name, value)| (name, without_numbers(value, names))).collect())
-        }
-        other => other,
     }
 }
 
@@ -134,8 +164,8 @@ fn without_numbers(answer: Value, names: &BTreeMap<String, String>) -> Value {
 pub fn assert_equal(one: &Answers, other: &Answers) {
     let addresses = |answers: &Answers| answers.keys().cloned().collect::<Vec<_>>();
     let (mine, theirs) = (addresses(one), addresses(other));
-    let missing: Vec<_> = mine.iter().filter(|it| !other.contains_key(*it)).take(3).collect();
-    let more: Vec<_> = theirs.iter().filter(|it| !one.contains_key(*it)).take(3).collect();
+    let missing: Vec<_> = mine.iter().filter(|it| !other.contains_key(*it)).take(3).map(|it| (it, &one[it])).collect();
+    let more: Vec<_> = theirs.iter().filter(|it| !one.contains_key(*it)).take(3).map(|it| (it, &other[it])).collect();
     assert!(missing.is_empty() && more.is_empty(), "only in one: {missing:#?}\nonly in the other: {more:#?}");
     let mut differ = Vec::new();
     for (path, answer) in one {

@@ -57,7 +57,7 @@ pub(super) fn point(connection: &Connection, row: KeyRow, into: Option<i64>) -> 
     if let Some(before) = row.into_id {
         leave(connection, before)?;
     }
-    Ok(())
+    if into.is_none() { leave(connection, row.id) } else { Ok(()) }
 }
 
 /// Puts companies together anew: each identity has the number of its company, and each visitor of one.

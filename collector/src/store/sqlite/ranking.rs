@@ -152,7 +152,8 @@ fn rank(connection: &Connection, rules: &[StoredRule]) -> rusqlite::Result<Vec<R
     let mut shown = connection.prepare_cached(
         "SELECT id, last_seen, excluded = 1, key FROM
              (SELECT id, excluded, key, (SELECT max(last_seen) FROM visitor WHERE company_id = company.id) AS last_seen FROM company)
-         WHERE last_seen IS NOT NULL OR EXISTS (SELECT 1 FROM company_key WHERE company_id = id AND is_told)",
+                 AS one
+         WHERE last_seen IS NOT NULL OR EXISTS (SELECT 1 FROM company_key WHERE company_id = one.id AND is_told)",
     )?;
     let shown = shown.query_map([], |row| {
         let excluded = row.get::<_, Option<bool>>(2)?.unwrap_or_default();
