@@ -78,7 +78,7 @@ async function main() {
   fs.mkdirSync(pictures, { recursive: true })
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] })
   const list = async (what) => (await (await fetch(`${url}/api/${what}?limit=3`)).json())[what]
-  const places = ['/', '/?new=week&page=pricing', '/visitors', '/visitors?q=nobody-is-called-so', '/deliveries', '/alerts', '/mappings', '/install', '/visitors/0']
+  const places = ['/', '/?new=week&page=pricing', '/visitors', '/visitors?q=nobody-is-called-so', '/deliveries', '/alerts', '/mappings', '/install', '/history', '/visitors/0']
   for (const company of await list('companies')) places.push(`/companies/${encodeURIComponent(company.key)}`)
   for (const visitor of await list('visitors')) places.push(`/visitors/${visitor.id}`)
   for (const [width, height] of [[1100, 760], [390, 844]]) {

@@ -5,18 +5,21 @@ use std::io;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Query, State};
-use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::extract::State;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, LINK};
+use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use csv::{QuoteStyle, WriterBuilder};
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
+use serde::Deserialize;
 
 use super::api_error::ApiError;
 use super::filter_query::{CompanyQuery, VisitorQuery};
 use super::listed::Listed;
+use super::parameters::Parameters;
 use super::state::Web;
 use crate::store::StoreError;
-use crate::store::visitor::Visitor;
+use crate::store::visitor::{Visitor, VisitorId};
 
 /// Rows that are read at once: a page of them takes some tens of milliseconds.
 const ROWS_AT_ONCE: u32 = 500;
@@ -50,12 +53,47 @@ const VISITOR: &[&str] = &[
     "trend",
 ];
 
+/// Where a file begins that is not the first of several.
+#[derive(Deserialize)]
+pub struct CompaniesFrom {
+    #[serde(default)]
+    offset: u32,
+}
+
+/// The same of visitors.
+#[derive(Deserialize)]
+pub struct VisitorsBehind {
+    after: Option<VisitorId>,
+}
+
 /// `GET /api/companies.csv`
-pub async fn companies(State(web): State<Web>, Query(query): Query<CompanyQuery>) -> Result<Response, ApiError> {
+pub async fn companies(
+    State(web): State<Web>,
+    Parameters(query): Parameters<CompanyQuery>,
+    Parameters(CompaniesFrom { offset: begin }): Parameters<CompaniesFrom>,
+) -> Result<Response, ApiError> {
     let filter = query.filter().map_err(ApiError::BadRequest)?;
-    let (first, _) = web.store.list_companies(filter.clone(), 0, ROWS_AT_ONCE).await?;
+    if let Some(most) = web.presentation.most_file_bytes {
+        let mut file = BoundedFile::new(COMPANY, most).map_err(StoreError::new)?;
+        let mut offset = begin;
+        loop {
+            let (page, _) = web.store.list_companies(filter.clone(), offset, ROWS_AT_ONCE).await?;
+            let page = Listed::of(&*web.store, page).await?;
+            if page.is_empty() {
+                return Ok(file.answer("companies.csv", None));
+            }
+            for one in &page {
+                if !file.add(company(one)).map_err(StoreError::new)? {
+                    let next = next("/api/companies.csv", &query.pairs(), ("offset", &offset.to_string()));
+                    return Ok(file.answer("companies.csv", Some(&next)));
+                }
+                offset = offset.saturating_add(1);
+            }
+        }
+    }
+    let (first, _) = web.store.list_companies(filter.clone(), begin, ROWS_AT_ONCE).await?;
     let first = Listed::of(&*web.store, first).await?;
-    let pages = stream::try_unfold((first, 0), move |(page, offset): (Vec<Listed>, u32)| {
+    let pages = stream::try_unfold((first, begin), move |(page, offset): (Vec<Listed>, u32)| {
         let (store, filter) = (Arc::clone(&web.store), filter.clone());
         async move {
             if page.is_empty() {
@@ -72,9 +110,31 @@ pub async fn companies(State(web): State<Web>, Query(query): Query<CompanyQuery>
 }
 
 /// `GET /api/visitors.csv`
-pub async fn visitors(State(web): State<Web>, Query(query): Query<VisitorQuery>) -> Result<Response, ApiError> {
+pub async fn visitors(
+    State(web): State<Web>,
+    Parameters(query): Parameters<VisitorQuery>,
+    Parameters(VisitorsBehind { after }): Parameters<VisitorsBehind>,
+) -> Result<Response, ApiError> {
     let filter = query.filter().map_err(ApiError::BadRequest)?;
-    let first = web.store.export_visitors(&filter, None, ROWS_AT_ONCE).await?;
+    if let Some(most) = web.presentation.most_file_bytes {
+        let mut file = BoundedFile::new(VISITOR, most).map_err(StoreError::new)?;
+        let mut last = after;
+        loop {
+            let page = web.store.export_visitors(&filter, last.as_ref(), ROWS_AT_ONCE).await?;
+            if page.is_empty() {
+                return Ok(file.answer("visitors.csv", None));
+            }
+            for one in &page {
+                if !file.add(visitor(one)).map_err(StoreError::new)? {
+                    let after = last.as_ref().map_or("", VisitorId::as_str);
+                    let next = next("/api/visitors.csv", &query.pairs(), ("after", after));
+                    return Ok(file.answer("visitors.csv", Some(&next)));
+                }
+                last = Some(one.id.clone());
+            }
+        }
+    }
+    let first = web.store.export_visitors(&filter, after.as_ref(), ROWS_AT_ONCE).await?;
     let pages = stream::try_unfold(first, move |page: Vec<Visitor>| {
         let (store, filter) = (Arc::clone(&web.store), filter.clone());
         async move {
@@ -122,6 +182,54 @@ fn visitor(visitor: &Visitor) -> Vec<String> {
     ]
 }
 
+/// A file that stands whole in memory, up to a length.
+struct BoundedFile {
+    written: Vec<u8>,
+    most: usize,
+    rows: usize,
+}
+
+impl BoundedFile {
+    fn new(head: &[&str], most: usize) -> io::Result<Self> {
+        let head = head.iter().map(|name| (*name).to_owned()).collect();
+        Ok(Self { written: written(&[head])?, most, rows: 0 })
+    }
+
+    /// Whether there was room for a row; for the first there always is, so that each file leads on.
+    fn add(&mut self, row: Vec<String>) -> io::Result<bool> {
+        let row = written(&[row])?;
+        if self.rows > 0 && self.written.len() + row.len() > self.most {
+            return Ok(false);
+        }
+        self.written.extend(row);
+        self.rows += 1;
+        Ok(true)
+    }
+
+    /// With the address of the next one, where there is more (RFC 8288).
+    fn answer(self, name: &str, next: Option<&str>) -> Response {
+        let mut answer = (head_of(name), self.written).into_response();
+        if let Some(next) = next.and_then(|next| HeaderValue::from_str(&format!("<{next}>; rel=\"next\"")).ok()) {
+            answer.headers_mut().insert(LINK, next);
+        }
+        answer
+    }
+}
+
+/// The address of the next file: the same query, and where it begins.
+fn next(path: &str, pairs: &[(&'static str, &str)], begin: (&str, &str)) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in pairs.iter().filter(|(_, value)| !value.is_empty()) {
+        query.append_pair(name, value);
+    }
+    format!("{path}?{}", query.append_pair(begin.0, begin.1).finish())
+}
+
+fn head_of(name: &str) -> [(HeaderName, String); 2] {
+    let disposition = format!("attachment; filename=\"{name}\"");
+    [(CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (CONTENT_DISPOSITION, disposition)]
+}
+
 fn file(
     name: &str,
     head: &'static [&str],
@@ -130,9 +238,7 @@ fn file(
     let head = stream::once(async { Ok(vec![head.iter().map(|name| (*name).to_owned()).collect()]) });
     // An error in the middle ends the connection, which the client sees.
     let body = head.chain(pages).map_err(io::Error::other).and_then(async |rows| written(&rows));
-    let disposition = format!("attachment; filename=\"{name}\"");
-    let headers = [(CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (CONTENT_DISPOSITION, disposition)];
-    (headers, Body::from_stream(body)).into_response()
+    (head_of(name), Body::from_stream(body)).into_response()
 }
 
 /// Every field in quotes, so that no separator in one begins another.

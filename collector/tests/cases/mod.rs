@@ -9,6 +9,7 @@ pub mod entries;
 pub mod exclude;
 pub mod exports;
 pub mod filters;
+pub mod history;
 pub mod identity;
 pub mod intent;
 pub mod journeys;
@@ -66,6 +67,9 @@ macro_rules! all {
                 an_export_goes_through_all_in_the_order_of_ids,
                 a_filter_finds_by_text_trait_event_and_time,
                 a_visitor_is_found_by_user_id_and_by_what_is_said_now;
+            history: what_people_did_is_kept_with_their_token_and_no_id_of_anybody,
+                pages_of_the_history_hold_every_deed_once,
+                the_history_is_kept_as_long_as_data_is;
             decisions: a_split_gives_each_what_was_its_own,
                 a_blocked_id_gives_back_what_it_took,
                 what_cannot_be_decided_is_refused_and_changes_nothing,

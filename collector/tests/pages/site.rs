@@ -8,7 +8,6 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use axum::response::Response;
-use koala_collector::CollectorOptions;
 use koala_collector::exclude::Exclude;
 use koala_collector::intent::IntentRule;
 use koala_collector::protocol::keys::{Keys, KeysUnavailable};
@@ -16,9 +15,10 @@ use koala_collector::store::Store;
 use koala_collector::store::deletion::{Departed, Forgotten, Retention};
 use koala_collector::store::sqlite::SqliteStore;
 use koala_collector::web::{
-    Access, Install, Pipeline, PipelineError, QueueCounts, RejectedEvent, RequestTally, SettingsProblem,
+    Access, Install, Pipeline, PipelineError, Presentation, QueueCounts, RejectedEvent, RequestTally, SettingsProblem,
     StoredDeadLetter, Tallies, TestEvent, WebhookAddress,
 };
+use koala_collector::{CollectorOptions, Extras};
 use koala_destination::koala::CollectorKind;
 use koala_destination::preview::Preview;
 use koala_destination::segment::{Function, Mapping};
@@ -146,17 +146,29 @@ impl Site {
 
     /// One that this opens.
     pub fn with_access(access: Access) -> Self {
+        Self::with(access, Presentation::default())
+    }
+
+    /// One that this opens, and that can do so much.
+    pub fn with(access: Access, presentation: Presentation) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder.path().join("koala.db")).unwrap());
-        Self { _folder: Some(folder), ..Self::over(store) }
+        Self { _folder: Some(folder), ..Self::over_with(store, access, presentation) }
     }
 
     /// One over a store that is there.
+    #[allow(dead_code)] // not every test brings its own
     pub fn over(store: Arc<dyn Store>) -> Self {
+        Self::over_with(store, Access::of_set(Ipv4Addr::LOCALHOST.into()), Presentation::default())
+    }
+
+    fn over_with(store: Arc<dyn Store>, access: Access, presentation: Presentation) -> Self {
         let said: Arc<Mutex<Said>> = Arc::default();
         let options = CollectorOptions { retention: Retention::of_days(400), keep_ip: false };
         let pipeline = Arc::new(FakePipeline(Arc::clone(&said)));
-        let router = koala_collector::router(Arc::clone(&store), pipeline, Arc::new(OneKey), access, options);
+        let extras = Extras { presentation, ..Extras::default() };
+        let router =
+            koala_collector::router_with(Arc::clone(&store), pipeline, Arc::new(OneKey), access, options, extras);
         Self { said, store, router, _folder: None }
     }
 
