@@ -18,12 +18,15 @@
 //! | [`web`] | the page for people, the API for programs, and who may see them |
 //! | [`settings`] | the collector's own parameters |
 //! | [`upkeep`] | what is done beside the requests |
+//! | `aws` (feature) | the collector as functions on AWS |
 //!
 //! [`identity`], [`about`], [`intent`], [`exclude`] and [`tombstone`] are pure. So is what [`company`] and [`signals`] decide; beside it
 //! [`company::network`] reads an address file, and `signals::work`, `deliver` and `outbound` read the store and send. What is kept stands behind [`store::Store`], and the pipeline before the collector
 //! (queues, dead letters, mappings) behind [`web::Pipeline`]: the routes know no engine and no queue.
 
 pub mod about;
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod company;
 pub mod exclude;
 pub mod fingerprint;

@@ -8,13 +8,14 @@
 //! | `alert-targets/<name>` | where alerts are sent: secrets |
 //! | `page-token` | what opens the page and the API where others can reach them, one a line |
 //! | `session-key` | what signs the sessions of browsers that have shown a token, one a line |
+//! | `database-url` | the database of the collector's functions, where it is not a cluster of the stack |
 
 use koala_destination::settings::{InvalidSettings, Parameter, ParameterTree, Problem, SettingsCache};
 
 use crate::exclude::Exclude;
 use crate::intent::{IntentRule, MOST_INTENT_RULES};
 use crate::signals::configured::{self, Configured, RuleNames};
-use crate::signals::{Configured, RuleNames, configured};
+use crate::store::postgres::DatabaseUrl;
 use crate::web::page_token::{PageToken, PageTokenError, PageTokens};
 use crate::web::session::{SessionKeyError, SessionKeys};
 
@@ -31,6 +32,8 @@ pub struct CollectorSettings {
     signals: Configured,
     page_tokens: Result<PageTokens, PageTokenError>,
     session_keys: Result<SessionKeys, SessionKeyError>,
+    /// Nothing where there is none, or none that can be used.
+    database: Option<DatabaseUrl>,
     problems: Vec<Problem>,
 }
 
@@ -45,6 +48,7 @@ impl CollectorSettings {
             signals: Configured::default(),
             page_tokens: Ok(PageTokens::default()),
             session_keys: Ok(SessionKeys::default()),
+            database: None,
             problems: Vec::new(),
         };
         let is_written = |preset: &IntentRule| {
@@ -97,6 +101,8 @@ impl CollectorSettings {
             if let Err(error) = &self.session_keys {
                 return Err(error.to_string());
             }
+        } else if name == "database-url" {
+            self.database = Some(DatabaseUrl::parse(value).map_err(|error| error.to_string())?);
         }
         Ok(())
     }
@@ -104,7 +110,7 @@ impl CollectorSettings {
     /// Whether a parameter of this name means something here.
     #[must_use]
     pub fn knows(name: &str) -> bool {
-        matches!(name, "exclude" | "page-token" | "session-key")
+        matches!(name, "exclude" | "page-token" | "session-key" | "database-url")
             || ["intent/", configured::ALERTS, configured::TARGETS].iter().any(|folder| name.starts_with(folder))
     }
 
@@ -146,6 +152,12 @@ impl CollectorSettings {
     /// When there is a key that cannot be used.
     pub fn session_keys(&self) -> Result<&SessionKeys, SessionKeyError> {
         self.session_keys.as_ref().map_err(|error| *error)
+    }
+
+    /// The database of the collector's functions, where it is not a cluster of the stack.
+    #[must_use]
+    pub fn database(&self) -> Option<&DatabaseUrl> {
+        self.database.as_ref()
     }
 
     /// What is wrong, each under the name of its parameter.

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::intent::IntentRule;
 use crate::settings::{CollectorSettings, CollectorSettingsCache};
-use crate::store::deletion::Retention;
+use crate::store::deletion::{Forgotten, Retention};
 use crate::store::{Store, StoreError};
 use crate::web::access::Access;
 use crate::web::{Pipeline, PipelineError};
@@ -28,9 +28,10 @@ pub enum UpkeepError {
 pub struct Upkeep<S> {
     settings: Arc<CollectorSettingsCache<S>>,
     store: Arc<dyn Store>,
-    access: Access,
-    /// What stands before the collector, where messages of people who are deleted may be.
-    pipeline: Arc<dyn Pipeline>,
+    /// Whose access to the page follows the settings; none where the page is another process's.
+    access: Option<Access>,
+    /// What stands before the collector, where messages of people who are deleted may be; none where it cannot be searched.
+    pipeline: Option<Arc<dyn Pipeline>>,
     retention: Retention,
     said: Vec<Problem>,
 }
@@ -44,7 +45,17 @@ impl<S: ParameterSource> Upkeep<S> {
         pipeline: Arc<dyn Pipeline>,
         retention: Retention,
     ) -> Self {
-        Self { settings, store, access, pipeline, retention, said: Vec::new() }
+        Self { settings, store, access: Some(access), pipeline: Some(pipeline), retention, said: Vec::new() }
+    }
+
+    /// The same beside queues that cannot be searched: what is in them of people who are deleted is dropped when it arrives. The
+    /// page is another process's.
+    pub fn without_queues(
+        settings: Arc<CollectorSettingsCache<S>>,
+        store: Arc<dyn Store>,
+        retention: Retention,
+    ) -> Self {
+        Self { settings, store, access: None, pipeline: None, retention, said: Vec::new() }
     }
 
     /// Keeps to the settings as they are now, looks at a piece of what was there before, and deletes a piece of what is to go.
@@ -61,7 +72,10 @@ impl<S: ParameterSource> Upkeep<S> {
         let more = self.store.look_back().await?;
         if let Some(departed) = self.store.departed().await? {
             let id = departed.id.clone();
-            let forgotten = self.pipeline.forget(departed, &*self.store).await?;
+            let forgotten = match &self.pipeline {
+                Some(pipeline) => pipeline.forget(departed, &*self.store).await?,
+                None => Forgotten { messages: 0, is_all: true },
+            };
             self.store.forgotten(&id, forgotten).await?;
         }
         Ok(self.store.sweep(self.retention).await? || more)
@@ -85,7 +99,9 @@ impl<S: ParameterSource> Upkeep<S> {
         if let Some(exclude) = settings.exclude() {
             self.store.follow_exclude(exclude).await?;
         }
-        self.access.follow(settings);
+        if let Some(access) = &self.access {
+            access.follow(settings);
+        }
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use tracing_subscriber::fmt::format::FmtSpan;
 
 /// What is logged where `RUST_LOG` says nothing: our own events from `info` on, others' from `warn` on. The HTTP and AWS
 /// crates log whole requests at `debug`, so that level is never a default.
-const DEFAULT_FILTER: &str = "warn,koala_destination=info,koala=info";
+const DEFAULT_FILTER: &str = "warn,koala_destination=info,koala_collector=info,koala=info";
 
 /// JSON lines on standard output, where Lambda takes them; for the functions.
 pub fn init_json() {

@@ -108,36 +108,43 @@ class Cloud:
         return {it["LogicalResourceId"]: it["PhysicalResourceId"] for it in listed}
 
     def make_up(self, stack):
-        """Makes up for what ministack does otherwise than AWS; gives the id of the API."""
+        """Makes up for what ministack does otherwise than AWS; gives the id of the API that events are sent to."""
         # A number that is a parameter stays text, and then its poller fails.
         lambdas = self.client("lambda")
         for mapping in lambdas.list_event_source_mappings()["EventSourceMappings"]:
             concurrency = int(mapping["ScalingConfig"]["MaximumConcurrency"])
             lambdas.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": concurrency})
-        return self.make_routes(stack)
+        return self.make_routes(stack)["Api"]
 
     def make_routes(self, stack):
-        """ministack makes no routes of an HTTP API's `Body`, as the transform writes it; here they are made of it."""
+        """ministack makes no routes of an HTTP API's `Body`, as the transform writes it; here they are made of it. Gives the ids of
+        the APIs."""
         body = self.client("cloudformation").get_template(StackName=stack, TemplateStage="Processed")["TemplateBody"]
         body = json.loads(body) if isinstance(body, str) else body
         resources = self.resources(stack)
         gateway = self.client("apigatewayv2")
+        apis = {}
         for logical, resource in body["Resources"].items():
-            if resource["Type"] != "AWS::ApiGatewayV2::Api":
+            if resource["Type"] != "AWS::ApiGatewayV2::Api" or logical not in resources:
                 continue
-            api = resources[logical]
+            api = apis[logical] = resources[logical]
             for path, methods in resource["Properties"]["Body"]["paths"].items():
-                for method, operation in methods.items():
-                    uri = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
-                    function = resources[uri.split("${")[-1].split(".Arn}")[0]]
+                for method, operation in there(methods).items():
+                    uri = there(there(operation)["x-amazon-apigateway-integration"])["uri"]
+                    function = resources[there(uri)["Fn::Sub"].split("${")[-1].split(".Arn}")[0]]
                     arn = self.client("lambda").get_function(FunctionName=function)["Configuration"]["FunctionArn"]
                     integration = gateway.create_integration(
                         ApiId=api, IntegrationType="AWS_PROXY", IntegrationUri=arn, PayloadFormatVersion="2.0"
                     )["IntegrationId"]
                     name = "ANY" if method == "x-amazon-apigateway-any-method" else method.upper()
                     gateway.create_route(ApiId=api, RouteKey=f"{name} {path}", Target=f"integrations/{integration}")
-            return api
-        raise AssertionError("the stack has no HTTP API")
+        assert "Api" in apis, "the stack has no HTTP API"
+        return apis
+
+
+def there(value):
+    """What a condition chooses for what is there."""
+    return value["Fn::If"][1] if isinstance(value, dict) and "Fn::If" in value else value
 
 
 def without_aws():

@@ -7,7 +7,7 @@ import subprocess
 
 from rehearsal.cloud import ROOT
 
-FUNCTIONS = ("dispatch", "identify-visitor", "track-event")
+FUNCTIONS = ("dispatch", "identify-visitor", "track-event", "collect", "page", "signals", "caretaker")
 BUILT_BY_SAM = ROOT / "target/sam"
 
 
@@ -51,6 +51,15 @@ def edited(folder, collector, name="samconfig.toml", **more):
     text = text.replace("confirm_changeset = true", "confirm_changeset = false")
     for parameter, value in more.items():
         text = text.replace("parameter_overrides = [\n", f'parameter_overrides = [\n    "{parameter}={value}",\n')
+    target = folder / name
+    target.write_text(text)
+    return target
+
+
+def with_own_collector(folder, name="own.toml", **more):
+    """The same with the collector of the stack, on a database of one's own."""
+    text = edited(folder, "https://collector.example.com", name, **more).read_text()
+    text = text.replace('"Collector=url"', '"Collector=own", "Database=url"')
     target = folder / name
     target.write_text(text)
     return target

@@ -10,6 +10,11 @@ pub trait Keys: Send + Sync {
     /// Whether the key is of this workspace.
     async fn knows(&self, key: &str) -> Result<bool, KeysUnavailable>;
 
+    /// Whether requests are taken from who shows this token, or none: a collector may be for the stack's own handlers alone.
+    async fn admits(&self, _token: Option<&str>) -> Result<bool, KeysUnavailable> {
+        Ok(true)
+    }
+
     /// Whether a request with this token is of the stack's own handlers, which are believed when they say when intake took an
     /// event. Anybody else could claim to have been first.
     async fn is_of_own_handlers(&self, _token: &str) -> Result<bool, KeysUnavailable> {

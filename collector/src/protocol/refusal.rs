@@ -10,6 +10,9 @@ pub enum Refusal {
     /// Not the key of this workspace.
     #[error("the public API key in the path is not the one in the parameter public-api-key")]
     UnknownKey,
+    /// The collector is for the stack's own handlers alone.
+    #[error("this collector takes requests of its stack's own functions alone: PublicCollect=true opens it to others")]
+    NotAdmitted,
     /// Koala answers 200 to that, and throws the request away.
     #[error("the User-Agent header is missing: Koala accepts such a request and silently throws it away")]
     NoUserAgent,
@@ -45,15 +48,16 @@ impl Refusal {
     pub fn code(&self) -> &'static str {
         match self {
             Self::UnknownKey => "unknown_key",
+            Self::NotAdmitted => "not_admitted",
             _ => "bad_request",
         }
     }
 
-    /// The status: 401 where another key would help, so that a sender reads its key again and keeps its entries.
+    /// The status: 401 where another key or token would help, so that a sender reads its key again and keeps its entries.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::UnknownKey => StatusCode::UNAUTHORIZED,
+            Self::UnknownKey | Self::NotAdmitted => StatusCode::UNAUTHORIZED,
             _ => StatusCode::BAD_REQUEST,
         }
     }

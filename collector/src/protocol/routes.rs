@@ -73,10 +73,14 @@ async fn collect(
 }
 
 async fn is_of_own_handlers(keys: &dyn Keys, headers: &HeaderMap) -> Result<bool, CollectorError> {
-    match headers.get(COLLECTOR_TOKEN_HEADER).and_then(|value| value.to_str().ok()) {
+    match token(headers) {
         Some(token) => Ok(keys.is_of_own_handlers(token).await?),
         None => Ok(false),
     }
+}
+
+fn token(headers: &HeaderMap) -> Option<&str> {
+    headers.get(COLLECTOR_TOKEN_HEADER).and_then(|value| value.to_str().ok())
 }
 
 async fn collect_accounts(
@@ -106,16 +110,23 @@ async fn body_from_client(
     if headers.get(USER_AGENT).is_none_or(HeaderValue::is_empty) {
         return Err(Refusal::NoUserAgent.into());
     }
-    is_our_key(keys, key).await?;
+    is_our_key(keys, key, headers).await?;
     Ok(to_bytes(body, LARGEST_BATCH_BYTES).await.map_err(|error| Refusal::Form(error.to_string()))?)
 }
 
-async fn check_key(State(collector): State<Collector>, Path(key): Path<String>) -> Result<Response, CollectorError> {
-    is_our_key(&*collector.keys, &key).await?;
+async fn check_key(
+    State(collector): State<Collector>,
+    Path(key): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, CollectorError> {
+    is_our_key(&*collector.keys, &key, &headers).await?;
     Ok(axum::Json(json!({"ok": true})).into_response())
 }
 
-async fn is_our_key(keys: &dyn Keys, key: &str) -> Result<(), CollectorError> {
+async fn is_our_key(keys: &dyn Keys, key: &str, headers: &HeaderMap) -> Result<(), CollectorError> {
+    if !keys.admits(token(headers)).await? {
+        return Err(Refusal::NotAdmitted.into());
+    }
     if keys.knows(key).await? { Ok(()) } else { Err(Refusal::UnknownKey.into()) }
 }
 

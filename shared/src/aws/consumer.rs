@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::SqsEvent;
+use http::HeaderValue;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 
 use super::environment::ConsumerEnvironment;
@@ -11,7 +12,7 @@ use super::init::before_the_first_event;
 use super::parameter_store::ParameterStore;
 use super::sqs::SqsSource;
 use crate::delivery::{Delivery, TIME_TO_TELL_THE_QUEUE};
-use crate::koala::KoalaClient;
+use crate::koala::{CollectorKind, KoalaClient};
 use crate::lambda::consumer::{Consumer, deadline};
 use crate::metrics::Metrics;
 use crate::segment::Function;
@@ -37,6 +38,10 @@ pub async fn serve(function: Function) -> Result<(), Error> {
     // A failure is not fatal: the batch tries again.
     before_the_first_event(settings.load_at_init(), queue.connect()).await;
     let client = KoalaClient::new(environment.collector.url_or_hosted()?)?;
+    let client = match environment.collector.kind {
+        CollectorKind::Own => with_token(client, Arc::clone(&settings)),
+        CollectorKind::Koala => client,
+    };
     let delivery = Delivery::new(function, Arc::clone(&settings), client, options);
 
     let metrics = Metrics::new(function.name(), &environment.metric_namespace);
@@ -46,4 +51,12 @@ pub async fn serve(function: Function) -> Result<(), Error> {
         Ok::<_, Error>(consumer.handle(&batch, &context.request_id, deadline(context.deadline)).await)
     }))
     .await
+}
+
+/// Shows our own collector the token of the parameters, as it is when a request is sent.
+fn with_token(client: KoalaClient, settings: Arc<SettingsCache<ParameterStore>>) -> KoalaClient {
+    client.with_collector_token_of(move || {
+        let settings = settings.last_good()?;
+        HeaderValue::from_bytes(settings.collector_tokens().first()?.as_bytes()).ok()
+    })
 }

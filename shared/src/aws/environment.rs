@@ -31,7 +31,8 @@ pub struct FunctionEnvironment {
 }
 
 impl FunctionEnvironment {
-    fn read(variables: &mut Variables<'_>) -> Self {
+    /// Reads it.
+    pub fn read(variables: &mut Variables<'_>) -> Self {
         let parameter_prefix = variables.required("PARAMETER_PREFIX");
         if !parameter_prefix.is_empty() && !parameter_prefix.starts_with('/') {
             variables.refuse("PARAMETER_PREFIX", "must begin with `/`, as in /koala-destination/prod");

@@ -83,6 +83,12 @@ impl AwsEnvironment {
         }
     }
 
+    /// Who the function is.
+    #[must_use]
+    pub fn credentials(&self) -> Credentials {
+        self.credentials.clone()
+    }
+
     /// A client of Parameter Store.
     #[must_use]
     pub fn ssm(&self) -> Lazy<aws_sdk_ssm::Client> {

@@ -1,6 +1,8 @@
 //! The HTTP client: one for the life of the process, its connections reused.
 
 use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,11 +34,20 @@ pub const LONGEST_ANSWER_BODY: Duration = Duration::from_secs(1);
 const MOST_OF_AN_ANSWER: usize = 16 * 1024;
 
 /// Koala over HTTP.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct KoalaClient {
     http: reqwest::Client,
     url: KoalaUrl,
-    collector_token: Option<HeaderValue>,
+    collector_token: Option<TokenNow>,
+}
+
+/// The token of one's own collector as it is now: it may be replaced while the process runs.
+type TokenNow = Arc<dyn Fn() -> Option<HeaderValue> + Send + Sync>;
+
+impl fmt::Debug for KoalaClient {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("KoalaClient").field("url", &self.url).finish_non_exhaustive()
+    }
 }
 
 impl KoalaClient {
@@ -60,9 +71,14 @@ impl KoalaClient {
 
     /// Shows a token with every request, where the collector is our own and knows it.
     #[must_use]
-    pub fn with_collector_token(self, mut token: HeaderValue) -> Self {
-        token.set_sensitive(true);
-        Self { collector_token: Some(token), ..self }
+    pub fn with_collector_token(self, token: HeaderValue) -> Self {
+        self.with_collector_token_of(move || Some(token.clone()))
+    }
+
+    /// The same with the token that there is at the time of a request, if any.
+    #[must_use]
+    pub fn with_collector_token_of(self, now: impl Fn() -> Option<HeaderValue> + Send + Sync + 'static) -> Self {
+        Self { collector_token: Some(Arc::new(now)), ..self }
     }
 
     /// Asks Koala whether a key is good (`GET …/auth`, as Segment's cloud-mode destination does).
@@ -85,7 +101,8 @@ impl Collector for KoalaClient {
     async fn send(&self, key: &PublicApiKey, route: Route, body: Bytes) -> Result<(), SendError> {
         let url = self.url.of(route, key);
         let mut request = self.http.post(url).header(CONTENT_TYPE, "application/json").body(body);
-        if let Some(token) = &self.collector_token {
+        if let Some(mut token) = self.collector_token.as_ref().and_then(|now| now()) {
+            token.set_sensitive(true);
             request = request.header(COLLECTOR_TOKEN_HEADER, token);
         }
         Self::answered(request).await

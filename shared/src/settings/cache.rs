@@ -206,7 +206,8 @@ impl<S: ParameterSource, T: ParameterTree> SettingsCache<S, T> {
         cached.settings.is_none() && cached.fresh_until.is_some_and(|until| Instant::now() < until)
     }
 
-    fn last_good(&self) -> Option<Arc<T>> {
+    /// The settings that were read last, however long ago; nothing is read.
+    pub fn last_good(&self) -> Option<Arc<T>> {
         self.cached.read().unwrap_or_else(PoisonError::into_inner).settings.clone()
     }
 }

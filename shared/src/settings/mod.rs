@@ -6,6 +6,7 @@
 //! | `webhook-secret` | signs requests (`X-Signature`); one a line, any of them serves |
 //! | `bearer-token` | lets requests in by `Authorization: Bearer …`; one a line |
 //! | `write-keys` | lets Segment's SDKs in; one a line |
+//! | `collector-token` | shown to the stack's own collector; one a line, the first is shown and any is taken |
 //! | `mappings/<name>` | a mapping as JSON; one of a preset's name replaces the preset |
 //!
 //! The collector's parameters are a tree of their own, which the collector reads.
@@ -37,6 +38,7 @@ pub const MOST_MAPPINGS: usize = 50;
 pub struct Settings {
     public_api_key: PublicApiKey,
     credentials: Credentials,
+    collector_tokens: Vec<Token>,
     /// Own ones and the presets that none of them replaces, by name.
     mappings: Vec<Mapping>,
     /// All presets, for messages that were queued before one was replaced.
@@ -66,7 +68,7 @@ impl Credentials {
 #[must_use]
 pub fn unknown_parameters(parameters: &[Parameter]) -> Vec<&str> {
     let known = |name: &str| {
-        matches!(name, "public-api-key" | "webhook-secret" | "bearer-token" | "write-keys")
+        matches!(name, "public-api-key" | "webhook-secret" | "bearer-token" | "write-keys" | "collector-token")
             || name.starts_with("mappings/")
     };
     parameters.iter().map(|parameter| parameter.name.as_str()).filter(|name| !known(name)).collect()
@@ -118,6 +120,7 @@ impl Settings {
         let mut problems = Vec::new();
         let mut public_api_key = None;
         let mut credentials = Credentials::default();
+        let mut collector_tokens = Vec::new();
         let mut mappings = Vec::new();
 
         for parameter in parameters {
@@ -135,14 +138,16 @@ impl Settings {
                     }
                     Err(error) => problem(error.to_string()),
                 },
-                "bearer-token" | "write-keys" => {
+                "bearer-token" | "write-keys" | "collector-token" => {
                     let tokens: Vec<Token> = lines(value).filter_map(Token::parse).collect();
                     if tokens.is_empty() {
                         problem("is empty: remove it, or give it at least one token, one a line".to_owned());
                     } else if name == "bearer-token" {
                         credentials.bearer_tokens = tokens;
-                    } else {
+                    } else if name == "write-keys" {
                         credentials.write_keys = tokens;
+                    } else {
+                        collector_tokens = tokens;
                     }
                 }
                 _ => {
@@ -175,7 +180,7 @@ impl Settings {
         match public_api_key {
             Some(public_api_key) if problems.is_empty() => {
                 mappings.sort_by(|a, b| a.name().cmp(b.name()));
-                Ok(Self { public_api_key, credentials, mappings, presets })
+                Ok(Self { public_api_key, credentials, collector_tokens, mappings, presets })
             }
             _ => Err(InvalidSettings { problems }),
         }
@@ -191,6 +196,12 @@ impl Settings {
     #[must_use]
     pub fn credentials(&self) -> &Credentials {
         &self.credentials
+    }
+
+    /// What the stack's own handlers show to its collector: the first; any is taken, so that one can be replaced.
+    #[must_use]
+    pub fn collector_tokens(&self) -> &[Token] {
+        &self.collector_tokens
     }
 
     /// The mappings by name: those of one's own, on or off, and the presets that are in force.

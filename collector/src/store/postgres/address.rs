@@ -81,6 +81,12 @@ impl DatabaseUrl {
         Ok(Self { config, is_dsql, roots })
     }
 
+    /// Tells two databases, users or passwords apart; never to be shown.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        format!("{self} {:?} {:?}", self.config.get_user(), self.config.get_password())
+    }
+
     pub(super) fn config(&self) -> &Config {
         &self.config
     }

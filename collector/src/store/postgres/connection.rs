@@ -77,7 +77,11 @@ impl Connection {
 
 /// Connects without more.
 pub(super) async fn connect(options: &PostgresOptions) -> Result<Client, PostgresError> {
-    timeout(CONNECT_WITHIN, connect_now(options)).await.map_err(|_| PostgresError::TooSlow)?
+    let client = timeout(CONNECT_WITHIN, connect_now(options)).await.map_err(|_| PostgresError::TooSlow)??;
+    if let Some(schema) = options.schema {
+        client.batch_execute(&format!("SET search_path = {schema}")).await?;
+    }
+    Ok(client)
 }
 
 async fn connect_now(options: &PostgresOptions) -> Result<Client, PostgresError> {

@@ -29,6 +29,9 @@ pub enum PostgresError {
     #[cfg(feature = "dsql")]
     #[error("{0}")]
     Token(#[from] super::token::TokenError),
+    /// Its tables are of an older release.
+    #[error("the tables are of an older release: deploy this one whole, or open the database with koala up --database")]
+    Older,
     /// A row is not as it was written.
     #[error("a row cannot be read: {0}")]
     Row(&'static str),
@@ -54,7 +57,7 @@ impl PostgresError {
             Self::TooSlow => true,
             #[cfg(feature = "dsql")]
             Self::Token(_) => false,
-            Self::ShutDown | Self::Url(_) | Self::Tls(_) | Self::Row(_) => false,
+            Self::ShutDown | Self::Older | Self::Url(_) | Self::Tls(_) | Self::Row(_) => false,
         }
     }
 }

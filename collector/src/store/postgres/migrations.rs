@@ -45,6 +45,16 @@ async fn version(client: &Client) -> Result<i64, PostgresError> {
     Ok(client.query_one(VERSION, &[]).await?.try_get(0)?)
 }
 
+/// What is needed of a database that was brought to this version or a later one: the key of its tombstones.
+pub(super) async fn made(client: &Client) -> Result<TombstoneKey, PostgresError> {
+    let version: i64 = client.query_one(VERSION, &[]).await?.try_get(0)?;
+    if usize::try_from(version).is_ok_and(|version| version >= MIGRATIONS.len()) {
+        tombstones::kept_key(client).await
+    } else {
+        Err(PostgresError::Older)
+    }
+}
+
 /// The statements of a migration, without comments.
 fn statements(migration: &str) -> impl Iterator<Item = String> {
     let lines = migration.lines().map(|line| line.split("--").next().unwrap_or_default().trim_end());
@@ -52,6 +62,21 @@ fn statements(migration: &str) -> impl Iterator<Item = String> {
     let sql = sql.join("\n");
     let statements: Vec<String> = sql.split(';').map(|statement| statement.trim().to_owned()).collect();
     statements.into_iter().filter(|statement| !statement.is_empty())
+}
+
+/// The tables that there are.
+pub(super) fn tables() -> Vec<String> {
+    let made = MIGRATIONS.into_iter().flat_map(statements).chain([TABLE.to_owned()]);
+    let table = |statement: String| {
+        Some(statement.strip_prefix("CREATE TABLE IF NOT EXISTS ")?.split_whitespace().next()?.to_owned())
+    };
+    made.filter_map(table).collect()
+}
+
+/// How many migrations there are: the version that a database is brought to.
+#[must_use]
+pub fn newest() -> usize {
+    MIGRATIONS.len()
 }
 
 /// Aurora DSQL makes indexes beside the work that goes on, and wants it said; PostgreSQL does not know the word.

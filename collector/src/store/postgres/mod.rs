@@ -7,6 +7,7 @@
 //! | `token` | the IAM token that opens Aurora DSQL, with the feature `dsql` |
 //! | `transaction`, `turns`, `error` | transactions, tried again as a whole where another one was in the way |
 //! | `migrations` | the tables |
+//! | [`administration`], [`self_test`] | what an administrator does, and whether a database does what is counted on |
 //! | `ingest`, `decisions` | what is done with a visitor |
 //! | `deletion`, `taken`, `tombstones`, `retention` | who and what is to go |
 //! | `visitors`, `companies`, `search` | what is shown |
@@ -20,6 +21,7 @@
 
 mod accounts;
 mod address;
+pub mod administration;
 mod alert_changes;
 mod alert_messages;
 mod alert_store;
@@ -51,6 +53,7 @@ mod restore;
 mod retention;
 mod row_ids;
 mod search;
+pub mod self_test;
 mod sql;
 mod taken;
 mod tls;
@@ -77,7 +80,7 @@ pub use self::error::PostgresError;
 use self::excluded::Excludes;
 use self::ingest::Arrived;
 use self::intent::IntentRules;
-pub use self::migrations::all as all_of_migrations;
+pub use self::migrations::{all as all_of_migrations, newest as newest_migration};
 pub use self::options::{Passwords, PostgresOptions};
 use self::pool::Pool;
 use self::retention::RetentionSearch;
@@ -135,8 +138,25 @@ impl PostgresStore {
     /// As [`open`](Self::open).
     pub async fn open_with(options: PostgresOptions) -> Result<Self, PostgresError> {
         let key = migrations::migrate(&options).await?;
-        Ok(Self {
-            pool: Pool::new(options),
+        Ok(Self::of(Pool::new(options), key))
+    }
+
+    /// Connects to a database that has its tables: for who may not make them, and does not wait for them.
+    ///
+    /// # Errors
+    /// When the database cannot be reached, or an older release made its tables.
+    pub async fn attach(options: PostgresOptions) -> Result<Self, PostgresError> {
+        let pool = Pool::new(options);
+        let lent = pool.take().await?;
+        let key = migrations::made(lent.connection().client()).await?;
+        // The first request finds this connection.
+        lent.give_back();
+        Ok(Self::of(pool, key))
+    }
+
+    fn of(pool: Pool, key: TombstoneKey) -> Self {
+        Self {
+            pool,
             rules: IntentRules::default(),
             excludes: Excludes::default(),
             turns: Turns::default(),
@@ -145,7 +165,18 @@ impl PostgresStore {
             changes: watch::Sender::new(()),
             counting: Arc::default(),
             newest: Arc::default(),
-        })
+        }
+    }
+
+    /// The indexes that Aurora DSQL could not make beside the work that goes on; elsewhere there are none.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn failed_index_jobs(&self) -> Result<Vec<String>, StoreError> {
+        let lent = self.pool.take().await?;
+        let jobs = administration::failed_index_jobs(lent.connection().client(), self.pool.is_dsql()).await?;
+        lent.give_back();
+        Ok(jobs)
     }
 
     /// Has the pages look again, since something that they show beside what the store has is another.

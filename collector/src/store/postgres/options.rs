@@ -29,13 +29,15 @@ pub struct PostgresOptions {
     pub(super) connections: usize,
     pub(super) passwords: Option<Arc<dyn Passwords>>,
     pub(super) clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
+    /// Where tables are looked for, where it is not the user's own way.
+    pub(super) schema: Option<&'static str>,
 }
 
 impl PostgresOptions {
     /// The connections of a process that does many things at once, with the password that the URL has.
     #[must_use]
     pub fn new(url: DatabaseUrl) -> Self {
-        Self { url, connections: CONNECTIONS, passwords: None, clock: Arc::new(SystemTime::now) }
+        Self { url, connections: CONNECTIONS, passwords: None, clock: Arc::new(SystemTime::now), schema: None }
     }
 
     /// At most so many connections at once, and at least one: a function that does one thing at a time keeps one.
@@ -48,6 +50,18 @@ impl PostgresOptions {
     #[must_use]
     pub fn passwords(self, passwords: impl Passwords + 'static) -> Self {
         Self { passwords: Some(Arc::new(passwords)), ..self }
+    }
+
+    /// The same with tables in a schema of their own.
+    #[must_use]
+    pub(super) fn in_schema(self, schema: &'static str) -> Self {
+        Self { schema: Some(schema), ..self }
+    }
+
+    /// Which database it is.
+    #[must_use]
+    pub fn url(&self) -> &DatabaseUrl {
+        &self.url
     }
 
     /// Another clock of the wall, which tells how old a connection is.

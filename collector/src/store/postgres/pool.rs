@@ -31,6 +31,11 @@ impl Pool {
         Self { options: Arc::new(options), idle: Arc::default(), permits, excludes: Arc::default() }
     }
 
+    /// Whether it is a cluster of Aurora DSQL.
+    pub(super) fn is_dsql(&self) -> bool {
+        self.options.url.is_dsql()
+    }
+
     /// A connection that is free, or a new one.
     pub(super) async fn take(&self) -> Result<Lent, PostgresError> {
         let permit = timeout(WAIT_AT_MOST, Arc::clone(&self.permits).acquire_owned()).await;

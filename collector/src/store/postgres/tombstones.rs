@@ -33,6 +33,11 @@ pub(super) const KEY: &str = "SELECT tombstone_key FROM installation WHERE id = 
 pub(super) async fn key(client: &Client) -> Result<TombstoneKey, PostgresError> {
     let new = TombstoneKey::random().map_err(|_| PostgresError::Row("there are no random numbers"))?;
     client.execute(INSTALL, &[&new.as_slice()]).await?;
+    kept_key(client).await
+}
+
+/// The key that was made.
+pub(super) async fn kept_key(client: &Client) -> Result<TombstoneKey, PostgresError> {
     let row = client.query_one(KEY, &[]).await?;
     let key: &[u8] = row.try_get(0)?;
     let key: &[u8; KEY_BYTES] = key.try_into().map_err(|_| PostgresError::Row("the key of the tombstones"))?;

@@ -1,0 +1,109 @@
+//! The function `caretaker`: the only one that makes tables. CloudFormation calls it before any other function of the collector is
+//! made or updated, its schedule each minute.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`cloudformation`] | the custom resource: what is asked, and the answer, which always comes |
+//! | [`schema`] | the tables, their test, and who may use them |
+//! | [`secrets`] | the parameters that nobody has to think of |
+//! | [`rounds`] | counting, deleting and looking back, in pieces |
+
+pub mod cloudformation;
+mod rounds;
+mod schema;
+mod secrets;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use koala_destination::lambda::consumer::deadline;
+use koala_destination::lambda::span::invocation;
+use koala_destination::metrics::Metrics;
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
+use tracing::Instrument;
+
+use self::cloudformation::{Asked, Outcome, Request};
+use self::rounds::Rounds;
+use super::database::Database;
+use super::environment::CollectorEnvironment;
+use super::figures::Requested;
+
+/// The administrator of a cluster of Aurora DSQL
+/// (<https://docs.aws.amazon.com/aurora-dsql/latest/userguide/authentication-authorization.html>).
+const ADMINISTRATOR: &str = "admin";
+/// What is left of an invocation for the answer to CloudFormation: it waits for an hour for one that never comes.
+const TIME_TO_ANSWER: Duration = Duration::from_secs(15);
+/// What is left of a scheduled one.
+const TIME_TO_END: Duration = Duration::from_secs(5);
+
+/// Runs the function.
+///
+/// # Errors
+/// When the environment lacks something, which ends the function's init with the names of the variables.
+pub async fn serve() -> Result<(), Error> {
+    let (mut environment, ()) = CollectorEnvironment::with(|_| ())?;
+    ADMINISTRATOR.clone_into(&mut environment.database_user);
+    let caretaker = Caretaker::new(environment)?;
+    run(service_fn(async |event: LambdaEvent<Value>| {
+        let (event, context) = event.into_parts();
+        let ends = deadline(context.deadline);
+        let handled = caretaker.handle(event, ends, &context.request_id);
+        Box::pin(handled.instrument(invocation(&context.request_id))).await
+    }))
+    .await
+}
+
+struct Caretaker {
+    environment: CollectorEnvironment,
+    database: Arc<Database>,
+    rounds: Rounds,
+    metrics: Metrics,
+}
+
+impl Caretaker {
+    fn new(environment: CollectorEnvironment) -> Result<Self, Error> {
+        let settings = environment.collector_settings();
+        let database = Arc::new(Database::new(&environment, Arc::clone(&settings))?);
+        let rounds = Rounds::new(Arc::clone(&database), settings, environment.collector.retention);
+        let metrics = Metrics::new("caretaker", &environment.function.metric_namespace);
+        Ok(Self { environment, database, rounds, metrics })
+    }
+
+    async fn handle(&self, event: Value, ends: Instant, request_id: &str) -> Result<(), Error> {
+        match Asked::of(event) {
+            Asked::ByCloudFormation(request) => {
+                let outcome = self.make(&request, ends.checked_sub(TIME_TO_ANSWER).unwrap_or(ends)).await;
+                cloudformation::answer(&request, &outcome).await
+            }
+            Asked::BySchedule => {
+                let done = self.rounds.until(ends.checked_sub(TIME_TO_END).unwrap_or(ends)).await;
+                if let Err(error) = &done {
+                    tracing::error!(%error, "the database cannot be looked after; the next minute tries again");
+                }
+                let is_unavailable = done.is_err();
+                self.metrics.write(&Requested { is_unavailable }, request_id, self.rounds.freshness());
+                Ok(())
+            }
+        }
+    }
+
+    /// What CloudFormation asked for, before `until`.
+    async fn make(&self, request: &Request, until: Instant) -> Outcome {
+        if !request.is_to_make() {
+            return Outcome::Done;
+        }
+        let made = timeout_at(until, async {
+            secrets::make(&self.environment).await?;
+            let options = self.database.options().await?;
+            let roles = request.application_roles();
+            Box::pin(schema::make(&options, &roles, self.environment.application_user())).await
+        });
+        match made.await {
+            Ok(Ok(())) => Outcome::Done,
+            Ok(Err(error)) => Outcome::failed(&*error),
+            Err(_) => Outcome::Failed("the database was not ready within the time that a deploy has".to_owned()),
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The function `signals`: woken by `collect`, and each minute by its schedule. What changed stands in the database; the event says
+//! nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use koala_destination::lambda::consumer::deadline;
+use koala_destination::lambda::span::invocation;
+use koala_destination::metrics::Metrics;
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use super::database::{Database, DatabaseUnavailable};
+use super::environment::CollectorEnvironment;
+use super::figures::Requested;
+use super::parameters::CollectorSettings;
+use crate::signals::SignalsOptions;
+use crate::signals::deliver::Deliver;
+use crate::signals::outbound::Client;
+use crate::signals::watch::Watch;
+use crate::signals::work::SignalsWork;
+use crate::store::Store;
+
+/// What is left of an invocation for what is on its way.
+const TIME_TO_END: Duration = Duration::from_secs(10);
+
+/// Runs the function.
+///
+/// # Errors
+/// When the environment lacks something, which ends the function's init with the names of the variables.
+pub async fn serve() -> Result<(), Error> {
+    let (environment, options) = CollectorEnvironment::with(SignalsOptions::read)?;
+    let settings = environment.collector_settings();
+    let work = Work {
+        database: Database::new(&environment, Arc::clone(&settings))?,
+        client: Client::new(options.reach)?,
+        settings: Arc::clone(&settings),
+        options,
+    };
+    let metrics = Metrics::new("signals", &environment.function.metric_namespace);
+    run(service_fn(async |event: LambdaEvent<Value>| {
+        let context = event.context;
+        let end = deadline(context.deadline).checked_sub(TIME_TO_END).unwrap_or_else(Instant::now);
+        let done = Box::pin(work.until(end).instrument(invocation(&context.request_id))).await;
+        if let Err(error) = &done {
+            tracing::error!(%error, "the database cannot be read; what changed waits in it for the next minute");
+        }
+        metrics.write(&Requested { is_unavailable: done.is_err() }, &context.request_id, settings.freshness());
+        // A doorbell that was heard in vain need not ring again: the schedule does.
+        Ok::<_, Error>(json!({"batchItemFailures": []}))
+    }))
+    .await
+}
+
+/// What is worked with.
+struct Work {
+    database: Database,
+    settings: CollectorSettings,
+    options: SignalsOptions,
+    client: Client,
+}
+
+impl Work {
+    /// Looks at what changed until there is no more, or `end`, and waits for what is on its way.
+    async fn until(&self, end: Instant) -> Result<(), DatabaseUnavailable> {
+        let (store, _) = self.database.store().await?;
+        while store.look_back().await? && Instant::now() < end {}
+        let store = Arc::new(store);
+        let watch = Watch::new(store.clone(), store.clone(), self.options.clone());
+        let deliver = Deliver::new(store, self.client.clone());
+        let mut work = SignalsWork::new(Arc::clone(&self.settings), watch, deliver);
+        let looked = async {
+            while work.round().await? && Instant::now() < end {}
+            Ok(())
+        };
+        let looked = looked.await;
+        work.finish().await;
+        looked
+    }
+}

@@ -1,0 +1,223 @@
+//! Whether a database does what the collector counts on, tried on it in tables of its own: what is kept twice is kept once, what
+//! belongs together becomes one, pages miss nothing, of two writers who meet one is told so, and a transaction takes as many rows as
+//! the largest piece has.
+
+use std::collections::BTreeSet;
+
+use koala_destination::clock;
+use thiserror::Error;
+
+use super::PostgresStore;
+use super::connection::connect;
+use super::error::PostgresError;
+use super::migrations;
+use super::options::PostgresOptions;
+use crate::protocol::batch;
+use crate::store::filter::Filter;
+use crate::store::visitor::{Visitor, VisitorId};
+use crate::store::{Store, StoreError};
+
+/// Where the tables stand, so that nothing of the collector's own is touched.
+const SCHEMA: &str = "koala_self_test";
+/// The most rows that a transaction of Aurora DSQL writes
+/// (<https://docs.aws.amazon.com/aurora-dsql/latest/userguide/CHAP_quotas.html>).
+const MOST_ROWS: i64 = 3000;
+/// Visitors enough for more than one page.
+const VISITORS: usize = 5;
+const PAGE: u32 = 2;
+
+/// Why a database is not one for the collector.
+#[derive(Debug, Error)]
+pub enum SelfTestError {
+    /// It refuses a statement.
+    #[error("{0}: {1}")]
+    Refused(&'static str, PostgresError),
+    /// It refuses what the store asks.
+    #[error("{0}: {1}")]
+    Store(&'static str, StoreError),
+    /// It does otherwise than was counted on.
+    #[error("{0}")]
+    Otherwise(String),
+}
+
+/// Tries it.
+///
+/// # Errors
+/// With what it does otherwise.
+pub async fn run(options: &PostgresOptions) -> Result<(), SelfTestError> {
+    let of = |what| move |error| SelfTestError::Refused(what, error);
+    let client = connect(options).await.map_err(of("connecting"))?;
+    let made = client.batch_execute(&format!("CREATE SCHEMA IF NOT EXISTS {SCHEMA}")).await;
+    made.map_err(|error| SelfTestError::Refused("making a schema for the test", error.into()))?;
+    let options = options.clone().in_schema(SCHEMA);
+    let tried = try_out(&options).await;
+    // What is left is empty or of no use to anybody, and the next test does without it.
+    for table in migrations::tables() {
+        let dropped = client.batch_execute(&format!("DROP TABLE IF EXISTS {SCHEMA}.{table}")).await;
+        if let Err(error) = dropped {
+            tracing::warn!(%error, table, "a table of the test is left");
+        }
+    }
+    let _ = client.batch_execute(&format!("DROP SCHEMA IF EXISTS {SCHEMA}")).await;
+    tried
+}
+
+async fn try_out(options: &PostgresOptions) -> Result<(), SelfTestError> {
+    let store = PostgresStore::open_with(options.clone())
+        .await
+        .map_err(|error| SelfTestError::Refused("making tables", error))?;
+    let run = format!("{:016x}", fastrand::u64(..));
+    keeps_once(&store, &run).await?;
+    makes_one(&store, &run).await?;
+    pages(&store, &run).await?;
+    both_are_kept(&store, &run).await?;
+    of_two_one_is_told(options, &run).await?;
+    takes_rows(options, &run).await
+}
+
+async fn ingest(store: &PostgresStore, what: &'static str, body: &str) -> Result<(), SelfTestError> {
+    let batch =
+        batch::read(body.as_bytes()).map_err(|refusal| SelfTestError::Otherwise(format!("{what}: {refusal}")))?;
+    store.ingest(batch).await.map_err(|error| SelfTestError::Store(what, error))
+}
+
+/// A request of one person, told by `ids`, with one event.
+fn event(ids: &str, message: &str) -> String {
+    format!(r#"{{{ids},"events":[{{"event":"Self Test","message_id":"{message}","sent_at":"{}"}}]}}"#, clock::now())
+}
+
+async fn visitors(store: &PostgresStore, what: &'static str, search: &str) -> Result<Vec<Visitor>, SelfTestError> {
+    let filter = Filter { text: Some(search.to_owned()), ..Filter::default() };
+    let listed = store.list_visitors(filter, 0, 100).await.map_err(|error| SelfTestError::Store(what, error))?;
+    Ok(listed.0)
+}
+
+async fn entries(store: &PostgresStore, what: &'static str, id: &VisitorId) -> Result<usize, SelfTestError> {
+    let shown = store.show_visitor(id, 100).await.map_err(|error| SelfTestError::Store(what, error))?;
+    Ok(shown.map_or(0, |(_, entries)| entries.len()))
+}
+
+/// The same entry, three times.
+async fn keeps_once(store: &PostgresStore, run: &str) -> Result<(), SelfTestError> {
+    const WHAT: &str = "an entry that comes again";
+    let body = event(&format!(r#""email":"once-{run}@self-test.example""#), &format!("once-{run}"));
+    for _ in 0..3 {
+        ingest(store, WHAT, &body).await?;
+    }
+    let found = visitors(store, WHAT, &format!("once-{run}")).await?;
+    let kept = match &found[..] {
+        [visitor] => entries(store, WHAT, &visitor.id).await?,
+        _ => 0,
+    };
+    if (found.len(), kept) == (1, 1) {
+        return Ok(());
+    }
+    Err(SelfTestError::Otherwise(format!("{WHAT} three times makes {} visitors with {kept} entries", found.len())))
+}
+
+/// A device first, then the person who turns out to use it.
+async fn makes_one(store: &PostgresStore, run: &str) -> Result<(), SelfTestError> {
+    const WHAT: &str = "a device and its person";
+    let device = format!("{:x}-{run}", u128::MAX);
+    ingest(store, WHAT, &event(&format!(r#""anonymous_id":"{device}""#), &format!("before-{run}"))).await?;
+    let both = format!(r#""anonymous_id":"{device}","email":"one-{run}@self-test.example""#);
+    ingest(store, WHAT, &event(&both, &format!("with-{run}"))).await?;
+    let found = visitors(store, WHAT, &format!("one-{run}")).await?;
+    let kept = match &found[..] {
+        [visitor] => entries(store, WHAT, &visitor.id).await?,
+        _ => 0,
+    };
+    if (found.len(), kept) == (1, 2) {
+        return Ok(());
+    }
+    Err(SelfTestError::Otherwise(format!("{WHAT} are {} visitors with {kept} entries, not one with both", found.len())))
+}
+
+/// Page after page, every visitor once.
+async fn pages(store: &PostgresStore, run: &str) -> Result<(), SelfTestError> {
+    const WHAT: &str = "pages of visitors";
+    for n in 0..VISITORS {
+        let body = event(&format!(r#""email":"page-{n}-{run}@self-test.example""#), &format!("page-{n}-{run}"));
+        ingest(store, WHAT, &body).await?;
+    }
+    let filter = Filter { text: Some(run.to_owned()), ..Filter::default() };
+    let (mut seen, mut count, mut after) = (BTreeSet::new(), 0, None);
+    loop {
+        let page = store.export_visitors(&filter, after.as_ref(), PAGE).await;
+        let page = page.map_err(|error| SelfTestError::Store(WHAT, error))?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.id.clone());
+        count += page.len();
+        seen.extend(page.into_iter().flat_map(|visitor| visitor.emails).filter(|email| email.starts_with("page-")));
+        if count > 100 {
+            break;
+        }
+    }
+    if seen.len() == VISITORS {
+        return Ok(());
+    }
+    Err(SelfTestError::Otherwise(format!("{WHAT} show {} of {VISITORS}", seen.len())))
+}
+
+/// Two requests of one person at once: whoever is in the other's way tries again.
+async fn both_are_kept(store: &PostgresStore, run: &str) -> Result<(), SelfTestError> {
+    const WHAT: &str = "two requests at once";
+    let id = format!(r#""email":"both-{run}@self-test.example""#);
+    let (first, second) = (event(&id, &format!("first-{run}")), event(&id, &format!("second-{run}")));
+    // Another process has turns of its own.
+    let beside = PostgresStore { turns: super::Turns::default(), ..store.clone() };
+    let (a, b) = futures_util::future::join(ingest(store, WHAT, &first), ingest(&beside, WHAT, &second)).await;
+    a.and(b)?;
+    let found = visitors(store, WHAT, &format!("both-{run}")).await?;
+    let kept = match &found[..] {
+        [visitor] => entries(store, WHAT, &visitor.id).await?,
+        _ => 0,
+    };
+    if (found.len(), kept) == (1, 2) {
+        return Ok(());
+    }
+    Err(SelfTestError::Otherwise(format!("of {WHAT} {kept} are kept, of {} visitors", found.len())))
+}
+
+/// Two transactions write one row: one of them is told that the other was in its way, by a code that has it try again.
+async fn of_two_one_is_told(options: &PostgresOptions, run: &str) -> Result<(), SelfTestError> {
+    const WHAT: &str = "two writers of one row";
+    let refused = |error: PostgresError| SelfTestError::Refused(WHAT, error);
+    let (one, other) = (connect(options).await.map_err(refused)?, connect(options).await.map_err(refused)?);
+    let name = format!("self-test-{run}");
+    let put = "INSERT INTO number (name, value) VALUES ($1, 0)";
+    one.execute(put, &[&name]).await.map_err(|error| refused(error.into()))?;
+    let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ";
+    let (read, write) =
+        ("SELECT value FROM number WHERE name = $1", "UPDATE number SET value = value + 1 WHERE name = $1");
+    for client in [&one, &other] {
+        client.batch_execute(begin).await.map_err(|error| refused(error.into()))?;
+        client.query(read, &[&name]).await.map_err(|error| refused(error.into()))?;
+    }
+    one.execute(write, &[&name]).await.map_err(|error| refused(error.into()))?;
+    one.batch_execute("COMMIT").await.map_err(|error| refused(error.into()))?;
+    // Aurora DSQL says it at COMMIT, PostgreSQL before.
+    let late = async {
+        other.execute(write, &[&name]).await?;
+        other.batch_execute("COMMIT").await
+    };
+    match late.await.map_err(PostgresError::from) {
+        Err(error) if error.is_passing() => Ok(()),
+        Err(error) => Err(refused(error)),
+        Ok(()) => Err(SelfTestError::Otherwise(format!("{WHAT} both succeed, and what one wrote is lost"))),
+    }
+}
+
+/// One transaction with as many rows as the largest piece of work may have.
+async fn takes_rows(options: &PostgresOptions, run: &str) -> Result<(), SelfTestError> {
+    const WHAT: &str = "a transaction of 3,000 rows";
+    let refused = |error: tokio_postgres::Error| SelfTestError::Refused(WHAT, error.into());
+    let client = connect(options).await.map_err(|error| SelfTestError::Refused(WHAT, error))?;
+    let names: Vec<String> = (0..MOST_ROWS).map(|n| format!("self-test-{run}-{n}")).collect();
+    let put = "INSERT INTO number (name, value) SELECT name, 0 FROM unnest($1::text[]) AS new (name)";
+    client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ").await.map_err(refused)?;
+    client.execute(put, &[&names]).await.map_err(refused)?;
+    client.batch_execute("COMMIT").await.map_err(refused)?;
+    let take = "DELETE FROM number WHERE name LIKE $1";
+    client.execute(take, &[&format!("self-test-{run}%")]).await.map(drop).or(Ok(()))
+}
