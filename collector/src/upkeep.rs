@@ -74,7 +74,7 @@ impl<S: ParameterSource> Upkeep<S> {
             let id = departed.id.clone();
             let forgotten = match &self.pipeline {
                 Some(pipeline) => pipeline.forget(departed, &*self.store).await?,
-                None => Forgotten { messages: 0, is_all: true },
+                None => Forgotten { messages: 0, ids: departed.ids.len(), is_all: true },
             };
             self.store.forgotten(&id, forgotten).await?;
         }

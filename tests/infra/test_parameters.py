@@ -81,6 +81,17 @@ class TheParameters(unittest.TestCase):
         self.assertTrue(pattern.fullmatch(COLLECTOR))
         self.assertFalse(pattern.fullmatch("collector.example.com"))
 
+    def test_ask_where_visitors_are_kept_where_the_collector_is_the_stack_s_own(self):
+        values = {"Stage": "dev", "Architecture": "arm64", "Collector": "own"}
+        self.assertIn("dsql or url", refusals(**values)[0])
+        for database in ("dsql", "url"):
+            self.assertEqual(refusals(Database=database, **values), [])
+        pattern = re.compile(PARAMETERS["DsqlEndpoint"]["AllowedPattern"])
+        self.assertTrue(pattern.fullmatch("foo1bar2.dsql.eu-west-1.on.aws"))
+        self.assertFalse(pattern.fullmatch("postgres://foo.dsql.eu-west-1.on.aws"))
+        # Another database would be an empty one: it changes by nobody's forgetting to say it.
+        self.assertEqual(PARAMETERS["Database"]["Default"], "")
+
     def test_refuse_prod_without_somebody_to_tell_and_dev_says_so_in_its_outputs(self):
         values = {"Collector": "url", "Architecture": "arm64", "KoalaUrl": COLLECTOR}
         self.assertIn("somebody to tell", refusals(Stage="prod", **values)[0])

@@ -236,8 +236,8 @@ impl Pipeline for StackPipeline {
     }
 
     /// A queue of SQS cannot be searched.
-    async fn forget(&self, _: Departed, _: &dyn Store) -> Result<Forgotten, PipelineError> {
-        Ok(Forgotten { messages: 0, is_all: true })
+    async fn forget(&self, departed: Departed, _: &dyn Store) -> Result<Forgotten, PipelineError> {
+        Ok(Forgotten { messages: 0, ids: departed.ids.len(), is_all: true })
     }
 
     async fn mappings(&self) -> Result<Vec<Mapping>, PipelineError> {

@@ -26,7 +26,7 @@ use tracing::Instrument;
 
 use self::cloudformation::{Asked, Outcome, Request};
 use self::rounds::Rounds;
-use super::database::Database;
+use super::database::{Database, DatabaseUnavailable};
 use super::environment::CollectorEnvironment;
 use super::figures::Requested;
 
@@ -35,6 +35,10 @@ use super::figures::Requested;
 const ADMINISTRATOR: &str = "admin";
 /// What is left of an invocation for the answer to CloudFormation: it waits for an hour for one that never comes.
 const TIME_TO_ANSWER: Duration = Duration::from_secs(15);
+/// How long a failure may pass: a role of IAM that was made a moment ago is not known everywhere.
+const PATIENCE: Duration = Duration::from_secs(45);
+/// Longer than settings that failed are not asked for again.
+const PAUSE: Duration = Duration::from_secs(6);
 /// What is left of a scheduled one.
 const TIME_TO_END: Duration = Duration::from_secs(5);
 
@@ -53,6 +57,11 @@ pub async fn serve() -> Result<(), Error> {
         Box::pin(handled.instrument(invocation(&context.request_id))).await
     }))
     .await
+}
+
+/// Whether somebody has to do something before another try is of use.
+fn is_for_a_person(error: &Error) -> bool {
+    matches!(error.downcast_ref(), Some(DatabaseUnavailable::NotSaid))
 }
 
 struct Caretaker {
@@ -94,16 +103,26 @@ impl Caretaker {
         if !request.is_to_make() {
             return Outcome::Done;
         }
-        let made = timeout_at(until, async {
-            secrets::make(&self.environment).await?;
-            let options = self.database.options().await?;
-            let roles = request.application_roles();
-            Box::pin(schema::make(&options, &roles, self.environment.application_user())).await
-        });
-        match made.await {
-            Ok(Ok(())) => Outcome::Done,
-            Ok(Err(error)) => Outcome::failed(&*error),
-            Err(_) => Outcome::Failed("the database was not ready within the time that a deploy has".to_owned()),
+        let patient_until = (Instant::now() + PATIENCE).min(until);
+        loop {
+            match timeout_at(until, Box::pin(self.make_once(request))).await {
+                Ok(Ok(())) => return Outcome::Done,
+                Ok(Err(error)) if Instant::now() < patient_until && !is_for_a_person(&error) => {
+                    tracing::warn!(%error, "the database is not ready; trying again");
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Ok(Err(error)) => return Outcome::failed(&*error),
+                Err(_) => {
+                    return Outcome::Failed("the database was not ready within the time that a deploy has".to_owned());
+                }
+            }
         }
+    }
+
+    async fn make_once(&self, request: &Request) -> Result<(), Error> {
+        secrets::make(&self.environment).await?;
+        let options = self.database.options().await?;
+        let roles = request.application_roles();
+        schema::make(&options, &roles, self.environment.application_user()).await
     }
 }
