@@ -24,8 +24,7 @@ class Database:
         self.run(server, f"CREATE DATABASE {self.name}")
 
     def run(self, url, statement):
-        psql = pathlib_of("psql")
-        done = subprocess.run([psql, "-qtAX", "-v", "ON_ERROR_STOP=1", url, "-c", statement], text=True, stdout=subprocess.PIPE,
+        done = subprocess.run([program("psql"), "-qtAX", "-v", "ON_ERROR_STOP=1", url, "-c", statement], text=True, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, check=False)
         assert done.returncode == 0, f"{statement}: {done.stdout}"
         return done.stdout.strip()
@@ -44,6 +43,7 @@ class Database:
         self.user.close()
 
 
-def pathlib_of(program):
+def program(name):
+    """A program of the server's."""
     found = subprocess.run([ROOT / "tests/postgres", "find"], check=True, stdout=subprocess.PIPE, text=True).stdout.split()[0]
-    return os.path.join(os.path.dirname(found), program)
+    return os.path.join(os.path.dirname(found), name)
