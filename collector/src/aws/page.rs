@@ -1,6 +1,5 @@
 //! The function `page`: the page and the API, the same routes as on one machine.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ use super::site::Site;
 use crate::signals::SignalsOptions;
 use crate::signals::desk::SignalsDesk;
 use crate::signals::outbound::Client;
-use crate::web::{Access, Pipeline, router};
+use crate::web::{Access, Pipeline, Presentation, router};
 
 /// What one call of SQS may take while somebody waits for a page.
 const TIME_OF_A_CALL: Duration = Duration::from_secs(3);
@@ -45,7 +44,7 @@ pub async fn serve() -> Result<(), Error> {
         webhook_url,
     });
     // Others can reach it: it is closed until there is a token.
-    let access = Access::new(None, IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let access = Access::of_function();
     let database = Database::new(&environment, Arc::clone(&collector_settings))?;
     let retention = environment.collector.retention;
     let opened = access.clone();
@@ -53,14 +52,17 @@ pub async fn serve() -> Result<(), Error> {
     let client = Client::new(reach)?;
     let site = Site::new("page", &environment, Arc::clone(&collector_settings), database, move |store| {
         let desk = SignalsDesk::new(Arc::clone(&of_desk), store.clone(), client.clone());
-        router(store, Arc::clone(&pipeline), opened.clone(), retention, Some(Arc::new(desk)))
+        router(
+            store,
+            Arc::clone(&pipeline),
+            opened.clone(),
+            retention,
+            Some(Arc::new(desk)),
+            Presentation::of_function(),
+        )
     });
-    let site = site.before_each(move |settings| {
-        // A token that cannot be used opens nothing: the one before serves on.
-        if let Ok(token) = settings.page_token() {
-            access.set_token(token.cloned());
-        }
-    });
+    // A token that cannot be used opens nothing: the one before serves on.
+    let site = site.before_each(move |settings| access.follow(settings));
     before_the_first_event(settings.load_at_init(), site.connect()).await;
     site.serve().await
 }

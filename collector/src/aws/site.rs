@@ -1,5 +1,6 @@
 //! A router as a function: the same routes as on one machine, over a store that may be away for a while.
 
+use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::Router;
@@ -8,6 +9,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Request, Response, StatusCode};
 use koala_destination::lambda::span::invocation;
 use koala_destination::metrics::Metrics;
+use lambda_http::request::RequestContext;
 use lambda_http::{Body as LambdaBody, Error, RequestExt, service_fn};
 use serde_json::json;
 use tower::ServiceExt;
@@ -19,6 +21,7 @@ use super::environment::CollectorEnvironment;
 use super::figures::Requested;
 use super::parameters::CollectorSettings;
 use crate::store::postgres::PostgresStore;
+use crate::web::ClientAddress;
 
 /// When a client may come again that found no database.
 const COME_AGAIN_SECONDS: &str = "5";
@@ -130,13 +133,23 @@ impl Site {
 fn of_lambda(request: lambda_http::Request) -> Request<Body> {
     // The path as it was sent: below the stage, and not decoded.
     let uri = request.uri().clone();
+    let source = source_ip(&request);
     let mut request = request.map(|body| match body {
         LambdaBody::Text(text) => Body::from(text),
         LambdaBody::Binary(bytes) => Body::from(bytes),
         _ => Body::empty(),
     });
     *request.uri_mut() = uri;
+    if let Some(source) = source {
+        request.extensions_mut().insert(ClientAddress(source));
+    }
     request
+}
+
+/// Whom a request comes from, as API Gateway says it.
+fn source_ip(request: &lambda_http::Request) -> Option<IpAddr> {
+    let RequestContext::ApiGatewayV2(context) = request.request_context_ref()? else { return None };
+    context.http.source_ip.as_deref()?.parse().ok()
 }
 
 fn unavailable() -> Response<Body> {
