@@ -15,9 +15,8 @@ use koala_destination::settings::{InvalidSettings, Parameter, ParameterTree, Pro
 use crate::exclude::Exclude;
 use crate::intent::{IntentRule, MOST_INTENT_RULES};
 use crate::signals::configured::{self, Configured, RuleNames};
-use crate::signals::{Configured, RuleNames, configured};
 use crate::store::postgres::DatabaseUrl;
-use crate::web::page_token::{PageToken, PageTokenError, PageTokens};
+use crate::web::page_token::{PageTokenError, PageTokens};
 use crate::web::session::{SessionKeyError, SessionKeys};
 
 /// The collector's settings, cached.
