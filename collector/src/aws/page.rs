@@ -61,7 +61,6 @@ pub async fn serve() -> Result<(), Error> {
             Presentation::of_function(),
         )
     });
-    // A token that cannot be used opens nothing: the one before serves on.
     let site = site.before_each(move |settings| access.follow(settings));
     before_the_first_event(settings.load_at_init(), site.connect()).await;
     site.serve().await

@@ -31,7 +31,7 @@ use crate::web::{
 const MOST_AT_ONCE: i32 = 10;
 /// How often a queue is asked for more of its messages.
 const MOST_ASKED: u32 = 10;
-/// The most bytes of a rejected event that are shown.
+/// The most bytes of an event that are shown.
 const MOST_SHOWN: usize = 8 * 1024;
 
 /// Where the queues are.
@@ -165,12 +165,18 @@ impl Pipeline for StackPipeline {
         for function in Function::ALL {
             let messages = self.look_at(self.queues.dead_letters(function), most).await?;
             letters.extend(messages.iter().map(|message| {
+                let body = message.body().unwrap_or_default();
+                let dead: Dead<'_> = serde_json::from_str(body).unwrap_or_default();
+                // One that cannot be read is shown as it is.
+                let event = dead.event.map_or(body, RawValue::get);
                 let said = |name: &str| message.message_attributes.as_ref()?.get(name)?.string_value.clone();
                 StoredDeadLetter {
                     queue: function.name().to_owned(),
                     mapping: said("mapping").unwrap_or_default(),
                     reason: said("reason").unwrap_or_else(|| "received too often without being delivered".to_owned()),
                     koala_answer: said("koala_answer"),
+                    event: shown(event),
+                    bytes: event.len(),
                 }
             }));
         }
@@ -255,6 +261,19 @@ impl Pipeline for StackPipeline {
     }
 }
 
+/// A message as intake wrote it.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Dead<'a> {
+    #[serde(borrow)]
+    event: Option<&'a RawValue>,
+}
+
+/// An event, or its beginning.
+fn shown(event: &str) -> String {
+    event[..event.floor_char_boundary(MOST_SHOWN)].to_owned()
+}
+
 /// A message as intake keeps a rejected event: whole, or its beginning as text.
 fn rejected(body: &str) -> RejectedEvent {
     #[derive(Default, Deserialize)]
@@ -269,6 +288,5 @@ fn rejected(body: &str) -> RejectedEvent {
     let kept: Kept<'_> = serde_json::from_str(body)
         .unwrap_or_else(|_| Kept { reason: "the message is damaged".to_owned(), ..Kept::default() });
     let event = kept.event.map_or(&*kept.beginning, RawValue::get);
-    let shown = event[..event.floor_char_boundary(MOST_SHOWN)].to_owned();
-    RejectedEvent { reason: kept.reason, received_at: kept.received_at, event: shown, bytes: event.len() }
+    RejectedEvent { reason: kept.reason, received_at: kept.received_at, event: shown(event), bytes: event.len() }
 }

@@ -1,6 +1,5 @@
 //! A router as a function: the same routes as on one machine, over a store that may be away for a while.
 
-use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::Router;
@@ -133,23 +132,21 @@ impl Site {
 fn of_lambda(request: lambda_http::Request) -> Request<Body> {
     // The path as it was sent: below the stage, and not decoded.
     let uri = request.uri().clone();
-    let source = source_ip(&request);
+    let client = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.as_ref().and_then(|ip| ip.parse().ok()),
+        _ => None,
+    };
     let mut request = request.map(|body| match body {
         LambdaBody::Text(text) => Body::from(text),
         LambdaBody::Binary(bytes) => Body::from(bytes),
         _ => Body::empty(),
     });
     *request.uri_mut() = uri;
-    if let Some(source) = source {
-        request.extensions_mut().insert(ClientAddress(source));
+    // API Gateway says whom a request comes from, and no header does.
+    if let Some(client) = client {
+        request.extensions_mut().insert(ClientAddress(client));
     }
     request
-}
-
-/// Whom a request comes from, as API Gateway says it.
-fn source_ip(request: &lambda_http::Request) -> Option<IpAddr> {
-    let RequestContext::ApiGatewayV2(context) = request.request_context_ref()? else { return None };
-    context.http.source_ip.as_deref()?.parse().ok()
 }
 
 fn unavailable() -> Response<Body> {

@@ -123,6 +123,8 @@ impl Caretaker {
         secrets::make(&self.environment).await?;
         let options = self.database.options().await?;
         let roles = request.application_roles();
-        schema::make(&options, &roles, self.environment.application_user()).await
+        schema::make(&options, &roles, self.environment.application_user()).await?;
+        // The intent rules are in force before the first event.
+        Box::pin(self.rounds.until(Instant::now())).await
     }
 }
