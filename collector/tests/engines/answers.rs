@@ -143,6 +143,11 @@ impl Names {
             }
             Value::Object(fields) => {
                 let named = fields.into_iter().map(|(name, value)| {
+                    if let ("by", Value::Array(by)) = (name.as_str(), &value) {
+                        let by =
+                            by.iter().map(|id| self.visitors.get(&text(id)).map_or_else(|| id.clone(), |it| json!(it)));
+                        return (name, by.collect());
+                    }
                     let is_of_visitor = match name.as_str() {
                         "company" | "companies" | "company_id" => false,
                         "people" | "visitors" | "visitor" | "visitor_id" | "by" => true,
