@@ -9,7 +9,9 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use koala_collector::store::archive::{self, Dump, Restore};
+use koala_collector::store::postgres::DatabaseUrl;
 use koala_collector::store::sqlite::SqliteStore;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::database;
 use crate::output::notice;
@@ -59,13 +61,14 @@ struct StoreOptions {
     data: PathBuf,
     /// The PostgreSQL database that keeps visitors in place of the file.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "postgres://…")]
-    database: Option<String>,
+    database: Option<SecretString>,
 }
 
 impl StoreOptions {
     /// The database, unless the variable is set to nothing.
-    fn database(&self) -> Option<&str> {
-        self.database.as_deref().filter(|url| !url.is_empty())
+    fn database(&self) -> Result<Option<DatabaseUrl>> {
+        let url = self.database.as_ref().map(ExposeSecret::expose_secret).filter(|url| !url.is_empty());
+        url.map(DatabaseUrl::parse).transpose().context("--database or DATABASE_URL")
     }
 
     fn file(&self) -> Result<SqliteStore> {
@@ -75,10 +78,11 @@ impl StoreOptions {
 
 /// Runs `koala export`.
 pub async fn export(options: ExportOptions) -> Result<ExitCode> {
-    if options.store.database().is_none() && !options.store.data.exists() {
+    let database_url = options.store.database()?;
+    if database_url.is_none() && !options.store.data.exists() {
         bail!("{} is not there: name the file of the set with --data", options.store.data.display());
     }
-    let store: Box<dyn Dump> = match options.store.database() {
+    let store: Box<dyn Dump> = match &database_url {
         Some(url) => Box::new(database::open(url).await?),
         None => Box::new(options.store.file()?),
     };
@@ -108,7 +112,7 @@ pub async fn import(options: ImportOptions) -> Result<ExitCode> {
         let bytes = file.metadata()?.len();
         (Box::new(file), bytes)
     };
-    let store: Box<dyn Restore> = match options.store.database() {
+    let store: Box<dyn Restore> = match &options.store.database()? {
         Some(url) => Box::new(database::open(url).await?),
         None => {
             if let Some(folder) = options.store.data.parent() {
