@@ -3,6 +3,7 @@
 //!
 //! `KOALA_STORM_SECONDS` is how long it lasts.
 
+#![allow(clippy::similar_names)] // store and storm, name and named
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "helpers/postgres.rs"]
@@ -34,7 +35,7 @@ use self::relay::{Faults, Relay};
 const VISITORS: usize = 10;
 const WRITERS: usize = 12;
 /// Much longer than any transaction may take.
-const STUCK: Duration = Duration::from_secs(120);
+const STUCK: Duration = Duration::from_mins(2);
 
 fn seconds() -> u64 {
     std::env::var("KOALA_STORM_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(4)

@@ -112,14 +112,13 @@ pub async fn import(options: ImportOptions) -> Result<ExitCode> {
         let bytes = file.metadata()?.len();
         (Box::new(file), bytes)
     };
-    let store: Box<dyn Restore> = match &options.store.database()? {
-        Some(url) => Box::new(database::open(url).await?),
-        None => {
-            if let Some(folder) = options.store.data.parent() {
-                std::fs::create_dir_all(folder)?;
-            }
-            Box::new(options.store.file()?)
+    let store: Box<dyn Restore> = if let Some(url) = &options.store.database()? {
+        Box::new(database::open(url).await?)
+    } else {
+        if let Some(folder) = options.store.data.parent() {
+            std::fs::create_dir_all(folder)?;
         }
+        Box::new(options.store.file()?)
     };
     let bar = if bytes > 0 { ProgressBar::new(bytes) } else { ProgressBar::new_spinner() };
     style(&bar, if bytes > 0 { "{bar:40} {bytes}/{total_bytes}  {eta} left" } else { "{spinner} {bytes} read" });

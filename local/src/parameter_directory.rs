@@ -112,7 +112,7 @@ mod tests {
     fn what_is_no_file_or_far_too_long_is_named_and_not_read() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("bearer-token");
-        let refused = || ParameterDirectory::new(folder.path()).read_now().err().expect("refused").to_string();
+        let refused = || ParameterDirectory::new(folder.path()).read_now().expect_err("refused").to_string();
         fs::write(&path, vec![b'x'; 100_000]).expect("a file");
         assert!(refused().contains("bearer-token: is longer than 64 KiB"), "{}", refused());
         fs::remove_file(&path).expect("removed");

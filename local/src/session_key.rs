@@ -31,7 +31,7 @@ pub fn kept_beside(data: &Path) -> Result<SessionKeys> {
 fn make(file: &Path) -> Result<String> {
     let mut key = [0; KEY_BYTES];
     getrandom::fill(&mut key).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
-    let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    let key = hex::encode(key);
     let draft = file.with_extension(format!("{}.part", Uuid::from_u128(fastrand::u128(..))));
     File::options().write(true).create_new(true).mode(0o600).open(&draft)?.write_all(format!("{key}\n").as_bytes())?;
     let linked = fs::hard_link(&draft, file);

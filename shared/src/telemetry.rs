@@ -62,7 +62,7 @@ struct Unblocking(io::Stderr);
 
 /// Lines that were lost since the last one that was written.
 static LOST: AtomicU64 = AtomicU64::new(0);
-/// A pipe that has room has room for this much (PIPE_BUF of Linux, by `poll`'s contract).
+/// A pipe that has room has room for this much (`PIPE_BUF` of Linux, by `poll`'s contract).
 const ROOM: usize = 4096;
 
 impl Write for Unblocking {

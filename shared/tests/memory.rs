@@ -79,7 +79,7 @@ async fn cost(path: &str, body: &[u8], packed: bool) -> (u16, usize, Duration) {
     let before = MEMORY.current_usage();
     let begun = cpu_time();
     let answer = intake::handle(&request, &settings, &Copying, OPTIONS).await;
-    (answer.status, MEMORY.peak_usage() - before, cpu_time() - begun)
+    (answer.status, MEMORY.peak_usage() - before, cpu_time().saturating_sub(begun))
 }
 
 /// A body of about this size: its name, its route, and what is repeated in it.

@@ -38,7 +38,7 @@ pub async fn serve() -> Result<(), Error> {
         routes::router(store, keys.clone(), keep_ip)
     });
     let site = site.with_doorbell(doorbell);
-    before_the_first_event(settings.load_at_init(), site.connect()).await;
+    Box::pin(before_the_first_event(settings.load_at_init(), site.connect())).await;
     site.serve().await
 }
 

@@ -62,6 +62,6 @@ pub async fn serve() -> Result<(), Error> {
         )
     });
     let site = site.before_each(move |settings| access.follow(settings));
-    before_the_first_event(settings.load_at_init(), site.connect()).await;
+    Box::pin(before_the_first_event(settings.load_at_init(), site.connect())).await;
     site.serve().await
 }

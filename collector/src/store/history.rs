@@ -81,7 +81,7 @@ impl HashedId {
     /// What is kept of an id.
     #[must_use]
     pub fn of(id: &Id, key: &TombstoneKey) -> Self {
-        let hash: String = key.hash(id).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = hex::encode(key.hash(id));
         Self { kind: id.kind().name().to_owned(), hash: hash.chars().take(DIGITS_OF_A_HASH).collect() }
     }
 

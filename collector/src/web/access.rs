@@ -54,6 +54,7 @@ pub(super) struct Caller {
 
 impl Caller {
     /// Whoever asks, as the history names them.
+    #[allow(clippy::unnecessary_wraps)] // the store takes what may be nobody: the software's own doing
     pub(super) fn actor(self) -> Option<Actor> {
         Some(Actor { token: self.token })
     }

@@ -14,6 +14,7 @@ fn id(kind: IdKind, value: &str) -> Id {
     Id::parse(kind, value).expect("an id")
 }
 
+#[allow(clippy::unnecessary_wraps)] // as the store takes it
 fn by() -> Option<Actor> {
     Some(Actor { token: Some(Fingerprint::of(b"a token")) })
 }

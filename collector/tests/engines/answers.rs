@@ -187,6 +187,7 @@ pub fn assert_equal(one: &Answers, other: &Answers) {
     );
 }
 
+#[allow(clippy::needless_pass_by_value)] // it calls itself with what it has just made
 fn difference(one: &Value, other: &Value, at: String) -> Option<String> {
     match (one, other) {
         (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {

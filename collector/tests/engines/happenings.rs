@@ -113,8 +113,7 @@ fn traits(random: &mut fastrand::Rng, person: usize) -> Value {
     match random.u8(..4) {
         0 => traits["company"] = json!(format!("Company {}", person % 11)),
         1 => {
-            traits["company"] =
-                json!({"name": format!("Company {}", person % 11), "domain": format!("company{}.example", person % 11)})
+            traits["company"] = json!({"name": format!("Company {}", person % 11), "domain": format!("company{}.example", person % 11)});
         }
         2 => traits["title"] = Value::Null,
         _ => traits["long"] = json!("x".repeat(300)),

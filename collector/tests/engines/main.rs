@@ -1,5 +1,6 @@
 //! The two engines beside each other: the same things happen in both, and a store moves from one into the other.
 
+#![allow(clippy::similar_names)] // store and storm, name and named
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod answers;

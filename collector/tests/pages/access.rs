@@ -18,7 +18,7 @@ const KEY: &str = "the-first-key-0123456789-abcdefghijk";
 const OTHER_KEY: &str = "the-other-key-0123456789-abcdefghijk";
 
 fn settings(parameters: &[(&str, &str)]) -> CollectorSettings {
-    let parameter = |(name, value): &(&str, &str)| Parameter { name: (*name).to_owned(), value: (*value).to_owned() };
+    let parameter = |(name, value): &(&str, &str)| Parameter::new(*name, *value);
     CollectorSettings::read(&parameters.iter().map(parameter).collect::<Vec<_>>())
 }
 

@@ -107,7 +107,7 @@ async fn a_page_of_a_function_asks_and_there_are_no_events() {
 async fn what_somebody_did_stands_in_the_history_with_their_token_and_without_an_address() {
     const TOKEN: &str = "0123456789abcdef0123456789abcdef";
     let access = Access::of_function();
-    let parameter = Parameter { name: "page-token".to_owned(), value: TOKEN.to_owned() };
+    let parameter = Parameter::new("page-token", TOKEN);
     access.follow(&CollectorSettings::read(&[parameter]));
     let site = Site::with_access(access);
     collect_people(&site, 2).await;

@@ -25,7 +25,7 @@ async fn main() -> Result<(), Error> {
     let outbox = &SqsOutbox::new(aws.sqs_within(options.answer_within), queues);
 
     // A failure is not fatal: requests get a 503 and try again.
-    before_the_first_event(settings.load_at_init(), outbox.connect()).await;
+    Box::pin(before_the_first_event(settings.load_at_init(), outbox.connect())).await;
     run(service_fn(async |event: LambdaEvent<_>| {
         let (request, context) = event.into_parts();
         Ok::<_, Error>(answer(&request, &context.request_id, settings, outbox, options, metrics).await)

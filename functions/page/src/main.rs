@@ -7,5 +7,5 @@ use lambda_runtime::Error;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init_json();
-    page::serve().await
+    Box::pin(page::serve()).await
 }

@@ -8,5 +8,5 @@ use lambda_runtime::Error;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init_json();
-    consumer::serve(Function::TrackEvent).await
+    Box::pin(consumer::serve(Function::TrackEvent)).await
 }

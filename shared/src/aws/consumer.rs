@@ -36,7 +36,7 @@ pub async fn serve(function: Function) -> Result<(), Error> {
     let settings = Arc::new(settings);
     let queue = SqsSource::new(aws.sqs_within(TIME_OF_A_CALL), queue);
     // A failure is not fatal: the batch tries again.
-    before_the_first_event(settings.load_at_init(), queue.connect()).await;
+    Box::pin(before_the_first_event(settings.load_at_init(), queue.connect())).await;
     let client = KoalaClient::new(environment.collector.url_or_hosted()?)?;
     let client = match environment.collector.kind {
         CollectorKind::Own => with_token(client, Arc::clone(&settings)),

@@ -1,4 +1,4 @@
-//! CloudFormation's custom resource: what is asked, and the answer
+//! `CloudFormation`'s custom resource: what is asked, and the answer
 //! (<https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/crpg-ref.html>).
 
 use std::time::Duration;
@@ -8,7 +8,7 @@ use lambda_runtime::Error;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Names the resource for ever: another name would have CloudFormation delete the one before.
+/// Names the resource for ever: another name would have `CloudFormation` delete the one before.
 const PHYSICAL_ID: &str = "koala-collector-schema";
 /// An answer has at most 4,096 bytes; the rest is room for its other words.
 const LONGEST_REASON: usize = 1500;
@@ -19,7 +19,7 @@ const TIME_OF_A_TRY: Duration = Duration::from_secs(3);
 
 /// Who calls.
 pub enum Asked {
-    /// CloudFormation, which waits for an answer.
+    /// `CloudFormation`, which waits for an answer.
     ByCloudFormation(Box<Request>),
     /// The schedule.
     BySchedule,
@@ -36,9 +36,10 @@ impl Asked {
     }
 }
 
-/// What CloudFormation asks for.
+/// What `CloudFormation` asks for.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
+#[allow(clippy::struct_field_names)] // the names of CloudFormation
 pub struct Request {
     request_type: RequestType,
     #[serde(rename = "ResponseURL")]
@@ -64,7 +65,7 @@ enum RequestType {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Properties {
-    /// The number of the newest migration, as text: CloudFormation makes text of all.
+    /// The number of the newest migration, as text: `CloudFormation` makes text of all.
     schema: String,
     /// The roles of the functions that are the application's user of the database.
     application_roles: Vec<String>,
@@ -124,7 +125,7 @@ struct Answer<'a> {
     logical_resource_id: &'a str,
 }
 
-/// Tells CloudFormation, which waits for an hour where nobody does.
+/// Tells `CloudFormation`, which waits for an hour where nobody does.
 ///
 /// # Errors
 /// When it cannot be told.

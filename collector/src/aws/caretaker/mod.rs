@@ -1,4 +1,4 @@
-//! The function `caretaker`: the only one that makes tables. CloudFormation calls it before any other function of the collector is
+//! The function `caretaker`: the only one that makes tables. `CloudFormation` calls it before any other function of the collector is
 //! made or updated, its schedule each minute.
 //!
 //! | module | what it does |
@@ -33,7 +33,7 @@ use super::figures::Requested;
 /// The administrator of a cluster of Aurora DSQL
 /// (<https://docs.aws.amazon.com/aurora-dsql/latest/userguide/authentication-authorization.html>).
 const ADMINISTRATOR: &str = "admin";
-/// What is left of an invocation for the answer to CloudFormation: it waits for an hour for one that never comes.
+/// What is left of an invocation for the answer to `CloudFormation`: it waits for an hour for one that never comes.
 const TIME_TO_ANSWER: Duration = Duration::from_secs(15);
 /// How long a failure may pass: a role of IAM that was made a moment ago is not known everywhere.
 const PATIENCE: Duration = Duration::from_secs(45);
@@ -98,7 +98,7 @@ impl Caretaker {
         }
     }
 
-    /// What CloudFormation asked for, before `until`.
+    /// What `CloudFormation` asked for, before `until`.
     async fn make(&self, request: &Request, until: Instant) -> Outcome {
         if !request.is_to_make() {
             return Outcome::Done;

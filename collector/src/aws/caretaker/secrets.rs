@@ -29,7 +29,7 @@ pub async fn make(environment: &CollectorEnvironment) -> Result<(), Error> {
 async fn make_one(environment: &CollectorEnvironment, name: &str) -> Result<(), Error> {
     let mut bytes = [0; SECRET_BYTES];
     getrandom::fill(&mut bytes).map_err(|error| format!("no random numbers: {error}"))?;
-    let secret: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let secret = hex::encode(bytes);
     let ssm = environment.function.aws.ssm();
     let mut tries = 0;
     loop {

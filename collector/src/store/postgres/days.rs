@@ -35,6 +35,7 @@ struct Brought {
 
 /// Days of one id under rules.
 #[derive(Default)]
+#[allow(clippy::struct_field_names)] // the days themselves, beside what goes with them
 pub(super) struct Days {
     days: BTreeMap<(i64, i64), Brought>,
     counting: BTreeSet<i64>,

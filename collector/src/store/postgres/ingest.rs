@@ -208,6 +208,7 @@ pub(super) async fn keep<'b>(
     Box::pin(keep_all(transaction, &rules, (arrived, &meeting), ids)).await.map(|()| None)
 }
 
+#[allow(clippy::too_many_lines)] // one transaction from its first statement to its last
 async fn keep_all(
     transaction: &Transaction,
     rules: &RuleSet,

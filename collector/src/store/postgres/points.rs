@@ -292,6 +292,7 @@ async fn counts(
         }
     }
     // Of each visitor the days with their entries.
+    #[allow(clippy::type_complexity)] // nothing but this loop has it
     let mut entries: BTreeMap<(i64, i64, i64), (f64, BTreeMap<i64, u32>)> = BTreeMap::new();
     for row in &counted_days {
         let (company, rule, visitor) = (row.try_get(0)?, row.try_get(1)?, row.try_get(5)?);
