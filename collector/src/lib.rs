@@ -24,6 +24,9 @@
 //! [`company::network`] reads an address file, and `signals::work`, `deliver` and `outbound` read the store and send. What is kept stands behind [`store::Store`], and the pipeline before the collector
 //! (queues, dead letters, mappings) behind [`web::Pipeline`]: the routes know no engine and no queue.
 
+// The futures of the AWS SDK are nested deeply.
+#![recursion_limit = "256"]
+
 pub mod about;
 #[cfg(feature = "aws")]
 pub mod aws;

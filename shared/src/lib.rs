@@ -24,6 +24,9 @@
 //! [`intake::Outbox`], [`delivery::SourceQueue`] and [`koala::Collector`], each with an AWS (or HTTP) implementation and one in memory or
 //! on one machine.
 
+// The futures of the AWS SDK are nested deeply.
+#![recursion_limit = "256"]
+
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod clock;

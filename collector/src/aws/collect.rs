@@ -22,6 +22,7 @@ const TIME_TO_RING: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// When the environment lacks something, which ends the function's init with the names of the variables.
+#[allow(clippy::large_futures)] // once for the life of a function
 pub async fn serve() -> Result<(), Error> {
     // `PUBLIC_COLLECT`, false: whether clients are served that have only the public key, as Koala's script in a browser.
     // `DOORBELL_QUEUE_URL`: where `signals` is woken.
@@ -38,7 +39,7 @@ pub async fn serve() -> Result<(), Error> {
         routes::router(store, keys.clone(), keep_ip)
     });
     let site = site.with_doorbell(doorbell);
-    Box::pin(before_the_first_event(settings.load_at_init(), site.connect())).await;
+    before_the_first_event(settings.load_at_init(), site.connect()).await;
     site.serve().await
 }
 

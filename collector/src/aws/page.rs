@@ -25,6 +25,7 @@ const TIME_OF_A_CALL: Duration = Duration::from_secs(3);
 ///
 /// # Errors
 /// When the environment lacks something, which ends the function's init with the names of the variables.
+#[allow(clippy::large_futures)] // once for the life of a function
 pub async fn serve() -> Result<(), Error> {
     let (environment, (queues, intake, delivery, reach, webhook_url)) = CollectorEnvironment::with(|variables| {
         let queues = StackQueues::read(variables);
@@ -62,6 +63,6 @@ pub async fn serve() -> Result<(), Error> {
         )
     });
     let site = site.before_each(move |settings| access.follow(settings));
-    Box::pin(before_the_first_event(settings.load_at_init(), site.connect())).await;
+    before_the_first_event(settings.load_at_init(), site.connect()).await;
     site.serve().await
 }

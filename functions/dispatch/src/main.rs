@@ -12,6 +12,7 @@ use koala_destination::settings::SettingsCache;
 use koala_destination::telemetry;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 
+#[allow(clippy::large_futures)] // once for the life of the function
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init_json();
@@ -25,7 +26,7 @@ async fn main() -> Result<(), Error> {
     let outbox = &SqsOutbox::new(aws.sqs_within(options.answer_within), queues);
 
     // A failure is not fatal: requests get a 503 and try again.
-    Box::pin(before_the_first_event(settings.load_at_init(), outbox.connect())).await;
+    before_the_first_event(settings.load_at_init(), outbox.connect()).await;
     run(service_fn(async |event: LambdaEvent<_>| {
         let (request, context) = event.into_parts();
         Ok::<_, Error>(answer(&request, &context.request_id, settings, outbox, options, metrics).await)

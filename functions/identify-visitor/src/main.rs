@@ -5,8 +5,9 @@ use koala_destination::segment::Function;
 use koala_destination::telemetry;
 use lambda_runtime::Error;
 
+#[allow(clippy::large_futures)] // once for the life of the function
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init_json();
-    Box::pin(consumer::serve(Function::IdentifyVisitor)).await
+    consumer::serve(Function::IdentifyVisitor).await
 }

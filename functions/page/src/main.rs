@@ -4,8 +4,9 @@ use koala_collector::aws::page;
 use koala_destination::telemetry;
 use lambda_runtime::Error;
 
+#[allow(clippy::large_futures)] // once for the life of the function
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init_json();
-    Box::pin(page::serve()).await
+    page::serve().await
 }

@@ -27,6 +27,7 @@ const _: () = assert!(TIME_OF_A_CALL.as_millis() * 2 <= TIME_TO_TELL_THE_QUEUE.a
 ///
 /// # Errors
 /// When the environment lacks something, which ends the function's init with the names of the variables.
+#[allow(clippy::large_futures)] // once for the life of a function
 pub async fn serve(function: Function) -> Result<(), Error> {
     let ConsumerEnvironment { function: environment, delivery: options, queue } = ConsumerEnvironment::of_process()?;
     let aws = &environment.aws;
@@ -36,7 +37,7 @@ pub async fn serve(function: Function) -> Result<(), Error> {
     let settings = Arc::new(settings);
     let queue = SqsSource::new(aws.sqs_within(TIME_OF_A_CALL), queue);
     // A failure is not fatal: the batch tries again.
-    Box::pin(before_the_first_event(settings.load_at_init(), queue.connect())).await;
+    before_the_first_event(settings.load_at_init(), queue.connect()).await;
     let client = KoalaClient::new(environment.collector.url_or_hosted()?)?;
     let client = match environment.collector.kind {
         CollectorKind::Own => with_token(client, Arc::clone(&settings)),
