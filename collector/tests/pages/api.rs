@@ -131,7 +131,7 @@ async fn what_somebody_did_stands_in_the_history_with_their_token_and_without_an
     // printf %s 0123456789abcdef0123456789abcdef | sha256sum | cut -c -16
     assert_eq!(older["history"][0]["token"], "3eb1bd439947eb76");
     let page = get("/history").await;
-    assert!(text(&page).contains("Deleted 1 visitor : how far it is 3eb1bd439947eb76"), "{}", text(&page));
+    assert!(text(&page).contains("Deleted 1 visitor: how far it is 3eb1bd439947eb76"), "{}", text(&page));
     assert!(!page.contains("p0@") && !page.contains("p1@") && !history.to_string().contains("p0@"));
 }
 
