@@ -64,7 +64,7 @@ async fn a_token_is_byte_for_byte_what_the_sdk_of_aws_signs() {
 
 #[tokio::test]
 async fn the_url_of_a_cluster_says_what_its_token_is_for() {
-    let now = SystemTime::UNIX_EPOCH + Duration::from_mins(29_900_100);
+    let now = SystemTime::UNIX_EPOCH + Duration::from_hours(498_335);
     let credentials = Credentials::new("akid", "secret", None, None, "test");
     for (url, action) in [
         ("postgres://admin@foo.dsql.eu-west-1.on.aws/postgres", TokenAction::DbConnectAdmin),

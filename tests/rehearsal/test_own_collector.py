@@ -159,7 +159,7 @@ class TheOwnCollector(unittest.TestCase):
         status, headers, content = request(self.page, "GET", "/visitors", headers={"authorization": f"Bearer {self.token}"})
         self.assertEqual((status, headers["content-type"].split(";")[0]), (200, "text/html"))
         self.assertIn("ada@acme.example", content)
-        self.assertEqual(self.api("/api/install")["url"], outputs["WebhookUrl"])
+        self.assertEqual(self.api("/api/install")["install"]["webhook"], {"url": outputs["WebhookUrl"]})
         self.assertEqual(self.api("/api/queues")["dead"], 0)
 
         # A deletion completes: caretaker does it, each minute.

@@ -45,7 +45,10 @@ fn a_stack_that_nobody_sends_to_costs_at_most_six_dollars_a_month() {
         if line.starts_with("  ") && !line.starts_with("   ") && !line.starts_with("  #") {
             resources.push(String::new());
         }
-        resources.iter_mut().last().into_iter().for_each(|resource| *resource += &format!("{line}\n"));
+        if let Some(resource) = resources.last_mut() {
+            resource.push_str(line);
+            resource.push('\n');
+        }
     }
     let is_of_own_collector = |resource: &str| resource.contains("Condition: Own");
     let count = |kind: &str| {
