@@ -52,11 +52,12 @@ async function main() {
   await collect({ email: 'late@today.example', events: [event('e-late', 'Asked for Demo', 0)] })
   await collect({ email: 'early@past.example', events: [event('e-early', 'Asked for Demo', 90 * 24 * 60)] })
   await tab.getByRole('link', { name: 'past.example' }).waitFor()
-  const ranked = await tab.locator('tbody tr td:first-child').allTextContents()
+  const ranked = await tab.locator('tbody tr td:first-child a').allTextContents()
   assert.ok(ranked.indexOf('today.example') < ranked.indexOf('past.example'), ranked)
 
   // Why a company is where it is, its people, and the timeline of one.
   await tab.getByRole('link', { name: 'Acme' }).click()
+  await tab.waitForURL(/\/companies\/./)
   await tab.getByText('Looked at pricing: 1 person, last today').waitFor()
   await picture('company')
   await tab.getByRole('link', { name: 'ada' }).first().click()
