@@ -147,6 +147,7 @@ async fn send_on(url: String, sender: usize, answered: Arc<Mutex<BTreeSet<String
     }
 }
 
+#[ignore = "takes minutes; run it with --run-ignored all"]
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_answered_is_there_once_when_the_server_and_the_set_are_killed_in_turns() {
     let server = OwnServer::start();
