@@ -228,7 +228,6 @@ async fn a_storm_of_writers_merges_and_deletions_leaves_what_one_after_the_other
 }
 
 /// What was received before a deletion and comes in beside it, under ids that nobody had.
-#[ignore = "a deletion over a connection that is slow by 150 ms runs into its time limit"]
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_received_before_a_deletion_and_comes_in_beside_it_does_not_stay() {
     let database = Database::new().await;

@@ -10,6 +10,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 /// What Aurora DSQL says of a COMMIT that fails
 /// (<https://docs.aws.amazon.com/aurora-dsql/latest/userguide/working-with-concurrency-control.html>).
@@ -29,7 +31,7 @@ pub struct Faults {
     pub refuse: u32,
     /// One of so many messages ends the connection; 0 for none.
     pub cut_one_of: u32,
-    /// How long each answer takes.
+    /// How long an answer is on its way. Answers that follow each other are on their way at once.
     pub delay: Duration,
     /// Round trips that there were.
     pub round_trips: u32,
@@ -165,31 +167,58 @@ async fn to_the_client(
     conversation: Arc<Mutex<Conversation>>,
     faults: Arc<Mutex<Faults>>,
 ) {
-    while let Some(mut said) = message(&mut from).await {
-        let delay = faults.lock().unwrap().delay;
-        let is_end = said[0] == b'Z';
-        if is_end && !delay.is_zero() {
-            tokio::time::sleep(delay).await;
-        }
-        {
-            let mut conversation = conversation.lock().unwrap();
-            match conversation.answers.front() {
-                Some(Answer::Drop) => return,
-                Some(Answer::FailCommit) if said[0] == b'C' => {
-                    let schema_changed = faults.lock().unwrap().schema_changed;
-                    said = error("40001", if schema_changed { SCHEMA_CHANGED } else { CHANGE_CONFLICTS });
-                }
-                _ => {}
-            }
-            if is_end {
-                conversation.answers.pop_front();
-                conversation.server_spoke_last = true;
+    let (read, mut on_the_way) = mpsc::unbounded_channel();
+    let reading = async move {
+        while let Some(said) = message(&mut from).await {
+            if read.send((Instant::now(), said)).is_err() {
+                break;
             }
         }
-        if to.write_all(&said).await.is_err() {
-            return;
+        drop(read);
+        // Whoever writes ends the conversation, when all is written.
+        std::future::pending::<()>().await;
+    };
+    let writing = async move {
+        while let Some((at, said)) = on_the_way.recv().await {
+            let delay = faults.lock().unwrap().delay;
+            if !delay.is_zero() {
+                tokio::time::sleep_until(at + delay).await;
+            }
+            if !pass_on(said, &mut to, &conversation, &faults).await {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = reading => {}
+        () = writing => {}
+    }
+}
+
+/// Passes an answer on, or what it was made into; whether the connection is still there.
+async fn pass_on(
+    mut said: Vec<u8>,
+    to: &mut OwnedWriteHalf,
+    conversation: &Mutex<Conversation>,
+    faults: &Mutex<Faults>,
+) -> bool {
+    let is_end = said[0] == b'Z';
+    {
+        let mut conversation = conversation.lock().unwrap();
+        match conversation.answers.front() {
+            Some(Answer::Drop) => return false,
+            Some(Answer::FailCommit) if said[0] == b'C' => {
+                let schema_changed = faults.lock().unwrap().schema_changed;
+                said = error("40001", if schema_changed { SCHEMA_CHANGED } else { CHANGE_CONFLICTS });
+            }
+            _ => {}
+        }
+        if is_end {
+            conversation.answers.pop_front();
+            conversation.server_spoke_last = true;
         }
     }
+    to.write_all(&said).await.is_ok()
 }
 
 fn framed(kind: u8, body: &[u8]) -> Vec<u8> {
