@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "helpers/place.rs"]
+mod place;
 #[path = "helpers/postgres.rs"]
 mod postgres_server;
 
@@ -18,38 +20,11 @@ use koala_collector::protocol::routes;
 use koala_collector::store::Store;
 use koala_collector::store::company::{Company, CompanySource};
 use koala_collector::store::filter::{CompanyFilter, Filter};
-use koala_collector::store::postgres::PostgresStore;
-use koala_collector::store::sqlite::SqliteStore;
 use koala_destination::clock;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tower::ServiceExt;
 
-use self::postgres_server::Database;
-
-/// Where a collector keeps what it has.
-enum Place {
-    File(TempDir),
-    Database(Database),
-}
-
-/// Makes a test of each case over each engine.
-macro_rules! on_each_engine {
-    ($($case:ident),+ $(,)?) => {
-        mod sqlite {
-            $(#[tokio::test]
-            async fn $case() {
-                super::$case(super::Place::File(tempfile::tempdir().unwrap())).await;
-            })+
-        }
-        mod postgres {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $case() {
-                super::$case(super::Place::Database(super::Database::new().await)).await;
-            })+
-        }
-    };
-}
+use self::place::{Place, on_each_engine};
 
 on_each_engine! {
     three_anonymous_visitors_get_the_right_label_or_none_and_no_address_is_kept,
@@ -74,10 +49,7 @@ struct Collector {
 
 impl Collector {
     async fn new(place: Place) -> Self {
-        let store: Arc<dyn Store> = match &place {
-            Place::File(folder) => Arc::new(SqliteStore::open(&folder.path().join("koala.db")).unwrap()),
-            Place::Database(database) => Arc::new(PostgresStore::open(&database.address()).await.unwrap()),
-        };
+        let store: Arc<dyn Store> = place.open().await;
         let rule = r#"{"trigger":"type = \"track\"","score":8}"#;
         let rule = IntentRule::parse("any", rule).unwrap().unwrap();
         store.follow_intent_rules(&[rule]).await.unwrap();

@@ -3,6 +3,8 @@
 // A test that meets something else than it expects ends there.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "helpers/place.rs"]
+mod place;
 #[path = "helpers/postgres.rs"]
 mod postgres_server;
 
@@ -22,17 +24,13 @@ use koala_collector::signals::deliver::Deliver;
 use koala_collector::signals::outbound::Client;
 use koala_collector::signals::outbound::address::Reach;
 use koala_collector::signals::watch::Watch;
-use koala_collector::store::Store;
-use koala_collector::store::alerts::{AlertStore, MessageState, StoredMessage};
-use koala_collector::store::postgres::PostgresStore;
-use koala_collector::store::sqlite::SqliteStore;
+use koala_collector::store::alerts::{MessageState, StoredMessage};
 use koala_destination::clock::{self, now_milliseconds};
 use koala_destination::delivery::RetryPolicy;
 use koala_destination::settings::Parameter;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use self::postgres_server::Database;
+use self::place::{Engine, Place, on_each_engine};
 
 const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
@@ -123,43 +121,6 @@ fn problem_of_slack(body: &Value) -> Option<&'static str> {
     } else {
         None
     }
-}
-
-/// An engine behind both of its ports.
-trait Engine: Store + AlertStore + 'static {}
-impl<T: Store + AlertStore + 'static> Engine for T {}
-
-/// Where a set keeps what it has.
-enum Place {
-    File(TempDir),
-    Database(Database),
-}
-
-impl Place {
-    async fn open(&self) -> Arc<dyn Engine> {
-        match self {
-            Self::File(folder) => Arc::new(SqliteStore::open(&folder.path().join("koala.db")).unwrap()),
-            Self::Database(database) => Arc::new(PostgresStore::open(&database.address()).await.unwrap()),
-        }
-    }
-}
-
-/// Makes a test of each case over each engine.
-macro_rules! on_each_engine {
-    ($($case:ident),+ $(,)?) => {
-        mod sqlite {
-            $(#[tokio::test]
-            async fn $case() {
-                super::$case(super::Place::File(tempfile::tempdir().unwrap())).await;
-            })+
-        }
-        mod postgres {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $case() {
-                super::$case(super::Place::Database(super::Database::new().await)).await;
-            })+
-        }
-    };
 }
 
 on_each_engine! {

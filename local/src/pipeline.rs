@@ -9,7 +9,7 @@ use koala_collector::store::deletion::{Departed, Forgotten};
 use koala_collector::store::sqlite::file::FileError;
 use koala_collector::web::{
     Install, Pipeline, PipelineError, QueueCounts, RejectedEvent, RequestTally, SettingsProblem, StoredDeadLetter,
-    Tallies, TestEvent, WebhookAddress,
+    Tallies, TestEvent, WebhookAddress, shown,
 };
 use koala_destination::intake::IntakeOptions;
 use koala_destination::koala::EntryOptions;
@@ -67,19 +67,8 @@ impl Pipeline for LocalPipeline {
 
     async fn install(&self) -> Result<Install, PipelineError> {
         let settings = self.settings().await?;
-        let credentials = settings.credentials();
-        let named = [
-            ("webhook-secret", credentials.webhook_secrets.is_empty()),
-            ("bearer-token", credentials.bearer_tokens.is_empty()),
-            ("write-keys", credentials.write_keys.is_empty()),
-        ];
-        Ok(Install {
-            webhook: WebhookAddress::Beside("/v1/segment"),
-            public_api_key: settings.public_api_key().masked(),
-            credentials: named.into_iter().filter(|(_, is_empty)| !is_empty).map(|(name, _)| name).collect(),
-            delivers_to: self.delivers_to.clone(),
-            received: self.queues.received().await.map_err(queues)?,
-        })
+        let received = self.queues.received().await.map_err(queues)?;
+        Ok(Install::of(&settings, WebhookAddress::Beside("/v1/segment"), self.delivers_to.clone(), received))
     }
 
     async fn send_test_event(&self) -> Result<TestEvent, PipelineError> {
@@ -88,14 +77,7 @@ impl Pipeline for LocalPipeline {
     }
 
     async fn settings_problems(&self) -> Vec<SettingsProblem> {
-        // Whoever looks wants to see what is there now; what cannot be read stands among the problems.
-        let of_destination = match self.settings.current().await {
-            Ok(_) | Err(_) => self.settings.problems(),
-        };
-        let of_collector = match self.collector_settings.current().await {
-            Ok(settings) => [self.collector_settings.problems(), settings.problems().to_vec()].concat(),
-            Err(_) => self.collector_settings.problems(),
-        };
+        let (of_destination, of_collector) = shown::problems_of(&self.settings, &self.collector_settings).await;
         let problem = |folder: &str, Problem { parameter, message }: Problem| {
             let parameter = if parameter.is_empty() { parameter } else { format!("{folder}{parameter}") };
             SettingsProblem { parameter, message }
@@ -115,10 +97,7 @@ impl Pipeline for LocalPipeline {
     }
 
     async fn mappings(&self) -> Result<Vec<Mapping>, PipelineError> {
-        let settings = self.settings().await?;
-        let mut mappings: Vec<Mapping> = settings.mappings().iter().chain(settings.presets_off()).cloned().collect();
-        mappings.sort_by(|a, b| a.name().cmp(b.name()));
-        Ok(mappings)
+        Ok(shown::mappings_by_name(&*self.settings().await?))
     }
 
     async fn preview(&self, event: &str) -> Result<Preview, PipelineError> {

@@ -15,15 +15,13 @@ use koala_destination::koala::{CollectorKind, EntryOptions};
 use koala_destination::preview::{Preview, Previewer};
 use koala_destination::segment::{Function, Mapping};
 use koala_destination::settings::Settings as Destination;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::parameters::{CollectorSettings, Settings};
 use crate::store::Store;
 use crate::store::deletion::{Departed, Forgotten};
 use crate::web::{
     Install, Pipeline, PipelineError, QueueCounts, RejectedEvent, RequestTally, SettingsProblem, StoredDeadLetter,
-    Tallies, TestEvent, WebhookAddress,
+    Tallies, TestEvent, WebhookAddress, shown,
 };
 
 /// SQS gives at most ten messages at once, and not all that there are
@@ -31,8 +29,6 @@ use crate::web::{
 const MOST_AT_ONCE: i32 = 10;
 /// How often a queue is asked for more of its messages.
 const MOST_ASKED: u32 = 10;
-/// The most bytes of an event that are shown.
-const MOST_SHOWN: usize = 8 * 1024;
 
 /// Where the queues are.
 #[derive(Debug, Clone)]
@@ -165,18 +161,15 @@ impl Pipeline for StackPipeline {
         for function in Function::ALL {
             let messages = self.look_at(self.queues.dead_letters(function), most).await?;
             letters.extend(messages.iter().map(|message| {
-                let body = message.body().unwrap_or_default();
-                let dead: Dead<'_> = serde_json::from_str(body).unwrap_or_default();
-                // One that cannot be read is shown as it is.
-                let event = dead.event.map_or(body, RawValue::get);
+                let (event, bytes) = shown::event_of_message(message.body().unwrap_or_default());
                 let said = |name: &str| message.message_attributes.as_ref()?.get(name)?.string_value.clone();
                 StoredDeadLetter {
                     queue: function.name().to_owned(),
                     mapping: said("mapping").unwrap_or_default(),
                     reason: said("reason").unwrap_or_else(|| "received too often without being delivered".to_owned()),
                     koala_answer: said("koala_answer"),
-                    event: shown(event),
-                    bytes: event.len(),
+                    event,
+                    bytes,
                 }
             }));
         }
@@ -186,26 +179,15 @@ impl Pipeline for StackPipeline {
 
     async fn rejected_events(&self, most: u32) -> Result<Vec<RejectedEvent>, PipelineError> {
         let messages = self.look_at(&self.queues.outgoing.rejected, most).await?;
-        let mut events: Vec<_> = messages.iter().map(|message| rejected(message.body().unwrap_or_default())).collect();
+        let mut events: Vec<_> =
+            messages.iter().map(|message| RejectedEvent::of_message(message.body().unwrap_or_default())).collect();
         events.sort_by(|a, b| b.received_at.cmp(&a.received_at));
         Ok(events)
     }
 
     async fn install(&self) -> Result<Install, PipelineError> {
         let settings = self.settings().await?;
-        let credentials = settings.credentials();
-        let named = [
-            ("webhook-secret", credentials.webhook_secrets.is_empty()),
-            ("bearer-token", credentials.bearer_tokens.is_empty()),
-            ("write-keys", credentials.write_keys.is_empty()),
-        ];
-        Ok(Install {
-            webhook: WebhookAddress::Url(self.webhook_url.clone()),
-            public_api_key: settings.public_api_key().masked(),
-            credentials: named.into_iter().filter(|(_, is_empty)| !is_empty).map(|(name, _)| name).collect(),
-            delivers_to: None,
-            received: Vec::new(),
-        })
+        Ok(Install::of(&settings, WebhookAddress::Url(self.webhook_url.clone()), None, Vec::new()))
     }
 
     async fn send_test_event(&self) -> Result<TestEvent, PipelineError> {
@@ -214,14 +196,7 @@ impl Pipeline for StackPipeline {
     }
 
     async fn settings_problems(&self) -> Vec<SettingsProblem> {
-        // Whoever looks wants to see what is there now; what cannot be read stands among the problems.
-        let of_destination = match self.settings.current().await {
-            Ok(_) | Err(_) => self.settings.problems(),
-        };
-        let of_collector = match self.collector_settings.current().await {
-            Ok(settings) => [self.collector_settings.problems(), settings.problems().to_vec()].concat(),
-            Err(_) => self.collector_settings.problems(),
-        };
+        let (of_destination, of_collector) = shown::problems_of(&self.settings, &self.collector_settings).await;
         let all = of_destination.into_iter().chain(of_collector);
         all.map(|problem| SettingsProblem { parameter: problem.parameter, message: problem.message }).collect()
     }
@@ -247,10 +222,7 @@ impl Pipeline for StackPipeline {
     }
 
     async fn mappings(&self) -> Result<Vec<Mapping>, PipelineError> {
-        let settings = self.settings().await?;
-        let mut mappings: Vec<Mapping> = settings.mappings().iter().chain(settings.presets_off()).cloned().collect();
-        mappings.sort_by(|a, b| a.name().cmp(b.name()));
-        Ok(mappings)
+        Ok(shown::mappings_by_name(&*self.settings().await?))
     }
 
     async fn preview(&self, event: &str) -> Result<Preview, PipelineError> {
@@ -259,34 +231,4 @@ impl Pipeline for StackPipeline {
         entry.collector = CollectorKind::Own;
         Ok(Previewer { settings: &settings, intake: self.intake, entry: &entry }.preview(event))
     }
-}
-
-/// A message as intake wrote it.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Dead<'a> {
-    #[serde(borrow)]
-    event: Option<&'a RawValue>,
-}
-
-/// An event, or its beginning.
-fn shown(event: &str) -> String {
-    event[..event.floor_char_boundary(MOST_SHOWN)].to_owned()
-}
-
-/// A message as intake keeps a rejected event: whole, or its beginning as text.
-fn rejected(body: &str) -> RejectedEvent {
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct Kept<'a> {
-        reason: String,
-        received_at: String,
-        #[serde(borrow)]
-        event: Option<&'a RawValue>,
-        beginning: String,
-    }
-    let kept: Kept<'_> = serde_json::from_str(body)
-        .unwrap_or_else(|_| Kept { reason: "the message is damaged".to_owned(), ..Kept::default() });
-    let event = kept.event.map_or(&*kept.beginning, RawValue::get);
-    RejectedEvent { reason: kept.reason, received_at: kept.received_at, event: shown(event), bytes: event.len() }
 }

@@ -14,6 +14,7 @@
 //! | [`parameters`], [`presentation`] | the query of an address of the API; what can be done where the routes are served |
 //! | [`decisions`] | an id taken from a person, or blocked |
 //! | [`pipeline`], [`intake`] | the port of what stands before the collector, and what it tells of intake |
+//! | [`shown`] | what a pipeline shows the same way whatever its queues are |
 //! | [`state`] | what the routes work with |
 
 pub mod access;
@@ -37,6 +38,7 @@ mod parameters;
 mod pipeline;
 mod presentation;
 pub mod session;
+pub mod shown;
 mod state;
 mod throttle;
 mod visitor_export;

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 
 use koala_collector::store::sqlite::file::{lossy, number};
+use koala_collector::web::shown::event_of_message;
 use koala_collector::web::{QueueCounts, RejectedEvent, StoredDeadLetter};
 use koala_destination::clock::now_milliseconds;
 use koala_destination::delivery::{DeadReason, Lane};
@@ -12,8 +13,6 @@ use koala_destination::json::without_ip_addresses;
 use koala_destination::segment::Function;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::schedule::LaneKey;
 use super::tally::{self, Tallied};
@@ -157,67 +156,30 @@ pub fn redrive(connection: &Connection, queue: Option<&str>) -> rusqlite::Result
 
 /// The dead letters, the newest first.
 pub fn dead_letters(connection: &Connection, most: u32) -> rusqlite::Result<Vec<StoredDeadLetter>> {
-    /// A message as intake wrote it.
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct Message<'a> {
-        #[serde(borrow)]
-        event: Option<&'a RawValue>,
-    }
     let mut select = connection.prepare_cached(
         "SELECT queue, mapping, reason, koala_answer, body FROM dead_letter ORDER BY id DESC LIMIT ?1",
     )?;
     let letters = select.query_map([most], |row| {
         let said = !matches!(row.get_ref(3)?, ValueRef::Null);
         let body = lossy(row, 4);
-        let message: Message<'_> = serde_json::from_str(&body).unwrap_or_default();
-        // One that cannot be read is shown as it is.
-        let event = message.event.map_or(&*body, RawValue::get);
+        let (event, bytes) = event_of_message(&body);
         Ok(StoredDeadLetter {
             queue: lossy(row, 0),
             mapping: lossy(row, 1),
             reason: lossy(row, 2),
             koala_answer: said.then(|| lossy(row, 3)),
-            event: shown(event),
-            bytes: event.len(),
+            event,
+            bytes,
         })
     })?;
     letters.collect()
 }
 
-/// The most bytes of an event that are shown; more of it stands in the file.
-const MOST_SHOWN: usize = 8 * 1024;
-
-fn shown(event: &str) -> String {
-    event[..event.floor_char_boundary(MOST_SHOWN)].to_owned()
-}
-
 /// The rejected events, the newest first.
 pub fn rejected_events(connection: &Connection, most: u32) -> rusqlite::Result<Vec<RejectedEvent>> {
-    /// A message as intake keeps a rejected event: whole, or its beginning as text.
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct Kept<'a> {
-        reason: String,
-        received_at: String,
-        #[serde(borrow)]
-        event: Option<&'a RawValue>,
-        beginning: String,
-    }
     let mut select =
         connection.prepare_cached("SELECT body FROM message WHERE queue = 'rejected' ORDER BY id DESC LIMIT ?1")?;
-    let events = select.query_map([most], |row| {
-        let body = lossy(row, 0);
-        let kept: Kept<'_> = serde_json::from_str(&body)
-            .unwrap_or_else(|_| Kept { reason: "the message is damaged".to_owned(), ..Kept::default() });
-        let event = kept.event.map_or(&*kept.beginning, RawValue::get);
-        Ok(RejectedEvent {
-            reason: kept.reason,
-            received_at: kept.received_at,
-            event: shown(event),
-            bytes: event.len(),
-        })
-    })?;
+    let events = select.query_map([most], |row| Ok(RejectedEvent::of_message(&lossy(row, 0))))?;
     events.collect()
 }
 

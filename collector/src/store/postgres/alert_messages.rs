@@ -6,8 +6,8 @@ use tokio_postgres::Row;
 use super::error::PostgresError;
 use super::keys;
 use super::pool::Pool;
-use super::sql::statements;
-use super::transaction::{Access, Transaction, together, transact};
+use super::sql::{Sql, statements};
+use super::transaction::{Access, Transaction, Values, together, transact};
 use super::{companies, visitors};
 use crate::store::alerts::{Claimed, MessageState, NewMessage, Settled, StoredMessage};
 
@@ -158,25 +158,24 @@ pub(super) async fn is_any_left(transaction: &Transaction, now: i64) -> Result<b
 
 /// What a process that is gone had in its hands: due again, or, where it may arrive only once, nobody knows.
 pub(super) async fn recover(pool: &Pool, now: i64) -> Result<u64, PostgresError> {
+    in_pieces(pool, RECOVER, &[&now, &MESSAGES_AT_ONCE]).await
+}
+
+/// Writes by a statement whose last value is [`MESSAGES_AT_ONCE`], in a transaction each, until it finds fewer rows. Gives back how
+/// many there were.
+async fn in_pieces(pool: &Pool, sql: Sql, values: Values<'_>) -> Result<u64, PostgresError> {
     let mut all = 0;
     loop {
         let some = transact!(pool, Access::Write, |transaction| async {
-            let ((), some, ()) = together!(
-                transaction.begin(),
-                transaction.execute(RECOVER, &[&now, &MESSAGES_AT_ONCE]),
-                transaction.commit()
-            )?;
+            let ((), some, ()) =
+                together!(transaction.begin(), transaction.execute(sql, values), transaction.commit())?;
             Ok(some)
         })?;
         all += some;
-        if !is_full(some) {
+        if i64::try_from(some).is_ok_and(|some| some < MESSAGES_AT_ONCE) {
             return Ok(all);
         }
     }
-}
-
-fn is_full(rows: u64) -> bool {
-    i64::try_from(rows).is_ok_and(|rows| rows >= MESSAGES_AT_ONCE)
 }
 
 /// Writes what came of messages in one's hands.
@@ -192,20 +191,10 @@ pub(super) async fn settle(pool: &Pool, target: &str, ids: &[String], settled: &
         together!(transaction.begin(), transaction.execute(SETTLE, &[&ids, &state, &reason, &at]), transaction.commit())
             .map(drop)
     })?;
-    let Settled::Later { at, .. } = settled else { return Ok(()) };
-    loop {
-        let some = transact!(pool, Access::Write, |transaction| async {
-            let ((), some, ()) = together!(
-                transaction.begin(),
-                transaction.execute(PAUSE, &[&target, at, &MESSAGES_AT_ONCE]),
-                transaction.commit()
-            )?;
-            Ok(some)
-        })?;
-        if !is_full(some) {
-            return Ok(());
-        }
+    if let Settled::Later { at, .. } = settled {
+        in_pieces(pool, PAUSE, &[&target, at, &MESSAGES_AT_ONCE]).await?;
     }
+    Ok(())
 }
 
 /// The newest messages.
@@ -235,21 +224,7 @@ fn stored(row: &Row) -> Result<StoredMessage, PostgresError> {
 
 /// Dead messages are due again, and as young as they were when they were new.
 pub(super) async fn redrive(pool: &Pool, now: i64) -> Result<u64, PostgresError> {
-    let mut all = 0;
-    loop {
-        let some = transact!(pool, Access::Write, |transaction| async {
-            let ((), some, ()) = together!(
-                transaction.begin(),
-                transaction.execute(REDRIVE, &[&now, &MESSAGES_AT_ONCE]),
-                transaction.commit()
-            )?;
-            Ok(some)
-        })?;
-        all += some;
-        if !is_full(some) {
-            return Ok(all);
-        }
-    }
+    in_pieces(pool, REDRIVE, &[&now, &MESSAGES_AT_ONCE]).await
 }
 
 /// Forgets messages that came to an end, in pieces.
