@@ -74,13 +74,19 @@ impl Write for Unblocking {
         }
         let lost = LOST.swap(0, Ordering::Relaxed);
         if lost > 0 {
-            writeln!(out, "({lost} lines of the log were lost: nothing read them)")?;
+            let lines = if lost == 1 { "line" } else { "lines" };
+            writeln!(out, "({lost} {lines} of the log lost: the reader did not read)")?;
             if !has_room(&out) {
                 LOST.fetch_add(1, Ordering::Relaxed);
                 return Ok(bytes.len());
             }
         }
-        out.write_all(&bytes[..bytes.len().min(ROOM)])?;
+        if bytes.len() > ROOM {
+            out.write_all(&bytes[..ROOM - 1])?;
+            out.write_all(b"\n")?;
+        } else {
+            out.write_all(bytes)?;
+        }
         Ok(bytes.len())
     }
 

@@ -208,3 +208,24 @@ async fn what_the_collector_answered_with_200_is_there_after_a_kill_in_the_middl
         assert!((0..5).all(|at| there.contains(&format!("{n}-{at}"))), "{n} was answered with 200 and is lost");
     }
 }
+
+#[tokio::test]
+async fn files_that_are_removed_while_they_are_in_use_accept_nothing_more() {
+    let home = Home::new();
+    let koala = home.up(&[]);
+    assert_eq!(koala.post(&track("m-1", "ada@example.com")).await.0, 200);
+    std::fs::remove_dir_all(home.data().parent().unwrap()).unwrap();
+    let (status, answer) = koala.post(&track("m-2", "ada@example.com")).await;
+    assert_eq!((status, &answer["error"]["code"]), (503, &json!("queue_unavailable")), "{answer}");
+    assert!(home.logged().contains("koala.queue.db was removed or replaced"), "{}", home.logged());
+}
+
+#[tokio::test]
+async fn what_was_answered_just_before_a_stop_is_counted() {
+    let home = Home::new();
+    let koala = home.up(&[]);
+    post_all(&koala, &ids(300)).await;
+    assert_eq!(koala.end_by("TERM"), 0);
+    let (_, counted) = home.up(&[]).get("/api/deliveries").await;
+    assert_eq!(counted["received"]["accepted"], 300, "{counted}");
+}

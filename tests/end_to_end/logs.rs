@@ -71,6 +71,26 @@ async fn a_log_whose_reader_is_gone_ends_nothing() {
 }
 
 #[tokio::test]
+async fn a_log_whose_reader_has_stopped_reading_stops_nothing() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let collector = Collector::start();
+    let home = Home::new();
+    let koala = home.up_with_log(&[("KOALA_URL", &collector.url())], writer);
+    // A line each, and more of them than a pipe holds (64 KiB).
+    for _ in 0..800 {
+        assert_eq!(koala.post("{").await.0, 400);
+    }
+    assert_eq!(koala.post(&track("m-1", "ada@example.com")).await.0, 200);
+    collector.until_taken(1, Duration::from_secs(20)).await;
+    assert_eq!(koala.end_by("TERM"), 0);
+    // It did fill.
+    let mut reader = reader;
+    let mut held = Vec::new();
+    std::io::Read::read_to_end(&mut reader, &mut held).unwrap();
+    assert!((50_000..=65_536).contains(&held.len()), "{} bytes were held", held.len());
+}
+
+#[tokio::test]
 async fn a_log_on_a_full_disk_ends_nothing() {
     serves_without_a_log(File::options().write(true).open("/dev/full").unwrap()).await;
 }
