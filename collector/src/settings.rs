@@ -32,7 +32,7 @@ pub struct CollectorSettings {
     signals: Configured,
     page_tokens: Result<PageTokens, PageTokenError>,
     session_keys: Result<SessionKeys, SessionKeyError>,
-    /// Nothing where there is none, or none that can be used.
+    /// Not set, or not a valid URL: `None`.
     database: Option<DatabaseUrl>,
     problems: Vec<Problem>,
 }

@@ -119,7 +119,7 @@ async fn introduce(set: &LocalSet, options: &Options) -> Result<()> {
     }
     if set.page == PageState::AsksForToken && !set.address.ip().is_loopback() {
         notice!(
-            "the page is on plain HTTP: whoever is on the way can read its token; put a proxy with HTTPS before it"
+            "the page is served over plain HTTP: its token can be read on the network; put a proxy with HTTPS in front of it"
         );
     }
     if set.delivers_to_itself() {

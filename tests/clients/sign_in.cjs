@@ -23,10 +23,10 @@ async function signIn(tab, base, said) {
   assert.strictEqual(await tab.locator('#main, nav').count(), 0, said)
   // The field has the focus; a wrong token is said, and nothing of it stays in the form.
   assert.strictEqual(await tab.evaluate(() => document.activeElement.id), 'token', said)
-  assert.strictEqual(await tab.getByText('This page came by plain HTTP').count(), base === far.origin ? 1 : 0, said)
+  assert.strictEqual(await tab.getByText('This page was loaded over plain HTTP').count(), base === far.origin ? 1 : 0, said)
   await tab.keyboard.type('not-the-token')
   await tab.keyboard.press('Enter')
-  await tab.getByRole('alert').filter({ hasText: 'This is no token' }).waitFor()
+  await tab.getByRole('alert').filter({ hasText: 'Invalid token' }).waitFor()
   assert.strictEqual(await tab.locator('#token').inputValue(), '')
   assert.strictEqual(await tab.locator('#token').getAttribute('aria-invalid'), 'true')
   const wide = await tab.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth)

@@ -40,7 +40,7 @@ pub fn of_company(text: &str) -> Option<String> {
 #[must_use]
 pub fn exactly(text: &str) -> Option<String> {
     let host = idna::domain_to_ascii(text.trim().trim_end_matches('.')).ok()?;
-    // What nobody has registered as a suffix is none here: an id may have a point in it.
+    // Only registered suffixes count: an id may have a point in it.
     let is_listed = || psl::suffix(host.as_bytes()).is_some_and(|suffix| suffix.is_known());
     of_company(text).filter(|domain| *domain == host && is_listed())
 }

@@ -22,8 +22,8 @@ pub struct PageTokens(Vec<PageToken>);
 /// A token that cannot be used. What it is stands in no message.
 #[derive(Debug, Clone, Copy, Error, PartialEq, Eq)]
 pub enum PageTokenError {
-    /// There is none.
-    #[error("there is no token: remove it, or give it what `openssl rand -hex 32` prints")]
+    /// The parameter has no token.
+    #[error("has no token: delete the parameter, or set it to what `openssl rand -hex 32` prints")]
     Empty,
     /// It can be guessed.
     #[error(
@@ -49,7 +49,7 @@ impl PageTokens {
     /// Reads tokens, one a line.
     ///
     /// # Errors
-    /// When there is none, or one of them cannot be used.
+    /// When the text has no token, or a token cannot be used.
     pub fn parse(text: &str) -> Result<Self, PageTokenError> {
         let mut tokens = Vec::new();
         for (at, text) in text.lines().map(str::trim).enumerate() {
@@ -66,7 +66,7 @@ impl PageTokens {
         if tokens.is_empty() { Err(PageTokenError::Empty) } else { Ok(Self(tokens)) }
     }
 
-    /// Whether there is none.
+    /// Whether there are no tokens.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -31,8 +31,8 @@ pub struct SessionKeys(Vec<Hmac<Sha256>>);
 /// A key that cannot be used. What it is stands in no message.
 #[derive(Debug, Clone, Copy, Error, PartialEq, Eq)]
 pub enum SessionKeyError {
-    /// There is none.
-    #[error("there is no key: remove it, or give it what `openssl rand -hex 32` prints")]
+    /// The parameter has no key.
+    #[error("has no key: delete the parameter, or set it to what `openssl rand -hex 32` prints")]
     Empty,
     /// It can be guessed.
     #[error(
@@ -50,7 +50,7 @@ impl SessionKeys {
     /// Reads keys, one a line.
     ///
     /// # Errors
-    /// When there is none, or one of them is too short.
+    /// When the text has no key, or a key is too short.
     pub fn parse(text: &str) -> Result<Self, SessionKeyError> {
         let mut keys = Vec::new();
         for (at, key) in text.lines().map(str::trim).enumerate().filter(|(_, key)| !key.is_empty()) {
@@ -63,7 +63,7 @@ impl SessionKeys {
         if keys.is_empty() { Err(SessionKeyError::Empty) } else { Ok(Self(keys)) }
     }
 
-    /// Whether there is none, so that nobody can sign in.
+    /// Whether there are no keys, so that signing in is not possible.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -14,7 +14,9 @@ const PHYSICAL_ID: &str = "koala-collector-schema";
 const LONGEST_REASON: usize = 1500;
 /// How often the answer is sent at most.
 const TRIES: u32 = 4;
-/// What one try may take.
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(500);
+/// What one try may take: all of them and the pauses fit into the 15 s that are left for the answer.
 const TIME_OF_A_TRY: Duration = Duration::from_secs(3);
 
 /// Who calls.
@@ -125,10 +127,10 @@ struct Answer<'a> {
     logical_resource_id: &'a str,
 }
 
-/// Tells `CloudFormation`, which waits for an hour where nobody does.
+/// Sends the answer to `CloudFormation`, which waits for an hour without one.
 ///
 /// # Errors
-/// When it cannot be told.
+/// When it cannot be sent.
 pub async fn answer(request: &Request, outcome: &Outcome) -> Result<(), Error> {
     let (status, reason) = match outcome {
         Outcome::Done => ("SUCCESS", "done"),
@@ -154,8 +156,9 @@ pub async fn answer(request: &Request, outcome: &Outcome) -> Result<(), Error> {
         match sent.and_then(reqwest::Response::error_for_status) {
             Ok(_) => return Ok(()),
             Err(error) if tries >= TRIES => return Err(error.without_url().into()),
-            Err(error) => tracing::warn!(error = %error.without_url(), "CloudFormation was not told; trying again"),
+            Err(error) => tracing::warn!(error = %error.without_url(), "CloudFormation has no answer yet; retrying"),
         }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 

@@ -18,7 +18,7 @@ pub trait Passwords: fmt::Debug + Send + Sync {
     /// The password of a connection that is made now.
     ///
     /// # Errors
-    /// When there is none.
+    /// When no password can be made.
     async fn next(&self, now: SystemTime) -> Result<String, PostgresError>;
 }
 

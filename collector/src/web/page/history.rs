@@ -21,7 +21,7 @@ pub struct Which {
     before: String,
 }
 
-/// `GET /history`. A place that is none is the beginning.
+/// `GET /history`. An invalid `before` shows the first page.
 pub async fn show(State(web): State<Web>, Query(Which { before }): Query<Which>) -> Page {
     let behind = HistoryCursor::parse(&before);
     let (deeds, next) = deeds(&web, behind, DEEDS).await?;
@@ -30,8 +30,8 @@ pub async fn show(State(web): State<Web>, Query(Which { before }): Query<Which>)
         Place::History,
         html! {
             p.soft {
-                "Who was deleted, and what was decided of ids. An id stands here as a hash, so that nobody who is deleted stays in it; "
-                "a token as the first digits of its SHA-256."
+                "Deletions, and decisions about identities. An identity is shown as a hash, so that no deleted person can be read "
+                "here; a token as the first digits of its SHA-256."
             }
             (table(&deeds))
             p.soft {
@@ -50,7 +50,7 @@ fn table(deeds: &[Deed]) -> Markup {
             td {
                 @match &deed.token {
                     Some(token) => code { (token) },
-                    None => span.soft { "nobody asked for a token" },
+                    None => span.soft { "no token required" },
                 }
             }
         }
@@ -58,7 +58,7 @@ fn table(deeds: &[Deed]) -> Markup {
     layout::table(
         &html! { th { "When" } th { "What" } th { "Token" } },
         &deeds.iter().map(row).collect::<Vec<_>>(),
-        &html! { "Nobody was deleted, and nothing was decided of ids." },
+        &html! { "No deletions or decisions yet." },
     )
 }
 
@@ -71,7 +71,7 @@ fn what(deed: &Deed) -> Markup {
             "Deleted "
             (words::counted(deed.visitors.unwrap_or_default(), "visitor"))
             @if let Some(deletion) = &deed.deletion_request_id {
-                ": " a href={ "/deletions/" (layout::encoded(deletion)) } { "how far it is" }
+                ": " a href={ "/deletions/" (layout::encoded(deletion)) } { "status" }
             }
         },
         What::Split => html! { "Split off " (id(&deed.id)) },

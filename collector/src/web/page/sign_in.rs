@@ -48,13 +48,13 @@ pub async fn sign_in(
     let address = address.map(|Extension(ClientAddress(address))| address);
     if let Err(wait) = access.throttle().begin(address) {
         let seconds = wait.as_secs().max(1);
-        let words = format!("Too many tries. The next one counts in {seconds} s.");
+        let words = format!("Too many attempts. Try again in {seconds} s.");
         let form = form_of(&access, &headers, &next, Some(&words));
         return (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, seconds.to_string())], form).into_response();
     }
     let Some(cookie) = access.sign_in(token.trim(), &headers) else {
         tracing::warn!("a sign-in to the page was refused: no token of the parameter page-token");
-        let form = form_of(&access, &headers, &next, Some("This is no token of this collector."));
+        let form = form_of(&access, &headers, &next, Some("Invalid token."));
         return (StatusCode::UNAUTHORIZED, form).into_response();
     };
     access.throttle().succeeded(address);
@@ -84,7 +84,7 @@ fn form_of(access: &Access, headers: &HeaderMap, next: &Destination, error: Opti
     } else {
         html! {
             p role="alert" {
-                "Nobody can sign in: the parameter " code { "session-key" } " of the collector is not set. "
+                "Sign-in is not possible: the parameter " code { "session-key" } " of the collector is not set. "
                 code { "openssl rand -hex 32" } " prints one."
             }
         }
@@ -97,7 +97,7 @@ fn fields(access: &Access, headers: &HeaderMap, next: &Destination, error: Optio
     html! {
         @if is_open_on_the_way {
             p.bad role="alert" {
-                "This page came by plain HTTP: whoever is on the way can read the token. Put a proxy with HTTPS before it."
+                "This page was loaded over plain HTTP: the token can be read on the network. Put a proxy with HTTPS in front of it."
             }
         }
         form.sign-in method="post" action="/sign-in" {

@@ -62,7 +62,7 @@ fn write_together(connection: &Connection, lock: &FileLock, works: Vec<Work>, ch
     } else {
         let place = lock.path.display();
         tracing::error!(
-            "{place} was removed or replaced while it is in use: nothing is accepted. Put it back with its -wal file, or start anew"
+            "{place} was removed or replaced while it is in use: nothing is accepted. Put it back with its -wal file, or restart"
         );
         Err(format!("{place} was removed or replaced"))
     };
