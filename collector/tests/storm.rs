@@ -33,7 +33,7 @@ use self::postgres_server::Database;
 use self::relay::{Faults, Relay};
 
 const VISITORS: usize = 10;
-const WRITERS: usize = 12;
+const WRITERS: usize = 32;
 /// Much longer than any transaction may take.
 const STUCK: Duration = Duration::from_mins(2);
 
@@ -227,13 +227,13 @@ async fn a_storm_of_writers_merges_and_deletions_leaves_what_one_after_the_other
     nothing_is_left_behind(&client).await;
 }
 
-/// What was received before a deletion and comes in beside it, under ids that nobody had.
+/// What was received before a deletion and comes in beside it, under ids that nobody had, while what is deleted is completed.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_received_before_a_deletion_and_comes_in_beside_it_does_not_stay() {
     let database = Database::new().await;
     let (behind, relay) = behind_a_relay(&database).await;
     let direct = PostgresStore::open(&database.address()).await.unwrap();
-    let wait = Duration::from_millis(150);
+    let wait = Duration::from_millis(60);
     // Whichever of both is slow, and wherever the other one comes in between.
     for (round, slow_is_deletion) in (0..10).map(|round| (round, round % 2 == 0)) {
         let email = format!("late-{round}@acme.com");
@@ -257,11 +257,21 @@ async fn what_was_received_before_a_deletion_and_comes_in_beside_it_does_not_sta
             }
             while quick.ingest(batch::read(body.as_bytes()).unwrap()).await.is_err() {}
         };
-        futures_util::future::join(deletes, ingests).await;
+        let completes = async {
+            loop {
+                drop(sweep(&direct).await);
+                tokio::time::sleep(wait / 4).await;
+            }
+        };
+        tokio::select! {
+            _ = futures_util::future::join(deletes, ingests) => {}
+            () = completes => {}
+        }
         relay.set(Faults::default());
         while sweep(&direct).await.unwrap() {}
         let left: i64 = database.client().await.query_one("SELECT count(*) FROM entry", &[]).await.unwrap().get(0);
         assert_eq!(left, 0, "round {round}, the {} is slow", if slow_is_deletion { "deletion" } else { "entry" });
+        nothing_is_left_behind(&database.client().await).await;
     }
 }
 

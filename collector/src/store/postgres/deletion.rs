@@ -28,7 +28,9 @@ statements! {
                 JOIN identity AS owner ON owner.id = claim.owner_id
                 WHERE owner.kind = 'user' AND (owner.decision IS NULL OR owner.decision <> 'blocked')";
     SEEN_BEFORE = "SELECT id FROM visitor WHERE id = ANY($1::bigint[]) AND last_seen <= $2";
-    NOTE = "INSERT INTO deletion (id, requested_at, visitors) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+    // A deletion that gets more ids is not completed any more, and it conflicts with whoever completes it beside that.
+    NOTE = "INSERT INTO deletion (id, requested_at, visitors) VALUES ($1, $2, $3)
+            ON CONFLICT (id) DO UPDATE SET forgotten_at = NULL, completed_at = NULL";
     BURY = "INSERT INTO departed (deletion_id, kind, value, at, is_whole)
             SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::boolean[]) ON CONFLICT DO NOTHING";
     SHOW = "SELECT requested_at, completed_at, visitors, entries, messages FROM deletion WHERE id = $1";
@@ -42,7 +44,7 @@ statements! {
                        ON departed.kind = known.kind AND departed.value = known.value
                    WHERE departed.deletion_id = deletion.id))
                ORDER BY requested_at DESC, id LIMIT 1";
-    FORGET_AGAIN = "UPDATE deletion SET forgotten_at = NULL WHERE id = $1";
+    FORGET_AGAIN = "UPDATE deletion SET forgotten_at = NULL, completed_at = NULL WHERE id = $1";
     LONE_DEVICES = "SELECT identity.kind, identity.value FROM identity JOIN unnest($1::text[]) AS asked (value)
                         ON identity.kind = 'device' AND identity.value = asked.value
                     WHERE identity.decision IS NULL AND NOT EXISTS (
@@ -269,7 +271,12 @@ async fn learn_of(
     let devices = lone_devices(transaction, &known).await?;
     learned.extend(devices.iter().cloned());
     let tombstones = learned.iter().map(|id| (id.clone(), Tombstone { at, is_whole: false })).collect();
-    bury(transaction, key, deletion, &tombstones).await?;
+    if !learned.is_empty() {
+        together!(
+            transaction.execute(FORGET_AGAIN, &[&deletion.as_str()]),
+            bury(transaction, key, deletion, &tombstones)
+        )?;
+    }
     transaction.commit().await?;
     Ok((learned, devices))
 }
