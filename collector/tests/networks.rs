@@ -8,11 +8,14 @@ mod place;
 mod postgres_server;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use axum::Router;
 use axum::body::Body;
-use axum::http::Request;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, Request, StatusCode};
+use axum::routing::get;
 use koala_collector::company::network::{NetworkOptions, Networks};
 use koala_collector::intent::IntentRule;
 use koala_collector::protocol::keys::{Keys, KeysUnavailable};
@@ -22,6 +25,7 @@ use koala_collector::store::company::{Company, CompanySource};
 use koala_collector::store::filter::{CompanyFilter, Filter};
 use koala_destination::clock;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 use tower::ServiceExt;
 
 use self::place::{Place, on_each_engine};
@@ -49,12 +53,16 @@ struct Collector {
 
 impl Collector {
     async fn new(place: Place) -> Self {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors/networks/ranges.mmdb");
+        Self::asking(place, NetworkOptions::of(file)).await
+    }
+
+    async fn asking(place: Place, networks: NetworkOptions) -> Self {
         let store: Arc<dyn Store> = place.open().await;
         let rule = r#"{"trigger":"type = \"track\"","score":8}"#;
         let rule = IntentRule::parse("any", rule).unwrap().unwrap();
         store.follow_intent_rules(&[rule]).await.unwrap();
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors/networks/ranges.mmdb");
-        let networks = Arc::new(Networks::open(NetworkOptions::of(file)).unwrap());
+        let networks = Arc::new(Networks::open(networks).unwrap());
         Self { store, networks, _until_the_end: place }
     }
 
@@ -134,4 +142,127 @@ async fn a_guess_beside_what_is_said_never_renames_the_company_and_counts_half(p
     assert_eq!(companies[0].name.as_deref(), Some("Northwind & Sons"));
     assert_eq!((companies[0].visitors, companies[0].company_source), (2, CompanySource::Said));
     assert!((companies[0].intent - 12.0).abs() < 1e-9, "{companies:?}");
+}
+
+/// What a vendor answers in place of a company.
+#[derive(Clone, Copy, PartialEq)]
+enum Fault {
+    None,
+    Status(u16),
+    Hangs,
+    NotJson,
+    Huge,
+    Redirects,
+}
+
+/// A vendor's API on loopback: the documentation of `IPinfo` has the form of its answers (<https://ipinfo.io/developers/data-types>).
+struct Vendor {
+    url: String,
+    fault: Arc<Mutex<Fault>>,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Vendor {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/v1/{{ip}}?token=hunter2", listener.local_addr().unwrap());
+        let vendor = Self { url, fault: Arc::new(Mutex::new(Fault::None)), asked: Arc::default() };
+        let (fault, asked) = (Arc::clone(&vendor.fault), Arc::clone(&vendor.asked));
+        let answer = move |axum::extract::Path(address): axum::extract::Path<String>| async move {
+            asked.lock().unwrap().push(address.clone());
+            let fault = *fault.lock().unwrap();
+            let company = |name: &str, domain: &str, kind: &str| {
+                json!({"ip": address, "company": {"name": name, "domain": domain, "type": kind}}).to_string()
+            };
+            let body = match address.as_str() {
+                "8.8.4.4" => company("Northwind Traders", "www.northwind.example", "business"),
+                "1.1.1.1" => company("Home Fibre", "fibre.example", "isp"),
+                "9.9.9.9" => company("Cloud of Clouds", "clouds.example", "hosting"),
+                _ => json!({"ip": address, "bogon": true}).to_string(),
+            };
+            match fault {
+                Fault::None => (StatusCode::OK, HeaderMap::new(), body),
+                Fault::Status(status) => (StatusCode::from_u16(status).unwrap(), HeaderMap::new(), body),
+                Fault::NotJson => (StatusCode::OK, HeaderMap::new(), "<html>".to_owned()),
+                Fault::Huge => (StatusCode::OK, HeaderMap::new(), format!("{}{body}", " ".repeat(1 << 20))),
+                Fault::Redirects => {
+                    let to = HeaderMap::from_iter([(LOCATION, "/v1/8.8.4.4".parse().unwrap())]);
+                    (StatusCode::FOUND, to, String::new())
+                }
+                Fault::Hangs => std::future::pending().await,
+            }
+        };
+        let router = Router::new().route("/v1/{address}", get(answer));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        vendor
+    }
+
+    fn options(&self, per_minute: &str) -> NetworkOptions {
+        let set = |name: &str| match name {
+            "IP_LOOKUP_URL" => Some(self.url.clone()),
+            "IP_LOOKUP_PER_MINUTE" => Some(per_minute.to_owned()),
+            _ => None,
+        };
+        koala_destination::environment::read(set, NetworkOptions::read).unwrap().unwrap()
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+fn look(device: &str, message: &str, address: &str) -> Value {
+    event(json!({"anonymous_id": device}), message, address)
+}
+
+#[tokio::test]
+async fn a_vendor_s_api_is_asked_once_a_day_for_each_network_and_never_of_private_ones() {
+    let vendor = Vendor::start().await;
+    let collector = Collector::asking(Place::file(), vendor.options("60")).await;
+    for (device, address) in [("d-1", "8.8.4.4"), ("d-2", "1.1.1.1"), ("d-3", "9.9.9.9"), ("d-4", "8.8.8.8")] {
+        for again in 0..2 {
+            collector.send(&look(device, &format!("{device}-{again}"), address)).await;
+        }
+    }
+    for (device, address) in [("d-5", "127.0.0.1"), ("d-6", "169.254.169.254"), ("d-7", "10.0.0.1"), ("d-8", "::1")] {
+        collector.send(&look(device, device, address)).await;
+    }
+    assert_eq!(vendor.asked(), ["8.8.4.4", "1.1.1.1", "9.9.9.9", "8.8.8.8"]);
+    // Half of the eight points that a rule gives once a day.
+    assert_eq!(collector.ranked().await, [("northwind.example".to_owned(), 4.0, CompanySource::Network)]);
+}
+
+#[tokio::test]
+async fn an_api_that_is_asked_enough_is_left_alone_until_later() {
+    let vendor = Vendor::start().await;
+    let collector = Collector::asking(Place::file(), vendor.options("2")).await;
+    for (number, address) in ["1.1.1.1", "9.9.9.9", "8.8.4.4"].into_iter().enumerate() {
+        collector.send(&look(&format!("d-{number}"), &format!("e-{number}"), address)).await;
+    }
+    assert_eq!(vendor.asked(), ["1.1.1.1", "9.9.9.9"]);
+    assert_eq!(collector.ranked().await, []);
+}
+
+#[tokio::test]
+async fn an_outage_of_the_api_costs_nothing_but_the_guess() {
+    for fault in [
+        Fault::Status(500),
+        Fault::Status(429),
+        Fault::Status(401),
+        Fault::Hangs,
+        Fault::NotJson,
+        Fault::Huge,
+        Fault::Redirects,
+    ] {
+        let vendor = Vendor::start().await;
+        *vendor.fault.lock().unwrap() = fault;
+        let collector = Collector::asking(Place::file(), vendor.options("60")).await;
+        // Every event is taken, and after the first one that failed the API is left alone.
+        for number in 0..5 {
+            collector.send(&look(&format!("d-{number}"), &format!("e-{number}"), "8.8.4.4")).await;
+        }
+        assert_eq!((vendor.asked().len(), collector.ranked().await.len()), (1, 0));
+        let (visitors, _) = collector.store.list_visitors(Filter::default(), 0, 10).await.unwrap();
+        assert_eq!(visitors.len(), 5);
+    }
 }

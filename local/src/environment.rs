@@ -32,7 +32,7 @@ pub struct Environment {
     pub own_collector: CollectorOptions,
     /// How its alerts are evaluated and sent.
     pub signals: SignalsOptions,
-    /// Which file tells whose network an address is of.
+    /// What tells whose network an address is of.
     pub networks: Option<NetworkOptions>,
 }
 

@@ -43,6 +43,7 @@ pub mod lambda;
 pub mod message;
 pub mod metrics;
 pub mod preview;
+pub mod public_address;
 pub mod resolver;
 pub mod segment;
 pub mod settings;

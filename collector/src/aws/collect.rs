@@ -12,6 +12,7 @@ use super::doorbell::Doorbell;
 use super::environment::CollectorEnvironment;
 use super::parameters::Settings;
 use super::site::Site;
+use crate::company::network::{NetworkOptions, Networks};
 use crate::protocol::keys::{Keys, KeysUnavailable};
 use crate::protocol::routes;
 
@@ -26,9 +27,12 @@ const TIME_TO_RING: Duration = Duration::from_secs(1);
 pub async fn serve() -> Result<(), Error> {
     // `PUBLIC_COLLECT`, false: whether clients are served that have only the public key, as Koala's script in a browser.
     // `DOORBELL_QUEUE_URL`: where `signals` is woken.
-    let (environment, (is_public, doorbell)) = CollectorEnvironment::with(|variables| {
-        (variables.flag("PUBLIC_COLLECT", false), variables.optional("DOORBELL_QUEUE_URL"))
+    // `IP_DATABASE`, `IP_LOOKUP_URL`: what tells whose network an address is of.
+    let (environment, (is_public, doorbell, networks)) = CollectorEnvironment::with(|variables| {
+        let is_public = variables.flag("PUBLIC_COLLECT", false);
+        (is_public, variables.optional("DOORBELL_QUEUE_URL"), NetworkOptions::read(variables))
     })?;
+    let networks = networks.map(Networks::open).transpose()?.map(Arc::new);
     let sqs = environment.function.aws.sqs_within(TIME_TO_RING);
     let doorbell = doorbell.map(|url| Doorbell::new(sqs, url));
     let (settings, collector_settings) = environment.settings_by_name();
@@ -36,7 +40,7 @@ pub async fn serve() -> Result<(), Error> {
     let database = Database::new(&environment, Arc::clone(&collector_settings))?;
     let keep_ip = environment.collector.keep_ip;
     let site = Site::new("collect", &environment, collector_settings, database, move |store| {
-        routes::router(store, keys.clone(), keep_ip)
+        routes::router_with(store, keys.clone(), keep_ip, networks.clone())
     });
     let site = site.with_doorbell(doorbell);
     before_the_first_event(settings.load_at_init(), site.connect()).await;

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use koala_destination::clock;
 use koala_destination::ids::{EventIds, WrittenIds, text_if_any};
@@ -39,17 +40,21 @@ impl Batch {
         }
     }
 
-    /// Looks up whose networks the addresses of its entries are of.
-    pub fn guess_companies(&mut self, networks: &Networks) {
-        // The entries of a request are mostly from one address.
-        let mut last: Option<(IpAddr, Option<Guess>)> = None;
-        for entry in &mut self.entries {
-            let Some(address) = network::address_of(&entry.json) else { continue };
-            if last.as_ref().is_none_or(|(before, _)| *before != address) {
-                last = Some((address, networks.guess(address)));
+    /// Looks up whose networks the addresses of its entries are of, within a time: what is not known by then has no guess.
+    pub async fn guess_companies(&mut self, networks: &Networks, within: Duration) {
+        let looking = async {
+            // The entries of a request are mostly from one address.
+            let mut last: Option<(IpAddr, Option<Guess>)> = None;
+            for entry in &mut self.entries {
+                let Some(address) = network::address_of(&entry.json) else { continue };
+                if last.as_ref().is_none_or(|(before, _)| *before != address) {
+                    last = Some((address, networks.guess(address).await));
+                }
+                entry.guess = last.as_ref().and_then(|(_, guess)| guess.clone());
             }
-            entry.guess = last.as_ref().and_then(|(_, guess)| guess.clone());
-        }
+        };
+        // Its end is no fault: the guesses so far stand.
+        let _ = tokio::time::timeout(within, looking).await;
     }
 
     /// Takes out the IP addresses that the events came from.

@@ -1,6 +1,7 @@
 //! The routes of Koala's protocol.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -23,6 +24,9 @@ use crate::store::{Store, StoreError};
 /// written around them.
 const LARGEST_BATCH_BYTES: usize = 4 * 1024 * 1024;
 
+/// What guessing the companies of a request may take, whatever the number of its addresses.
+const LONGEST_GUESSING: Duration = Duration::from_secs(1);
+
 /// What the routes work with.
 #[derive(Clone)]
 struct Collector {
@@ -37,7 +41,7 @@ pub fn router(store: Arc<dyn Store>, keys: Arc<dyn Keys>, keep_ip: bool) -> Rout
     router_with(store, keys, keep_ip, None)
 }
 
-/// The same with a file that tells whose network an address is of.
+/// The same with what tells whose network an address is of.
 pub fn router_with(
     store: Arc<dyn Store>,
     keys: Arc<dyn Keys>,
@@ -63,7 +67,7 @@ async fn collect(
         batch.forget_arrival();
     }
     if let Some(networks) = &collector.networks {
-        batch.guess_companies(networks);
+        batch.guess_companies(networks, LONGEST_GUESSING).await;
     }
     if !collector.keep_ip {
         batch.forget_addresses();

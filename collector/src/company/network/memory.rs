@@ -1,0 +1,156 @@
+//! What a vendor's API has answered, and when it may be asked again: pure, on a clock that is handed in.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroUsize;
+use std::time::{Duration, Instant};
+
+use lru::LruCache;
+
+use super::Guess;
+
+/// How many networks are remembered: below 2 MB with their names.
+const MOST_REMEMBERED: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
+/// How long an answer holds.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long an API that failed is left alone.
+const PAUSE: Duration = Duration::from_secs(60);
+/// The bits of an address of IPv6 that name its network: the rest changes by itself each day (RFC 8981).
+const NETWORK: u128 = !0 << 64;
+
+/// What is known of an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Known {
+    /// The answer of the last day: a company, or none.
+    Answer(Option<Guess>),
+    /// Nothing yet; the API may be asked.
+    Ask,
+    /// Nothing yet, and the API may not be asked: it failed a moment ago, or was asked enough.
+    NotNow,
+}
+
+/// The answers of a day, and a bucket of requests that fills with time.
+#[derive(Debug)]
+pub struct Memory {
+    answers: LruCache<IpAddr, (Instant, Option<Guess>)>,
+    per_minute: f64,
+    requests_left: f64,
+    filled: Instant,
+    paused_until: Option<Instant>,
+}
+
+impl Memory {
+    /// An empty one; the first minute's requests may come at once.
+    pub fn new(per_minute: usize, now: Instant) -> Self {
+        let per_minute = f64::from(u32::try_from(per_minute).unwrap_or(u32::MAX));
+        let answers = LruCache::new(MOST_REMEMBERED);
+        Self { answers, per_minute, requests_left: per_minute, filled: now, paused_until: None }
+    }
+
+    /// What is known of an address. Whoever is told to ask has spent a request.
+    pub fn look_up(&mut self, address: IpAddr, now: Instant) -> Known {
+        if let Some((at, guess)) = self.answers.get(&network(address))
+            && now.saturating_duration_since(*at) < DAY
+        {
+            return Known::Answer(guess.clone());
+        }
+        let minutes = now.saturating_duration_since(self.filled).as_secs_f64() / 60.0;
+        self.requests_left = (self.requests_left + minutes * self.per_minute).min(self.per_minute);
+        self.filled = now;
+        if self.paused_until.is_some_and(|until| now < until) || self.requests_left < 1.0 {
+            return Known::NotNow;
+        }
+        self.requests_left -= 1.0;
+        Known::Ask
+    }
+
+    /// The API answered.
+    pub fn answered(&mut self, address: IpAddr, guess: Option<Guess>, now: Instant) {
+        self.paused_until = None;
+        self.answers.put(network(address), (now, guess));
+    }
+
+    /// The API failed. Says whether it had worked before, so that an outage is logged once.
+    pub fn failed(&mut self, now: Instant) -> bool {
+        let first = self.paused_until.is_none();
+        self.paused_until = Some(now + PAUSE);
+        first
+    }
+}
+
+/// What stands for all addresses of a network.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & NETWORK).into(),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    fn northwind() -> Option<Guess> {
+        Some(Guess { domain: "northwind.example".to_owned(), name: None })
+    }
+
+    #[test]
+    fn an_answer_holds_for_a_day_also_where_it_is_no_company() {
+        let start = Instant::now();
+        let mut memory = Memory::new(60, start);
+        let (known, unknown) = (address("192.0.2.1"), address("192.0.2.2"));
+        assert_eq!(memory.look_up(known, start), Known::Ask);
+        memory.answered(known, northwind(), start);
+        memory.answered(unknown, None, start);
+        let later = start + DAY - Duration::from_secs(1);
+        assert_eq!(memory.look_up(known, later), Known::Answer(northwind()));
+        assert_eq!(memory.look_up(unknown, later), Known::Answer(None));
+        assert_eq!(memory.look_up(known, start + DAY), Known::Ask);
+    }
+
+    #[test]
+    fn addresses_of_one_network_of_ipv6_are_asked_once() {
+        let now = Instant::now();
+        let mut memory = Memory::new(60, now);
+        memory.answered(address("2001:db8:1:1::7"), northwind(), now);
+        assert_eq!(memory.look_up(address("2001:db8:1:1:ffff::9"), now), Known::Answer(northwind()));
+        assert_eq!(memory.look_up(address("2001:db8:1:2::7"), now), Known::Ask);
+        memory.answered(address("::ffff:192.0.2.1"), northwind(), now);
+        assert_eq!(memory.look_up(address("192.0.2.1"), now), Known::Answer(northwind()));
+    }
+
+    #[test]
+    fn requests_of_a_minute_may_come_at_once_and_fill_up_with_time() {
+        let now = Instant::now();
+        let mut memory = Memory::new(2, now);
+        let mut ask =
+            |seconds: u64| memory.look_up(address("192.0.2.1"), now + Duration::from_secs(seconds)) == Known::Ask;
+        assert_eq!([ask(0), ask(0), ask(0), ask(29), ask(31), ask(32)], [true, true, false, false, true, false]);
+        assert_eq!([ask(3600), ask(3600), ask(3600)], [true, true, false]);
+    }
+
+    #[test]
+    fn an_api_that_failed_is_left_alone_for_a_minute_and_its_outage_is_told_once() {
+        let now = Instant::now();
+        let mut memory = Memory::new(60, now);
+        assert!(memory.failed(now));
+        assert_eq!(memory.look_up(address("192.0.2.1"), now + PAUSE / 2), Known::NotNow);
+        assert_eq!(memory.look_up(address("192.0.2.1"), now + PAUSE), Known::Ask);
+        assert!(!memory.failed(now + PAUSE), "told already");
+        memory.answered(address("192.0.2.1"), None, now + PAUSE * 2);
+        assert!(memory.failed(now + PAUSE * 3), "it had worked");
+    }
+
+    #[test]
+    fn what_is_remembered_has_a_bound() {
+        let now = Instant::now();
+        let mut memory = Memory::new(60, now);
+        for number in 0..20_000_u32 {
+            memory.answered(IpAddr::from(number.to_be_bytes()), None, now);
+        }
+        assert_eq!(memory.answers.len(), MOST_REMEMBERED.get());
+    }
+}
