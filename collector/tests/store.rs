@@ -65,7 +65,7 @@ async fn postgres_store() -> (Arc<dyn Store>, Option<Database>) {
     if let Some(cluster) = cluster::empty().await {
         return (Arc::new(PostgresStore::open(&cluster).await.unwrap()), None);
     }
-    let database = Database::new().await;
+    let database = Database::empty().await;
     let store = PostgresStore::open(&database.address()).await.unwrap();
     (Arc::new(store), Some(database))
 }

@@ -34,6 +34,7 @@ impl AddressFile {
     }
 
     /// The company whose own network an address is of.
+    #[must_use]
     pub fn guess(&self, address: IpAddr) -> Option<Guess> {
         let record = self.reader.lookup(address).ok()?;
         self.fields.guess(|field| {
