@@ -41,14 +41,12 @@ impl Database {
     #[allow(dead_code)] // most need one
     pub async fn empty() -> Self {
         let emptied = EMPTIED.lock().expect("a list").pop();
-        match emptied {
-            Some(schema) => Self::of(server().await, schema, true),
-            None => {
-                let mut database = Self::new().await;
-                database.is_used_again = true;
-                database
-            }
+        if let Some(schema) = emptied {
+            return Self::of(server().await, schema, true);
         }
+        let mut database = Self::new().await;
+        database.is_used_again = true;
+        database
     }
 
     fn of(server: String, schema: String, is_used_again: bool) -> Self {
