@@ -42,6 +42,7 @@ pub mod koala;
 pub mod lambda;
 pub mod message;
 pub mod metrics;
+pub mod patience;
 pub mod preview;
 pub mod public_address;
 pub mod resolver;

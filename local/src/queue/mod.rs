@@ -6,6 +6,7 @@
 //! | `lease` | a lane in hand, and what becomes of its messages |
 //! | `schedule` | whose turn it is, in memory: a lane for each visitor |
 //! | `rows` | the rows of the file |
+//! | `room` | how full the disk is: intake leaves the rest to delivery |
 //! | `tally`, `received` | what messages and events came to, counted |
 //! | `forget` | people who are deleted, told by the ids in their messages |
 //! | `bring` | what an earlier version kept in the data file |
@@ -18,6 +19,7 @@ mod forget;
 mod lease;
 mod outbox;
 mod received;
+mod room;
 mod rows;
 mod schedule;
 mod tally;
@@ -35,6 +37,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 pub use self::lease::Lease;
+use self::room::Room;
 use self::rows::Recorded;
 use self::schedule::{Schedule, Waiting};
 
@@ -51,6 +54,7 @@ const LOADED_AT_ONCE: usize = 1_000;
 pub struct Queues {
     file: SqliteFile,
     keep_ip: bool,
+    room: Arc<Room>,
     of_functions: Arc<[ActionQueue; 2]>,
 }
 
@@ -91,7 +95,8 @@ impl Queues {
             unrecorded: Mutex::default(),
             bell: Notify::new(),
         };
-        Ok(Self { file, keep_ip: false, of_functions: Arc::new(Function::ALL.map(queue)) })
+        let room = Arc::new(Room::beside(file.path().to_owned()));
+        Ok(Self { file, keep_ip: false, room, of_functions: Arc::new(Function::ALL.map(queue)) })
     }
 
     /// The same, that keep IP addresses in what is not on its way any more: dead letters and rejected events.

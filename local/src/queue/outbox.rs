@@ -15,6 +15,10 @@ impl Outbox for Queues {
     const IS_ATOMIC: bool = true;
 
     async fn send(&self, messages: &[OutgoingMessage]) -> Result<(), OutboxError> {
+        if !self.room.is_there() {
+            let reason = "the disk is nearly full; what is left is for deliveries".to_owned();
+            return Err(OutboxError { failed: messages.len(), all: messages.len(), reason });
+        }
         let rows: Vec<(&'static str, String)> =
             messages.iter().map(|message| (queue_name(message.queue), self.body(message))).collect();
         let insert = move |connection: &Connection| {

@@ -4,13 +4,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep};
 
 use super::group::Group;
 use super::ledger::Ledger;
 use super::{DeadReason, Delivery, KoalaRequests, Outcome, Outcomes, ReceivedMessage, retry};
 use crate::koala::{Collector, Entry, LONGEST_ANSWER_BODY, MOST_ENTRIES, SendError, request};
 use crate::message::Message;
+use crate::patience::until;
 use crate::settings::{ParameterSource, Settings};
 
 /// What is left of the invocation when the last try must have ended: time to tell the queue, and once more what it refuses at
@@ -123,9 +124,9 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
             attempt += 1;
             let request = self.collector.send(settings.public_api_key(), route, body.clone());
             let begun = Instant::now();
-            let sent = timeout_at(last_moment, request)
+            let sent = until(last_moment, request)
                 .await
-                .unwrap_or_else(|_| Err(SendError::Unreachable { reason: "no answer in time".to_owned() }));
+                .unwrap_or_else(|| Err(SendError::Unreachable { reason: "no answer in time".to_owned() }));
             let latency = begun.elapsed();
             batch.requests.lock().unwrap_or_else(PoisonError::into_inner).count(latency, sent.as_ref().copied());
             let milliseconds = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);

@@ -9,11 +9,12 @@ use bytes::Bytes;
 use http::HeaderValue;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::redirect;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::address::KoalaUrl;
 use super::collector::{Collector, Route, SendError, classify};
 use crate::http_client::{self, BuildClientError, causes};
+use crate::patience::until;
 use crate::resolver::LookupError;
 use crate::settings::PublicApiKey;
 
@@ -111,9 +112,9 @@ impl Collector for KoalaClient {
 
 impl KoalaClient {
     async fn answered(request: reqwest::RequestBuilder) -> Result<(), SendError> {
-        let sent = timeout(LONGEST_HEAD, request.send()).await;
+        let sent = until(Instant::now() + LONGEST_HEAD, request.send()).await;
         let mut response = sent
-            .map_err(|_| SendError::Unreachable { reason: "no answer in time".to_owned() })?
+            .ok_or_else(|| SendError::Unreachable { reason: "no answer in time".to_owned() })?
             .map_err(|error| not_sent(&error))?;
         let status = response.status();
         // Nothing packed was asked for, so that a packed answer is not a collector's.
