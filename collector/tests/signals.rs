@@ -78,6 +78,10 @@ async fn take(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes)
         let status = StatusCode::from_u16(status).unwrap();
         return match retry_after {
             Some(seconds) => (status, [("retry-after", seconds)]).into_response(),
+            // As some do, to be of help.
+            None if status == StatusCode::UNAUTHORIZED => {
+                (status, "Invalid write key: hunter2writekey").into_response()
+            }
             None => status.into_response(),
         };
     }
@@ -127,6 +131,8 @@ on_each_engine! {
     a_burst_goes_to_slack_in_few_messages_at_its_pace_and_each_is_told_once,
     slack_says_when_to_come_back_and_nothing_is_sent_before,
     what_slack_may_have_taken_is_shown_and_not_repeated_and_what_it_refused_is_dead,
+    a_message_that_slack_does_not_take_costs_no_other_of_its_burst,
+    a_key_that_the_other_end_repeats_is_nowhere,
     a_webhook_gets_a_message_at_least_once_under_an_id_that_stays_the_same,
     redelivery_and_a_new_start_tell_nothing_twice,
     a_target_that_is_down_for_half_a_day_gives_dead_letters_with_the_reason,
@@ -235,6 +241,33 @@ async fn slack_says_when_to_come_back_and_nothing_is_sent_before(place: Place) {
     assert_eq!(set.messages().await[0].tries, 2);
 }
 
+async fn a_message_that_slack_does_not_take_costs_no_other_of_its_burst(place: Place) {
+    let slack = Receiver { holds_slack_s_rate: true, ..Receiver::default() };
+    // The burst as a whole, and one by itself.
+    slack.answers.lock().unwrap().extend([(400, None), (200, None), (400, None)]);
+    let mut set = Set::on(place, &alert_to(&slack.clone().start().await)).await;
+    for n in 0..4 {
+        set.ingest(&looks_at_pricing(&format!("someone@company-{n}.example"))).await;
+    }
+    set.work().await;
+    let mut states: Vec<_> = set.states().await.into_iter().map(|(state, _)| state.name()).collect();
+    states.sort_unstable();
+    assert_eq!(states, ["dead", "sent", "sent", "sent"]);
+}
+
+async fn a_key_that_the_other_end_repeats_is_nowhere(place: Place) {
+    let receiver = Receiver::default();
+    receiver.answers.lock().unwrap().push((401, None));
+    let target = json!({"segment": "hunter2writekey", "url": receiver.start().await}).to_string();
+    let mut set = Set::on(place, &alert_to(&target)).await;
+    let mut known = looks_at_pricing("ada@acme.example");
+    known["user_id"] = "u-1".into();
+    set.ingest(&known).await;
+    set.work().await;
+    let shown = format!("{:?}", set.messages().await);
+    assert!(shown.contains("Dead") && !shown.contains("hunter2"), "{shown}");
+}
+
 async fn what_slack_may_have_taken_is_shown_and_not_repeated_and_what_it_refused_is_dead(place: Place) {
     let slack = Receiver { holds_slack_s_rate: true, ..Receiver::default() };
     slack.answers.lock().unwrap().extend([(500, None), (404, None)]);
@@ -306,9 +339,12 @@ async fn a_target_that_is_down_for_half_a_day_gives_dead_letters_with_the_reason
     set.deliver.round(set.settings.signals(), now).await.unwrap();
     set.deliver.finish().await;
     assert_eq!(set.states().await[0].0, MessageState::Due);
-    tokio::time::sleep(Duration::from_millis(1200)).await;
-    set.deliver.round(set.settings.signals(), now + 13 * 60 * 60 * 1000).await.unwrap();
-    set.deliver.finish().await;
+    // One that is sent again after half a day has a few tries more.
+    for hours in 13..18 {
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+        set.deliver.round(set.settings.signals(), now + hours * 60 * 60 * 1000).await.unwrap();
+        set.deliver.finish().await;
+    }
     let (state, reason) = set.states().await.remove(0);
     assert_eq!(state, MessageState::Dead);
     assert_eq!(reason.as_deref(), Some("given up after half a day: no connection: connection refused"));

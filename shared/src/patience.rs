@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     /// Another task has the connection, as in an HTTP client.
-    async fn answer_of(connection: TcpStream) -> oneshot::Receiver<u8> {
+    fn answer_of(connection: TcpStream) -> oneshot::Receiver<u8> {
         let (sender, receiver) = oneshot::channel();
         tokio::spawn(async move {
             let mut connection = connection;
@@ -49,7 +49,7 @@ mod tests {
             std::io::Write::write_all(&mut other_end, b"!").expect("it is sent");
             other_end
         });
-        let answer = answer_of(connection).await;
+        let answer = answer_of(connection);
         // The only thread of the runtime stands still until the moment is over.
         tokio::spawn(async { std::thread::sleep(Duration::from_millis(600)) });
         let found = until(Instant::now() + Duration::from_millis(300), answer).await;

@@ -72,8 +72,13 @@ impl Work {
         let deliver = Deliver::new(store, self.client.clone());
         let mut work = SignalsWork::new(Arc::clone(&self.settings), watch, deliver);
         let looked = async {
-            while work.round().await? && Instant::now() < end {}
-            Ok(())
+            loop {
+                while work.round().await? && Instant::now() < end {}
+                work.finish().await;
+                if Instant::now() >= end || !work.is_any_due().await? {
+                    return Ok(());
+                }
+            }
         };
         let looked = looked.await;
         work.finish().await;

@@ -13,6 +13,9 @@ pub const ALERTS: &str = "alerts/";
 /// The folder of targets.
 pub const TARGETS: &str = "alert-targets/";
 
+/// The longest name of a target that is told where there is none.
+const LONGEST_NAME: usize = 20;
+
 /// The alerts in force, and where they are sent.
 #[derive(Debug, Clone, Default)]
 pub struct Configured {
@@ -98,6 +101,13 @@ fn settle(alert: &mut Alert, targets: &BTreeMap<String, Option<Target>>, rules: 
     let mut wrong = Vec::new();
     let is_week = alert.on == Occasion::Week;
     alert.to.retain(|name| match targets.get(name) {
+        // What is no name may be the address itself, which is a secret.
+        None if !is_name(name) => {
+            wrong.push(format!(
+                "to: must name a parameter below {TARGETS}; the address itself stands in that parameter"
+            ));
+            false
+        }
         None => {
             wrong.push(format!("to: there is no parameter {TARGETS}{name}"));
             false
@@ -121,6 +131,11 @@ fn settle(alert: &mut Alert, targets: &BTreeMap<String, Option<Target>>, rules: 
         }
     }
     wrong
+}
+
+/// Whether a text can be the last part of a parameter's name, and no address or key: those are longer.
+fn is_name(text: &str) -> bool {
+    text.len() <= LONGEST_NAME && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
 }
 
 fn of_folder<'p>(parameters: &'p [Parameter], folder: &'p str) -> impl Iterator<Item = (&'p str, &'p str)> {
@@ -176,6 +191,16 @@ mod tests {
             assert!(problem.starts_with(expected), "{problem}");
         }
         assert_eq!(configured.targets().keys().collect::<Vec<_>>(), ["sales"]);
+    }
+
+    #[test]
+    fn an_address_or_a_key_in_the_place_of_a_target_s_name_is_not_told() {
+        for secret in [SLACK, "whsec_C2FVsBQIhrscChlQIMV3C2FVsBQIhrscChlQ", "xoxb-1234567890-hunter2-hunter2"] {
+            let (_, problems) = read(&[("alerts/sales", &format!(r#"{{"on":"pricing","to":"{secret}"}}"#))]);
+            assert_eq!(problems.len(), 1, "{problems:?}");
+            assert!(problems[0].contains("must name a parameter below alert-targets/"), "{problems:?}");
+            assert!(!problems[0].contains(secret), "{problems:?}");
+        }
     }
 
     #[test]

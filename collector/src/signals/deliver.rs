@@ -22,6 +22,10 @@ const PAUSE_OF_SLACK: Duration = Duration::from_millis(1100);
 const PAUSE_OF_OTHERS: Duration = Duration::from_millis(100);
 /// A message that could not be sent for so long is dead, in milliseconds: half a day, as a delivery is.
 const GIVEN_UP_AFTER: i64 = 12 * 60 * 60 * 1000;
+/// A dead letter that is sent again after that has so many tries more.
+const TRIES_OF_AN_OLD_ONE: u32 = 5;
+/// How long the requests to a target go on before it is looked at anew what is due and how it is configured.
+const LONGEST_RUN: Duration = Duration::from_secs(8);
 /// The delays between tries.
 const RETRY: RetryPolicy = RetryPolicy { first_delay: Duration::from_secs(30), longest_delay: Duration::from_mins(15) };
 
@@ -47,8 +51,8 @@ impl Deliver {
         Self { retry, ..self }
     }
 
-    /// Begins a request to each target that something is due for and that rests; it is not waited for, so that a target that hangs
-    /// holds back no other. `now` is in milliseconds since 1970.
+    /// Begins to send to each target that something is due for and that rests, until nothing is or a few seconds are over; it is not
+    /// waited for, so that a target that hangs holds back no other. `now` is in milliseconds since 1970.
     ///
     /// # Errors
     /// When the store cannot be read or written.
@@ -67,16 +71,34 @@ impl Deliver {
             if !self.begins(&name) {
                 continue;
             }
-            let held = Held { name: name.clone(), targets: Arc::clone(&self.targets), pause: pause(&target) };
+            let pause = pause(&target);
+            let held = Held { name: name.clone(), targets: Arc::clone(&self.targets), pause };
             let one = One { alerts: Arc::clone(&self.alerts), client: self.client.clone(), retry: self.retry };
             self.under_way.spawn(async move {
                 let _held = held;
-                if let Err(error) = one.send(&name, &target, now).await {
-                    tracing::error!(%error, target = name, "what came of an alert cannot be written");
+                let begun = Instant::now();
+                while begun.elapsed() < LONGEST_RUN {
+                    match one.send(&name, &target, now + milliseconds(begun.elapsed())).await {
+                        Ok(Went::On) => tokio::time::sleep(pause).await,
+                        Ok(Went::NoFurther) => break,
+                        Err(error) => {
+                            tracing::error!(%error, target = name, "what came of an alert cannot be written");
+                            break;
+                        }
+                    }
                 }
             });
         }
         Ok(())
+    }
+
+    /// Whether something is due for a target that there is.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn is_any_due(&self, configured: &Configured, now: i64) -> Result<bool, StoreError> {
+        let due = self.alerts.due_targets(now).await?;
+        Ok(due.iter().any(|name| configured.targets().contains_key(name)))
     }
 
     /// Waits for the requests that are under way.
@@ -142,7 +164,7 @@ struct One {
 }
 
 impl One {
-    async fn send(&self, name: &str, target: &Target, now: i64) -> Result<(), StoreError> {
+    async fn send(&self, name: &str, target: &Target, now: i64) -> Result<Went, StoreError> {
         let promise = target.promise();
         let most = u32::try_from(target.most_folded()).unwrap_or(1);
         let is_once = promise == Promise::AtMostOnce;
@@ -160,16 +182,36 @@ impl One {
                 self.alerts.settle(name, id, Settled::Dead { reason }).await?;
             }
         }
-        let Some(first) = sent.first() else { return Ok(()) };
+        let Some(first) = sent.first() else {
+            return Ok(if claimed.is_empty() { Went::NoFurther } else { Went::On });
+        };
+        let begun = Instant::now();
         let verdict = match Request::of(target, &told, &first.id, first.at, now) {
             Ok(request) => self.client.send(request).await.verdict(promise),
             Err(error) => Verdict::Refused { reason: error.to_string() },
         };
+        // A delay begins with the answer.
+        let now = now + milliseconds(begun.elapsed());
+        let verdict = match verdict {
+            // One of them is not taken, and it is not said which: each goes by itself.
+            Verdict::Refused { reason } if sent.len() > 1 => Verdict::Later { reason, after: Some(Duration::ZERO) },
+            verdict => verdict,
+        };
         let settled = settled(verdict, first, &self.retry, now, fastrand::f64());
         let ids: Vec<String> = sent.iter().map(|one| one.id.clone()).collect();
         report(name, &settled, ids.len());
-        self.alerts.settle(name, &ids, settled).await
+        let went = if matches!(settled, Settled::Later { .. }) { Went::NoFurther } else { Went::On };
+        self.alerts.settle(name, &ids, settled).await?;
+        Ok(went)
     }
+}
+
+/// How a request to a target went.
+enum Went {
+    /// The next one may follow.
+    On,
+    /// Nothing is due, or the target is to be left alone for a while.
+    NoFurther,
 }
 
 /// What a verdict means for messages of which `first` is the oldest.
@@ -178,7 +220,7 @@ fn settled(verdict: Verdict, first: &Claimed, retry: &RetryPolicy, now: i64, jit
         Verdict::Delivered => Settled::Sent { at: now },
         Verdict::Ambiguous { reason } => Settled::Unknown { reason },
         Verdict::Refused { reason } => Settled::Dead { reason },
-        Verdict::Later { reason, .. } if now - first.at >= GIVEN_UP_AFTER => {
+        Verdict::Later { reason, .. } if now - first.at >= GIVEN_UP_AFTER && first.tries >= TRIES_OF_AN_OLD_ONE => {
             Settled::Dead { reason: format!("given up after half a day: {reason}") }
         }
         Verdict::Later { reason, after } => {
@@ -253,9 +295,11 @@ mod tests {
         assert_eq!(at(1, 0, None), Ok(30_000));
         assert_eq!(at(3, 0, None), Ok(120_000));
         assert_eq!(at(40, 0, None), Ok(900_000));
-        assert_eq!(at(1, GIVEN_UP_AFTER - 1, None), Ok(30_000));
+        assert_eq!(at(40, GIVEN_UP_AFTER - 1, None), Ok(900_000));
         let dead = "given up after half a day: the answer is 429".to_owned();
-        assert_eq!(at(1, GIVEN_UP_AFTER, None), Err(dead));
+        assert_eq!(at(40, GIVEN_UP_AFTER, None), Err(dead));
+        // One that was dead and is sent again.
+        assert_eq!(at(1, GIVEN_UP_AFTER * 3, None), Ok(30_000));
     }
 
     #[test]

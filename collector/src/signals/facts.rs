@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY};
 use serde_json::{Map, Value, json};
 
 use super::message::{CompanyFacts, Deed, MOST_DEEDS, MOST_MEMBERS};
@@ -11,16 +12,41 @@ use crate::protocol::batch::EntryKind;
 use crate::store::company::{Activity, Company, CompanyPage, CompanySource, Reason};
 use crate::store::visitor::{Visitor, VisitorId};
 
+/// The most entries of the last week that three lines are chosen from.
+pub const MOST_RECENT: u32 = 300;
 /// The longest user id that is told, in bytes; a batch of Segment's holds 500 KB.
 const LONGEST_USER_ID: usize = 255;
 /// Characters of an anonymous id that tell two visitors apart.
 const SHORT_ID: usize = 4;
 
-/// The company of a page, with how many visitors did something lately.
+/// The company of a page, with how many people a message about it speaks of: those of whom the rule took something, where a rule set it
+/// off, else those who did something lately. Who was only identified did nothing, and who is kept out of the ranking does not count.
 #[must_use]
-pub fn of_page(page: &CompanyPage, recent: &[Activity]) -> CompanyFacts {
-    let people: HashSet<&VisitorId> = recent.iter().map(|activity| &activity.visitor_id).collect();
-    CompanyFacts { reasons: page.reasons.iter().map(sentence).collect(), ..of(&page.company, people.len() as u64) }
+pub fn of_page(page: &CompanyPage, recent: &[Activity], rule: Option<&str>) -> CompanyFacts {
+    let by_rule = page.reasons.iter().find(|reason| Some(reason.rule.as_str()) == rule).map(|reason| reason.visitors);
+    let people = by_rule.filter(|people| *people > 0).unwrap_or_else(|| active(page, recent));
+    CompanyFacts { reasons: page.reasons.iter().map(sentence).collect(), ..of(&page.company, people as u64) }
+}
+
+fn active(page: &CompanyPage, recent: &[Activity]) -> usize {
+    let members = || page.people.iter().map(|member| &member.visitor);
+    let excluded: HashSet<&VisitorId> = members().filter(|one| one.excluded).map(|one| &one.id).collect();
+    let deeds = recent.iter().filter(|one| what(one).is_some() && !excluded.contains(&one.visitor_id));
+    let people: HashSet<&VisitorId> = deeds.map(|one| &one.visitor_id).collect();
+    // Of a busy company the entries at hand go back less far: whoever was seen since is one of them.
+    let since = recent.last().filter(|_| recent.len() >= MOST_RECENT as usize).map(|oldest| oldest.at.as_str());
+    let others = members().filter(|one| {
+        since.is_some_and(|since| one.last_seen.as_str() < since)
+            && !one.excluded
+            && one.events + one.page_views > 0
+            && one.last_seen.as_str() >= week_before(&recent[0].at).as_str()
+    });
+    people.len() + others.filter(|one| !people.contains(&one.id)).count()
+}
+
+/// A week before a time, RFC 3339.
+fn week_before(at: &str) -> String {
+    clock::from_milliseconds(clock::milliseconds(at).unwrap_or_default() - 7 * MILLISECONDS_OF_A_DAY)
 }
 
 /// A company of which so many visitors did something lately.

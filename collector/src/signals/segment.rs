@@ -3,10 +3,13 @@
 //!
 //! Segment's HTTP tracking API: <https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/>.
 
-use koala_destination::segment::OWN_LIBRARY;
+use koala_destination::segment::{OWN_LIBRARY, hashed_message_id};
 use serde_json::{Value, json};
 
 use super::message::{MOST_MEMBERS, Message};
+
+/// Of Segment's (<https://segment.com/docs/connections/spec/common/>).
+const LONGEST_MESSAGE_ID: usize = 100;
 
 /// The event that says that a company showed intent.
 pub const EVENT: &str = "Company Showed Intent";
@@ -31,7 +34,7 @@ pub fn body(message: &Message, id: &str, at: &str) -> Option<String> {
             json!({
                 "type": kind,
                 "userId": user_id,
-                "messageId": format!("{id}-{kind}-{user_id}"),
+                "messageId": message_id(id, kind, user_id),
                 "timestamp": at,
                 "context": {"library": {"name": OWN_LIBRARY, "version": env!("CARGO_PKG_VERSION")}, "groupId": group_id},
             })
@@ -50,6 +53,12 @@ pub fn body(message: &Message, id: &str, at: &str) -> Option<String> {
         [group, track]
     });
     Some(json!({"batch": calls.collect::<Vec<_>>(), "sentAt": at}).to_string())
+}
+
+/// The id of a call, the same with each try. Segment takes at most 100 characters.
+fn message_id(id: &str, kind: &str, user_id: &str) -> String {
+    let whole = format!("{id}-{kind}-{user_id}");
+    if whole.len() <= LONGEST_MESSAGE_ID { whole } else { format!("{id}-{kind}-{}", hashed_message_id(user_id)) }
 }
 
 #[cfg(test)]

@@ -124,6 +124,8 @@ fn escaped(value: &str) -> String {
             '*' => "∗",
             '~' => "∼",
             '`' => "ˋ",
+            '_' if opens_or_closes(&plain, at) => "＿",
+            '\u{2028}' | '\u{2029}' => " ",
             _ => character.encode_utf8(&mut buffer),
         };
         length += shown.chars().count();
@@ -134,6 +136,13 @@ fn escaped(value: &str) -> String {
         escaped.push_str(shown);
     }
     escaped
+}
+
+/// Whether a sign stands at the edge of a word, where it would open or close formatting; one within a word does nothing.
+fn opens_or_closes(text: &[char], at: usize) -> bool {
+    let is_letter =
+        |place: Option<usize>| place.and_then(|place| text.get(place)).is_some_and(|it| it.is_alphanumeric());
+    !(is_letter(at.checked_sub(1)) && is_letter(Some(at + 1)))
 }
 
 /// Marks that turn the direction of the text around, or hide in it.

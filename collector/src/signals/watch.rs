@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::alert::{Alert, Occasion};
 use super::configured::Configured;
-use super::facts::{self, Focus};
+use super::facts::{self, Focus, MOST_RECENT};
 use super::message::{Message, Subject};
 use super::options::SignalsOptions;
 use super::stand::{Before, crossed};
@@ -29,8 +29,6 @@ const MESSAGES_AT_ONCE: usize = 250;
 const CHANGES_AT_ONCE: u32 = 100;
 /// The most people of a company that are looked at for names and user ids.
 const MOST_PEOPLE: u32 = 200;
-/// The most entries of the last week that three lines are chosen from.
-const MOST_RECENT: u32 = 300;
 /// Companies that are read at once when all are looked at.
 pub(super) const COMPANIES_AT_ONCE: u32 = 500;
 /// How often they are looked at again when another one was quicker; then all of them are, in the next round.
@@ -124,8 +122,8 @@ impl Watch {
         }
         for (id, seen) in &companies {
             let of_company = |one: &&Changed| one.company.as_ref() == Some(id);
-            let is_fresh = is_settled && changed.iter().filter(of_company).any(is_fresh);
-            let (messages, standing) = self.of_company(configured, seen, is_fresh, now);
+            let is_fresh = changed.iter().filter(of_company).any(is_fresh);
+            let (messages, standing) = self.of_company(configured, seen, (is_settled, is_fresh), now);
             evaluated.messages.extend(messages);
             evaluated.standings.push(Stood { company: id.clone(), before: seen.standing.clone(), after: standing });
         }
@@ -190,13 +188,13 @@ impl Watch {
         &self,
         configured: &Configured,
         seen: &Seen,
-        is_fresh: bool,
+        (is_settled, is_fresh): (bool, bool),
         now: i64,
     ) -> (Vec<NewMessage>, Standing) {
         let company = &seen.page.company;
         let look = look_at(company);
-        let (goes_off, standing) = crossed(configured.alerts(), &seen.standing, before(company, now), look);
-        if !is_fresh || company.excluded {
+        let (goes_off, standing) = crossed(configured.alerts(), &seen.standing, before(company, is_settled, now), look);
+        if !is_settled || !is_fresh || company.excluded {
             return (Vec::new(), standing);
         }
         let traits = facts::traits_of(company);
@@ -236,13 +234,17 @@ impl Watch {
             (None, Some(visitor)) => self.options.link_to_visitor(visitor.id.as_str()),
             (None, None) => None,
         };
+        // Of what one person did the others' profiles need not be told; where nobody knows who it was, all of the company's are.
+        let own = facts::user_ids(visitor);
+        let user_ids = if own.is_empty() { facts::user_ids(people) } else { own };
+        let of_rule = rule.map(|rule| rule.name.as_str());
         let message = Message {
             alert: alert.name.clone(),
             subject,
-            company: company.map(|seen| facts::of_page(&seen.page, &seen.recent)),
+            company: company.map(|seen| facts::of_page(&seen.page, &seen.recent, of_rule)),
             visitor: visitor.map(facts::called),
             deeds,
-            user_ids: facts::user_ids(people),
+            user_ids,
             link,
         };
         (Told::Signal(message), mentioned)
@@ -293,10 +295,11 @@ impl Watch {
         // Once more, as they are after it was read how alerts stood with them.
         for company in page().await?.0 {
             let Some(standing) = standings.remove(&company.id) else { continue };
-            let (goes_off, after) = crossed(configured.alerts(), &standing, before(&company, now), look_at(&company));
+            let (goes_off, after) =
+                crossed(configured.alerts(), &standing, before(&company, is_settled, now), look_at(&company));
             if is_settled && !goes_off.is_empty() {
                 if let Some(seen) = self.see(&company.id, now).await? {
-                    let (messages, after) = self.of_company(configured, &seen, true, now);
+                    let (messages, after) = self.of_company(configured, &seen, (true, true), now);
                     evaluated.messages.extend(messages);
                     evaluated.standings.push(Stood { company: company.id, before: seen.standing, after });
                 }
@@ -318,10 +321,12 @@ fn look_at(company: &Company) -> Look {
     Look { points: company.intent, trend: company.trend }
 }
 
-/// A company of today had nothing before. One that was never looked at and is older was merged or renamed, or stood here before.
-fn before(company: &Company, now: i64) -> Before {
+/// A company of today had nothing before, and neither had one that appeared since all were looked at: its visitors were nobody's. Else
+/// it stood here before, and nobody knows what it was like.
+fn before(company: &Company, is_settled: bool, now: i64) -> Before {
     let first_seen = company.first_seen.as_deref().and_then(clock::milliseconds);
-    if first_seen.is_some_and(|at| at > now - FRESH) { Before::Nothing } else { Before::Unknown }
+    let is_of_today = first_seen.is_some_and(|at| at > now - FRESH);
+    if is_settled || is_of_today { Before::Nothing } else { Before::Unknown }
 }
 
 /// Whether an alert looks at companies as they are.

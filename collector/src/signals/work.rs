@@ -37,6 +37,15 @@ impl<S: ParameterSource> SignalsWork<S> {
         looked
     }
 
+    /// Whether messages are due that may be sent now.
+    ///
+    /// # Errors
+    /// When the store or the settings cannot be read.
+    pub async fn is_any_due(&self) -> Result<bool, StoreError> {
+        let Ok(settings) = self.settings.current().await else { return Ok(false) };
+        self.deliver.is_any_due(settings.signals(), now_milliseconds()).await
+    }
+
     /// Waits for what is on its way.
     pub async fn finish(&mut self) {
         self.deliver.finish().await;

@@ -182,6 +182,16 @@ pub struct Claimed {
     pub tries: u32,
 }
 
+/// Of messages that may go together, oldest first, those that do: one that was tried before goes by itself, since with others it may
+/// have been refused for the sake of one of them.
+pub(super) fn alone_or_new(claimed: &mut Vec<Claimed>) {
+    if claimed.first().is_some_and(|first| first.tries > 1) {
+        claimed.truncate(1);
+    } else {
+        claimed.retain(|one| one.tries == 1);
+    }
+}
+
 /// What came of a try.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settled {

@@ -23,7 +23,7 @@ pub trait Engine: Store + AlertStore + 'static {}
 impl<T: Store + AlertStore + 'static> Engine for T {}
 
 const SLACK: &str = "https://hooks.slack.com/services/T0/B0/x";
-const HOUR: i64 = 60 * 60 * 1000;
+pub const HOUR: i64 = 60 * 60 * 1000;
 
 fn configured(parameters: &[(&str, &str)]) -> CollectorSettings {
     let parameter = |(name, value): &(&str, &str)| Parameter::new(*name, *value);
@@ -35,14 +35,14 @@ fn configured(parameters: &[(&str, &str)]) -> CollectorSettings {
 }
 
 /// A store that follows settings, and the watch over it.
-struct Watched {
+pub struct Watched {
     store: Arc<dyn Engine>,
     watch: Watch,
     settings: CollectorSettings,
 }
 
 impl Watched {
-    async fn new(store: &Arc<dyn Engine>, parameters: &[(&str, &str)]) -> Self {
+    pub async fn new(store: &Arc<dyn Engine>, parameters: &[(&str, &str)]) -> Self {
         let settings = configured(parameters);
         store.follow_intent_rules(settings.intent_rules()).await.expect("rules");
         while store.look_back().await.expect("a piece") {}
@@ -67,7 +67,7 @@ impl Watched {
     }
 
     /// The headlines of all messages, in order.
-    async fn headlines(&self) -> Vec<String> {
+    pub async fn headlines(&self) -> Vec<String> {
         self.round().await;
         let mut headlines: Vec<_> = messages(&*self.store).await.into_iter().map(|it| it.headline).collect();
         headlines.sort();
@@ -75,19 +75,19 @@ impl Watched {
     }
 }
 
-async fn messages(store: &dyn Engine) -> Vec<StoredMessage> {
+pub async fn messages(store: &dyn Engine) -> Vec<StoredMessage> {
     store.messages(1000).await.expect("messages")
 }
 
-fn ago(milliseconds: i64) -> String {
+pub fn ago(milliseconds: i64) -> String {
     clock::from_milliseconds(now_milliseconds() - milliseconds)
 }
 
-fn track(name: &str, id: &str, at: &str) -> Value {
+pub fn track(name: &str, id: &str, at: &str) -> Value {
     json!({"type": "track", "event": name, "message_id": id, "sent_at": at, "properties": {}})
 }
 
-fn page(path: &str, id: &str, at: &str) -> Value {
+pub fn page(path: &str, id: &str, at: &str) -> Value {
     json!({"message_id": id, "page": {"path": path, "title": "A page"}, "properties": {"path": path}, "visit_start": at})
 }
 
@@ -355,21 +355,24 @@ pub async fn what_came_of_a_message_is_written_with_the_reason_and_a_dead_one_ca
     let claimed = store.claim("sales", 1, 2000, 3000, true).await.expect("claimed");
     let later = Settled::Later { reason: "the answer is 429".to_owned(), at: 9000 };
     store.settle("sales", &ids(&claimed), later).await.expect("settled");
-    // Who says when to come back means all messages.
+    // Who says when to come back means all messages, those too that come after that.
+    tell(&*store, vec![message("m-3", "sales")]).await;
     assert_eq!(store.due_targets(8999).await.expect("targets"), Vec::<String>::new());
     let claimed = claim(&*store, "sales", 9000, true).await;
-    assert_eq!(ids(&claimed), ["m-1", "m-2"]);
-    store.settle("sales", &ids(&claimed[..1]), Settled::Sent { at: 9001 }).await.expect("settled");
+    assert_eq!(ids(&claimed), ["m-1"], "one that was tried goes by itself");
+    store.settle("sales", &ids(&claimed), Settled::Sent { at: 9001 }).await.expect("settled");
+    let claimed = claim(&*store, "sales", 9000, true).await;
+    assert_eq!(ids(&claimed), ["m-2", "m-3"]);
     let dead = Settled::Dead { reason: "no_service".to_owned() };
-    store.settle("sales", &ids(&claimed[1..]), dead).await.expect("settled");
+    store.settle("sales", &ids(&claimed), dead).await.expect("settled");
     let shown = messages(&*store).await;
     let of = |id: &str| shown.iter().find(|it| it.id == id).expect("a message");
     assert_eq!((of("m-1").state, of("m-1").tries), (MessageState::Sent, 2));
     assert_eq!((of("m-2").state, of("m-2").reason.as_deref()), (MessageState::Dead, Some("no_service")));
-    assert_eq!(store.redrive_messages(10_000).await.expect("one"), 1);
-    assert_eq!(ids(&claim(&*store, "sales", 10_000, true).await), ["m-2"]);
+    assert_eq!(store.redrive_messages(10_000).await.expect("two"), 2);
+    assert_eq!(ids(&claim(&*store, "sales", 10_000, true).await), ["m-2", "m-3"]);
     assert_eq!(store.forget_messages(100_000, 10).await.expect("one"), 1);
-    assert_eq!(messages(&*store).await.len(), 1);
+    assert_eq!(messages(&*store).await.len(), 2);
 }
 
 pub async fn who_is_kept_out_of_the_ranking_sets_nothing_off(store: Arc<dyn Engine>) {

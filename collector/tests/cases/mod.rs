@@ -1,6 +1,7 @@
 //! The cases, and what they have in common.
 
 pub mod alerts;
+pub mod alerts_of_companies;
 pub mod companies;
 pub mod company_page;
 pub mod decisions;
@@ -160,7 +161,7 @@ pub(crate) use all_of_companies;
 macro_rules! all_of_alerts {
     ($open:path) => {
         crate::cases::tests_of_alerts! { $open;
-            a_rule_goes_off_once_for_a_visitor_and_a_day_whatever_ids_they_are_known_by,
+            alerts: a_rule_goes_off_once_for_a_visitor_and_a_day_whatever_ids_they_are_known_by,
             a_message_says_who_did_what_and_goes_to_each_target,
             what_happened_more_than_a_day_ago_sets_nothing_off,
             points_and_a_trend_go_off_on_crossing_and_again_after_falling,
@@ -173,21 +174,25 @@ macro_rules! all_of_alerts {
             what_a_process_that_ended_was_sending_is_due_again_unless_it_may_arrive_only_once,
             what_came_of_a_message_is_written_with_the_reason_and_a_dead_one_can_be_sent_again,
             who_is_kept_out_of_the_ranking_sets_nothing_off,
-            a_deleted_person_is_in_no_message
+            a_deleted_person_is_in_no_message;
+            alerts_of_companies: what_is_imported_sets_nothing_off_also_of_a_company_that_was_looked_at,
+            who_signs_up_after_having_looked_sets_points_off,
+            a_company_that_becomes_known_with_what_was_done_before_sets_points_off,
+            the_people_of_a_message_are_those_who_did_it_and_are_not_kept_out
         }
     };
 }
 pub(crate) use all_of_alerts;
 
 macro_rules! tests_of_alerts {
-    ($open:path; $($case:ident),+) => {
-        $(
+    ($open:path; $($module:ident: $($case:ident),+);+) => {
+        $($(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
                 let (store, _until_the_end) = $open().await;
-                crate::cases::alerts::$case(store).await;
+                crate::cases::$module::$case(store).await;
             }
-        )+
+        )+)+
     };
 }
 pub(crate) use tests_of_alerts;

@@ -13,6 +13,9 @@ use crate::environment::AwsShell;
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/signature-v4-troubleshooting.html>).
 const LARGEST_SKEW: Duration = Duration::from_mins(5);
 
+/// What deliveries should leave to intake and its bursts.
+const LEFT_TO_INTAKE: u64 = 5;
+
 /// Something that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
@@ -44,11 +47,17 @@ pub fn clock(here: SystemTime, there: SystemTime) -> Option<Finding> {
     (skew > LARGEST_SKEW).then(|| finding("clock", message, "sudo timedatectl set-ntp true"))
 }
 
+/// Which part of samconfig.toml a stack is of, as an option of SAM's: that of prod has a name, the other is the default.
+fn environment(stack: &str) -> &'static str {
+    if stack.ends_with("-prod") { " --config-env prod" } else { "" }
+}
+
 /// No stack could be looked at.
 pub fn no_stack(stack: &str, said: &str) -> Finding {
     if said.contains("does not exist") {
         let message = "does not exist in this region: it is in another one (AWS_DEFAULT_REGION), or not deployed yet";
-        finding(stack, message, "sam build && sam deploy")
+        let environment = environment(stack);
+        finding(stack, message, format!("sam build{environment} && sam deploy{environment}"))
     } else {
         finding(stack, format!("cannot be looked at: {said}"), "aws sts get-caller-identity")
     }
@@ -63,6 +72,10 @@ pub fn stack(name: &str, described: &Value) -> Option<Finding> {
     match status {
         "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "IMPORT_COMPLETE" => None,
         "UPDATE_ROLLBACK_COMPLETE" => Some(finding(name, "the last deploy failed and was rolled back", events)),
+        "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "DELETE_FAILED" => {
+            let message = format!("its first deploy failed ({status}): it can only be removed, and deployed anew");
+            Some(finding(name, message, format!("{events}; sam delete --stack-name {name}")))
+        }
         _ if status.ends_with("_IN_PROGRESS") => {
             Some(finding(name, format!("is being changed ({status}): look again when it is done"), events))
         }
@@ -79,9 +92,25 @@ pub fn no_parameters(prefix: &str, said: &str) -> Finding {
     )
 }
 
+/// Whether the account has executions left for intake while both queues are delivered.
+pub fn executions(stack: &str, described: &Value, account: &Value) -> Option<Finding> {
+    let parameters = described["Parameters"].as_array().into_iter().flatten();
+    let of_a_queue = parameters.filter(|it| it["ParameterKey"] == "MaximumConcurrency");
+    let of_a_queue: u64 = of_a_queue.filter_map(|it| it["ParameterValue"].as_str()?.parse().ok()).next()?;
+    let of_account = account["AccountLimit"]["ConcurrentExecutions"].as_u64()?;
+    let message = format!(
+        "the account has {of_account} executions at once, and deliveries may take {} of them (MaximumConcurrency={of_a_queue} for each \
+         queue): intake is throttled then. Lower it in samconfig.toml and deploy{}, or ask for more",
+        2 * of_a_queue,
+        environment(stack)
+    );
+    let command = "aws service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384 --desired-value 1000";
+    (2 * of_a_queue + LEFT_TO_INTAKE > of_account).then(|| finding("executions", message, command))
+}
+
 /// Whether Lambda asks a queue for messages.
-pub fn polling(queue: &str, mappings: Result<&Value, &str>) -> Option<Finding> {
-    let deploy = "sam deploy  # with Deliver=true in samconfig.toml";
+pub fn polling(stack: &str, queue: &str, mappings: Result<&Value, &str>) -> Option<Finding> {
+    let deploy = format!("sam deploy{}", environment(stack));
     match mappings {
         Err(said) => {
             Some(finding(queue, format!("it cannot be seen whether it is polled: {said}"), "aws lambda list-functions"))
@@ -90,7 +119,7 @@ pub fn polling(queue: &str, mappings: Result<&Value, &str>) -> Option<Finding> {
             let states = mappings["EventSourceMappings"].as_array().into_iter().flatten();
             let states: Vec<&str> = states.filter_map(|it| it["State"].as_str()).collect();
             match states.as_slice() {
-                [] => Some(finding(queue, "no function takes what is in it", "sam deploy")),
+                [] => Some(finding(queue, "no function takes what is in it", deploy)),
                 states
                     if states.iter().any(|state| ["Enabled", "Enabling", "Creating", "Updating"].contains(state)) =>
                 {
@@ -98,7 +127,7 @@ pub fn polling(queue: &str, mappings: Result<&Value, &str>) -> Option<Finding> {
                 }
                 _ => Some(finding(
                     queue,
-                    "its delivery is stopped: events wait for four days and are lost after that",
+                    "its delivery is stopped: events wait for four days and are lost after that. Write Deliver=true into samconfig.toml",
                     deploy,
                 )),
             }
@@ -151,9 +180,10 @@ pub fn no_alarms(said: &str) -> Finding {
 }
 
 /// The alarms that ring, and those that cannot.
-pub fn alarms(alarms: &[Value]) -> Vec<Finding> {
+pub fn alarms(stack: &str, alarms: &[Value]) -> Vec<Finding> {
     if alarms.is_empty() {
-        return vec![finding("alarms", "there are none of this stage", "sam deploy")];
+        let deploy = format!("sam deploy{}", environment(stack));
+        return vec![finding("alarms", "there are none of this stage", deploy)];
     }
     let mut found = Vec::new();
     for alarm in alarms {
@@ -238,10 +268,10 @@ mod tests {
     #[test]
     fn a_queue_that_is_not_polled_or_does_not_drain_is_a_finding() {
         let state = |state: &str| json!({"EventSourceMappings": [{"State": state}]});
-        assert_eq!(polling("q", Ok(&state("Enabled"))), None);
-        let stopped = polling("q", Ok(&state("Disabled"))).expect("a finding");
-        assert!(stopped.command.contains("Deliver=true"), "{stopped:?}");
-        assert!(polling("q", Ok(&json!({"EventSourceMappings": []}))).is_some());
+        assert_eq!(polling("koala-destination-dev", "q", Ok(&state("Enabled"))), None);
+        let stopped = polling("koala-destination-dev", "q", Ok(&state("Disabled"))).expect("a finding");
+        assert!(stopped.message.contains("Deliver=true"), "{stopped:?}");
+        assert!(polling("koala-destination-dev", "q", Ok(&json!({"EventSourceMappings": []}))).is_some());
         assert_eq!(draining("q", &waiting(0, 0), &waiting(0, 0)), None);
         assert_eq!(draining("q", &waiting(9, 0), &waiting(4, 0)), None);
         assert_eq!(draining("q", &waiting(9, 0), &waiting(9, 5)), None);
@@ -262,13 +292,13 @@ mod tests {
     fn an_alarm_that_rings_says_its_own_first_command() {
         let ringing = json!({"AlarmName": "a", "StateValue": "ALARM", "AlarmDescription": "It is so. Lost meanwhile: nothing. First: aws logs"});
         let silent = json!({"AlarmName": "b", "StateValue": "OK", "ActionsEnabled": false});
-        let found = alarms(&[ringing, silent]);
+        let found = alarms("koala-destination-dev", &[ringing, silent]);
         assert_eq!(
             (found[0].message.as_str(), found[0].command.as_str()),
             ("It is so. Lost meanwhile: nothing.", "aws logs")
         );
         assert_eq!(found[1].command, "aws cloudwatch enable-alarm-actions --alarm-names b");
-        assert_eq!(alarms(&[]).len(), 1);
+        assert_eq!(alarms("koala-destination-dev", &[]).len(), 1);
     }
 
     #[test]
@@ -290,6 +320,30 @@ mod tests {
         assert!(no_stack("s", "AccessDenied").message.contains("AccessDenied"));
         assert_eq!(stack("s", &json!({"StackStatus": "UPDATE_COMPLETE"})), None);
         assert!(stack("s", &json!({"StackStatus": "UPDATE_ROLLBACK_COMPLETE"})).is_some());
-        assert!(stack("s", &json!({"StackStatus": "ROLLBACK_COMPLETE"})).is_some());
+        let failed = stack("s", &json!({"StackStatus": "ROLLBACK_COMPLETE"})).expect("a finding");
+        assert!(failed.command.ends_with("sam delete --stack-name s"), "{failed:?}");
+    }
+
+    #[test]
+    fn what_fixes_prod_is_run_with_its_part_of_samconfig() {
+        let said = "Stack with id x does not exist";
+        let command = "sam build --config-env prod && sam deploy --config-env prod";
+        assert_eq!(no_stack("koala-destination-prod", said).command, command);
+        assert_eq!(no_stack("koala-destination-dev", said).command, "sam build && sam deploy");
+        let stopped =
+            polling("koala-destination-prod", "q", Ok(&json!({"EventSourceMappings": [{"State": "Disabled"}]})));
+        assert_eq!(stopped.expect("a finding").command, "sam deploy --config-env prod");
+    }
+
+    #[test]
+    fn deliveries_that_may_take_all_executions_of_a_new_account_are_a_finding() {
+        let described =
+            |most: &str| json!({"Parameters": [{"ParameterKey": "MaximumConcurrency", "ParameterValue": most}]});
+        let account = |limit: u64| json!({"AccountLimit": {"ConcurrentExecutions": limit}});
+        assert_eq!(executions("s", &described("2"), &account(10)), None);
+        assert_eq!(executions("s", &described("10"), &account(1000)), None);
+        let found = executions("s", &described("10"), &account(10)).expect("a finding");
+        assert!(found.message.contains("10 executions") && found.message.contains("may take 20"), "{found:?}");
+        assert!(found.command.contains("L-B99A9384"), "{found:?}");
     }
 }

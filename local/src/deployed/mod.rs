@@ -57,8 +57,11 @@ pub async fn look(aws: &impl Aws, shell: &AwsShell, stack: &str) -> Result<Deplo
         Ok(parameters) => found.parameters = Some(parameters_of(&parameters, &found.prefix)),
         Err(said) => found.findings.push(findings::no_parameters(&found.prefix, &said)),
     }
-    look_at_queues(aws, &|name: &str| output_of(described, name), &mut found.findings).await?;
-    look_at_alarms(aws, &found.prefix, &mut found.findings)?;
+    if let Ok(account) = aws.call(&["lambda", "get-account-settings"])? {
+        found.findings.extend(findings::executions(stack, described, &account));
+    }
+    look_at_queues(aws, stack, &|name: &str| output_of(described, name), &mut found.findings).await?;
+    look_at_alarms(aws, stack, &found.prefix, &mut found.findings)?;
     Ok(found)
 }
 
@@ -69,11 +72,16 @@ fn output_of(stack: &Value, name: &str) -> String {
     output.unwrap_or_default().to_owned()
 }
 
-async fn look_at_queues(aws: &impl Aws, output: &impl Fn(&str) -> String, found: &mut Vec<Finding>) -> Result<()> {
+async fn look_at_queues(
+    aws: &impl Aws,
+    stack: &str,
+    output: &impl Fn(&str) -> String,
+    found: &mut Vec<Finding>,
+) -> Result<()> {
     for (function, queue) in [("IdentifyVisitorFunction", "IdentifyQueue"), ("TrackEventFunction", "TrackQueue")] {
         let (url, arn) = (output(&format!("{queue}Url")), output(&format!("{queue}Arn")));
         let mappings = aws.call(&["lambda", "list-event-source-mappings", "--function-name", &output(function)])?;
-        found.extend(findings::polling(queue, mappings.as_ref().map_err(String::as_str)));
+        found.extend(findings::polling(stack, queue, mappings.as_ref().map_err(String::as_str)));
         let before = counts(aws, &url)?;
         if let Ok(before) = &before
             && before.waiting > 0
@@ -90,7 +98,7 @@ async fn look_at_queues(aws: &impl Aws, output: &impl Fn(&str) -> String, found:
     Ok(())
 }
 
-fn look_at_alarms(aws: &impl Aws, prefix: &str, found: &mut Vec<Finding>) -> Result<()> {
+fn look_at_alarms(aws: &impl Aws, stack: &str, prefix: &str, found: &mut Vec<Finding>) -> Result<()> {
     let stage = prefix.rsplit('/').next().unwrap_or_default();
     let named = format!("koala-destination-{stage}-");
     let alarms = match aws.call(&["cloudwatch", "describe-alarms", "--alarm-name-prefix", &named])? {
@@ -100,7 +108,7 @@ fn look_at_alarms(aws: &impl Aws, prefix: &str, found: &mut Vec<Finding>) -> Res
             return Ok(());
         }
     };
-    found.extend(findings::alarms(&alarms));
+    found.extend(findings::alarms(stack, &alarms));
     for topic in findings::topics(&alarms) {
         let subscribed = aws.call(&["sns", "list-subscriptions-by-topic", "--topic-arn", &topic])?;
         found.extend(findings::subscribers(&topic, subscribed.as_ref().map_err(String::as_str)));

@@ -12,6 +12,7 @@ use anyhow::Result;
 use clap::Args;
 use koala_collector::settings::CollectorSettings;
 use koala_collector::signals::preview::{PreviewedAlert, of_request};
+use koala_destination::clock::now_milliseconds;
 use koala_destination::preview::{MappingPreview, Preview, Previewer, Verdict};
 use koala_destination::settings::{ParameterSource, Settings};
 use serde_json::{Value as Json, json};
@@ -86,7 +87,7 @@ fn alerts(settings: &CollectorSettings, preview: &Preview) -> Vec<PreviewedAlert
         _ => None,
     });
     let mut alerts = Vec::new();
-    for alert in requests.flat_map(|request| of_request(settings, request)) {
+    for alert in requests.flat_map(|request| of_request(settings, request, now_milliseconds())) {
         if !alerts.contains(&alert) {
             alerts.push(alert);
         }
@@ -148,10 +149,12 @@ impl Paint {
     }
 
     fn show_alerts(&self, alerts: &[PreviewedAlert]) {
-        for PreviewedAlert { alert, rule, to, only } in alerts {
+        for PreviewedAlert { alert, rule, to, only, at_least, too_old } in alerts {
             let only = only.as_ref().map(|only| format!(", only {only}")).unwrap_or_default();
+            let counted = at_least.map(|count| format!(", from {count} such events on")).unwrap_or_default();
+            let too_old = if *too_old { "; not for this event, which is of more than a day ago" } else { "" };
             outln!(
-                "  {}    {alert} → {}: by the intent rule {rule}, once for a visitor and day{only}",
+                "  {}    {alert} → {}: by the intent rule {rule}, once for a visitor and day{counted}{only}{too_old}",
                 self.green("alert"),
                 to.join(", ")
             );

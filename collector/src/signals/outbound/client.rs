@@ -66,13 +66,14 @@ impl Client {
             post = post.header(*name, value.expose_secret());
         }
         match post.send().await {
-            Ok(response) => answered(response, request.url.expose_secret()).await,
+            Ok(response) => answered(response, request.shows_answer.then(|| request.url.expose_secret())).await,
             Err(error) => not_answered(&error),
         }
     }
 }
 
-async fn answered(mut response: reqwest::Response, url: &str) -> Answer {
+/// `url` where the answer may be shown, in as far as it repeats nothing of that.
+async fn answered(mut response: reqwest::Response, url: Option<&str>) -> Answer {
     let status = response.status().as_u16();
     let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let retry_after = header.and_then(retry_after);
@@ -84,7 +85,7 @@ async fn answered(mut response: reqwest::Response, url: &str) -> Answer {
             break;
         }
     }
-    Answer::Status { status, retry_after, said: said(&body, url) }
+    Answer::Status { status, retry_after, said: url.and_then(|url| said(&body, url)) }
 }
 
 /// A short plain answer, where it repeats nothing of the URL.
@@ -129,7 +130,7 @@ mod tests {
     use super::*;
 
     fn request(url: &str) -> Request {
-        Request { url: url.into(), headers: Vec::new(), body: "{}".to_owned() }
+        Request { url: url.into(), headers: Vec::new(), body: "{}".to_owned(), shows_answer: true }
     }
 
     /// Every name leads to this machine's metadata service.

@@ -21,6 +21,8 @@ pub struct Request {
     pub headers: Vec<(&'static str, SecretString)>,
     /// The body.
     pub body: String,
+    /// Whether what is answered may be shown: Slack answers a word; others may repeat what they were sent, a key too.
+    pub shows_answer: bool,
 }
 
 impl fmt::Debug for Request {
@@ -72,13 +74,15 @@ impl Request {
     pub fn of(target: &Target, told: &[Told], id: &str, told_at: i64, now: i64) -> Result<Self, Unwritable> {
         let at = clock::from_milliseconds(told_at);
         match target {
-            Target::Slack { url } => Ok(Self { url: url.clone(), headers: Vec::new(), body: slack::body(told) }),
+            Target::Slack { url } => {
+                Ok(Self { url: url.clone(), headers: Vec::new(), body: slack::body(told), shows_answer: true })
+            }
             Target::Webhook { url, secret } => {
                 let body = told.first().map(|told| webhook::body(told, &at)).unwrap_or_default();
                 let signed = webhook::sign(secret.expose_secret(), id, now.div_euclid(1000), body)
                     .map_err(|_| Unwritable::Secret)?;
                 let headers = signed.headers.map(|(name, value)| (name, value.into())).into();
-                Ok(Self { url: url.clone(), headers, body: signed.body })
+                Ok(Self { url: url.clone(), headers, body: signed.body, shows_answer: false })
             }
             Target::Segment { write_key, url } => {
                 let Some(Told::Signal(message)) = told.first() else { return Err(Unwritable::NotForSegment) };
@@ -86,7 +90,8 @@ impl Request {
                 // The write key is the user of Basic authentication, without a password.
                 let basic = format!("Basic {}", STANDARD.encode(format!("{}:", write_key.expose_secret())));
                 let url = format!("{}/batch", url.expose_secret().trim_end_matches('/'));
-                Ok(Self { url: url.into(), headers: vec![("authorization", basic.into())], body })
+                let headers = vec![("authorization", basic.into())];
+                Ok(Self { url: url.into(), headers, body, shows_answer: false })
             }
         }
     }

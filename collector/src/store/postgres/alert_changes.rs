@@ -41,12 +41,19 @@ statements! {
 const NO_RULE: i64 = 0;
 
 /// Notes days on which intent rules took something of an id that changes points. What happened long ago changes points alone.
-pub(super) async fn note(transaction: &Transaction, identity_id: i64, days: &Days) -> Result<(), PostgresError> {
+/// `moved` is when something was said by which what was there already may be another company's now, or another visitor's.
+pub(super) async fn note(
+    transaction: &Transaction,
+    identity_id: i64,
+    days: &Days,
+    moved: Option<i64>,
+) -> Result<(), PostgresError> {
     let now = now_milliseconds();
     let mut rows = BTreeMap::new();
-    for (rule, day, at) in days.new_ones() {
-        let (rule, day, at) = if at > now - MILLISECONDS_OF_A_DAY { (rule, day, at) } else { (NO_RULE, 0, now) };
-        rows.insert((rule, day), at);
+    for (rule, day, at) in days.new_ones().chain(moved.map(|at| (NO_RULE, 0, at))) {
+        let (rule, day) = if at > now - MILLISECONDS_OF_A_DAY { (rule, day) } else { (NO_RULE, 0) };
+        let latest = rows.entry((rule, day)).or_insert(at);
+        *latest = at.max(*latest);
     }
     if rows.is_empty() {
         return Ok(());

@@ -9,7 +9,7 @@ use super::pool::Pool;
 use super::sql::{Sql, statements};
 use super::transaction::{Access, Transaction, Values, together, transact};
 use super::{companies, visitors};
-use crate::store::alerts::{Claimed, MessageState, NewMessage, Settled, StoredMessage};
+use crate::store::alerts::{Claimed, MessageState, NewMessage, Settled, StoredMessage, alone_or_new};
 
 statements! {
     INSERT = "INSERT INTO alert_message (id, key, occasion_key, alert, target, identity_id, company_id, headline, told, at, state, next_at)
@@ -21,14 +21,17 @@ statements! {
             SELECT new.identity_id, new.message_id FROM unnest($1::bigint[], $2::text[]) AS new (identity_id, message_id)
             JOIN alert_message ON alert_message.id = new.message_id ON CONFLICT DO NOTHING";
     IS_TOLD = "SELECT EXISTS (SELECT 1 FROM alert_message WHERE occasion_key = $1)";
-    DUE_TARGETS = "SELECT DISTINCT target FROM alert_message WHERE state = 'due' AND next_at <= $1 ORDER BY target";
+    DUE_TARGETS = "SELECT DISTINCT target FROM alert_message WHERE state = 'due' AND next_at <= $1
+                       AND NOT EXISTS (SELECT 1 FROM alert_message AS put_off WHERE put_off.target = alert_message.target
+                                           AND put_off.state = 'due' AND put_off.tries > 0 AND put_off.next_at > $1)
+                   ORDER BY target";
     // One that names somebody who is deleted goes with them.
-    CLAIM = "UPDATE alert_message SET state = 'sending', tries = tries + 1, next_at = $4, once = $5, holder = $6
-             WHERE id IN (SELECT id FROM alert_message WHERE target = $1 AND state = 'due' AND next_at <= $2
-                              AND NOT EXISTS (SELECT 1 FROM alert_message_visitor JOIN taken ON taken.identity_id = alert_message_visitor.identity_id
-                                              WHERE alert_message_visitor.message_id = alert_message.id)
-                          ORDER BY at, id LIMIT $3)
-             RETURNING id, told, at, tries";
+    FREE = "SELECT id, told, at, tries + 1 FROM alert_message WHERE target = $1 AND state = 'due' AND next_at <= $2
+                AND NOT EXISTS (SELECT 1 FROM alert_message_visitor JOIN taken ON taken.identity_id = alert_message_visitor.identity_id
+                                WHERE alert_message_visitor.message_id = alert_message.id)
+            ORDER BY at, id LIMIT $3";
+    CLAIM = "UPDATE alert_message SET state = 'sending', tries = tries + 1, next_at = $2, once = $3, holder = $4
+             WHERE id = ANY($1::text[])";
     HELD = "SELECT id, told, at, tries FROM alert_message WHERE state = 'sending' AND next_at = $1 AND holder = $2";
     IS_ANY_LEFT = "SELECT EXISTS (SELECT 1 FROM alert_message WHERE state = 'sending' AND next_at < $1)";
     RECOVER = "UPDATE alert_message SET state = CASE WHEN once THEN 'unknown' ELSE 'due' END,
@@ -43,7 +46,7 @@ statements! {
                 WHERE NOT EXISTS (SELECT 1 FROM alert_message_visitor JOIN taken ON taken.identity_id = alert_message_visitor.identity_id
                                   WHERE alert_message_visitor.message_id = alert_message.id)
                 ORDER BY at DESC, id LIMIT $1";
-    REDRIVE = "UPDATE alert_message SET state = 'due', next_at = $1, at = $1, tries = 0
+    REDRIVE = "UPDATE alert_message SET state = 'due', next_at = $1, tries = 0
                WHERE id IN (SELECT id FROM alert_message WHERE state = 'dead' LIMIT $2)";
     ENDED = "SELECT id FROM alert_message WHERE at < $1 AND state IN ('sent', 'unknown', 'dead') ORDER BY at LIMIT $2";
     NAMING = "SELECT DISTINCT message_id FROM alert_message_visitor WHERE identity_id = ANY($1::bigint[]) LIMIT $2";
@@ -133,20 +136,25 @@ pub(super) async fn claim(
     (once, holder): (bool, i64),
 ) -> Result<Vec<Claimed>, PostgresError> {
     let ((), held) = together!(transaction.begin(), transaction.query(HELD, &[&until, &holder]))?;
-    let rows = if held.is_empty() {
-        let most = i64::from(most);
-        transaction.query(CLAIM, &[&target, &now, &most, &until, &once, &holder]).await?
-    } else {
-        held
-    };
-    transaction.commit().await?;
-    let claimed = rows.iter().map(|row| {
+    if !held.is_empty() {
+        transaction.commit().await?;
+        let mut claimed = claimed(&held)?;
+        claimed.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
+        return Ok(claimed);
+    }
+    let mut claimed = claimed(&transaction.query(FREE, &[&target, &now, &i64::from(most)]).await?)?;
+    alone_or_new(&mut claimed);
+    let ids: Vec<&str> = claimed.iter().map(|one| one.id.as_str()).collect();
+    together!(transaction.execute_if(!ids.is_empty(), CLAIM, &[&ids, &until, &once, &holder]), transaction.commit())?;
+    Ok(claimed)
+}
+
+fn claimed(rows: &[Row]) -> Result<Vec<Claimed>, PostgresError> {
+    let one = |row: &Row| {
         let tries = u32::try_from(row.try_get::<_, i64>(3)?).unwrap_or(u32::MAX);
         Ok(Claimed { id: row.try_get(0)?, told: row.try_get(1)?, at: row.try_get(2)?, tries })
-    });
-    let mut claimed = claimed.collect::<Result<Vec<_>, PostgresError>>()?;
-    claimed.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
-    Ok(claimed)
+    };
+    rows.iter().map(one).collect()
 }
 
 /// Whether a process that is gone may have had something in its hands.
@@ -222,7 +230,7 @@ fn stored(row: &Row) -> Result<StoredMessage, PostgresError> {
     })
 }
 
-/// Dead messages are due again, and as young as they were when they were new.
+/// Dead messages are due again.
 pub(super) async fn redrive(pool: &Pool, now: i64) -> Result<u64, PostgresError> {
     in_pieces(pool, REDRIVE, &[&now, &MESSAGES_AT_ONCE]).await
 }

@@ -297,6 +297,7 @@ async fn keep_all(
     let seen = Seen { id: row.id, first, last, is_alone, counts: noted.counts };
     let put_together = !is_known || !said.is_empty() || guess.is_of_another();
     let mut rows = Rows::of(&mut ids, &change);
+    noted.moved = (!rows.moved.is_empty() || !said.is_empty() || statements.is_changed()).then_some(last);
     let of_visitor = if rows.moved.is_empty() && !put_together {
         OfVisitor::AsItWas { rows: Box::new(rows), visitor_id: row.visitor_id, guess }
     } else {
@@ -331,7 +332,7 @@ async fn together_written(
         grown.write(transaction),
         noted.counted.write(transaction, identity_id),
         noted.days.write(transaction, identity_id),
-        alert_changes::note(transaction, identity_id, &noted.days),
+        alert_changes::note(transaction, identity_id, &noted.days, noted.moved),
     )?;
     Ok(())
 }
@@ -414,6 +415,8 @@ impl Seen {
 struct Noted {
     times: Option<Times>,
     counts: [i64; 3],
+    /// When something was said by which what was there may be another visitor's or company's.
+    moved: Option<i64>,
     /// The days on which rules took something.
     days: Days,
     /// What they are about.
@@ -434,7 +437,7 @@ impl Noted {
         (rules, taking): (&RuleSet, &[Vec<i64>]),
         days: Days,
     ) -> Self {
-        let mut noted = Self { times: None, counts: [0; 3], days, counted: Counted::default() };
+        let mut noted = Self { times: None, counts: [0; 3], moved: None, days, counted: Counted::default() };
         for (place, (topic, entry)) in arrived.new_places(inserted) {
             let at = arrived.at(entry);
             noted.counted.add(topic, at);

@@ -9,6 +9,7 @@ use super::visitors::row_of;
 use crate::intent::Trend;
 use crate::store::alerts::{
     Changed, Claimed, Evaluated, Fired, Look, MessageState, NewMessage, Settled, Standing, Stood, StoredMessage, Turn,
+    alone_or_new,
 };
 use crate::store::company::CompanyId;
 use crate::store::visitor::VisitorId;
@@ -18,8 +19,25 @@ const NO_RULE: i64 = 0;
 
 /// Notes that an intent rule took something under an id for the first time on a day. What happened long ago changes points alone.
 pub(super) fn note(connection: &Connection, identity_id: i64, rule_id: i64, day: i64, at: i64) -> rusqlite::Result<()> {
-    let now = now_milliseconds();
-    let (rule_id, day, at) = if at > now - MILLISECONDS_OF_A_DAY { (rule_id, day, at) } else { (NO_RULE, 0, now) };
+    let is_fresh = at > now_milliseconds() - MILLISECONDS_OF_A_DAY;
+    if is_fresh {
+        insert_change(connection, identity_id, (rule_id, day), at)
+    } else {
+        note_moved(connection, identity_id, at)
+    }
+}
+
+/// Notes that what was there already may be another company's now, or another visitor's: by something that was said at this time.
+pub(super) fn note_moved(connection: &Connection, identity_id: i64, at: i64) -> rusqlite::Result<()> {
+    insert_change(connection, identity_id, (NO_RULE, 0), at)
+}
+
+fn insert_change(
+    connection: &Connection,
+    identity_id: i64,
+    (rule_id, day): (i64, i64),
+    at: i64,
+) -> rusqlite::Result<()> {
     let mut insert = connection.prepare_cached(
         "INSERT INTO alert_changed (identity_id, rule_id, day, at) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (identity_id, rule_id, day) DO UPDATE SET at = max(at, excluded.at)",
@@ -194,12 +212,16 @@ fn insert(connection: &Connection, message: &NewMessage) -> rusqlite::Result<()>
 /// The targets that have messages due.
 pub(super) fn due_targets(connection: &Connection, now: i64) -> rusqlite::Result<Vec<String>> {
     let mut select = connection.prepare_cached(
-        "SELECT DISTINCT target FROM alert_message WHERE state = 'due' AND next_at <= ?1 ORDER BY target",
+        "SELECT DISTINCT target FROM alert_message WHERE state = 'due' AND next_at <= ?1
+             AND NOT EXISTS (SELECT 1 FROM alert_message AS put_off WHERE put_off.target = alert_message.target
+                                 AND put_off.state = 'due' AND put_off.tries > 0 AND put_off.next_at > ?1)
+         ORDER BY target",
     )?;
     select.query_map([now], |row| row.get(0))?.collect()
 }
 
-/// Takes messages that are due into one's hands.
+/// Takes messages that are due into one's hands. One that was tried already goes by itself: with others it was refused for the sake of
+/// one of them, or is not known to be fine.
 pub(super) fn claim(
     connection: &Connection,
     (target, most): (&str, u32),
@@ -213,7 +235,8 @@ pub(super) fn claim(
     let claimed = select.query_map(params![target, now, most], |row| {
         Ok(Claimed { id: row.get(0)?, told: row.get(1)?, at: row.get(2)?, tries: row.get(3)? })
     })?;
-    let claimed = claimed.collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut claimed = claimed.collect::<rusqlite::Result<Vec<_>>>()?;
+    alone_or_new(&mut claimed);
     let mut take = connection.prepare_cached(
         "UPDATE alert_message SET state = 'sending', tries = tries + 1, next_at = ?2, once = ?3 WHERE id = ?1",
     )?;
@@ -292,10 +315,9 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<StoredMessage> {
     })
 }
 
-/// Dead messages are due again, and as young as they were when they were new.
+/// Dead messages are due again.
 pub(super) fn redrive(connection: &Connection, now: i64) -> rusqlite::Result<usize> {
-    connection
-        .execute("UPDATE alert_message SET state = 'due', next_at = ?1, at = ?1, tries = 0 WHERE state = 'dead'", [now])
+    connection.execute("UPDATE alert_message SET state = 'due', next_at = ?1, tries = 0 WHERE state = 'dead'", [now])
 }
 
 /// Forgets messages that came to an end.

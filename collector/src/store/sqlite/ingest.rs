@@ -7,7 +7,7 @@ use super::identities::Ids;
 use super::intent::{self, Kept, StoredRule};
 use super::tombstones::{self, Part};
 use super::topics::{self, Counted};
-use super::{accounts, clusters, guesses, identities, statements, traits};
+use super::{accounts, alerts, clusters, guesses, identities, statements, traits};
 use crate::company::{self, Said};
 use crate::identity::{Reading, claim_time};
 use crate::protocol::batch::{Batch, EntryKind, ReceivedEntry};
@@ -70,12 +70,16 @@ fn keep_part(connection: &Connection, rules: &[StoredRule], batch: &Batch, part:
     let is_alone = batch.entries.is_empty();
     let seen =
         if is_alone { see_alone(connection, identity_id, last) } else { see(connection, identity_id, first, last) };
+    let said_at = last;
     let Seen { mut visitor_id, first, last } = seen?;
     if !moved.is_empty() {
         clusters::regroup(connection, &moved)?;
         visitor_id = identities::visitor_of_row(connection, identity_id)?.unwrap_or(visitor_id);
     }
     let is_new = see_visitor(connection, visitor_id, first, last)?;
+    if !moved.is_empty() || has_new_traits || !said.is_empty() {
+        alerts::note_moved(connection, identity_id, said_at)?;
+    }
     if !said.is_empty() {
         let emails = identities::emails(connection, visitor_id)?;
         let given = emails.iter().find_map(|email| company::of_address(email));

@@ -1,0 +1,73 @@
+//! Alerts about companies: what counts as news of a company, and who is counted in a message.
+
+use std::sync::Arc;
+
+use koala_collector::exclude::Exclude;
+use serde_json::json;
+
+use super::alerts::{Engine, HOUR, Watched, ago, messages, page, track};
+use super::{ADA, GRACE, ingest};
+
+const OVER_4: (&str, &str) = ("alerts/hot", r#"{"on":"points","over":4,"to":"sales"}"#);
+
+pub async fn what_is_imported_sets_nothing_off_also_of_a_company_that_was_looked_at(store: Arc<dyn Engine>) {
+    let over = ("alerts/hot", r#"{"on":"points","over":12,"to":"sales"}"#);
+    let surging = ("alerts/rise", r#"{"on":"trend","is":"surging","to":"sales"}"#);
+    let watched = Watched::new(&store, &[over, surging]).await;
+    let email = "ada@contoso.example";
+    ingest(&*store, &json!({"email": email, "page_views": [page("/about", "p-0", &ago(1000))]})).await;
+    let before = watched.headlines().await;
+    for day in 2..7 {
+        let old = page("/pricing", &format!("p-{day}"), &ago(day * 24 * HOUR));
+        ingest(&*store, &json!({"email": email, "page_views": [old]})).await;
+        assert_eq!(watched.headlines().await, before, "{day} days ago");
+    }
+    let points =
+        store.show_company("contoso.example", 1).await.expect("a company").expect("it is there").company.intent;
+    assert!(points > 12.0, "{points}");
+}
+
+pub async fn who_signs_up_after_having_looked_sets_points_off(store: Arc<dyn Engine>) {
+    let watched = Watched::new(&store, &[OVER_4]).await;
+    ingest(&*store, &json!({"profile_id": ADA, "page_views": [page("/pricing", "p-1", &ago(4000))]})).await;
+    assert_eq!(watched.headlines().await, [""; 0]);
+    let identify = json!({"type": "identify", "message_id": "i-1", "sent_at": ago(1000), "traits": {"name": "Ada"}});
+    let signs_up = json!({"profile_id": ADA, "user_id": "u-1", "email": "ada@late.example", "identifies": [identify]});
+    ingest(&*store, &signs_up).await;
+    assert_eq!(watched.headlines().await, ["late.example has more than 4 points, 1 person, surging"]);
+}
+
+pub async fn a_company_that_becomes_known_with_what_was_done_before_sets_points_off(store: Arc<dyn Engine>) {
+    let watched = Watched::new(&store, &[OVER_4]).await;
+    for days in 1..4 {
+        let looked = page("/docs/a", &format!("p-{days}"), &ago(days * 24 * HOUR + HOUR));
+        ingest(&*store, &json!({"profile_id": ADA, "page_views": [looked]})).await;
+    }
+    assert_eq!(watched.headlines().await, [""; 0]);
+    let identify = json!({"type": "identify", "message_id": "i-1", "sent_at": ago(1000), "traits": {}});
+    let known = json!({"profile_id": ADA, "email": "ada@initech.example", "identifies": [identify],
+                       "page_views": [page("/pricing", "p-9", &ago(1000))]});
+    ingest(&*store, &known).await;
+    assert_eq!(watched.headlines().await, ["initech.example has more than 4 points, 1 person, surging"]);
+}
+
+pub async fn the_people_of_a_message_are_those_who_did_it_and_are_not_kept_out(store: Arc<dyn Engine>) {
+    let alert = ("alerts/a", r#"{"on":"pricing","to":"sales"}"#);
+    let watched = Watched::new(&store, &[alert]).await;
+    let spy = Exclude::parse(r#"{"emails":["spy@many.example"]}"#).expect("one");
+    store.follow_exclude(&spy).await.expect("it is followed");
+    for n in 0..3 {
+        let identify = json!({"type": "identify", "message_id": format!("i-{n}"), "sent_at": ago(2000), "traits": {}});
+        ingest(&*store, &json!({"email": format!("crm-{n}@many.example"), "identifies": [identify]})).await;
+    }
+    let looks = |id: &str| page("/pricing", id, &ago(1000));
+    ingest(&*store, &json!({"email": "spy@many.example", "page_views": [looks("p-1")]})).await;
+    ingest(
+        &*store,
+        &json!({"profile_id": GRACE, "email": "ada@many.example", "page_views": [looks("p-2")],
+                            "events": [track("Other", "e-1", &ago(900))]}),
+    )
+    .await;
+    assert_eq!(watched.headlines().await, ["many.example looks at pricing, 1 person, surging"]);
+    assert_eq!(messages(&*store).await.len(), 1);
+}
