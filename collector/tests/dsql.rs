@@ -157,12 +157,13 @@ fn every_text_in_a_key_is_one_that_is_bounded() {
         "hash",
         "at",
     ];
-    const NUMBERS: [&str; 16] = [
+    const NUMBERS: [&str; 17] = [
         "next_at",
         "company_id",
         "topic_id",
         "source_id",
         "voter_id",
+        "said_by",
         "excluded_for",
         "completed_at",
         "requested_at",

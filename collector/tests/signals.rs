@@ -257,7 +257,7 @@ async fn a_message_that_slack_does_not_take_costs_no_other_of_its_burst(place: P
 
 async fn a_key_that_the_other_end_repeats_is_nowhere(place: Place) {
     let receiver = Receiver::default();
-    receiver.answers.lock().unwrap().push((401, None));
+    receiver.answers.lock().unwrap().push((400, None));
     let target = json!({"segment": "hunter2writekey", "url": receiver.start().await}).to_string();
     let mut set = Set::on(place, &alert_to(&target)).await;
     let mut known = looks_at_pricing("ada@acme.example");

@@ -27,12 +27,15 @@ pub fn registrable(text: &str) -> Option<String> {
     is_host.then(|| psl::domain_str(&host).map(str::to_owned)).flatten()
 }
 
+/// Hosts of addresses that forward to one that is hidden: everybody who signs in with them may have one.
+const RELAYS: [&str; 4] = ["privaterelay.appleid.com", "users.noreply.github.com", "mozmail.com", "duck.com"];
+
 /// The same, where it can be a company's: not one where everybody may have an address, and none for addresses to throw away.
 #[must_use]
 pub fn of_company(text: &str) -> Option<String> {
     let domain = registrable(text)?;
     let host = text.trim().trim_end_matches('.').to_lowercase();
-    let is_free = FREE_MAIL.contains(domain.as_str()) || FREE_MAIL.contains(host.as_str());
+    let is_free = [domain.as_str(), &host].into_iter().any(|it| FREE_MAIL.contains(it) || RELAYS.contains(&it));
     (!is_free && mailchecker::is_valid(&format!("someone@{domain}"))).then_some(domain)
 }
 
@@ -142,6 +145,10 @@ mod tests {
         {
             assert_eq!(of_address(address), None, "{address}");
         }
+        for address in ["x1@privaterelay.appleid.com", "1+ada@users.noreply.github.com"] {
+            assert_eq!(of_address(address), None, "{address}");
+        }
+        assert_eq!(of_address("ada@github.com").as_deref(), Some("github.com"));
         assert_eq!(of_address("ada@mail.acme.com").as_deref(), Some("acme.com"));
         assert_eq!((of_company("https://gmail.com"), of_company("www.yahoo.co.uk")), (None, None));
     }

@@ -62,6 +62,7 @@ impl Batch {
         self.traits.iter_mut().for_each(remove_ip_addresses);
         for entry in &mut self.entries {
             entry.traits.iter_mut().for_each(remove_ip_addresses);
+            entry.traits_of_company.iter_mut().for_each(remove_ip_addresses);
             if let Cow::Owned(json) = without_ip_addresses(&entry.json) {
                 entry.json = json;
             }

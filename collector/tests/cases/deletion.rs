@@ -54,6 +54,47 @@ pub async fn a_deleted_person_leaves_nothing(store: &dyn Store) {
     }
 }
 
+/// A group call as the destination sends it.
+fn group(message: &str, id: &str, traits: &Value) -> Value {
+    json!({"type": "group", "message_id": message, "sent_at": AT, "group_id": id, "traits": traits})
+}
+
+pub async fn what_a_deleted_person_said_of_a_company_is_gone(store: &dyn Store) {
+    let of_ada = json!({"name": "Globex", "owner": "ada@globex.com", "owner_name": "Ada Zebra"});
+    let by_ada = json!({"user_id": "ua", "email": "ada@globex.com", "groups": [group("g-1", "g", &of_ada)]});
+    let by_bob =
+        json!({"user_id": "ub", "email": "bob@globex.com", "groups": [group("g-2", "g", &json!({"plan": "team"}))]});
+    ingest(store, &by_ada).await;
+    ingest(store, &by_bob).await;
+    ingest(store, &json!({"user_id": "uc", "email": "cleo@gmail.com", "groups": [group("g-3", "alone", &json!({"note": "Zebra"}))]})).await;
+    let traits = async |key: &str| {
+        let page = store.show_company(key, 10).await.unwrap();
+        page.map(|page| Value::Object(page.company.traits).to_string())
+    };
+    assert!(traits("globex.com").await.unwrap().contains("Zebra"));
+    assert!(traits("alone").await.unwrap().contains("Zebra"));
+    delete(store, &[by_email("ada@globex.com")]).await;
+    assert_eq!(traits("globex.com").await.as_deref(), Some(r#"{"plan":"team"}"#));
+    // Of whom a company has nobody else, it is gone.
+    delete(store, &[by_email("cleo@gmail.com")]).await;
+    while store.sweep(Retention::of_days(36_500)).await.unwrap() {}
+    assert_eq!(traits("alone").await, None);
+    assert!(store.show_company("alone", 10).await.unwrap().is_none());
+}
+
+pub async fn whoever_says_an_address_as_a_trait_is_found_by_it(store: &dyn Store) {
+    let says = |user: &str, name: &str, email: &str| {
+        let traits = json!({name: email, "plan": "team"});
+        json!({"user_id": user, "identifies": [identify(&format!("i-{user}"), AT, &traits)]})
+    };
+    ingest(store, &says("login@acme.com", "email", "Ada.B@Acme.com")).await;
+    ingest(store, &says("u-2", "Email", "ada.b@acme.com")).await;
+    ingest(store, &says("u-3", "email", "my-ada.b@acme.com")).await;
+    assert_eq!(delete(store, &[by_email("ada.b@acme.com")]).await.visitors, 2);
+    let left: Vec<String> = visitors(store).await.into_iter().flat_map(|visitor| visitor.user_ids).collect();
+    assert_eq!(left, ["u-3"]);
+}
+
 pub async fn a_visitor_without_an_address_is_deleted_by_id(store: &dyn Store) {
     ingest(store, &json!({"profile_id": ADA, "events": [event("e-1", AT)]})).await;
     let deletion = delete(store, &[Person::Visitor(only_visitor(store).await.id)]).await;

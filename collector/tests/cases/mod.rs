@@ -85,6 +85,8 @@ macro_rules! all {
                 traits_without_end_do_not_shut_out_the_name_and_the_company,
                 traits_of_a_visitor_do_not_grow_without_end;
             deletion: a_deleted_person_leaves_nothing,
+                what_a_deleted_person_said_of_a_company_is_gone,
+                whoever_says_an_address_as_a_trait_is_found_by_it,
                 a_visitor_without_an_address_is_deleted_by_id,
                 who_is_not_known_has_nothing_to_delete,
                 one_who_was_deleted_and_comes_back_is_new,

@@ -2,7 +2,8 @@
 //!
 //! Whose a message is, its ids say, as they are read from its event. What names nobody known may name ids that are the person's as
 //! well: an identify with an address, and events with that user id alone. So the rows are looked through until nothing new is
-//! learned. What cannot be read as an event is told by what stands in it under the names of ids, and by its addresses.
+//! learned. What is no event, as one without a type, has the ids that stand where an event has them. What cannot be read at all, as one
+//! that was cut off, is told by what stands in it under the names of ids, and by its addresses.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
@@ -21,6 +22,7 @@ use koala_destination::settings::Settings;
 use rusqlite::Connection;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::Queues;
@@ -265,7 +267,7 @@ fn read(body: &str, settings: &Settings) -> (Option<EventIds>, Option<i64>) {
     let received_at = received_at.as_deref().and_then(clock::milliseconds);
     let ids = event.and_then(|event| {
         let event = without_lone_surrogates(event.get());
-        let event = Event::from_json(&event).ok()?;
+        let Ok(event) = Event::from_json(&event) else { return ids_of_no_event(&event) };
         let mapping = mapping.and_then(|name| settings.mapping(&name));
         // One that makes its mapping panic is dead for that, and has the ids of its event.
         let mapped = catch_unwind(AssertUnwindSafe(|| {
@@ -278,6 +280,15 @@ fn read(body: &str, settings: &Settings) -> (Option<EventIds>, Option<i64>) {
         ids.name_a_visitor().then_some(ids)
     });
     (ids, received_at)
+}
+
+/// The ids of what is JSON and no event: as those of the event that it would be.
+fn ids_of_no_event(json: &str) -> Option<EventIds> {
+    let mut fields: Map<String, Value> = serde_json::from_str(json).ok()?;
+    fields.insert("type".to_owned(), "identify".into());
+    let json = Value::Object(fields).to_string();
+    let ids = EventIds::of(&Event::from_json(&json).ok()?, &MappedIds::default());
+    ids.name_a_visitor().then_some(ids)
 }
 
 /// Whether one of the ids stands in a text as a value: an address anywhere, another id under a name of its kind.
@@ -338,6 +349,21 @@ mod tests {
         let tombstone = Tombstone { at: 0, is_whole: true };
         let ids = ids.iter().map(|(kind, value)| (Id::stored(*kind, *value), tombstone)).collect();
         Departed { id: DeletionId::new("d"), ids }
+    }
+
+    #[test]
+    fn what_has_no_type_is_whose_ids_stand_where_an_event_has_them() {
+        let ids = |json: &str| {
+            let ids = ids_of_no_event(json)?;
+            Some(ids.all().map(|id| format!("{} {}", id.kind().name(), id.value())).collect::<Vec<_>>())
+        };
+        assert_eq!(ids(r#"{"userId":"ub","properties":{"note":"a@example.com"}}"#), Some(vec!["user ub".to_owned()]));
+        assert_eq!(
+            ids(r#"{"context":{"traits":{"email":"a@example.com"}}}"#),
+            Some(vec!["email a@example.com".to_owned()])
+        );
+        assert_eq!(ids(r#"{"properties":{"note":"a@example.com"}}"#), None);
+        assert_eq!((ids("[]"), ids(r#"{"userId":"ub""#)), (None, None));
     }
 
     #[test]

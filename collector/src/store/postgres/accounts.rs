@@ -26,9 +26,11 @@ statements! {
                written = CASE WHEN (excluded.at, excluded.written) < (company_said.at, company_said.written)
                          THEN excluded.written ELSE company_said.written END";
     TRAITS = "SELECT company_key, name, value, at FROM company_trait WHERE company_key = ANY($1::text[])";
-    PUT_TRAITS = "INSERT INTO company_trait (company_key, name_key, name, value, at)
-                  SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[])
-                  ON CONFLICT (company_key, name_key) DO UPDATE SET value = excluded.value, at = excluded.at";
+    PUT_TRAITS = "INSERT INTO company_trait (company_key, name_key, name, value, at, said_by)
+                  SELECT company_key, name_key, name, value, at, $6
+                  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[]) AS new (company_key, name_key, name, value, at)
+                  ON CONFLICT (company_key, name_key) DO UPDATE
+                      SET value = excluded.value, at = excluded.at, said_by = excluded.said_by";
 }
 
 /// Who says what a request about companies alone says.
@@ -188,8 +190,13 @@ impl<'t> CompanyTraits<'t> {
         }
     }
 
-    /// Writes what is new of it, after it was read what was said before; the latest of each name counts.
-    pub(super) async fn write(&self, transaction: &Transaction, changed: &mut Changed) -> Result<(), PostgresError> {
+    /// Writes what is new of it, said under an id, after it was read what was said before; the latest of each name counts.
+    pub(super) async fn write(
+        &self,
+        transaction: &Transaction,
+        said_by: i64,
+        changed: &mut Changed,
+    ) -> Result<(), PostgresError> {
         if self.0.is_empty() {
             return Ok(());
         }
@@ -216,7 +223,7 @@ impl<'t> CompanyTraits<'t> {
             values.push(value);
             times.push(at);
         }
-        transaction.execute_if(!of.is_empty(), PUT_TRAITS, &[&of, &name_keys, &all, &values, &times]).await
+        transaction.execute_if(!of.is_empty(), PUT_TRAITS, &[&of, &name_keys, &all, &values, &times, &said_by]).await
     }
 }
 
@@ -237,7 +244,7 @@ pub(super) async fn keep(transaction: &Transaction, accounts: &[ReceivedAccount]
         }
     }
     statements.note_changed(&mut changed);
-    of_companies.write(transaction, &mut changed).await?;
+    of_companies.write(transaction, NO_VISITOR, &mut changed).await?;
     together!(statements.write(transaction, NO_VISITOR), changed.write(transaction), transaction.commit())?;
     Ok(())
 }

@@ -292,7 +292,7 @@ async fn keep_all(
     }
 
     let change = ids.ask(|known| reading.resolve(claims_at, known)).await?;
-    of_companies.write(transaction, &mut changed).await?;
+    of_companies.write(transaction, row.id, &mut changed).await?;
     let is_alone = arrived.part.entries.is_empty();
     let seen = Seen { id: row.id, first, last, is_alone, counts: noted.counts };
     let put_together = !is_known || !said.is_empty() || guess.is_of_another();

@@ -29,7 +29,11 @@ statements! {
     FORGET = "DELETE FROM visitor WHERE id = ANY($1::bigint[]) RETURNING company_key";
     SAID = "SELECT DISTINCT domain, group_id, name FROM company_said WHERE voter_id = ANY($1::bigint[]) LIMIT $2";
     STATEMENTS = "DELETE FROM company_said WHERE (voter_id, domain, group_id, name) IN
-                      (SELECT voter_id, domain, group_id, name FROM company_said WHERE voter_id = ANY($1::bigint[]) LIMIT $2)";
+                      (SELECT voter_id, domain, group_id, name FROM company_said WHERE voter_id = ANY($1::bigint[]) LIMIT $2)
+                  RETURNING domain, group_id, name";
+    COMPANY_TRAITS = "DELETE FROM company_trait WHERE (company_key, name_key) IN
+                          (SELECT company_key, name_key FROM company_trait WHERE said_by = ANY($1::bigint[]) LIMIT $2)
+                      RETURNING company_key";
     DONE = "DELETE FROM done WHERE (topic_id, identity_id) IN
                 (SELECT topic_id, identity_id FROM done WHERE identity_id = ANY($1::bigint[]) LIMIT $2) RETURNING topic_id";
     TOPICS = "DELETE FROM topic WHERE id = ANY($1::bigint[]) AND NOT EXISTS (SELECT 1 FROM done WHERE topic_id = topic.id)";
@@ -80,13 +84,18 @@ statements! {
 const IDS_AT_ONCE: i64 = 300;
 /// Ids whose rows are deleted at once.
 const IDS_OF_A_PIECE: i64 = 50;
-/// Rows of each of eleven kinds that are deleted at once.
-pub(super) const ROWS_AT_ONCE: i64 = 200;
+/// Rows of each of twelve kinds that are deleted at once.
+pub(super) const ROWS_AT_ONCE: i64 = 120;
+/// Rows that say that a company changed: of a statement three, of a trait one.
+const ROWS_OF_COMPANIES: i64 = 4;
 /// A message and who is named in it.
 const ROWS_OF_A_MESSAGE: i64 = 5;
 // Aurora DSQL takes 3,000 rows in a transaction.
 const _: () = assert!(
-    11 * ROWS_AT_ONCE + 3 * IDS_OF_A_PIECE + ROWS_OF_A_MESSAGE * alert_messages::FORGOTTEN_AT_ONCE < 3000
+    (12 + ROWS_OF_COMPANIES) * ROWS_AT_ONCE
+        + 3 * IDS_OF_A_PIECE
+        + ROWS_OF_A_MESSAGE * alert_messages::FORGOTTEN_AT_ONCE
+        < 3000
         && 6 * IDS_AT_ONCE + 3 * ROWS_AT_ONCE < 3000
 );
 
@@ -241,7 +250,7 @@ async fn delete(transaction: &Transaction, ids: &[i64], deletion: Option<&str>) 
         transaction.execute(DECISIONS, &[&ids, &ROWS_AT_ONCE]),
     )?;
     let (statements, alerts, messages, _, done, came_from) = together!(
-        transaction.execute(STATEMENTS, &[&ids, &ROWS_AT_ONCE]),
+        transaction.query(STATEMENTS, &[&ids, &ROWS_AT_ONCE]),
         transaction.execute(alert_changes::FORGET, &[&ids, &ROWS_AT_ONCE]),
         alert_messages::forget_naming(transaction, ids),
         transaction.execute(guesses::FORGET, &[&ids]),
@@ -251,13 +260,22 @@ async fn delete(transaction: &Transaction, ids: &[i64], deletion: Option<&str>) 
     // A path may name somebody: what nobody else did goes as well.
     let of = |rows: &[Row]| rows.iter().map(|row| Ok(row.try_get(0)?)).collect::<Result<Vec<i64>, PostgresError>>();
     let (topics, sources) = (of(&done)?, of(&came_from)?);
+    let of_companies = transaction.query(COMPANY_TRAITS, &[&ids, &ROWS_AT_ONCE]).await?;
+    // A company of which nobody says anything any more goes as well.
+    let mut changed = Changed::default();
+    changed.say_rows(&statements, 0)?;
+    for row in &of_companies {
+        changed.say(row.try_get::<_, String>(0)?);
+    }
     together!(
         transaction.execute_if(!topics.is_empty(), TOPICS, &[&topics]),
         transaction.execute_if(!sources.is_empty(), SOURCES, &[&sources]),
+        changed.write(transaction),
     )?;
-    let [done, came_from] = [done, came_from].map(|rows| rows.len() as u64);
+    let [statements, of_companies, done, came_from] =
+        [statements, of_companies, done, came_from].map(|rows| rows.len() as u64);
     let is_less = |rows: u64| i64::try_from(rows).is_ok_and(|rows| rows < ROWS_AT_ONCE);
-    let all = [entries, intent, traits, claims, decisions, statements, alerts, done, came_from];
+    let all = [entries, intent, traits, claims, decisions, statements, of_companies, alerts, done, came_from];
     let is_all = all.into_iter().all(is_less)
         && i64::try_from(messages).is_ok_and(|messages| messages < alert_messages::FORGOTTEN_AT_ONCE);
     let entries = i64::try_from(entries).unwrap_or_default();

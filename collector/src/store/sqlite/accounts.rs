@@ -1,6 +1,8 @@
 //! Which company a visitor is of, and what is said of companies.
 
 use koala_destination::clock::now_milliseconds;
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Map, Value};
 
@@ -24,17 +26,34 @@ pub(super) fn keep(connection: &Connection, accounts: &[ReceivedAccount]) -> rus
     Ok(())
 }
 
-/// Keeps what a group call says of the company, besides what it is known by.
+/// Keeps what a group call under an id says of the company, besides what it is known by; where it is not told under which, it is
+/// nobody's.
 pub(super) fn keep_traits(
     connection: &Connection,
+    said_by: Option<i64>,
     said: &Said,
     traits: &Map<String, Value>,
     at: i64,
 ) -> rusqlite::Result<()> {
-    match said.group.as_ref().or(said.domain.as_ref()).or(said.name.as_ref()) {
-        Some(key) if !traits.is_empty() => add_traits(connection, key, traits, at),
-        _ => Ok(()),
-    }
+    let key = said.group.as_ref().or(said.domain.as_ref()).or(said.name.as_ref());
+    let Some(key) = key.filter(|_| !traits.is_empty()) else { return Ok(()) };
+    add_traits(connection, key, traits, at)?;
+    let Some(said_by) = said_by else { return Ok(()) };
+    let row = company_keys::find_or_insert(connection, key)?;
+    let mut say = connection
+        .prepare_cached("UPDATE company_trait SET said_by = ?3 WHERE company_key_id = ?1 AND name = ?2 AND at = ?4")?;
+    traits.keys().try_for_each(|name| say.execute(params![row.id, name, said_by, at]).map(drop))
+}
+
+/// What was said of companies under an id is forgotten.
+pub(super) fn forget_traits(connection: &Connection, identity_id: i64) -> rusqlite::Result<()> {
+    let mut forget =
+        connection.prepare_cached("DELETE FROM company_trait WHERE said_by = ?1 RETURNING company_key_id")?;
+    let keys = forget.query_map([identity_id], |row| row.get(0))?.collect::<rusqlite::Result<BTreeSet<i64>>>()?;
+    let mut unseen = connection.prepare_cached(
+        "UPDATE company SET excluded = NULL WHERE id = (SELECT company_id FROM company_key WHERE id = ?1)",
+    )?;
+    keys.into_iter().try_for_each(|key| unseen.execute([key]).map(drop))
 }
 
 fn add_traits(connection: &Connection, key: &CompanyKey, traits: &Map<String, Value>, at: i64) -> rusqlite::Result<()> {

@@ -24,6 +24,9 @@ pub(super) fn request(connection: &Connection, people: &[Person], now: i64) -> r
             Person::Id(id) => {
                 let (of_id, is_whole) = visitors_of(connection, id)?;
                 visitor_ids.extend(of_id);
+                if is_whole {
+                    visitor_ids.extend(visitors_who_say(connection, id)?);
+                }
                 asked.insert(id.clone(), is_whole);
             }
         }
@@ -72,6 +75,18 @@ fn visitors_of(connection: &Connection, id: &Id) -> rusqlite::Result<(Vec<i64>, 
         visitor_ids.extend(accounts);
     }
     Ok((visitor_ids, is_whole))
+}
+
+/// The visitors of whom an address is said as a trait, though they are known by another one. The rows are looked through: nobody asks
+/// often.
+fn visitors_who_say(connection: &Connection, email: &Id) -> rusqlite::Result<Vec<i64>> {
+    let mut select = connection.prepare_cached(
+        "SELECT DISTINCT identity.visitor_id FROM trait JOIN identity ON identity.id = trait.identity_id
+         WHERE lower(trait.name) = 'email' AND lower(trait.value) = lower(?1) AND identity.kind <> 'taken' LIMIT ?2",
+    )?;
+    let most = i64::try_from(MOST_ACCOUNTS).unwrap_or(i64::MAX);
+    let value = serde_json::Value::from(email.value()).to_string();
+    select.query_map(params![value, most], |row| row.get(0))?.collect()
 }
 
 /// An id of a deletion gets its tombstone, and is known to whoever holds messages.

@@ -44,7 +44,7 @@ fn keep_part(connection: &Connection, rules: &[StoredRule], batch: &Batch, part:
                 noted.has_new_traits |= traits::merge(connection, traits::OF_IDENTITY, identity_id, traits, at)?;
                 let said = entry.said();
                 if let (Some(traits), Some(said)) = (&entry.traits_of_company, said.first()) {
-                    accounts::keep_traits(connection, said, traits, at)?;
+                    accounts::keep_traits(connection, Some(identity_id), said, traits, at)?;
                 }
                 noted.said.extend(said.into_iter().map(|said| (said, arrival)));
             }

@@ -76,7 +76,7 @@ use crate::protocol::accounts::ReceivedAccount;
 use crate::protocol::batch::Batch;
 
 /// The versions of the file. The queues of the local set stand in it as well.
-pub const MIGRATIONS: [Migration; 9] = [
+pub const MIGRATIONS: [Migration; 10] = [
     Migration::sql(include_str!("migrations/1.sql")),
     Migration::sql(include_str!("migrations/2.sql")),
     Migration::sql(include_str!("migrations/3.sql")),
@@ -87,6 +87,7 @@ pub const MIGRATIONS: [Migration; 9] = [
     Migration::sql(include_str!("migrations/7.sql")),
     Migration::sql(include_str!("migrations/8.sql")),
     Migration::sql(include_str!("migrations/9.sql")),
+    Migration::sql(include_str!("migrations/10.sql")),
 ];
 
 /// A store in a SQLite file; clones share it.

@@ -48,7 +48,7 @@ fn count_some(connection: &Connection, behind: i64) -> rusqlite::Result<Option<i
         if let Some(entry) = ReceivedEntry::of_stored_identify(kind, &json) {
             let said = entry.said();
             if let (Some(traits), Some(said)) = (&entry.traits_of_company, said.first()) {
-                accounts::keep_traits(connection, said, traits, at)?;
+                accounts::keep_traits(connection, None, said, traits, at)?;
             }
             for said in said {
                 note(connection, identity_id, &said, at)?;

@@ -15,17 +15,24 @@ const keyed = (all, key) => {
 const details = () => keyed([...document.querySelectorAll('main details')], (it) => it.dataset.key ?? '')
 const focusable = () => keyed([...document.querySelectorAll('main a, main button, main summary')], (it) => it.getAttribute('href') ?? it.textContent)
 
+// Something was typed or chosen that the server does not know yet.
+const isFilledIn = () => [...document.querySelectorAll('main input, main select, main textarea')].some((it) => {
+  if (it.options) return it.selectedIndex !== Math.max(0, [...it.options].findIndex((one) => one.defaultSelected))
+  return it.checked !== it.defaultChecked || it.value !== it.defaultValue
+})
+
 async function renew() {
   if (fetching) return (again = true)
   // Nobody loses what is being typed or marked.
   if (document.querySelector('main[data-still], main input:focus, main select:focus, main textarea:focus')) return
-  if (!getSelection().isCollapsed) return
+  if (!getSelection().isCollapsed || isFilledIn()) return
   fetching = true
   try {
     const response = await fetch(location.href, { headers: { accept: 'text/html' } })
     // Signed out, or the session has ended: the way in is shown in its place.
     if (response.status === 401) return location.reload()
     if (response.ok) {
+      if (isFilledIn()) return
       const page = new DOMParser().parseFromString(await response.text(), 'text/html')
       const open = new Map(details().map(([key, it]) => [key, it.open]))
       const focused = focusable().find(([, it]) => it === document.activeElement)?.[0]
