@@ -72,5 +72,8 @@ fn the_arithmetic_of_a_month_s_cost_holds_against_a_run_that_counts() {
             assert!((0.9..1.1).contains(&ratio), "{name}: {ratio} with {options:?}");
         }
         assert_eq!(cost["bills"].as_array().map(Vec::len), Some(4));
+        // Storage is most of what the collector of the stack adds: 13.3 months of 3 KB an event, at 0.33 $ a GB.
+        let storage = cost["own_collector"][1]["storage"].as_f64().unwrap();
+        assert!((storage - 13.2).abs() < 0.01, "{storage}");
     }
 }

@@ -14,6 +14,7 @@
 pub mod alerts;
 pub mod archive;
 pub mod company;
+pub mod company_id;
 pub mod decision;
 pub mod deletion;
 pub mod filter;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::company::{CompanyId, CompanySource};
+use super::company_id::{CompanyId, CompanySource};
 use crate::about::Utm;
 use crate::intent::Intent;
 

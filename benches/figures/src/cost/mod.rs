@@ -1,5 +1,6 @@
 //! `koala-bench cost`: what a month costs on AWS, by arithmetic, beside a run of the same pipeline that counts.
 
+mod own;
 mod prices;
 mod run;
 mod usage;
@@ -11,6 +12,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use koala_local::output::outln;
 
+use self::own::OwnBill;
 use self::prices::{Bill, bill};
 use self::usage::Usage;
 
@@ -19,8 +21,11 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     let arithmetic = Usage::by_arithmetic(&options);
     let counted = run::usage(&options).await?;
     let bills = [0.0, 1e6, 1e8, 1e10].map(|events| bill(&arithmetic, events));
+    let own = [0.0, 1e6, 1e8, 1e10].map(|events| OwnBill::of(&arithmetic, events));
     if options.json {
-        outln!("{}", serde_json::json!({"arithmetic": arithmetic, "counted": counted, "bills": bills}));
+        let all =
+            serde_json::json!({"arithmetic": arithmetic, "counted": counted, "bills": bills, "own_collector": own});
+        outln!("{all}");
         return Ok(ExitCode::SUCCESS);
     }
     outln!("An event takes, with {} in a request:", options.events_per_request);
@@ -41,6 +46,11 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     for (at, (name, _)) in bills[0].lines().iter().enumerate() {
         let of = |bill: &Bill| bill.lines()[at].1;
         let [none, million, hundred, billions] = bills.each_ref().map(of);
+        outln!("  {name:<28} {none:>8.2} {million:>8.2} {hundred:>8.2} {billions:>8.0}");
+    }
+    outln!("\nAnd with Collector=own on Aurora DSQL, for data out:");
+    for (at, (name, _)) in own[0].lines().iter().enumerate() {
+        let [none, million, hundred, billions] = own.each_ref().map(|bill| bill.lines()[at].1);
         outln!("  {name:<28} {none:>8.2} {million:>8.2} {hundred:>8.2} {billions:>8.0}");
     }
     Ok(ExitCode::SUCCESS)

@@ -8,10 +8,10 @@ use super::usage::Usage;
 pub const OF: &str = "list prices of us-east-1, arm64, without the free tier";
 
 /// HTTP API, a million requests: up to 300 million, and above (<https://aws.amazon.com/api-gateway/pricing/>).
-const API: [f64; 2] = [1.00, 0.90];
+pub const API: [f64; 2] = [1.00, 0.90];
 /// Lambda, a million requests, and a GB-second on arm64 (<https://aws.amazon.com/lambda/pricing/>).
-const LAMBDA_REQUESTS: f64 = 0.20;
-const LAMBDA_GB_SECOND: f64 = 0.000_013_333_4;
+pub const LAMBDA_REQUESTS: f64 = 0.20;
+pub const LAMBDA_GB_SECOND: f64 = 0.000_013_333_4;
 /// SQS standard queues, a million calls of up to 64 KB (<https://aws.amazon.com/sqs/pricing/>).
 const SQS: f64 = 0.40;
 /// `CloudWatch` Logs, a GB taken in (<https://aws.amazon.com/cloudwatch/pricing/>), a metric and an alarm's metric a month.
@@ -36,9 +36,9 @@ const SAMPLED: f64 = 0.05;
 /// Data out to the internet, a GB.
 const OUT_GB: f64 = 0.09;
 
-const MILLION: f64 = 1e6;
+pub const MILLION: f64 = 1e6;
 const GB: f64 = 1e9;
-const SECONDS_OF_A_MONTH: f64 = 30.0 * 24.0 * 3600.0;
+pub const SECONDS_OF_A_MONTH: f64 = 30.0 * 24.0 * 3600.0;
 
 /// A month's bill, in US dollars.
 #[derive(Debug, Clone, Copy, Serialize)]

@@ -8,10 +8,11 @@ use tokio_postgres::Row;
 
 use super::days::Days;
 use super::error::PostgresError;
+use super::ids;
 use super::intent::RuleSet;
+use super::row_ids;
 use super::sql::statements;
 use super::transaction::{Transaction, together};
-use super::{companies, row_ids, visitors};
 use crate::intent::Count;
 use crate::store::alerts::Changed;
 
@@ -91,8 +92,8 @@ pub(super) async fn changed(
         |found: &Found| of_rule(found).is_none_or(|(visitor, rule, _)| enough.contains(&(visitor, rule, found.day)));
     let changed = rows.iter().map(|found| Changed {
         token: found.id.to_string(),
-        visitor: visitors::visitor_id(found.visitor_id),
-        company: found.company_id.map(companies::id_of),
+        visitor: ids::visitor_id(found.visitor_id),
+        company: found.company_id.map(ids::company_id),
         rule: found.rule.clone().filter(|_| counts(found)),
         at: found.at,
     });

@@ -4,11 +4,11 @@ use koala_destination::clock;
 use tokio_postgres::Row;
 
 use super::error::PostgresError;
+use super::ids;
 use super::keys;
 use super::pool::Pool;
 use super::sql::{Sql, statements};
 use super::transaction::{Access, Transaction, Values, together, transact};
-use super::{companies, visitors};
 use crate::store::alerts::{Claimed, MessageState, NewMessage, Settled, StoredMessage, alone_or_new};
 
 statements! {
@@ -92,14 +92,14 @@ pub(super) async fn insert(transaction: &Transaction, messages: &[Keyed<'_>]) ->
     let (headlines, told) = (text(|one| &one.headline), text(|one| &one.told));
     let unique: Vec<&str> = messages.iter().map(|keyed| keyed.key.as_str()).collect();
     let occasions: Vec<&str> = messages.iter().map(|keyed| keyed.occasion_key.as_str()).collect();
-    let of_visitors: Vec<Option<i64>> = all().map(|one| one.visitor.as_ref().map(visitors::row_of)).collect();
+    let of_visitors: Vec<Option<i64>> = all().map(|one| one.visitor.as_ref().map(ids::visitor_row)).collect();
     let of_companies: Vec<Option<i64>> =
-        all().map(|one| one.company.as_ref().map(|company| companies::row_of(company.as_str()))).collect();
+        all().map(|one| one.company.as_ref().map(|company| ids::company_row(company.as_str()))).collect();
     let times: Vec<i64> = all().map(|one| one.at).collect();
     let (mut named, mut named_in) = (Vec::new(), Vec::new());
     for (message, id) in all().zip(&ids) {
         for visitor in &message.named {
-            named.push(visitors::row_of(visitor));
+            named.push(ids::visitor_row(visitor));
             named_in.push(id.as_str());
         }
     }
@@ -221,7 +221,7 @@ fn stored(row: &Row) -> Result<StoredMessage, PostgresError> {
         alert: row.try_get(1)?,
         target: row.try_get(2)?,
         headline: row.try_get(3)?,
-        company: row.try_get::<_, Option<i64>>(4)?.map(companies::id_of),
+        company: row.try_get::<_, Option<i64>>(4)?.map(ids::company_id),
         at: clock::from_milliseconds(row.try_get(5)?),
         state,
         tries: u32::try_from(row.try_get::<_, i64>(7)?).unwrap_or(u32::MAX),

@@ -4,9 +4,10 @@ use async_trait::async_trait;
 use koala_destination::clock;
 
 use super::error::PostgresError;
+use super::ids;
 use super::sql::statements;
 use super::transaction::{Access, Transaction, together, transact};
-use super::{PostgresStore, alert_changes, alert_messages, alert_tell, body, companies, row_ids, visitors};
+use super::{PostgresStore, alert_changes, alert_messages, alert_tell, body, row_ids};
 use crate::about::About;
 use crate::store::StoreError;
 use crate::store::alerts::{AlertStore, Changed, Claimed, Evaluated, Settled, Standing, StoredMessage, Turn};
@@ -39,7 +40,7 @@ impl AlertStore for PostgresStore {
     }
 
     async fn recent(&self, company: &CompanyId, since: i64, limit: u32) -> Result<Vec<Activity>, StoreError> {
-        let company = companies::row_of(company.as_str());
+        let company = ids::company_row(company.as_str());
         Ok(transact!(&self.pool, Access::Read, |transaction| recent(&transaction, company, since, i64::from(limit)))?)
     }
 
@@ -122,7 +123,7 @@ async fn recent(
         together!(transaction.begin(), transaction.query(RECENT, &[&company, &since, &limit]), transaction.commit())?;
     let recent = rows.iter().map(|row| {
         Ok(Activity {
-            visitor_id: visitors::visitor_id(row.try_get(0)?),
+            visitor_id: ids::visitor_id(row.try_get(0)?),
             kind: row.try_get(1)?,
             name: row.try_get(2)?,
             path: About::of(&body::unpack(row.try_get(4)?)?).path,

@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::alert_messages::{self, Keyed};
-use super::companies;
 use super::error::PostgresError;
+use super::ids;
 use super::sql::statements;
 use super::transaction::{Transaction, together};
-use super::visitors;
 use crate::intent::Trend;
 use crate::store::alerts::{Evaluated, Fired, Look, NewMessage, Standing, Stood, Turn};
 use crate::store::company::CompanyId;
@@ -47,7 +46,7 @@ async fn standings(transaction: &Transaction, ids: &[i64]) -> Result<BTreeMap<i6
 
 /// How alerts stand with a company.
 pub(super) async fn standing(transaction: &Transaction, company: &CompanyId) -> Result<Standing, PostgresError> {
-    let ids = [companies::row_of(company.as_str())];
+    let ids = [ids::company_row(company.as_str())];
     let ((), mut standings, ()) = together!(transaction.begin(), standings(transaction, &ids), transaction.commit())?;
     Ok(standings.pop_first().map(|(_, standing)| standing).unwrap_or_default())
 }
@@ -63,9 +62,9 @@ pub(super) async fn tell(transaction: &Transaction, evaluated: &Evaluated) -> Re
     let tokens: Option<Vec<i64>> = evaluated.changed.iter().map(|token| token.parse().ok()).collect();
     let Some(tokens) = tokens else { return Ok(false) };
     let companies: Vec<i64> =
-        evaluated.standings.iter().map(|stood| companies::row_of(stood.company.as_str())).collect();
+        evaluated.standings.iter().map(|stood| ids::company_row(stood.company.as_str())).collect();
     let all = evaluated.messages.iter().flat_map(|message| message.named.iter().chain(&message.visitor));
-    let people: BTreeSet<i64> = all.map(visitors::row_of).collect();
+    let people: BTreeSet<i64> = all.map(ids::visitor_row).collect();
     let people: Vec<i64> = people.into_iter().collect();
     let ((), turn_before, mut there, taken, met) = together!(
         transaction.begin(),
@@ -132,7 +131,7 @@ async fn new_ones<'m>(
     messages: &'m [NewMessage],
     met: &BTreeMap<i64, i64>,
 ) -> Result<Vec<Keyed<'m>>, PostgresError> {
-    let visitor_of = |message: &NewMessage| message.visitor.as_ref().and_then(|one| met.get(&visitors::row_of(one)));
+    let visitor_of = |message: &NewMessage| message.visitor.as_ref().and_then(|one| met.get(&ids::visitor_row(one)));
     let messages: Vec<Keyed<'_>> = messages.iter().map(Keyed::of).collect();
     let (mut places, mut of_visitors, mut occasions, mut targets) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (place, message) in (0_i64..).zip(&messages) {

@@ -7,6 +7,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::error::PostgresError;
+use super::ids;
 use super::intent::RuleSet;
 use super::search::Conditions;
 use super::sql::statements;
@@ -16,7 +17,7 @@ use crate::about::{About, Utm};
 use crate::company::{self, CompanyKey, CompanyKind};
 use crate::intent::{Strength, Trend};
 use crate::store::company::{
-    Activity, Company, CompanyId, CompanyPage, CompanySource, DAYS, DaysOfActivity, LastPage, Member, Reason, Source,
+    Activity, Company, CompanyId, CompanyPage, DAYS, DaysOfActivity, LastPage, Member, Reason, Source,
 };
 use crate::store::filter::CompanyFilter;
 use crate::store::interests::{self, Deed};
@@ -67,26 +68,12 @@ statements! {
 /// How many of a company's newest entries are shown.
 const LATEST: i64 = 20;
 
-/// What the id of a company begins with, so that it is taken for no group's id.
-const PREFIX: &str = "co_";
-
-/// The id of a company's row.
-pub(super) fn id_of(row: i64) -> CompanyId {
-    CompanyId::new(format!("{PREFIX}{row:x}"))
-}
-
-/// The row that an id names; one that no engine of this kind gave meets none.
-pub(super) fn row_of(id: &str) -> i64 {
-    let row = id.strip_prefix(PREFIX).and_then(|hex| i64::from_str_radix(hex, 16).ok());
-    row.filter(|row| id_of(*row).as_str() == id).unwrap_or(-1)
-}
-
 /// The company that an id, a domain, a group's id or a name leads to.
 async fn find(transaction: &Transaction, text: &str) -> Result<Option<i64>, PostgresError> {
     let domain = company::registrable(text).map(|domain| CompanyKey::stored(CompanyKind::Domain, domain));
     let keys = [domain, CompanyKey::group(text), CompanyKey::of_name(text)];
     let keys: Vec<String> = keys.iter().flatten().map(accounts::text_of).collect();
-    let row = row_of(text);
+    let row = ids::company_row(text);
     let (by_id, by_key) = together!(transaction.query_opt(BY_ID, &[&row]), transaction.query_opt(BY_KEY, &[&keys]))?;
     Ok(by_id.or(by_key).map(|row| row.try_get(0)).transpose()?)
 }
@@ -143,7 +130,7 @@ pub(super) async fn show(
     let company = company(&one)?;
     let activity = activity.iter().map(|row| {
         Ok(Activity {
-            visitor_id: visitors::visitor_id(row.try_get(0)?),
+            visitor_id: ids::visitor_id(row.try_get(0)?),
             kind: row.try_get(1)?,
             name: row.try_get(2)?,
             path: About::of(&body::unpack(row.try_get(4)?)?).path,
@@ -163,7 +150,7 @@ fn deed(row: &Row) -> Result<Deed, PostgresError> {
         name: row.try_get(1)?,
         path: row.try_get(2)?,
         title: row.try_get(3)?,
-        visitor_id: visitors::visitor_id(row.try_get(4)?),
+        visitor_id: ids::visitor_id(row.try_get(4)?),
         times: row.try_get(5)?,
         last_at: row.try_get(6)?,
     })
@@ -183,7 +170,7 @@ fn last_page(row: &Row) -> Result<(VisitorId, LastPage), PostgresError> {
     let text =
         |column| Ok::<_, PostgresError>(row.try_get::<_, Option<String>>(column)?.filter(|text| !text.is_empty()));
     let page = LastPage { path: text(2)?, title: text(3)?, at: clock::from_milliseconds(row.try_get(1)?) };
-    Ok((visitors::visitor_id(row.try_get(0)?), page))
+    Ok((ids::visitor_id(row.try_get(0)?), page))
 }
 
 fn member(visitor: Visitor, last_pages: &HashMap<VisitorId, LastPage>) -> Member {
@@ -201,7 +188,7 @@ pub(super) async fn activity(
     let mut rows = Vec::with_capacity(companies.len());
     for id in companies {
         // Those of the page have ids of ours, which need no question.
-        let row = row_of(id.as_str());
+        let row = ids::company_row(id.as_str());
         rows.push(if row < 0 { find(transaction, id.as_str()).await?.unwrap_or(-1) } else { row });
     }
     let days = days_of(transaction, &rows).await?;
@@ -215,7 +202,7 @@ pub(super) async fn top_reasons(
     rules: &RuleSet,
     companies: &[CompanyId],
 ) -> Result<Vec<Option<Reason>>, PostgresError> {
-    let rows: Vec<i64> = companies.iter().map(|id| row_of(id.as_str())).collect();
+    let rows: Vec<i64> = companies.iter().map(|id| ids::company_row(id.as_str())).collect();
     let ((), mut reasons, ()) =
         together!(transaction.begin(), points::reasons_of(transaction, rules, &rows), transaction.commit())?;
     Ok(rows.iter().map(|row| reasons.remove(row).and_then(|of_company| of_company.into_iter().next())).collect())
@@ -237,22 +224,17 @@ async fn days_of(transaction: &Transaction, companies: &[i64]) -> Result<HashMap
     Ok(days)
 }
 
-/// What somebody is taken to be of a company by.
-pub(super) fn source_of(is_guess: bool) -> CompanySource {
-    if is_guess { CompanySource::Network } else { CompanySource::Said }
-}
-
 fn company(row: &Row) -> Result<Company, PostgresError> {
     let time = |column| Ok::<_, PostgresError>(row.try_get::<_, Option<i64>>(column)?.map(clock::from_milliseconds));
     let (points, week_ago): (f64, f64) = (row.try_get(6)?, row.try_get(12)?);
     Ok(Company {
-        id: id_of(row.try_get(0)?),
+        id: ids::company_id(row.try_get(0)?),
         key: row.try_get(1)?,
         domain: row.try_get(2)?,
         name: row.try_get(3)?,
         group_ids: serde_json::from_str(row.try_get(4)?).unwrap_or_default(),
         traits: serde_json::from_str(row.try_get(5)?).unwrap_or_default(),
-        company_source: source_of(row.try_get(13)?),
+        company_source: ids::source_of(row.try_get(13)?),
         intent: rounded(points),
         intent_week_ago: rounded(week_ago),
         strength: Strength::of(points),

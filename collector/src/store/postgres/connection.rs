@@ -10,7 +10,7 @@ use tokio_postgres::{Client, NoTls, Statement};
 
 use super::error::PostgresError;
 use super::options::PostgresOptions;
-use super::sql::{self, Sql};
+use super::sql::Sql;
 use super::tls;
 
 /// How long a server may take to answer that we come.
@@ -44,12 +44,12 @@ impl Age {
 }
 
 impl Connection {
-    /// Connects, and prepares all statements at once.
-    pub(super) async fn open(options: &PostgresOptions) -> Result<Self, PostgresError> {
+    /// Connects, and prepares statements, all at once.
+    pub(super) async fn open(options: &PostgresOptions, statements: &[Sql]) -> Result<Self, PostgresError> {
         let client = connect(options).await?;
-        let prepare = sql::prepared().map(|sql| {
+        let prepare = statements.iter().map(|sql| {
             let client = &client;
-            async move { Ok::<_, PostgresError>((sql, client.prepare(sql.0).await?)) }
+            async move { Ok::<_, PostgresError>((*sql, client.prepare(sql.0).await?)) }
         });
         let prepared = timeout(CONNECT_WITHIN, try_join_all(prepare)).await.map_err(|_| PostgresError::TooSlow)??;
         let now = (options.clock)();

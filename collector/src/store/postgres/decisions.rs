@@ -7,10 +7,11 @@ use super::clusters::{Clusters, Rows};
 use super::error::PostgresError;
 use super::history::Note;
 use super::identities::{self, Ids};
+use super::ids;
 use super::pool::Pool;
+use super::row_ids;
 use super::sql::statements;
 use super::transaction::{Access, Transaction, together, transact};
-use super::{row_ids, visitors};
 use crate::identity::{Decision, Undecided, Wants, recompute};
 use crate::store::decision::Undone;
 use crate::store::visitor::VisitorId;
@@ -47,7 +48,7 @@ pub(super) async fn decide(
             together!(transaction.begin(), transaction.query_opt(VISITOR_OF, &[&row]), transaction.commit())?;
         Ok(row_of.map(|row| row.try_get(0)).transpose()?)
     })?;
-    Ok(Ok(visitors::visitor_id(visitor.unwrap_or(row))))
+    Ok(Ok(ids::visitor_id(visitor.unwrap_or(row))))
 }
 
 /// Writes the decision; gives back the row of the id.

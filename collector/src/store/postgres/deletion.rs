@@ -9,10 +9,11 @@ use serde_json::Value;
 use super::error::PostgresError;
 use super::history::Note;
 use super::identities::{self, Ids};
+use super::ids;
 use super::pool::Pool;
 use super::sql::statements;
 use super::transaction::{Access, Transaction, together, transact};
-use super::{clusters, decisions, taken, tombstones, visitors};
+use super::{clusters, decisions, taken, tombstones};
 use crate::identity::{Decided, Rank, Wants};
 use crate::store::deletion::{Deletion, DeletionId, DeletionStatus, Departed, Forgotten, MOST_ACCOUNTS, Person};
 use crate::store::history::Actor;
@@ -142,7 +143,7 @@ async fn whom(transaction: &Transaction, people: &[Person]) -> Result<Asked, Pos
     let (mut rows, mut asked): (Vec<i64>, Vec<Id>) = (Vec::new(), Vec::new());
     for person in people {
         match person {
-            Person::Visitor(id) => rows.push(visitors::row_of(id)),
+            Person::Visitor(id) => rows.push(ids::visitor_row(id)),
             Person::Id(id) => asked.push(id.clone()),
         }
     }

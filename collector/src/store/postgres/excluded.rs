@@ -1,13 +1,10 @@
 //! Who is kept out of the ranking. A visitor who changed, and all when the parameter changed, are looked at again, a piece at a time;
 //! companies when they are counted.
 
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError, RwLock};
-
-use sha2::{Digest, Sha256};
-
 use super::accounts::Changed;
 use super::error::PostgresError;
+use super::excludes::Excludes;
+use super::ids;
 use super::intent::RuleSet;
 use super::pool::Pool;
 use super::sql::statements;
@@ -27,38 +24,10 @@ statements! {
 /// Visitors that are looked at in one piece.
 const AT_ONCE: i64 = 500;
 
-/// What is kept out now; clones share it.
-#[derive(Clone, Default)]
-pub(super) struct Excludes(Arc<RwLock<(Arc<Exclude>, i64)>>);
-
-impl Excludes {
-    /// What is kept out, and its version: 0 where that is nobody.
-    pub(super) fn now(&self) -> (Arc<Exclude>, i64) {
-        let now = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        (Arc::clone(&now.0), now.1)
-    }
-
-    /// Makes this what is kept out.
-    pub(super) fn follow(&self, pool: &Pool, exclude: &Exclude) {
-        let version = version_of(exclude);
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = (Arc::new(exclude.clone()), version);
-        pool.excludes.store(version, Ordering::Relaxed);
-    }
-
-    /// Looks at a piece of the visitors that are yet to be. Gives back whether there is more.
-    pub(super) async fn look_back(&self, pool: &Pool) -> Result<bool, PostgresError> {
-        let (exclude, version) = self.now();
-        transact!(pool, Access::Write, |transaction| look(&transaction, &exclude, version))
-    }
-}
-
-/// The same parameter has the same version in every process.
-fn version_of(exclude: &Exclude) -> i64 {
-    if exclude.is_empty() {
-        return 0;
-    }
-    let hash = Sha256::digest(format!("{exclude:?}").as_bytes());
-    hash.iter().take(7).fold(0, |number, byte| (number << 8) | i64::from(*byte)) + 1
+/// Looks at a piece of the visitors that are yet to be. Gives back whether there is more.
+pub(super) async fn look_back(excludes: &Excludes, pool: &Pool) -> Result<bool, PostgresError> {
+    let (exclude, version) = excludes.now();
+    transact!(pool, Access::Write, |transaction| look(&transaction, &exclude, version))
 }
 
 async fn look(transaction: &Transaction, exclude: &Exclude, version: i64) -> Result<bool, PostgresError> {
@@ -72,7 +41,7 @@ async fn look(transaction: &Transaction, exclude: &Exclude, version: i64) -> Res
     if !exclude.is_empty() {
         for visitor in visitors::of_ids(transaction, &RuleSet::default(), &ids).await? {
             let takes = exclude.takes_visitor(&visitor.user_ids, &visitor.emails, &visitor.traits);
-            let place = ids.iter().position(|id| *id == visitors::row_of(&visitor.id));
+            let place = ids.iter().position(|id| *id == ids::visitor_row(&visitor.id));
             if let Some(mark) = place.and_then(|place| excluded.get_mut(place)) {
                 *mark = takes;
             }

@@ -13,11 +13,13 @@
 //! | `visitors`, `companies`, `search` | what is shown |
 //! | `alert_store`, `alert_changes`, `alert_tell`, `alert_messages` | what alerts keep |
 //! | `guesses` | companies that are guessed by networks |
-//! | `company_keys`, `company_names`, `points`, `excluded` | companies decided and counted |
+//! | `company_keys`, `company_names`, `points`, `excluded`, `excludes` | companies decided and counted |
 //! | `clusters` | who is who: pointers written, and the visitors that come of them |
 //! | `identities`, `traits`, `accounts`, `topics`, `intent`, `days`, `look_back` | the rows below them |
 //! | `dump`, `restore` | all of it written out, and read in |
 //! | `sql`, `keys`, `body`, `row_ids` | how they are written |
+//! | `ids` | how rows are named outside the engine |
+//! | `all_statements` | all statements, which a connection prepares |
 
 mod accounts;
 mod address;
@@ -26,6 +28,7 @@ mod alert_changes;
 mod alert_messages;
 mod alert_store;
 mod alert_tell;
+mod all_statements;
 mod body;
 mod clusters;
 mod companies;
@@ -38,9 +41,11 @@ mod deletion;
 mod dump;
 mod error;
 mod excluded;
+mod excludes;
 mod guesses;
 mod history;
 mod identities;
+mod ids;
 mod ingest;
 mod intent;
 mod keys;
@@ -76,8 +81,9 @@ use koala_destination::ids::Id;
 use tokio::sync::{Mutex, watch};
 
 pub use self::address::DatabaseUrl;
+pub use self::all_statements::all as all_statements;
 pub use self::error::PostgresError;
-use self::excluded::Excludes;
+use self::excludes::Excludes;
 use self::ingest::Arrived;
 use self::intent::IntentRules;
 pub use self::migrations::{all as all_of_migrations, newest as newest_migration};
@@ -85,7 +91,7 @@ pub use self::options::{Passwords, PostgresOptions};
 use self::pool::Pool;
 use self::retention::RetentionSearch;
 pub use self::search::Conditions;
-pub use self::sql::{Sql, all as all_statements};
+pub use self::sql::Sql;
 use self::tombstones::Sifted;
 use self::transaction::{Access, together, transact};
 use self::turns::Turns;
@@ -138,7 +144,7 @@ impl PostgresStore {
     /// As [`open`](Self::open).
     pub async fn open_with(options: PostgresOptions) -> Result<Self, PostgresError> {
         let key = migrations::migrate(&options).await?;
-        Ok(Self::of(Pool::new(options), key))
+        Ok(Self::of(Pool::new(options, all_statements::prepared()), key))
     }
 
     /// Connects to a database that has its tables: for who may not make them, and does not wait for them.
@@ -146,7 +152,7 @@ impl PostgresStore {
     /// # Errors
     /// When the database cannot be reached, or an older release made its tables.
     pub async fn attach(options: PostgresOptions) -> Result<Self, PostgresError> {
-        let pool = Pool::new(options);
+        let pool = Pool::new(options, all_statements::prepared());
         let lent = pool.take().await?;
         let key = migrations::made(lent.connection().client()).await?;
         // The first request finds this connection.
@@ -216,7 +222,7 @@ impl PostgresStore {
     async fn count(&self) -> Result<(), PostgresError> {
         let _one = self.counting.lock().await;
         let since = Instant::now();
-        while self.excludes.look_back(&self.pool).await? && since.elapsed() < COUNT_AT_MOST {}
+        while excluded::look_back(&self.excludes, &self.pool).await? && since.elapsed() < COUNT_AT_MOST {}
         while points::count(&self.pool, &self.rules, &self.excludes).await? && since.elapsed() < COUNT_AT_MOST {}
         Ok(())
     }
@@ -267,7 +273,7 @@ impl Store for PostgresStore {
     ) -> Result<Vec<Visitor>, StoreError> {
         let rules = self.rules.now(&self.pool).await?;
         let conditions = Conditions::of(filter);
-        let page = conditions.behind(after.map_or(0, visitors::row_of), limit);
+        let page = conditions.behind(after.map_or(0, ids::visitor_row), limit);
         Ok(transact!(&self.pool, Access::Read, |transaction| async {
             transaction.begin().await?;
             let ids = conditions.numbers(&transaction, &page).await?;
@@ -338,7 +344,7 @@ impl Store for PostgresStore {
         self.count().await?;
         self.notice_others().await?;
         let more_rules = look_back::look_back(&self.pool, &self.rules).await?;
-        Ok(self.excludes.look_back(&self.pool).await? || more_rules)
+        Ok(excluded::look_back(&self.excludes, &self.pool).await? || more_rules)
     }
 
     async fn looked_back(&self) -> Result<f64, StoreError> {

@@ -15,7 +15,7 @@ use super::accounts::text_of;
 use super::company_keys::{KeyRow, Keys};
 use super::company_names;
 use super::error::PostgresError;
-use super::excluded::Excludes;
+use super::excludes::Excludes;
 use super::intent::{IntentRules, RuleSet, StoredRule};
 use super::pool::Pool;
 use super::sql::statements;

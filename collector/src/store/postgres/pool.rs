@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use super::connection::Connection;
 use super::error::PostgresError;
 use super::options::PostgresOptions;
+use super::sql::Sql;
 
 /// How long one waits for a free connection before the sender is told to come again.
 const WAIT_AT_MOST: Duration = Duration::from_secs(20);
@@ -18,6 +19,8 @@ const WAIT_AT_MOST: Duration = Duration::from_secs(20);
 #[derive(Clone)]
 pub(super) struct Pool {
     options: Arc<PostgresOptions>,
+    /// What each connection prepares.
+    statements: Arc<[Sql]>,
     idle: Arc<Mutex<Vec<Connection>>>,
     /// One permit for each connection.
     permits: Arc<Semaphore>,
@@ -26,9 +29,15 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    pub(super) fn new(options: PostgresOptions) -> Self {
+    pub(super) fn new(options: PostgresOptions, statements: impl Iterator<Item = Sql>) -> Self {
         let permits = Arc::new(Semaphore::new(options.connections));
-        Self { options: Arc::new(options), idle: Arc::default(), permits, excludes: Arc::default() }
+        Self {
+            options: Arc::new(options),
+            statements: statements.collect(),
+            idle: Arc::default(),
+            permits,
+            excludes: Arc::default(),
+        }
     }
 
     /// Whether it is a cluster of Aurora DSQL.
@@ -48,7 +57,7 @@ impl Pool {
                     return Ok(self.lend(connection, permit));
                 }
                 Some(_) => {}
-                None => return Ok(self.lend(Connection::open(&self.options).await?, permit)),
+                None => return Ok(self.lend(Connection::open(&self.options, &self.statements).await?, permit)),
             }
         }
     }

@@ -4,8 +4,8 @@
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use super::companies;
 use super::error::PostgresError;
+use super::ids;
 use super::transaction::Transaction;
 use super::{keys, points};
 use crate::store::filter::{CompanyFilter, Did, Filter, TraitFilter};
@@ -90,7 +90,7 @@ impl Conditions {
             ));
         }
         if let Some(company) = &filter.company {
-            let (part, row) = (all.value(part(company)), all.value(companies::row_of(company)));
+            let (part, row) = (all.value(part(company)), all.value(ids::company_row(company)));
             let called = companies_called(&part);
             all.sql.push(format!(
                 "visitor.company_key IN (SELECT key FROM company_key WHERE company_id IN

@@ -9,10 +9,11 @@ use serde_json::value::RawValue;
 use tokio_postgres::Row;
 
 use super::error::PostgresError;
+use super::ids;
 use super::intent::RuleSet;
 use super::sql::statements;
 use super::transaction::{Transaction, together};
-use super::{accounts, body, companies, identities, points};
+use super::{accounts, body, identities, points};
 use crate::about::About;
 use crate::intent::Intent;
 use crate::store::traits::Latest;
@@ -44,20 +45,6 @@ statements! {
                     SELECT id, kind, name, message_id, message_key, at, body FROM entry WHERE identity_id = identity.id
                     ORDER BY at DESC, id DESC LIMIT $2) AS entry
                 WHERE identity.visitor_id = $1 ORDER BY entry.at DESC, entry.id DESC LIMIT $2";
-}
-
-/// What an id of a visitor begins with, so that nobody takes it for a number: programs lose digits of long ones.
-const MARK: char = 'v';
-
-/// The id of a visitor as it is shown.
-pub(super) fn visitor_id(row: i64) -> VisitorId {
-    VisitorId::new(format!("{MARK}{row:x}"))
-}
-
-/// The row of a visitor. An id that no engine of this kind gave meets no row.
-pub(super) fn row_of(id: &VisitorId) -> i64 {
-    let row = id.as_str().strip_prefix(MARK).and_then(|hex| i64::from_str_radix(hex, 16).ok());
-    row.filter(|row| visitor_id(*row) == *id).unwrap_or(-1)
 }
 
 /// The visitors of some rows, in that order, with their points by these rules. One that is gone is left out.
@@ -124,7 +111,7 @@ pub(super) async fn of_ids(
 fn visitor(row: &Row) -> Result<Visitor, PostgresError> {
     let is_guess = row.try_get(8)?;
     Ok(Visitor {
-        id: visitor_id(row.try_get(0)?),
+        id: ids::visitor_id(row.try_get(0)?),
         user_ids: Vec::new(),
         emails: Vec::new(),
         anonymous_ids: Vec::new(),
@@ -133,9 +120,9 @@ fn visitor(row: &Row) -> Result<Visitor, PostgresError> {
             Some(key) => Some(key),
             None => row.try_get::<_, Option<&str>>(1)?.and_then(accounts::key_of).map(|key| key.value),
         },
-        company_id: row.try_get::<_, Option<i64>>(4)?.map(companies::id_of),
+        company_id: row.try_get::<_, Option<i64>>(4)?.map(ids::company_id),
         company: row.try_get(5)?,
-        company_source: row.try_get::<_, Option<i64>>(4)?.map(|_| companies::source_of(is_guess)),
+        company_source: row.try_get::<_, Option<i64>>(4)?.map(|_| ids::source_of(is_guess)),
         excluded: row.try_get(7)?,
         intent: Intent::default(),
         traits: Map::new(),
@@ -163,7 +150,7 @@ pub(super) async fn show(
     id: &VisitorId,
     limit: u32,
 ) -> Result<Option<(Visitor, Vec<TimelineEntry>)>, PostgresError> {
-    let row = row_of(id);
+    let row = ids::visitor_row(id);
     let ((), of_row) = together!(transaction.begin(), transaction.query_opt(OF_ROW, &[&row]))?;
     let Some(of_row) = of_row else {
         transaction.commit().await?;
@@ -203,7 +190,7 @@ pub(super) async fn entries(
     after: Option<&EntryCursor>,
     limit: u32,
 ) -> Result<(Vec<TimelineEntry>, Option<EntryCursor>), PostgresError> {
-    let row = row_of(id);
+    let row = ids::visitor_row(id);
     let ((), of_row) = together!(transaction.begin(), transaction.query_opt(OF_ROW, &[&row]))?;
     let visitor_id: i64 = of_row.map(|row| row.try_get(0)).transpose()?.unwrap_or(-1);
     let [of_id, at, entry] = after.and_then(|EntryCursor(text)| place(text)).unwrap_or([i64::MIN; 3]);
@@ -238,10 +225,10 @@ mod tests {
 
     #[test]
     fn an_id_of_a_visitor_is_no_number_and_is_written_in_one_way() {
-        let shown = visitor_id(0x1234_5678_9abc);
-        assert_eq!((shown.as_str(), row_of(&shown)), ("v123456789abc", 0x1234_5678_9abc));
+        let shown = ids::visitor_id(0x1234_5678_9abc);
+        assert_eq!((shown.as_str(), ids::visitor_row(&shown)), ("v123456789abc", 0x1234_5678_9abc));
         for other in ["", "v", "1", "v0123456789abc", "v123456789ABC", "v-1", "v+1", "vfffffffffffffffffffffffff"] {
-            assert_eq!(row_of(&VisitorId::new(other)), -1, "{other}");
+            assert_eq!(ids::visitor_row(&VisitorId::new(other)), -1, "{other}");
         }
     }
 }

@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use koala_destination::clock;
 use rusqlite::{Connection, params};
 
-use super::{SqliteStore, alerts, companies};
+use super::ids;
+use super::{SqliteStore, alerts};
 use crate::about::About;
 use crate::store::StoreError;
 use crate::store::alerts::{AlertStore, Changed, Claimed, Evaluated, Settled, Standing, StoredMessage, Turn};
@@ -95,7 +96,7 @@ fn recent(connection: &Connection, company: &CompanyId, since: i64, limit: u32) 
          CROSS JOIN entry ON entry.identity_id = identity.id AND entry.at >= ?2
          WHERE visitor.company_id = ?1 AND visitor.last_seen >= ?2 ORDER BY entry.at DESC, entry.id DESC LIMIT ?3",
     )?;
-    let recent = select.query_map(params![companies::row_of(company.as_str()), since, limit], |row| {
+    let recent = select.query_map(params![ids::company_row(company.as_str()), since, limit], |row| {
         Ok(Activity {
             visitor_id: VisitorId::new(row.get::<_, i64>(0)?.to_string()),
             kind: row.get(1)?,

@@ -1,11 +1,10 @@
 //! What alerts keep: what changed, how they stand with companies, and messages on their way.
 
-use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY, now_milliseconds};
+use koala_destination::clock::{self};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::companies;
+use super::ids;
 use super::intent::StoredRule;
-use super::visitors::row_of;
 use crate::intent::Trend;
 use crate::store::alerts::{
     Changed, Claimed, Evaluated, Fired, Look, MessageState, NewMessage, Settled, Standing, Stood, StoredMessage, Turn,
@@ -13,49 +12,6 @@ use crate::store::alerts::{
 };
 use crate::store::company::CompanyId;
 use crate::store::visitor::VisitorId;
-
-/// The rule of a row that says that points may be others, and that nothing happened.
-const NO_RULE: i64 = 0;
-
-/// Notes that an intent rule took something under an id for the first time on a day. What happened long ago changes points alone.
-pub(super) fn note(connection: &Connection, identity_id: i64, rule_id: i64, day: i64, at: i64) -> rusqlite::Result<()> {
-    let is_fresh = at > now_milliseconds() - MILLISECONDS_OF_A_DAY;
-    if is_fresh {
-        insert_change(connection, identity_id, (rule_id, day), at)
-    } else {
-        note_moved(connection, identity_id, at)
-    }
-}
-
-/// Notes that what was there already may be another company's now, or another visitor's: by something that was said at this time.
-pub(super) fn note_moved(connection: &Connection, identity_id: i64, at: i64) -> rusqlite::Result<()> {
-    insert_change(connection, identity_id, (NO_RULE, 0), at)
-}
-
-fn insert_change(
-    connection: &Connection,
-    identity_id: i64,
-    (rule_id, day): (i64, i64),
-    at: i64,
-) -> rusqlite::Result<()> {
-    let mut insert = connection.prepare_cached(
-        "INSERT INTO alert_changed (identity_id, rule_id, day, at) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (identity_id, rule_id, day) DO UPDATE SET at = max(at, excluded.at)",
-    )?;
-    insert.execute([identity_id, rule_id, day, at]).map(drop)
-}
-
-/// What changed under an id is not kept, nor what was told that names who had it.
-pub(super) fn forget(connection: &Connection, identity_id: i64) -> rusqlite::Result<()> {
-    for sql in [
-        "DELETE FROM alert_changed WHERE identity_id = ?1",
-        "DELETE FROM alert_message WHERE id IN (SELECT message_id FROM alert_message_visitor WHERE identity_id = ?1)",
-        "DELETE FROM alert_message_visitor WHERE identity_id = ?1",
-    ] {
-        connection.prepare_cached(sql)?.execute([identity_id])?;
-    }
-    Ok(())
-}
 
 /// What changed and was not looked at yet. Of a rule that counts a row says it only where the day counts by now.
 pub(super) fn changed(connection: &Connection, rules: &[StoredRule], limit: u32) -> rusqlite::Result<Vec<Changed>> {
@@ -87,7 +43,7 @@ pub(super) fn changed(connection: &Connection, rules: &[StoredRule], limit: u32)
         Ok(Changed {
             token: format!("{identity_id}/{rule_id}/{day}/{at}"),
             visitor: VisitorId::new(visitor_id.to_string()),
-            company: row.get::<_, Option<i64>>(5)?.map(companies::id_of),
+            company: row.get::<_, Option<i64>>(5)?.map(ids::company_id),
             rule: row.get::<_, Option<String>>(6)?.filter(|_| counts),
             at,
         })
@@ -175,7 +131,7 @@ fn numbers(token: &str) -> Option<[i64; 4]> {
 
 fn insert(connection: &Connection, message: &NewMessage) -> rusqlite::Result<()> {
     let NewMessage { id, alert, target, occasion, visitor, company, named, headline, told, at } = message;
-    let identity_id = visitor.as_ref().map(row_of);
+    let identity_id = visitor.as_ref().map(ids::visitor_row);
     if let Some(identity_id) = identity_id {
         // By whatever ids: those who were two when the first was told may be one now.
         let mut is_told = connection.prepare_cached(
@@ -204,7 +160,7 @@ fn insert(connection: &Connection, message: &NewMessage) -> rusqlite::Result<()>
         "INSERT INTO alert_message_visitor (identity_id, message_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
     )?;
     for visitor in named.iter().filter(|_| inserted > 0) {
-        name.execute(params![row_of(visitor), id])?;
+        name.execute(params![ids::visitor_row(visitor), id])?;
     }
     Ok(())
 }

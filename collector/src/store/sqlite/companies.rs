@@ -3,40 +3,24 @@
 use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY, now_milliseconds};
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::ids;
 use super::ranking::Ranked;
 use super::{accounts, company_keys, interests, visitors};
 use crate::about::About;
 use crate::company::{self, CompanyKey, CompanyKind};
 use crate::intent::{Strength, Trend};
 use crate::store::company::{
-    Activity, Company, CompanyId, CompanyPage, CompanySource, DAYS, DaysOfActivity, LastPage, Member, Reason,
+    Activity, Company, CompanyId, CompanyPage, DAYS, DaysOfActivity, LastPage, Member, Reason,
 };
 use crate::store::visitor::VisitorId;
 
 /// How many of a company's newest entries are shown.
 const LATEST: u32 = 20;
-/// What the id of a company begins with, so that it is taken for no group's id.
-const PREFIX: &str = "co_";
-
-/// The id of a company's row.
-pub(super) fn id_of(row: i64) -> CompanyId {
-    CompanyId::new(format!("{PREFIX}{row}"))
-}
-
-/// The row that an id names; one that no engine of this kind gave meets none.
-pub(super) fn row_of(id: &str) -> i64 {
-    id.strip_prefix(PREFIX).and_then(|number| number.parse().ok()).unwrap_or(-1)
-}
-
-/// What somebody is taken to be of a company by.
-pub(super) fn source(is_guess: bool) -> CompanySource {
-    if is_guess { CompanySource::Network } else { CompanySource::Said }
-}
 
 /// The company that an id, a domain, a group's id or a name leads to.
 pub(super) fn find(connection: &Connection, text: &str) -> rusqlite::Result<Option<i64>> {
     let mut select = connection.prepare_cached("SELECT company_id FROM company_key WHERE id = ?1")?;
-    if let Some(company_id) = select.query_row([row_of(text)], |row| row.get(0)).optional()? {
+    if let Some(company_id) = select.query_row([ids::company_row(text)], |row| row.get(0)).optional()? {
         return Ok(Some(company_id));
     }
     let domain = company::registrable(text).map(|domain| CompanyKey::stored(CompanyKind::Domain, domain));
@@ -162,7 +146,7 @@ fn company(connection: &Connection, ranked: &Ranked) -> rusqlite::Result<Option<
     let company = select.query_row([company_id], |row| {
         let time = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(clock::from_milliseconds));
         Ok(Company {
-            id: id_of(company_id),
+            id: ids::company_id(company_id),
             key: row.get(0)?,
             domain: row.get(1)?,
             name: row.get(2)?,
@@ -173,7 +157,7 @@ fn company(connection: &Connection, ranked: &Ranked) -> rusqlite::Result<Option<
             strength_label: Strength::of(points).label(),
             trend: Trend::of(points, points_week_ago),
             traits: serde_json::Map::new(),
-            company_source: source(row.get(7)?),
+            company_source: ids::source_of(row.get(7)?),
             visitors: row.get(3)?,
             events: row.get(4)?,
             first_seen: time(5)?,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::statements;
+use super::company_names;
 use crate::company::{CompanyKey, CompanyKind};
 
 /// A row: its number, what it belongs to, and its company.
@@ -115,7 +115,7 @@ pub(super) fn refresh(connection: &Connection, company_id: i64) -> rusqlite::Res
         return Ok(());
     };
     let domain = keys.iter().find(|(kind, _)| *kind == CompanyKind::Domain).map(|(_, value)| value.as_str());
-    let name = statements::name_of_company(connection, company_id, &keys)?;
+    let name = company_names::name_of_company(connection, company_id, &keys)?;
     let mut upsert = connection.prepare_cached(
         "INSERT INTO company (id, key, domain, name) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (id) DO UPDATE SET key = excluded.key, domain = excluded.domain, name = excluded.name, excluded = NULL",

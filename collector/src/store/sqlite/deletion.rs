@@ -6,6 +6,7 @@ use koala_destination::clock::{self, now_milliseconds};
 use koala_destination::ids::{Id, IdKind};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::ids;
 use super::{identities, taken, tombstones, visitors};
 use crate::identity::{Decided, Rank};
 use crate::store::deletion::{Deletion, DeletionId, DeletionStatus, Departed, Forgotten, MOST_ACCOUNTS, Person};
@@ -17,7 +18,7 @@ pub(super) fn request(connection: &Connection, people: &[Person], now: i64) -> r
     for person in people {
         match person {
             Person::Visitor(id) => {
-                let visitor_id = identities::visitor_of_row(connection, visitors::row_of(id))?;
+                let visitor_id = identities::visitor_of_row(connection, ids::visitor_row(id))?;
                 let visitor_id = visitor_id.filter(|id| visitors::is_there(connection, *id).unwrap_or(false));
                 visitor_ids.extend(visitor_id);
             }

@@ -5,9 +5,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::identities::Ids;
 use super::intent::{self, Kept, StoredRule};
-use super::tombstones::{self, Part};
+use super::late::{self, Part};
 use super::topics::{self, Counted};
-use super::{accounts, alerts, clusters, guesses, identities, statements, traits};
+use super::{accounts, alert_changes, clusters, guesses, identities, statements, traits};
 use crate::company::{self, Said};
 use crate::identity::{Reading, claim_time};
 use crate::protocol::batch::{Batch, EntryKind, ReceivedEntry};
@@ -15,7 +15,7 @@ use crate::protocol::batch::{Batch, EntryKind, ReceivedEntry};
 /// Keeps a batch: an entry whose message id is known already under the same id is not kept twice, and a batch that says nothing
 /// new writes nothing. What is of a person who was deleted since it was received is dropped.
 pub(super) fn keep(connection: &Connection, rules: &[StoredRule], batch: &Batch) -> rusqlite::Result<()> {
-    for part in tombstones::sift(connection, batch)? {
+    for part in late::sift(connection, batch)? {
         keep_part(connection, rules, batch, &part)?;
     }
     Ok(())
@@ -78,7 +78,7 @@ fn keep_part(connection: &Connection, rules: &[StoredRule], batch: &Batch, part:
     }
     let is_new = see_visitor(connection, visitor_id, first, last)?;
     if !moved.is_empty() || has_new_traits || !said.is_empty() {
-        alerts::note_moved(connection, identity_id, said_at)?;
+        alert_changes::note_moved(connection, identity_id, said_at)?;
     }
     if !said.is_empty() {
         let emails = identities::emails(connection, visitor_id)?;

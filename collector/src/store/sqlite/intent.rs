@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use koala_destination::clock::MILLISECONDS_OF_A_DAY;
 use rusqlite::{Connection, params};
 
-use super::alerts;
+use super::alert_changes;
 use super::file::{FileError, SqliteFile};
 use crate::intent::{self, IntentRule, MOST_COUNTED};
 use crate::protocol::batch::EntryKind;
@@ -111,7 +111,8 @@ pub(super) struct Kept<'a> {
 /// Notes the day of an entry that came in under each rule that takes it, and that this changed something.
 pub(super) fn note(connection: &Connection, rules: &[StoredRule], entry: Kept<'_>) -> rusqlite::Result<()> {
     let new = note_days(connection, rules, entry)?;
-    new.into_iter().try_for_each(|(rule_id, day)| alerts::note(connection, entry.identity_id, rule_id, day, entry.at))
+    new.into_iter()
+        .try_for_each(|(rule_id, day)| alert_changes::note(connection, entry.identity_id, rule_id, day, entry.at))
 }
 
 /// Notes a page view that has grown from what it was: under the rules that took it before it is noted.
@@ -135,7 +136,8 @@ pub(super) fn note_growth(
         }
     }
     let new = note_days(connection, left, entry)?;
-    new.into_iter().try_for_each(|(rule_id, day)| alerts::note(connection, entry.identity_id, rule_id, day, entry.at))
+    new.into_iter()
+        .try_for_each(|(rule_id, day)| alert_changes::note(connection, entry.identity_id, rule_id, day, entry.at))
 }
 
 /// Notes the day of an entry under each rule that takes it. Gives back the rules for which it is new, and the day.

@@ -4,26 +4,29 @@
 //! |---|---|
 //! | [`file`] | the file: one thread writes, others read |
 //! | `ingest`, `decisions` | what is done with a visitor |
-//! | `deletion`, `taken`, `tombstones` | people deleted, and kept from coming back |
+//! | `deletion`, `taken`, `tombstones`, `late` | people deleted, and kept from coming back |
 //! | `history` | what people did |
 //! | `retention` | what is older than it may be |
 //! | `visitors`, `companies`, `ranking`, `search` | what is shown |
 //! | `interests` | what a company's visitors looked at, and where they came from |
-//! | `alert_store`, `alerts` | what alerts keep |
+//! | `alert_store`, `alerts`, `alert_changes` | what alerts keep |
 //! | `clusters` | who is who: pointers written, and the visitors that come of them |
-//! | `accounts`, `company_keys`, `statements` | which company a visitor is of, and what is one company |
+//! | `accounts`, `company_keys`, `company_names`, `statements` | which company a visitor is of, and what is one company |
 //! | `guesses` | companies that are guessed by networks |
 //! | `excluded` | who is kept out of the ranking |
 //! | `identities`, `traits`, `topics`, `intent` | the rows below them |
+//! | `ids` | how rows are named outside the engine |
 //! | `dump`, `restore` | all of it written out, and read in |
 //! | `upgrade` | what a file of an earlier version needs |
 
 mod accounts;
+mod alert_changes;
 mod alert_store;
 mod alerts;
 mod clusters;
 mod companies;
 mod company_keys;
+mod company_names;
 mod decisions;
 mod deletion;
 mod dump;
@@ -32,9 +35,11 @@ pub mod file;
 mod guesses;
 mod history;
 mod identities;
+mod ids;
 mod ingest;
 mod intent;
 mod interests;
+mod late;
 mod ranking;
 mod readers;
 mod restore;
@@ -162,7 +167,7 @@ impl Store for SqliteStore {
         after: Option<&VisitorId>,
         limit: u32,
     ) -> Result<Vec<Visitor>, StoreError> {
-        let (filter, after) = (filter.clone(), after.map_or(0, visitors::row_of));
+        let (filter, after) = (filter.clone(), after.map_or(0, ids::visitor_row));
         let rules = self.rules.now();
         let export = move |connection: &Connection| {
             let mut page = visitors::export(connection, &filter, after, limit)?;
@@ -177,7 +182,7 @@ impl Store for SqliteStore {
         id: &VisitorId,
         limit: u32,
     ) -> Result<Option<(Visitor, Vec<TimelineEntry>)>, StoreError> {
-        let row = visitors::row_of(id);
+        let row = ids::visitor_row(id);
         let rules = self.rules.now();
         let show = move |connection: &Connection| {
             let mut shown = visitors::show(connection, row, limit)?;
@@ -281,7 +286,7 @@ impl Store for SqliteStore {
         after: Option<&EntryCursor>,
         limit: u32,
     ) -> Result<(Vec<TimelineEntry>, Option<EntryCursor>), StoreError> {
-        let (row, after) = (visitors::row_of(id), after.cloned());
+        let (row, after) = (ids::visitor_row(id), after.cloned());
         Ok(self.file.read_long(move |connection| visitors::entries(connection, row, after.as_ref(), limit)).await?)
     }
 

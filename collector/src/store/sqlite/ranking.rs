@@ -12,10 +12,9 @@ use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY, now_milliseconds};
 use rusqlite::Connection;
 use tokio::sync::Mutex;
 
-use super::companies;
 use super::file::{FileError, SqliteFile};
+use super::ids;
 use super::intent::{IntentRules, StoredRule, progress};
-use super::visitors::row_of;
 use crate::intent::{Intent, IntentRule, Strength, Trend};
 use crate::store::company::{CompanyId, Reason};
 use crate::store::filter::CompanyFilter;
@@ -131,7 +130,7 @@ impl Ranking {
         let rules = self.rules.now();
         let top = move |connection: &Connection| {
             let of =
-                |id: &CompanyId| Ok(reasons(connection, &rules, companies::row_of(id.as_str()))?.into_iter().next());
+                |id: &CompanyId| Ok(reasons(connection, &rules, ids::company_row(id.as_str()))?.into_iter().next());
             companies.iter().map(of).collect()
         };
         self.file.read(top).await
@@ -233,7 +232,7 @@ pub(super) fn fill<'v>(
     )?;
     for visitor in visitors {
         let mut of_rules: HashMap<i64, BTreeMap<i64, u32>> = HashMap::new();
-        let mut rows = select.query([row_of(&visitor.id)])?;
+        let mut rows = select.query([ids::visitor_row(&visitor.id)])?;
         while let Some(row) = rows.next()? {
             of_rules.entry(row.get(0)?).or_default().insert(row.get(1)?, row.get(2)?);
         }

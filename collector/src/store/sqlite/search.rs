@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
-use super::companies;
+use super::ids;
 use crate::store::filter::{CompanyFilter, Did, Filter, TraitFilter};
 
 /// Whether of a trait, in a query over `identity` and `trait`, nothing was said later under another id of the visitor.
@@ -204,7 +204,7 @@ impl Conditions {
         }
         if let Some(company) = &filter.company {
             let Ids { sql, values } = companies_called(company);
-            let row = companies::row_of(company);
+            let row = ids::company_row(company);
             all.add(
                 format!("company_id IN (SELECT company_id FROM company_key WHERE id = ? UNION {sql})"),
                 std::iter::once(row.into()).chain(values),

@@ -10,7 +10,7 @@ use koala_destination::ids::{Id, IdKind};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::identities::{self, Ids};
-use super::{accounts, alerts, clusters, company_keys, decisions, guesses, statements, topics};
+use super::{accounts, alert_changes, clusters, company_keys, decisions, guesses, statements, topics};
 use crate::identity::{Decided, MOST_DEVICES, Rank};
 
 /// Rows that are deleted in one piece, while other writing waits: some milliseconds.
@@ -49,7 +49,7 @@ pub(super) fn take(
     )?;
     let mut note = connection.prepare_cached("INSERT INTO taken (identity_id, deletion_id) VALUES (?1, ?2)")?;
     for (row, _, _) in &rows {
-        alerts::forget(connection, *row)?;
+        alert_changes::forget(connection, *row)?;
         guesses::forget(connection, *row)?;
         accounts::forget_traits(connection, *row)?;
         rename.execute([row])?;

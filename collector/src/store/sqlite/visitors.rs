@@ -8,16 +8,12 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::Map;
 use serde_json::value::RawValue;
 
-use super::{companies, identities, search, traits};
+use super::ids;
+use super::{identities, search, traits};
 use crate::about::About;
 use crate::intent::Intent;
 use crate::store::filter::Filter;
 use crate::store::visitor::{EntryCursor, TimelineEntry, Visitor, VisitorId, VisitorIdentity};
-
-/// The row of a visitor. An id that no engine of this kind gave meets no row.
-pub(super) fn row_of(id: &VisitorId) -> i64 {
-    id.as_str().parse().unwrap_or(-1)
-}
 
 /// Visitors, the one seen last first, and how many there are in all.
 pub(super) fn list(
@@ -153,9 +149,9 @@ pub(super) fn visitor(connection: &Connection, id: i64) -> rusqlite::Result<Opti
             emails: Vec::new(),
             anonymous_ids: Vec::new(),
             account: row.get(0)?,
-            company_id: row.get::<_, Option<i64>>(3)?.map(companies::id_of),
+            company_id: row.get::<_, Option<i64>>(3)?.map(ids::company_id),
             company: row.get(4)?,
-            company_source: row.get::<_, Option<i64>>(3)?.map(|_| row.get(6).map(companies::source)).transpose()?,
+            company_source: row.get::<_, Option<i64>>(3)?.map(|_| row.get(6).map(ids::source_of)).transpose()?,
             excluded: row.get::<_, Option<bool>>(5)?.unwrap_or_default(),
             intent: Intent::default(),
             traits: Map::new(),

@@ -1,0 +1,47 @@
+//! All statements of the engine: a connection prepares most of them, and a test holds each to what Aurora DSQL takes.
+
+use super::sql::Sql;
+use super::{
+    accounts, alert_changes, alert_messages, alert_store, alert_tell, clusters, companies, company_keys, company_names,
+    days, decisions, deletion, dump, excluded, guesses, history, identities, ingest, intent, look_back, points,
+    restore, retention, taken, tombstones, topics, traits, visitors,
+};
+
+/// All statements.
+pub fn all() -> impl Iterator<Item = Sql> {
+    let rare = [dump::ALL, restore::ALL].into_iter().flatten().copied();
+    prepared().chain(rare)
+}
+
+/// Those that each connection prepares.
+pub(super) fn prepared() -> impl Iterator<Item = Sql> {
+    let of_modules = [
+        identities::ALL,
+        clusters::ALL,
+        ingest::ALL,
+        traits::ALL,
+        intent::ALL,
+        days::ALL,
+        look_back::ALL,
+        points::ALL,
+        accounts::ALL,
+        companies::ALL,
+        company_keys::ALL,
+        company_names::ALL,
+        excluded::ALL,
+        topics::ALL,
+        visitors::ALL,
+        decisions::ALL,
+        deletion::ALL,
+        taken::ALL,
+        tombstones::ALL,
+        retention::ALL,
+        history::ALL,
+        guesses::ALL,
+        alert_changes::ALL,
+        alert_tell::ALL,
+        alert_messages::ALL,
+        alert_store::ALL,
+    ];
+    of_modules.into_iter().flatten().copied()
+}
