@@ -7,7 +7,8 @@
 //! |---|---|
 //! | [`protocol`] | Koala's collection API: a request read by the rules, and its routes |
 //! | [`identity`] | who is who: which ids are one visitor's |
-//! | [`company`] | which company a visitor is of, and whose network an address is of |
+//! | [`company`] | which company a visitor is of, and what is one company |
+//! | [`networks`] | whose network an address is of: a guess, by a file or a vendor's API |
 //! | [`about`] | what an entry is about: the page, and where the visitor came from |
 //! | [`intent`] | which entries say that somebody means to buy, and how much |
 //! | [`signals`] | alerts: when they are sent, to whom, and what they say |
@@ -20,8 +21,8 @@
 //! | [`upkeep`] | what is done beside the requests |
 //! | `aws` (feature) | the collector as functions on AWS |
 //!
-//! [`identity`], [`about`], [`intent`], [`exclude`] and [`tombstone`] are pure. So is what [`company`] and [`signals`] decide; beside it
-//! [`company::network`] reads an address file, and `signals::work`, `deliver` and `outbound` read the store and send. What is kept stands behind [`store::Store`], and the pipeline before the collector
+//! [`identity`], [`company`], [`about`], [`intent`], [`exclude`] and [`tombstone`] are pure. So is what [`signals`] decides; beside it
+//! `signals::work`, `deliver` and `outbound` read the store and send, and [`networks`] reads a file or asks. What is kept stands behind [`store::Store`], and the pipeline before the collector
 //! (queues, dead letters, mappings) behind [`web::Pipeline`]: the routes know no engine and no queue.
 
 // The futures of the AWS SDK are nested deeply.
@@ -35,6 +36,7 @@ pub mod exclude;
 pub mod fingerprint;
 pub mod identity;
 pub mod intent;
+pub mod networks;
 pub mod protocol;
 pub mod settings;
 pub mod signals;
@@ -48,7 +50,7 @@ use std::sync::Arc;
 use axum::Router;
 use koala_destination::environment::Variables;
 
-use self::company::network::Networks;
+use self::networks::Networks;
 use self::protocol::keys::Keys;
 use self::signals::desk::Desk;
 use self::store::Store;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use koala_collector::CollectorOptions;
-use koala_collector::company::network::NetworkOptions;
+use koala_collector::networks::NetworkOptions;
 use koala_collector::signals::SignalsOptions;
 use koala_destination::delivery::DeliveryOptions;
 use koala_destination::environment::{self, EnvironmentError};

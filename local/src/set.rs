@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use koala_collector::company::network::Networks;
+use koala_collector::networks::Networks;
 use koala_collector::settings::CollectorSettingsCache;
 use koala_collector::store::Store;
 use koala_collector::store::alerts::AlertStore;

@@ -11,7 +11,7 @@ use koala_collector::store::postgres::DatabaseUrl;
 use koala_destination::http_client;
 use koala_local::output::outln;
 use koala_local::set::{LocalSet, Options as SetOptions};
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 /// Koala takes at most as many in a request.
@@ -36,7 +36,7 @@ pub struct Options {
     /// is known by, then of who logs in on it.
     #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(1..))]
     visitors: u32,
-    /// A PostgreSQL database in place of the file; what pgbench writes of the same rows there is measured beside it.
+    /// A PostgreSQL database in place of the file.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "postgres://…")]
     database: Option<String>,
 }
@@ -89,10 +89,11 @@ async fn measure(options: &Options, folder: &std::path::Path) -> Result<()> {
     let events = f64::from(batches * IN_A_REQUEST);
     outln!("{events:>10} events of {} visitors", options.visitors.min(batches.div_ceil(REQUESTS_IN_A_ROW)));
     outln!("{:>10.0} events/s taken, {IN_A_REQUEST} in a request", events / took);
+    let visitor = format!("/visitors/{}", newest_visitor(&client, &set.url()).await?);
     for place in [
         "/",
         "/visitors",
-        "/visitors/7",
+        &visitor,
         "/companies/company-3.example",
         "/deliveries",
         "/visitors?q=visitor-37%40",
@@ -106,9 +107,11 @@ async fn measure(options: &Options, folder: &std::path::Path) -> Result<()> {
         outln!("{:>10.1} ms p95 for {place}", p95(&client, &format!("{}{place}", set.url())).await?);
     }
     set.stop().await;
-    #[allow(clippy::cast_precision_loss)]
-    let bytes = std::fs::metadata(&data)?.len() as f64;
-    outln!("{:>10.0} bytes of the file an event", bytes / events);
+    if options.database.is_none() {
+        #[allow(clippy::cast_precision_loss)]
+        let bytes = std::fs::metadata(&data)?.len() as f64;
+        outln!("{:>10.0} bytes of the file an event", bytes / events);
+    }
     Ok(())
 }
 
@@ -144,6 +147,12 @@ fn batch(number: u32, options: &Options) -> String {
         body.extend(ids.clone());
     }
     body.to_string()
+}
+
+async fn newest_visitor(client: &reqwest::Client, url: &str) -> Result<String> {
+    let answer = client.get(format!("{url}/api/visitors?limit=1")).send().await?.bytes().await?;
+    let answer: Value = serde_json::from_slice(&answer)?;
+    answer["visitors"][0]["id"].as_str().map(str::to_owned).context("a visitor")
 }
 
 async fn p95(client: &reqwest::Client, url: &str) -> Result<f64> {

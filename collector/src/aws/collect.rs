@@ -12,7 +12,7 @@ use super::doorbell::Doorbell;
 use super::environment::CollectorEnvironment;
 use super::parameters::Settings;
 use super::site::Site;
-use crate::company::network::{NetworkOptions, Networks};
+use crate::networks::{NetworkOptions, Networks};
 use crate::protocol::keys::{Keys, KeysUnavailable};
 use crate::protocol::routes;
 

@@ -9,7 +9,6 @@ mod account;
 mod domain;
 mod join;
 mod key;
-pub mod network;
 mod said;
 
 pub use account::{Account, domain_of};

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::company::Said;
-use crate::company::network::{self, Guess, Networks};
+use crate::networks::{self as network, Guess, Networks};
 
 use super::page_view::{self, Extent};
 use super::refusal::Refusal;

@@ -17,7 +17,7 @@ use serde_json::json;
 use super::keys::{Keys, KeysUnavailable};
 use super::refusal::Refusal;
 use super::{accounts, batch};
-use crate::company::network::Networks;
+use crate::networks::Networks;
 use crate::store::{Store, StoreError};
 
 /// The most bytes of a batch request: three arrays of 30 entries, each of an event of 32 KiB, are 2.8 MiB; the rest is for what is

@@ -95,8 +95,8 @@ pub fn no_parameters(prefix: &str, said: &str) -> Finding {
 /// Whether the account has executions left for intake while both queues are delivered.
 pub fn executions(stack: &str, described: &Value, account: &Value) -> Option<Finding> {
     let parameters = described["Parameters"].as_array().into_iter().flatten();
-    let of_a_queue = parameters.filter(|it| it["ParameterKey"] == "MaximumConcurrency");
-    let of_a_queue: u64 = of_a_queue.filter_map(|it| it["ParameterValue"].as_str()?.parse().ok()).next()?;
+    let mut of_a_queue = parameters.filter(|it| it["ParameterKey"] == "MaximumConcurrency");
+    let of_a_queue: u64 = of_a_queue.find_map(|it| it["ParameterValue"].as_str()?.parse().ok())?;
     let of_account = account["AccountLimit"]["ConcurrentExecutions"].as_u64()?;
     let message = format!(
         "the account has {of_account} executions at once, and deliveries may take {} of them (MaximumConcurrency={of_a_queue} for each \
