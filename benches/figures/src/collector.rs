@@ -152,7 +152,10 @@ fn batch(number: u32, options: &Options) -> String {
 async fn newest_visitor(client: &reqwest::Client, url: &str) -> Result<String> {
     let answer = client.get(format!("{url}/api/visitors?limit=1")).send().await?.bytes().await?;
     let answer: Value = serde_json::from_slice(&answer)?;
-    answer["visitors"][0]["id"].as_str().map(str::to_owned).context("a visitor")
+    // A number in one engine, a text in the other.
+    let id = &answer["visitors"][0]["id"];
+    ensure!(!id.is_null(), "there is no visitor");
+    Ok(id.as_str().map_or_else(|| id.to_string(), str::to_owned))
 }
 
 async fn p95(client: &reqwest::Client, url: &str) -> Result<f64> {

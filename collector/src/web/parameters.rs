@@ -23,7 +23,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Parameters<T> 
 }
 
 /// Names the parameter first, as `limit: invalid digit found in string`.
-fn words(rejection: &QueryRejection) -> String {
+pub fn words(rejection: &QueryRejection) -> String {
     let text = rejection.body_text();
     text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text).to_owned()
 }

@@ -74,6 +74,16 @@ async fn traits_are_told_in_words_and_an_address_that_is_an_id_once() {
 }
 
 #[tokio::test]
+async fn an_address_that_cannot_be_read_is_answered_by_a_page_that_names_what_is_wrong() {
+    let site = Site::new();
+    for path in ["/visitors?offset=-1", "/?offset=x"] {
+        let (status, html) = site.refused(path).await;
+        assert_eq!(status, 400, "{path}");
+        assert!(text(&html).contains("This address cannot be read: offset") && html.contains("<nav"), "{path}: {html}");
+    }
+}
+
+#[tokio::test]
 async fn where_nobody_is_shown_the_page_says_what_to_do_next() {
     let site = Site::new();
     for (path, words) in [

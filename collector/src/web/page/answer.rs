@@ -53,6 +53,8 @@ pub enum PageError {
     NotFound,
     #[error("This cannot be decided: {0}.")]
     Undone(#[from] Undone),
+    #[error("This address cannot be read: {0}.")]
+    Query(String),
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
     #[error(transparent)]
@@ -63,6 +65,7 @@ impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         let (status, title) = match self {
             Self::NotFound | Self::Undone(Undone::Unknown) => (StatusCode::NOT_FOUND, "Not found"),
+            Self::Query(_) => (StatusCode::BAD_REQUEST, "Bad address"),
             Self::Undone(Undone::Refused(_)) => (StatusCode::CONFLICT, "Not possible"),
             Self::Pipeline(_) | Self::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "Unavailable"),
         };

@@ -1,6 +1,6 @@
 //! The companies, ranked by intent, with search and filters.
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use koala_destination::clock::now_milliseconds;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -9,6 +9,7 @@ use super::answer::{Content, Page};
 use super::filters::{self, Field, address};
 use super::layout;
 use super::place::Place;
+use super::query::Query;
 use super::words;
 use crate::company::shown;
 use crate::store::company::{Company, CompanySource, DaysOfActivity, Excluded, Reason};

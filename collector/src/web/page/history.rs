@@ -1,12 +1,13 @@
 //! What people did, and with which token.
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::answer::{Content, Page};
 use super::layout;
 use super::place::Place;
+use super::query::Query;
 use super::words;
 use crate::store::history::{Deed, HashedId, HistoryCursor, What};
 use crate::web::history::deeds;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::header::HOST;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::answer::{Content, Page, PageError};
 use super::layout;
 use super::place::Place;
+use super::query::Query;
 use super::words;
 use crate::store::StoreError;
 use crate::store::deletion::Retention;

@@ -17,6 +17,7 @@ mod layout;
 mod live;
 mod mappings;
 mod place;
+mod query;
 pub mod sign_in;
 mod visitors;
 pub mod words;

@@ -1,6 +1,6 @@
 //! Visitors: search, one with the timeline, and the end of one.
 
-use axum::extract::{Extension, Path, Query, State};
+use axum::extract::{Extension, Path, State};
 use axum::response::Redirect;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -13,6 +13,7 @@ use super::entry::Told;
 use super::filters::{self, Field, address};
 use super::layout;
 use super::place::Place;
+use super::query::Query;
 use super::words;
 use crate::company::shown;
 use crate::store::company::{CompanyId, CompanySource};
@@ -232,7 +233,10 @@ pub async fn deletion(State(web): State<Web>, Path(id): Path<DeletionId>) -> Pag
 pub fn table(visitors: &[Visitor], none: &Markup) -> Markup {
     let row = |visitor: &Visitor| {
         html! {
-            td { (link(visitor)) @if let Some(beside) = beside_name(visitor) { " " span.soft { (beside) } } (excluded(visitor)) }
+            td { (link(visitor)) @if let Some(beside) = beside_name(visitor) { " " span.soft { (beside) } } (excluded(visitor))
+                // On a phone, where there is no column for it.
+                @if let Some(company) = company(visitor) { span.narrow.soft { " of " (company) } }
+            }
             td.wide { @if let Some(company) = company(visitor) { (company) } }
             td.number { (visitor.events + visitor.page_views) }
             td { (layout::ago(&visitor.last_seen)) }

@@ -65,10 +65,15 @@ pub fn duration(milliseconds: i64) -> String {
     counted(u64::try_from(count).unwrap_or_default(), unit)
 }
 
-/// How long ago a time is: `just now`, `5 minutes ago`. One that is yet to come is now: the clocks of two machines differ.
+/// How long ago a time is: `just now`, `5 minutes ago`; from a day on by the days in UTC, as [`day`] has them, so that a page does not
+/// say `2 days ago` beside `3 days ago`. One that is yet to come is now: the clocks of two machines differ.
 pub fn ago(at: i64, now: i64) -> String {
     let passed = now.saturating_sub(at);
-    if passed < MINUTE { "just now".to_owned() } else { format!("{} ago", duration(passed)) }
+    match passed {
+        ..MINUTE => "just now".to_owned(),
+        MINUTE..MILLISECONDS_OF_A_DAY => format!("{} ago", duration(passed)),
+        _ => day(at, now),
+    }
 }
 
 /// A day as it is told from today, both in UTC: `today`, `yesterday`, `3 days ago`.
@@ -203,6 +208,13 @@ mod tests {
         let said = [30 * MINUTE, HOUR, 47 * HOUR, 3 * day, 61 * day].map(duration);
         assert_eq!(said, ["30 minutes", "1 hour", "1 day", "3 days", "2 months"]);
         assert_eq!([10, -HOUR, 2 * MINUTE].map(|passed| ago(0, passed)), ["just now", "just now", "2 minutes ago"]);
+        // Late in the evening, and looked at early on the second day after it.
+        let (evening, morning) = (23 * HOUR, 2 * MILLISECONDS_OF_A_DAY + HOUR);
+        assert_eq!(
+            (ago(evening, morning), super::day(evening, morning)),
+            ("2 days ago".to_owned(), "2 days ago".to_owned())
+        );
+        assert_eq!(ago(evening, evening + 24 * HOUR), "yesterday");
         let noon = 100 * day + 12 * HOUR;
         let days = [noon, noon - 13 * HOUR, noon - 3 * day, noon + day].map(|at| super::day(at, noon));
         assert_eq!(days, ["today", "yesterday", "3 days ago", "today"]);
