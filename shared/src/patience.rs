@@ -3,20 +3,21 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 /// How long what has come meanwhile may take to be seen: connections are other tasks, which have a turn then.
-const A_TURN: Duration = Duration::from_millis(50);
+const A_TURN: Duration = Duration::from_millis(250);
 
 /// What a future gives until a moment, or nothing. A process that was paused (a laptop's lid, SIGSTOP, a machine that is moved) finds
 /// both when it goes on: that the moment is over, and the answer that came long before it. That answer counts.
 pub async fn until<F: Future>(moment: Instant, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
-    if let Ok(output) = timeout_at(moment, &mut future).await {
+    // The last turn is a part of the time, unless there was none for it.
+    let before_the_last_turn = moment.checked_sub(A_TURN).unwrap_or(moment);
+    if let Ok(output) = timeout_at(before_the_last_turn, &mut future).await {
         return Some(output);
     }
-    let stood_still = Instant::now().saturating_duration_since(moment) > A_TURN;
-    if stood_still { timeout(A_TURN, future).await.ok() } else { None }
+    timeout_at(moment.max(Instant::now() + A_TURN), future).await.ok()
 }
 
 #[cfg(test)]

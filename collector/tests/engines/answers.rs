@@ -68,7 +68,13 @@ pub async fn all(site: &Site) -> Answers {
                 named = named.replace(&before, &after);
             }
         }
-        let answer = names.put_in(answer, is_of_visitor);
+        let mut answer = names.put_in(answer, is_of_visitor);
+        // Entries of an export stand by the ids that they are filed under, whose rows an engine numbers as it likes.
+        if let (true, Some(entries)) =
+            (named.ends_with("/export"), answer.get_mut("entries").and_then(Value::as_array_mut))
+        {
+            entries.sort_by_key(Value::to_string);
+        }
         answers.insert(named, answer);
     };
     for visitor in &visitors {

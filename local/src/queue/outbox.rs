@@ -1,27 +1,29 @@
 //! What intake writes into the queues.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use koala_destination::intake::{Outbox, OutboxError};
 use koala_destination::json::{Object, text_without_ip_addresses, without_ip_addresses};
 use koala_destination::message::{OutgoingMessage, Queue};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, ffi, params};
 use serde::Deserialize;
 
 use super::Queues;
+use super::room::Pages;
 use super::tally::{self, Tallied};
 
 impl Outbox for Queues {
     const IS_ATOMIC: bool = true;
 
     async fn send(&self, messages: &[OutgoingMessage]) -> Result<(), OutboxError> {
-        if !self.room.is_there() {
-            let reason = "the disk is nearly full; what is left is for deliveries".to_owned();
-            return Err(OutboxError { failed: messages.len(), all: messages.len(), reason });
-        }
         let rows: Vec<(&'static str, String)> =
             messages.iter().map(|message| (queue_name(message.queue), self.body(message))).collect();
+        let room = Arc::clone(&self.room);
         let insert = move |connection: &Connection| {
+            if !room.is_there(Pages::of(connection)?) {
+                return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_FULL), None));
+            }
             let mut insert =
                 connection.prepare_cached("INSERT INTO message (queue, mapping, body) VALUES (?1, ?2, ?3)")?;
             let mut mappings = Vec::with_capacity(rows.len());
@@ -73,4 +75,39 @@ pub fn mapping_named_in(body: &str) -> Option<Cow<'_, str>> {
         mapping: Cow<'a, str>,
     }
     serde_json::from_str(body).ok().map(|Named { mapping }| mapping)
+}
+
+#[cfg(test)]
+mod tests {
+    use koala_collector::store::sqlite::MIGRATIONS;
+    use koala_collector::store::sqlite::file::SqliteFile;
+    use koala_destination::segment::Function;
+
+    use super::*;
+    use crate::queue::room::{Disk, Room};
+
+    #[tokio::test]
+    async fn a_disk_that_the_queue_has_filled_takes_events_again_when_they_are_delivered() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let data = SqliteFile::open(&folder.path().join("koala.db"), &MIGRATIONS).expect("a file");
+        // Of 4 MB one is left to deliveries, and nothing is free.
+        let room = Room::seen(|| Some(Disk { free: 0, all: 4 * 1024 * 1024 }));
+        let queues = Queues { room: Arc::new(room), ..Queues::open(&data).await.expect("queues") };
+        let body = format!(r#"{{"v":1,"mapping":"track-event","event":{{"x":"{}"}}}}"#, "x".repeat(20_000));
+        let message = OutgoingMessage { queue: Queue::Function(Function::TrackEvent), body };
+        let messages = [message];
+        let mut taken = 0;
+        while queues.send(&messages).await.is_ok() {
+            taken += 1;
+            assert!(taken < 100, "it is never full");
+        }
+        assert!(taken > 2, "a queue that holds little takes events");
+        assert!(queues.send(&messages).await.is_err());
+        queues
+            .file
+            .write(|connection| connection.execute("DELETE FROM message", []))
+            .await
+            .expect("they are delivered");
+        queues.send(&messages).await.expect("the pages of what was delivered are there");
+    }
 }

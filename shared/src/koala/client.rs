@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::redirect;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::address::KoalaUrl;
 use super::collector::{Collector, Route, SendError, classify};
@@ -124,8 +124,8 @@ impl KoalaClient {
             content_type.is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("text/html"));
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let mut answer = Vec::new();
-        let is_whole =
-            timeout(LONGEST_ANSWER_BODY, read_body(&mut response, &mut answer)).await.is_ok_and(|is_whole| is_whole);
+        let end = Instant::now() + LONGEST_ANSWER_BODY;
+        let is_whole = until(end, read_body(&mut response, &mut answer)).await.is_some_and(|is_whole| is_whole);
         let answer = String::from_utf8_lossy(&answer);
         if status.is_success() && (is_packed || (is_html && (!is_whole || is_for_people(&answer)))) {
             let reason = format!("{}, and the body is a page for people: not a collector's answer", status.as_u16());
