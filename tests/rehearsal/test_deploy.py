@@ -178,7 +178,7 @@ class TheDeploy(unittest.TestCase):
         self.assertNotIn("typo", said)
         for mapping in self.cloud.client("lambda").list_event_source_mappings()["EventSourceMappings"]:
             self.cloud.client("lambda").update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
-        self.assertIn("with Deliver=true in samconfig.toml", check())
+        self.assertIn("Write Deliver=true into samconfig.toml", check())
         for mapping in self.cloud.client("lambda").list_event_source_mappings()["EventSourceMappings"]:
             self.cloud.client("lambda").update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
 
