@@ -47,7 +47,7 @@ async fn sqlite_store() -> (Arc<dyn Store>, TempDir) {
 }
 
 #[allow(clippy::unused_async)] // an engine may have to connect
-async fn sqlite_engine() -> (Arc<dyn cases::alerts::Engine>, TempDir) {
+async fn sqlite_engine() -> (Arc<dyn cases::Engine>, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&folder.path().join("koala.db")).unwrap();
     (Arc::new(store), folder)
@@ -70,7 +70,7 @@ async fn postgres_store() -> (Arc<dyn Store>, Option<Database>) {
     (Arc::new(store), Some(database))
 }
 
-async fn postgres_engine() -> (Arc<dyn cases::alerts::Engine>, Database) {
+async fn postgres_engine() -> (Arc<dyn cases::Engine>, Database) {
     let database = Database::new().await;
     let store = PostgresStore::open(&database.address()).await.unwrap();
     (Arc::new(store), database)

@@ -23,6 +23,8 @@ use crate::signals::watch::Watch;
 use crate::signals::work::SignalsWork;
 use crate::store::Store;
 
+/// Between two looks at what is due.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 /// What is left of an invocation for what is on its way.
 const TIME_TO_END: Duration = Duration::from_secs(10);
 
@@ -78,6 +80,8 @@ impl Work {
                 if Instant::now() >= end || !work.is_any_due().await? {
                     return Ok(());
                 }
+                // A target rests after a request.
+                tokio::time::sleep(BETWEEN_LOOKS).await;
             }
         };
         let looked = looked.await;

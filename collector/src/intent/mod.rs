@@ -3,6 +3,7 @@
 mod entry;
 mod rule;
 mod strength;
+pub mod worth;
 
 pub use entry::with_event;
 pub use rule::{Count, IntentRule, MOST_COUNTED, MOST_INTENT_RULES};

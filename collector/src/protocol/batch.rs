@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::company::Said;
-use crate::networks::{self as network, Guess, Networks};
+use crate::networks::{self, Guess, Networks};
 
 use super::page_view::{self, Extent};
 use super::refusal::Refusal;
@@ -46,7 +46,7 @@ impl Batch {
             // The entries of a request are mostly from one address.
             let mut last: Option<(IpAddr, Option<Guess>)> = None;
             for entry in &mut self.entries {
-                let Some(address) = network::address_of(&entry.json) else { continue };
+                let Some(address) = networks::address_of(&entry.json) else { continue };
                 if last.as_ref().is_none_or(|(before, _)| *before != address) {
                     last = Some((address, networks.guess(address).await));
                 }

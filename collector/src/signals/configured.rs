@@ -13,7 +13,7 @@ pub const ALERTS: &str = "alerts/";
 /// The folder of targets.
 pub const TARGETS: &str = "alert-targets/";
 
-/// The longest name of a target that is told where there is none.
+/// The longest name of a missing target that a problem repeats.
 const LONGEST_NAME: usize = 20;
 
 /// The alerts in force, and where they are sent.

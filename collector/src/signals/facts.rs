@@ -28,20 +28,20 @@ pub fn of_page(page: &CompanyPage, recent: &[Activity], rule: Option<&str>) -> C
     CompanyFacts { reasons: page.reasons.iter().map(sentence).collect(), ..of(&page.company, people as u64) }
 }
 
+/// How many people did something in the last week.
 fn active(page: &CompanyPage, recent: &[Activity]) -> usize {
+    let Some(newest) = recent.first() else { return 0 };
     let members = || page.people.iter().map(|member| &member.visitor);
     let excluded: HashSet<&VisitorId> = members().filter(|one| one.excluded).map(|one| &one.id).collect();
-    let deeds = recent.iter().filter(|one| what(one).is_some() && !excluded.contains(&one.visitor_id));
-    let people: HashSet<&VisitorId> = deeds.map(|one| &one.visitor_id).collect();
-    // Of a busy company the entries at hand go back less far: whoever was seen since is one of them.
-    let since = recent.last().filter(|_| recent.len() >= MOST_RECENT as usize).map(|oldest| oldest.at.as_str());
-    let others = members().filter(|one| {
-        since.is_some_and(|since| one.last_seen.as_str() < since)
-            && !one.excluded
-            && one.events + one.page_views > 0
-            && one.last_seen.as_str() >= week_before(&recent[0].at).as_str()
-    });
-    people.len() + others.filter(|one| !people.contains(&one.id)).count()
+    let deeds = recent.iter().filter(|one| what(one).is_some());
+    let mut people: HashSet<&VisitorId> = deeds.map(|one| &one.visitor_id).collect();
+    // The activity at hand of a busy company does not go back a week; when its members were seen does.
+    if recent.len() >= MOST_RECENT as usize {
+        let week_ago = week_before(&newest.at);
+        let did_something = |one: &&Visitor| one.events + one.page_views > 0 && one.last_seen >= week_ago;
+        people.extend(members().filter(did_something).map(|one| &one.id));
+    }
+    people.difference(&excluded).count()
 }
 
 /// A week before a time, RFC 3339.

@@ -110,6 +110,9 @@ mod tests {
             (&calls[1]["event"], &calls[1]["properties"]["headline"]),
             (&json!(EVENT), &json!("Northwind is surging, 2 people"))
         );
+        let long = "u".repeat(255);
+        assert!(message_id("msg_1", "group", &long).len() <= LONGEST_MESSAGE_ID);
+        assert_ne!(message_id("msg_1", "group", &long), message_id("msg_1", "group", &long[1..]));
         for (call, again) in calls.iter().zip(second["batch"].as_array().expect("calls")) {
             assert_eq!(call["messageId"], again["messageId"]);
             assert_eq!(call["context"]["library"]["name"], "koala-destination");

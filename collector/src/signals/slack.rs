@@ -211,6 +211,7 @@ mod tests {
             assert!(!body.contains(markup), "{markup} in {body}");
         }
         assert!(body.contains("&lt;!channel&gt; &amp; ∗&lt;https://evil.example|Acme&gt;∗"));
+        assert_eq!(escaped("_Acme_ snake_case :\u{2028}x"), "＿Acme＿ snake_case : x");
         assert!(read(&body)["blocks"].as_array().expect("blocks").iter().all(|block| {
             let text = block.get("text").or_else(|| block["elements"].get(0)).expect("a text");
             text["verbatim"] == true

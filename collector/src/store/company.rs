@@ -1,12 +1,14 @@
 //! Companies as the store gives them.
 
+use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 pub use super::company_id::{CompanyId, CompanySource};
 use super::visitor::{Visitor, VisitorId};
 use crate::about::Utm;
-use crate::intent::{Strength, StrengthLabel, Trend};
+use crate::intent::worth::Total;
+use crate::intent::{IntentRule, Strength, StrengthLabel, Trend};
 
 /// How many days of activity are shown.
 pub const DAYS: usize = 14;
@@ -147,6 +149,16 @@ pub struct Reason {
     pub visitors: usize,
     /// The last day with such an event, as midnight in UTC.
     pub last_day: String,
+}
+
+impl Reason {
+    /// What the days of visitors came to under a rule.
+    #[must_use]
+    pub fn of(rule: &IntentRule, total: Total) -> Self {
+        let Total { worth, visitors, last_day } = total;
+        let last_day = clock::from_milliseconds(last_day.saturating_mul(MILLISECONDS_OF_A_DAY));
+        Self { rule: rule.name.clone(), points: worth.now, points_week_ago: worth.week_ago, visitors, last_day }
+    }
 }
 
 /// One entry of a company's visitor.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use koala_collector::exclude::Exclude;
 use serde_json::json;
 
-use super::alerts::{Engine, HOUR, Watched, ago, messages, page, track};
-use super::{ADA, GRACE, ingest};
+use super::alert_messages::messages;
+use super::alerts::{HOUR, Watched, ago, page, track};
+use super::{ADA, Engine, GRACE, ingest};
 
 const OVER_4: (&str, &str) = ("alerts/hot", r#"{"on":"points","over":4,"to":"sales"}"#);
 

@@ -93,6 +93,11 @@ pub async fn whoever_says_an_address_as_a_trait_is_found_by_it(store: &dyn Store
     assert_eq!(delete(store, &[by_email("ada.b@acme.com")]).await.visitors, 2);
     let left: Vec<String> = visitors(store).await.into_iter().flat_map(|visitor| visitor.user_ids).collect();
     assert_eq!(left, ["u-3"]);
+    // As with accounts: what very many say is nobody's in particular.
+    for n in 0..6 {
+        ingest(store, &says(&format!("many-{n}@acme.com"), "email", "everyone.x@acme.com")).await;
+    }
+    assert_eq!(delete(store, &[by_email("everyone.x@acme.com")]).await.visitors, 0);
 }
 
 pub async fn a_visitor_without_an_address_is_deleted_by_id(store: &dyn Store) {

@@ -1,5 +1,6 @@
 //! The cases, and what they have in common.
 
+pub mod alert_messages;
 pub mod alerts;
 pub mod alerts_of_companies;
 pub mod companies;
@@ -24,12 +25,17 @@ pub mod traits;
 
 use koala_collector::protocol::batch::{self, Batch};
 use koala_collector::store::Store;
+use koala_collector::store::alerts::AlertStore;
 use koala_collector::store::deletion::{Deletion, DeletionId, DeletionStatus, Forgotten, Person, Retention};
 use koala_collector::store::filter::Filter;
 use koala_collector::store::visitor::{TimelineEntry, Visitor};
 use koala_destination::clock;
 use koala_destination::ids::{Id, IdKind};
 use serde_json::{Value, json};
+
+/// An engine behind both of its ports.
+pub trait Engine: Store + AlertStore + 'static {}
+impl<T: Store + AlertStore + 'static> Engine for T {}
 
 pub const ADA: &str = "6f1b8a52-8a1c-4a7e-9a51-2f3f4f1f0a01";
 pub const GRACE: &str = "0b6f0f0e-1a4e-4a1b-8a2f-0d7c9b1e4f02";
@@ -172,11 +178,11 @@ macro_rules! all_of_alerts {
             the_week_is_told_once,
             of_two_who_evaluate_at_once_one_writes,
             of_two_who_look_at_one_company_at_once_one_writes,
-            a_message_is_in_one_s_hands_at_a_time_and_of_each_occasion_there_is_one,
-            what_a_process_that_ended_was_sending_is_due_again_unless_it_may_arrive_only_once,
-            what_came_of_a_message_is_written_with_the_reason_and_a_dead_one_can_be_sent_again,
             who_is_kept_out_of_the_ranking_sets_nothing_off,
             a_deleted_person_is_in_no_message;
+            alert_messages: a_message_is_in_one_s_hands_at_a_time_and_of_each_occasion_there_is_one,
+            what_a_process_that_ended_was_sending_is_due_again_unless_it_may_arrive_only_once,
+            what_came_of_a_message_is_written_with_the_reason_and_a_dead_one_can_be_sent_again;
             alerts_of_companies: what_is_imported_sets_nothing_off_also_of_a_company_that_was_looked_at,
             who_signs_up_after_having_looked_sets_points_off,
             a_company_that_becomes_known_with_what_was_done_before_sets_points_off,

@@ -63,11 +63,12 @@ async fn a_timeline_says_pages_referrers_campaigns_and_gaps_in_words_with_the_ra
 async fn traits_are_told_in_words_and_an_address_that_is_an_id_once() {
     let site = Site::new();
     let traits = json!({"email": "Ada@Acme.com", "firstName": "Ada", "title": "CTO",
-                        "company": {"name": "Acme", "domain": "acme.com", "employees": 180}});
+                        "$account": "Acme", "company": {"name": "Acme", "domain": "acme.com", "employees": 180}});
     let identify = json!({"type": "identify", "message_id": "i-1", "traits": traits});
     site.collect(json!({"email": "ada@acme.com", "identifies": [identify]})).await;
     let said = text(&site.page("/visitors/1").await);
     assert!(said.contains("Company Acme (acme.com), employees: 180"), "{said}");
+    assert!(!said.contains("Account Acme"), "the company stands above: {said}");
     assert!(said.contains("First name Ada") && said.contains("Title CTO"), "{said}");
     assert_eq!(said.to_lowercase().matches("email ada@acme.com").count(), 1, "{said}");
     assert!(text(&site.page("/visitors").await).contains("Ada CTO"), "the name, and the title beside it");

@@ -72,7 +72,11 @@ pub fn stack(name: &str, described: &Value) -> Option<Finding> {
     match status {
         "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "IMPORT_COMPLETE" => None,
         "UPDATE_ROLLBACK_COMPLETE" => Some(finding(name, "the last deploy failed and was rolled back", events)),
-        "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "DELETE_FAILED" => {
+        "DELETE_FAILED" => {
+            let command = format!("{events}; sam delete --stack-name {name}");
+            Some(finding(name, "could not be removed: the events say what is in the way", command))
+        }
+        "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" => {
             let message = format!("its first deploy failed ({status}): it can only be removed, and deployed anew");
             Some(finding(name, message, format!("{events}; sam delete --stack-name {name}")))
         }

@@ -2,9 +2,9 @@
 
 use super::sql::Sql;
 use super::{
-    accounts, alert_changes, alert_messages, alert_store, alert_tell, clusters, companies, company_keys, company_names,
-    days, decisions, deletion, dump, excluded, guesses, history, identities, ingest, intent, look_back, points,
-    restore, retention, taken, tombstones, topics, traits, visitors,
+    accounts, alert_changes, alert_messages, alert_store, alert_tell, arrived, clusters, companies, company_keys,
+    company_names, days, decisions, deletion, dump, excluded, grown, guesses, history, identities, ingest, intent,
+    look_back, points, reasons, restore, retention, taken, tombstones, topics, traits, visitors,
 };
 
 /// All statements.
@@ -18,12 +18,15 @@ pub(super) fn prepared() -> impl Iterator<Item = Sql> {
     let of_modules = [
         identities::ALL,
         clusters::ALL,
+        arrived::ALL,
+        grown::ALL,
         ingest::ALL,
         traits::ALL,
         intent::ALL,
         days::ALL,
         look_back::ALL,
         points::ALL,
+        reasons::ALL,
         accounts::ALL,
         companies::ALL,
         company_keys::ALL,

@@ -12,7 +12,7 @@ use super::intent::RuleSet;
 use super::search::Conditions;
 use super::sql::statements;
 use super::transaction::{Transaction, together};
-use super::{accounts, body, points, visitors};
+use super::{accounts, body, reasons, visitors};
 use crate::about::{About, Utm};
 use crate::company::{self, CompanyKey, CompanyKind};
 use crate::intent::{Strength, Trend};
@@ -113,7 +113,7 @@ pub(super) async fn show(
         transaction.query_opt(ONE, &[&company_id]),
         transaction.query(PEOPLE, &[&company_id, &i64::from(limit)]),
         transaction.query(ACTIVITY, &[&company_id, &LATEST]),
-        points::reasons(transaction, rules, company_id),
+        reasons::reasons(transaction, rules, company_id),
         transaction.query(DEEDS, &[&company_id, &most_visitors]),
         transaction.query(SOURCES, &[&company_id, &most_visitors, &i64::from(interests::MOST)]),
     )?;
@@ -204,7 +204,7 @@ pub(super) async fn top_reasons(
 ) -> Result<Vec<Option<Reason>>, PostgresError> {
     let rows: Vec<i64> = companies.iter().map(|id| ids::company_row(id.as_str())).collect();
     let ((), mut reasons, ()) =
-        together!(transaction.begin(), points::reasons_of(transaction, rules, &rows), transaction.commit())?;
+        together!(transaction.begin(), reasons::reasons_of(transaction, rules, &rows), transaction.commit())?;
     Ok(rows.iter().map(|row| reasons.remove(row).and_then(|of_company| of_company.into_iter().next())).collect())
 }
 

@@ -9,8 +9,9 @@
 //! | `migrations` | the tables |
 //! | [`administration`], [`self_test`] | what an administrator does, and whether a database does what is counted on |
 //! | `ingest`, `decisions` | what is done with a visitor |
+//! | `arrived`, `noted`, `grown` | a batch as it will be written, what of it is new, and page views that have grown |
 //! | `deletion`, `taken`, `tombstones`, `retention` | who and what is to go |
-//! | `visitors`, `companies`, `search` | what is shown |
+//! | `visitors`, `companies`, `reasons`, `search` | what is shown |
 //! | `alert_store`, `alert_changes`, `alert_tell`, `alert_messages` | what alerts keep |
 //! | `guesses` | companies that are guessed by networks |
 //! | `company_keys`, `company_names`, `points`, `excluded`, `excludes` | companies decided and counted |
@@ -29,6 +30,7 @@ mod alert_messages;
 mod alert_store;
 mod alert_tell;
 mod all_statements;
+mod arrived;
 mod body;
 mod clusters;
 mod companies;
@@ -42,6 +44,7 @@ mod dump;
 mod error;
 mod excluded;
 mod excludes;
+mod grown;
 mod guesses;
 mod history;
 mod identities;
@@ -51,9 +54,11 @@ mod intent;
 mod keys;
 mod look_back;
 mod migrations;
+mod noted;
 mod options;
 mod points;
 mod pool;
+mod reasons;
 mod restore;
 mod retention;
 mod row_ids;
@@ -82,9 +87,9 @@ use tokio::sync::{Mutex, watch};
 
 pub use self::address::DatabaseUrl;
 pub use self::all_statements::all as all_statements;
+use self::arrived::Arrived;
 pub use self::error::PostgresError;
 use self::excludes::Excludes;
-use self::ingest::Arrived;
 use self::intent::IntentRules;
 pub use self::migrations::{all as all_of_migrations, newest as newest_migration};
 pub use self::options::{Passwords, PostgresOptions};

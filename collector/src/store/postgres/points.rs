@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY, now_milliseconds};
+use koala_destination::clock::{MILLISECONDS_OF_A_DAY, now_milliseconds};
 use serde_json::{Map, Value};
 use tokio_postgres::Row;
 
@@ -16,14 +16,14 @@ use super::company_keys::{KeyRow, Keys};
 use super::company_names;
 use super::error::PostgresError;
 use super::excludes::Excludes;
-use super::intent::{IntentRules, RuleSet, StoredRule};
+use super::intent::{IntentRules, RuleSet};
 use super::pool::Pool;
 use super::sql::statements;
 use super::transaction::{Access, Transaction, together, transact};
 use crate::company::{CompanyKey, CompanyKind};
 use crate::exclude::Exclude;
-use crate::intent::{Intent, IntentRule, Strength, Trend};
-use crate::store::company::Reason;
+use crate::intent::worth::{EntriesByDay, Worth, days_that_count, share};
+use crate::intent::{IntentRule, Strength, Trend};
 use crate::store::traits::Latest;
 
 statements! {
@@ -71,20 +71,13 @@ statements! {
                points_week_ago = excluded.points_week_ago, strength = excluded.strength, trend = excluded.trend,
                is_guess = excluded.is_guess";
     FORGET = "DELETE FROM company WHERE id = ANY($1::bigint[])";
-    VISITOR_DAYS = "SELECT company_key.company_id, intent.rule_id, intent.day, visitor.id, visitor.is_guess, sum(intent.count)::bigint
-                    FROM company_key JOIN visitor ON visitor.company_key = company_key.key
-                    JOIN identity ON identity.visitor_id = visitor.id JOIN intent ON intent.identity_id = identity.id
-                    WHERE company_key.company_id = ANY($1::bigint[]) AND NOT visitor.excluded
-                    GROUP BY company_key.company_id, intent.rule_id, intent.day, visitor.id, visitor.is_guess";
-    DAYS_OF_VISITORS = "SELECT identity.visitor_id, intent.rule_id, intent.day, sum(intent.count)::bigint
-                        FROM identity JOIN intent ON intent.identity_id = identity.id WHERE identity.visitor_id = ANY($1::bigint[])
-                        GROUP BY identity.visitor_id, intent.rule_id, intent.day";
 }
 
 /// Rows of `changed`, and companies of another day, that are taken at once.
 const AT_ONCE: i64 = 300;
 
-fn today() -> i64 {
+/// The UTC day, counted from 1970.
+pub(super) fn today() -> i64 {
     now_milliseconds().div_euclid(MILLISECONDS_OF_A_DAY)
 }
 
@@ -183,27 +176,8 @@ async fn decide(keys: &mut Keys<'_>, taken: &[Row]) -> Result<BTreeMap<i64, bool
     Ok(companies)
 }
 
-/// A trend is beside as many days ago.
-const DAYS_OF_A_WEEK: i64 = 7;
-
-/// What a day was worth seven days ago, by the same rules.
-fn points_week_ago(rule: &IntentRule, day: i64) -> f64 {
-    let week_ago = today() - DAYS_OF_A_WEEK;
-    if day <= week_ago { rule.points_after(week_ago - day) } else { 0.0 }
-}
-
-/// A visitor who is guessed to be of a company counts half.
-fn share(is_guess: bool) -> f64 {
-    if is_guess { 0.5 } else { 1.0 }
-}
-
-fn entries_of(count: i64) -> u32 {
+pub(super) fn entries_of(count: i64) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
-}
-
-/// The days that count of those on which a visitor did what a rule looks for.
-fn days_that_count(rule: &IntentRule, entries: &BTreeMap<i64, u32>) -> Vec<i64> {
-    rule.count.map_or_else(|| entries.keys().copied().collect(), |count| count.days(entries))
 }
 
 /// A company as it was counted.
@@ -214,8 +188,7 @@ struct Counted {
     name: Option<String>,
     group_ids: Vec<String>,
     traits: Map<String, Value>,
-    points: f64,
-    points_week_ago: f64,
+    worth: Worth,
     visitors: i64,
     of_staff: i64,
     events: i64,
@@ -229,8 +202,7 @@ struct Counted {
 impl Counted {
     /// Adds what a day under a rule is worth, so many times.
     fn add(&mut self, rule: &IntentRule, day: i64, times: f64) {
-        self.points += rule.points_after(today() - day) * times;
-        self.points_week_ago += points_week_ago(rule, day) * times;
+        self.worth.add(Worth::of(rule, day, today()), times);
     }
 
     /// What its identities say.
@@ -292,13 +264,12 @@ async fn counts(
         }
     }
     // Of each visitor the days with their entries.
-    #[allow(clippy::type_complexity)] // nothing but this loop has it
-    let mut entries: BTreeMap<(i64, i64, i64), (f64, BTreeMap<i64, u32>)> = BTreeMap::new();
+    let mut entries: BTreeMap<(i64, i64, i64), (f64, EntriesByDay)> = BTreeMap::new();
     for row in &counted_days {
         let (company, rule, visitor) = (row.try_get(0)?, row.try_get(1)?, row.try_get(5)?);
         let is_guess = row.try_get(4)?;
         let (_, of_visitor) =
-            entries.entry((company, rule, visitor)).or_insert_with(|| (share(is_guess), BTreeMap::new()));
+            entries.entry((company, rule, visitor)).or_insert_with(|| (share(is_guess), EntriesByDay::new()));
         of_visitor.insert(row.try_get(2)?, entries_of(row.try_get(3)?));
     }
     for ((company, rule, _), (share, entries)) in entries {
@@ -331,16 +302,16 @@ async fn write(
     let names: Vec<Option<&str>> = all().map(|company| company.name.as_deref()).collect();
     let groups: Vec<String> = all().map(|company| Value::from(company.group_ids.clone()).to_string()).collect();
     let traits: Vec<String> = all().map(|company| Value::Object(company.traits.clone()).to_string()).collect();
-    let points: Vec<f64> = all().map(|company| company.points).collect();
+    let points: Vec<f64> = all().map(|company| company.worth.now).collect();
     let visitors: Vec<i64> = all().map(|company| company.visitors).collect();
     let events: Vec<i64> = all().map(|company| company.events).collect();
     let first: Vec<Option<i64>> = all().map(|company| company.first_seen).collect();
     let last: Vec<Option<i64>> = all().map(|company| company.last_seen).collect();
     let excluded: Vec<bool> = all().map(|company| company.excluded).collect();
-    let week_ago: Vec<f64> = all().map(|company| company.points_week_ago).collect();
-    let strengths: Vec<String> = all().map(|company| in_words(Strength::of(company.points).label())).collect();
+    let week_ago: Vec<f64> = all().map(|company| company.worth.week_ago).collect();
+    let strengths: Vec<String> = all().map(|company| in_words(Strength::of(company.worth.now).label())).collect();
     let trends: Vec<String> =
-        all().map(|company| in_words(Trend::of(company.points, company.points_week_ago))).collect();
+        all().map(|company| in_words(Trend::of(company.worth.now, company.worth.week_ago))).collect();
     let guessed: Vec<bool> = all().map(|company| company.is_guess).collect();
     let shown: Vec<bool> = all().map(|company| company.visitors > 0 || company.is_told).collect();
     transaction
@@ -374,79 +345,4 @@ async fn write(
 /// A strength or a trend as it is kept.
 pub(super) fn in_words(of: impl std::fmt::Debug) -> String {
     format!("{of:?}")
-}
-
-/// How much each of these visitors means to buy; one that did nothing that a rule looks for is not among them.
-pub(super) async fn of_visitors(
-    transaction: &Transaction,
-    rules: &RuleSet,
-    visitor_ids: &[i64],
-) -> Result<HashMap<i64, Intent>, PostgresError> {
-    let of_rule: HashMap<i64, &IntentRule> = rules.rules.iter().map(|stored| (stored.id, &stored.rule)).collect();
-    let mut entries: BTreeMap<(i64, i64), BTreeMap<i64, u32>> = BTreeMap::new();
-    for row in &transaction.query(DAYS_OF_VISITORS, &[&visitor_ids]).await? {
-        let of_visitor = entries.entry((row.try_get(0)?, row.try_get(1)?)).or_default();
-        of_visitor.insert(row.try_get(2)?, entries_of(row.try_get(3)?));
-    }
-    let mut points: HashMap<i64, (f64, f64)> = HashMap::new();
-    for ((visitor, rule), entries) in entries {
-        let Some(rule) = of_rule.get(&rule) else { continue };
-        for day in days_that_count(rule, &entries) {
-            let (now, week_ago) = points.entry(visitor).or_default();
-            *now += rule.points_after(today() - day);
-            *week_ago += points_week_ago(rule, day);
-        }
-    }
-    Ok(points.into_iter().map(|(visitor, (now, week_ago))| (visitor, Intent::of(now, week_ago))).collect())
-}
-
-/// What a company's points come from, the most first.
-pub(super) async fn reasons(
-    transaction: &Transaction,
-    rules: &RuleSet,
-    company_id: i64,
-) -> Result<Vec<Reason>, PostgresError> {
-    Ok(reasons_of(transaction, rules, &[company_id]).await?.remove(&company_id).unwrap_or_default())
-}
-
-/// How much of a visitor's points a company has, and how many entries were counted on which day.
-type OfVisitor = (f64, BTreeMap<i64, u32>);
-
-/// The same of several.
-pub(super) async fn reasons_of(
-    transaction: &Transaction,
-    rules: &RuleSet,
-    companies: &[i64],
-) -> Result<HashMap<i64, Vec<Reason>>, PostgresError> {
-    let mut days: HashMap<i64, HashMap<i64, BTreeMap<i64, OfVisitor>>> = HashMap::new();
-    for row in &transaction.query(VISITOR_DAYS, &[&companies]).await? {
-        let is_guess = row.try_get(4)?;
-        let of_rule = days.entry(row.try_get(0)?).or_default().entry(row.try_get(1)?).or_default();
-        let (_, entries) = of_rule.entry(row.try_get(3)?).or_insert_with(|| (share(is_guess), BTreeMap::new()));
-        entries.insert(row.try_get(2)?, entries_of(row.try_get(5)?));
-    }
-    Ok(days.into_iter().map(|(company_id, of_rules)| (company_id, reasons_by(rules, of_rules))).collect())
-}
-
-/// What the days of visitors come to, each with the visitor, by rule.
-fn reasons_by(rules: &RuleSet, mut of_rules: HashMap<i64, BTreeMap<i64, OfVisitor>>) -> Vec<Reason> {
-    let mut reasons = Vec::new();
-    for StoredRule { id, rule } in &rules.rules {
-        let (mut points, mut week_ago, mut last_day, mut visitors) = (0.0, 0.0, i64::MIN, 0);
-        for (share, entries) in of_rules.remove(id).unwrap_or_default().values() {
-            let days = days_that_count(rule, entries);
-            visitors += usize::from(!days.is_empty());
-            for day in days {
-                points += share * rule.points_after(today() - day);
-                week_ago += share * points_week_ago(rule, day);
-                last_day = last_day.max(day);
-            }
-        }
-        if visitors > 0 {
-            let last_day = clock::from_milliseconds(last_day.saturating_mul(MILLISECONDS_OF_A_DAY));
-            reasons.push(Reason { rule: rule.name.clone(), points, points_week_ago: week_ago, visitors, last_day });
-        }
-    }
-    reasons.sort_by(|a, b| b.points.total_cmp(&a.points));
-    reasons
 }

@@ -13,7 +13,7 @@ use super::ids;
 use super::intent::RuleSet;
 use super::sql::statements;
 use super::transaction::{Transaction, together};
-use super::{accounts, body, identities, points};
+use super::{accounts, body, identities, reasons};
 use crate::about::About;
 use crate::intent::Intent;
 use crate::store::traits::Latest;
@@ -60,7 +60,7 @@ pub(super) async fn of_ids(
         transaction.query(VISITORS, &[&ids]),
         transaction.query(IDENTITIES, &[&ids]),
         transaction.query(TRAITS, &[&ids]),
-        points::of_visitors(transaction, rules, ids),
+        reasons::of_visitors(transaction, rules, ids),
     )?;
     let mut visitors: HashMap<i64, Visitor> = HashMap::new();
     for row in &rows {

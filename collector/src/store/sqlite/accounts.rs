@@ -1,8 +1,8 @@
 //! Which company a visitor is of, and what is said of companies.
 
-use koala_destination::clock::now_milliseconds;
 use std::collections::BTreeSet;
 
+use koala_destination::clock::now_milliseconds;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Map, Value};
 
@@ -37,12 +37,11 @@ pub(super) fn keep_traits(
 ) -> rusqlite::Result<()> {
     let key = said.group.as_ref().or(said.domain.as_ref()).or(said.name.as_ref());
     let Some(key) = key.filter(|_| !traits.is_empty()) else { return Ok(()) };
-    add_traits(connection, key, traits, at)?;
+    let key_id = add_traits(connection, key, traits, at)?;
     let Some(said_by) = said_by else { return Ok(()) };
-    let row = company_keys::find_or_insert(connection, key)?;
     let mut say = connection
         .prepare_cached("UPDATE company_trait SET said_by = ?3 WHERE company_key_id = ?1 AND name = ?2 AND at = ?4")?;
-    traits.keys().try_for_each(|name| say.execute(params![row.id, name, said_by, at]).map(drop))
+    traits.keys().try_for_each(|name| say.execute(params![key_id, name, said_by, at]).map(drop))
 }
 
 /// What was said of companies under an id is forgotten.
@@ -56,13 +55,19 @@ pub(super) fn forget_traits(connection: &Connection, identity_id: i64) -> rusqli
     keys.into_iter().try_for_each(|key| unseen.execute([key]).map(drop))
 }
 
-fn add_traits(connection: &Connection, key: &CompanyKey, traits: &Map<String, Value>, at: i64) -> rusqlite::Result<()> {
+/// Gives back the row of the identity that they are kept at.
+fn add_traits(
+    connection: &Connection,
+    key: &CompanyKey,
+    traits: &Map<String, Value>,
+    at: i64,
+) -> rusqlite::Result<i64> {
     let row = company_keys::find_or_insert(connection, key)?;
     if traits::merge(connection, traits::OF_COMPANY, row.id, traits, at)? {
         let unseen = "UPDATE company SET excluded = NULL WHERE id = ?1";
         connection.prepare_cached(unseen)?.execute([row.company_id])?;
     }
-    Ok(())
+    Ok(row.id)
 }
 
 /// Says of which company a visitor is, by what is known of the visitor now, and has it looked at whether the visitor is kept out of

@@ -10,7 +10,7 @@ pub(super) const IS_KNOWN: &str = "EXISTS (SELECT 1 FROM identity AS known
 /// The most group ids, and the most names, of one company of which it is asked who said them.
 const MOST_KEYS: usize = 20;
 
-/// What a company is called by those who say so of one of its identities. A name that belongs to another company is none of it.
+/// What a company is called by those who say so of one of its identities. A name that belongs to another company does not count.
 pub(super) fn name_of_company(
     connection: &Connection,
     company_id: i64,

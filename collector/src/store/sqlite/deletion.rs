@@ -78,8 +78,8 @@ fn visitors_of(connection: &Connection, id: &Id) -> rusqlite::Result<(Vec<i64>, 
     Ok((visitor_ids, is_whole))
 }
 
-/// The visitors of whom an address is said as a trait, though they are known by another one. The rows are looked through: nobody asks
-/// often.
+/// The visitors of whom an address is said as a trait, though they are known by another one; as with accounts, not where it is said of
+/// many.
 fn visitors_who_say(connection: &Connection, email: &Id) -> rusqlite::Result<Vec<i64>> {
     let mut select = connection.prepare_cached(
         "SELECT DISTINCT identity.visitor_id FROM trait JOIN identity ON identity.id = trait.identity_id
@@ -87,7 +87,9 @@ fn visitors_who_say(connection: &Connection, email: &Id) -> rusqlite::Result<Vec
     )?;
     let most = i64::try_from(MOST_ACCOUNTS).unwrap_or(i64::MAX);
     let value = serde_json::Value::from(email.value()).to_string();
-    select.query_map(params![value, most], |row| row.get(0))?.collect()
+    let visitors =
+        select.query_map(params![value, most + 1], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+    Ok(if visitors.len() > MOST_ACCOUNTS { Vec::new() } else { visitors })
 }
 
 /// An id of a deletion gets its tombstone, and is known to whoever holds messages.

@@ -7,7 +7,7 @@
 //! | `deletion`, `taken`, `tombstones`, `late` | people deleted, and kept from coming back |
 //! | `history` | what people did |
 //! | `retention` | what is older than it may be |
-//! | `visitors`, `companies`, `ranking`, `search` | what is shown |
+//! | `visitors`, `companies`, `ranking`, `reasons`, `search` | what is shown |
 //! | `interests` | what a company's visitors looked at, and where they came from |
 //! | `alert_store`, `alerts`, `alert_changes` | what alerts keep |
 //! | `clusters` | who is who: pointers written, and the visitors that come of them |
@@ -42,6 +42,7 @@ mod interests;
 mod late;
 mod ranking;
 mod readers;
+mod reasons;
 mod restore;
 mod retention;
 mod search;
@@ -154,7 +155,7 @@ impl Store for SqliteStore {
         let rules = self.rules.now();
         let list = move |connection: &Connection| {
             let (mut found, total) = visitors::list(connection, &filter, offset, limit)?;
-            ranking::fill(connection, &rules, &mut found)?;
+            reasons::fill(connection, &rules, &mut found)?;
             Ok((found, total))
         };
         // A search may go through all that there is.
@@ -171,7 +172,7 @@ impl Store for SqliteStore {
         let rules = self.rules.now();
         let export = move |connection: &Connection| {
             let mut page = visitors::export(connection, &filter, after, limit)?;
-            ranking::fill(connection, &rules, &mut page)?;
+            reasons::fill(connection, &rules, &mut page)?;
             Ok(page)
         };
         Ok(self.file.read_long(export).await?)
@@ -186,7 +187,7 @@ impl Store for SqliteStore {
         let rules = self.rules.now();
         let show = move |connection: &Connection| {
             let mut shown = visitors::show(connection, row, limit)?;
-            ranking::fill(connection, &rules, shown.iter_mut().map(|(visitor, _)| visitor))?;
+            reasons::fill(connection, &rules, shown.iter_mut().map(|(visitor, _)| visitor))?;
             Ok(shown)
         };
         Ok(self.file.read(show).await?)
@@ -226,7 +227,7 @@ impl Store for SqliteStore {
         let show = move |connection: &Connection| {
             let mut page = companies::show(connection, company_id, reasons, limit)?;
             let people = page.iter_mut().flat_map(|page| &mut page.people);
-            ranking::fill(connection, &rules, people.map(|member| &mut member.visitor))?;
+            reasons::fill(connection, &rules, people.map(|member| &mut member.visitor))?;
             Ok(page)
         };
         Ok(self.file.read(show).await?)

@@ -4,29 +4,27 @@
 //! the points of its visitors. However often a visitor does the same on one day, it counts once: many people weigh more
 //! than one busy one.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY, now_milliseconds};
+use koala_destination::clock::{MILLISECONDS_OF_A_DAY, now_milliseconds};
 use rusqlite::Connection;
 use tokio::sync::Mutex;
 
 use super::file::{FileError, SqliteFile};
 use super::ids;
 use super::intent::{IntentRules, StoredRule, progress};
-use crate::intent::{Intent, IntentRule, Strength, Trend};
+use super::reasons;
+use crate::intent::worth::{EntriesByDay, Worth, days_that_count, share};
+use crate::intent::{Strength, Trend};
 use crate::store::company::{CompanyId, Reason};
 use crate::store::filter::CompanyFilter;
-use crate::store::visitor::Visitor;
 
 /// A ranking that took longer to make serves on while the next one is made.
 const QUICK: Duration = Duration::from_millis(20);
 /// The next ranking is made after as many times what the last one took, so that ranking costs a tenth of a core at most.
 const PAUSE_TIMES: u32 = 10;
-
-/// A trend is beside as many days ago.
-const DAYS_OF_A_WEEK: i64 = 7;
 
 /// A company's place.
 #[derive(Debug, Clone)]
@@ -122,15 +120,16 @@ impl Ranking {
     /// What a company's points come from, the most first.
     pub async fn reasons(&self, company_id: i64) -> Result<Vec<Reason>, FileError> {
         let rules = self.rules.now();
-        self.file.read(move |connection| reasons(connection, &rules, company_id)).await
+        self.file.read(move |connection| reasons::of_company(connection, &rules, company_id, today())).await
     }
 
     /// What each of some companies has most of its points from.
     pub async fn top_reasons(&self, companies: Vec<CompanyId>) -> Result<Vec<Option<Reason>>, FileError> {
         let rules = self.rules.now();
         let top = move |connection: &Connection| {
-            let of =
-                |id: &CompanyId| Ok(reasons(connection, &rules, ids::company_row(id.as_str()))?.into_iter().next());
+            let of = |id: &CompanyId| {
+                Ok(reasons::of_company(connection, &rules, ids::company_row(id.as_str()), today())?.into_iter().next())
+            };
             companies.iter().map(of).collect()
         };
         self.file.read(top).await
@@ -142,6 +141,7 @@ impl Ranking {
     }
 }
 
+/// The UTC day, counted from 1970.
 fn today() -> i64 {
     now_milliseconds().div_euclid(MILLISECONDS_OF_A_DAY)
 }
@@ -192,7 +192,7 @@ fn rank(connection: &Connection, rules: &[StoredRule]) -> rusqlite::Result<Vec<R
     };
     // A day of a visitor counts once, whatever ids it was done under.
     let mut counted = HashSet::new();
-    let mut entries: HashMap<(i64, i64), (Share, BTreeMap<i64, u32>)> = HashMap::new();
+    let mut entries: HashMap<(i64, i64), (Share, EntriesByDay)> = HashMap::new();
     let mut noted = connection.prepare_cached("SELECT identity_id, rule_id, day, count FROM intent")?;
     let mut rows = noted.query([])?;
     while let Some(row) = rows.next()? {
@@ -200,7 +200,7 @@ fn rank(connection: &Connection, rules: &[StoredRule]) -> rusqlite::Result<Vec<R
         let (rule_id, day): (i64, i64) = (row.get(1)?, row.get(2)?);
         let Some(stored) = rules.get(&rule_id) else { continue };
         if stored.rule.count.is_some() {
-            let (_, of_rule) = entries.entry((*visitor_id, rule_id)).or_insert_with(|| (*at, BTreeMap::new()));
+            let (_, of_rule) = entries.entry((*visitor_id, rule_id)).or_insert_with(|| (*at, EntriesByDay::new()));
             let count: u32 = row.get(3)?;
             of_rule.entry(day).and_modify(|sum| *sum = sum.saturating_add(count)).or_insert(count);
         } else if !of_several_ids.contains(visitor_id) || counted.insert((*visitor_id, rule_id, day)) {
@@ -219,37 +219,6 @@ fn rank(connection: &Connection, rules: &[StoredRule]) -> rusqlite::Result<Vec<R
     Ok(companies.into_iter().map(|(company, ..)| company).collect())
 }
 
-/// Says how much each of these visitors means to buy.
-pub(super) fn fill<'v>(
-    connection: &Connection,
-    rules: &[StoredRule],
-    visitors: impl IntoIterator<Item = &'v mut Visitor>,
-) -> rusqlite::Result<()> {
-    let today = today();
-    let mut select = connection.prepare_cached(
-        "SELECT rule_id, day, sum(count) FROM identity CROSS JOIN intent ON intent.identity_id = identity.id
-         WHERE visitor_id = ?1 GROUP BY rule_id, day",
-    )?;
-    for visitor in visitors {
-        let mut of_rules: HashMap<i64, BTreeMap<i64, u32>> = HashMap::new();
-        let mut rows = select.query([ids::visitor_row(&visitor.id)])?;
-        while let Some(row) = rows.next()? {
-            of_rules.entry(row.get(0)?).or_default().insert(row.get(1)?, row.get(2)?);
-        }
-        let (mut points, mut points_week_ago) = (0.0, 0.0);
-        for stored in rules {
-            let Some(entries) = of_rules.get(&stored.id) else { continue };
-            for day in days_that_count(&stored.rule, entries) {
-                let worth = Worth::of(&stored.rule, day, today);
-                points += worth.now;
-                points_week_ago += worth.week_ago;
-            }
-        }
-        visitor.intent = Intent::of(points, points_week_ago);
-    }
-    Ok(())
-}
-
 /// The place of a visitor's company, and how much of the visitor's points it has.
 #[derive(Clone, Copy)]
 struct Share {
@@ -261,31 +230,6 @@ impl Share {
     fn of(at: usize, is_guess: bool) -> Self {
         Self { at, share: share(is_guess) }
     }
-}
-
-/// A visitor who is guessed to be of a company counts half.
-fn share(is_guess: bool) -> f64 {
-    if is_guess { 0.5 } else { 1.0 }
-}
-
-/// What a day under a rule is worth.
-#[derive(Clone, Copy)]
-struct Worth {
-    now: f64,
-    week_ago: f64,
-}
-
-impl Worth {
-    fn of(rule: &IntentRule, day: i64, today: i64) -> Self {
-        let week_ago = today - DAYS_OF_A_WEEK;
-        let before = if day <= week_ago { rule.points_after(week_ago - day) } else { 0.0 };
-        Self { now: rule.points_after(today - day), week_ago: before }
-    }
-}
-
-/// The days that count of those on which a visitor did what a rule looks for.
-fn days_that_count(rule: &IntentRule, entries: &BTreeMap<i64, u32>) -> Vec<i64> {
-    rule.count.map_or_else(|| entries.keys().copied().collect(), |count| count.days(entries))
 }
 
 /// Marks companies of which each visitor is kept out.
@@ -305,41 +249,4 @@ fn keep_out(
         }
     }
     Ok(())
-}
-
-fn reasons(connection: &Connection, rules: &[StoredRule], company_id: i64) -> rusqlite::Result<Vec<Reason>> {
-    let today = today();
-    let mut select = connection.prepare_cached(
-        "SELECT visitor.id, intent.day, intent.count, is_guess FROM visitor CROSS JOIN identity ON identity.visitor_id = visitor.id
-         CROSS JOIN intent ON intent.identity_id = identity.id AND intent.rule_id = ?2
-         WHERE visitor.company_id = ?1 AND visitor.excluded IS NOT 1",
-    )?;
-    let mut reasons = Vec::new();
-    for stored in rules {
-        let mut entries: BTreeMap<i64, (f64, BTreeMap<i64, u32>)> = BTreeMap::new();
-        let mut rows = select.query(rusqlite::params![company_id, stored.id])?;
-        while let Some(row) = rows.next()? {
-            let count: u32 = row.get(2)?;
-            let is_guess = row.get(3)?;
-            let (_, of_visitor) = entries.entry(row.get(0)?).or_insert_with(|| (share(is_guess), BTreeMap::new()));
-            of_visitor.entry(row.get(1)?).and_modify(|sum| *sum = sum.saturating_add(count)).or_insert(count);
-        }
-        let (mut points, mut points_week_ago, mut last_day, mut visitors) = (0.0, 0.0, i64::MIN, 0);
-        for (share, of_visitor) in entries.values() {
-            let days = days_that_count(&stored.rule, of_visitor);
-            visitors += usize::from(!days.is_empty());
-            for day in days {
-                let worth = Worth::of(&stored.rule, day, today);
-                points += share * worth.now;
-                points_week_ago += share * worth.week_ago;
-                last_day = last_day.max(day);
-            }
-        }
-        if visitors > 0 {
-            let last_day = clock::from_milliseconds(last_day.saturating_mul(MILLISECONDS_OF_A_DAY));
-            reasons.push(Reason { rule: stored.rule.name.clone(), points, points_week_ago, visitors, last_day });
-        }
-    }
-    reasons.sort_by(|a, b| b.points.total_cmp(&a.points));
-    Ok(reasons)
 }

@@ -15,7 +15,7 @@ use super::layout;
 use super::place::Place;
 use super::query::Query;
 use super::words;
-use crate::company::shown;
+use crate::company::{TRAITS_OF_COMPANY, shown};
 use crate::store::company::{CompanyId, CompanySource};
 use crate::store::deletion::{DeletionId, Person};
 use crate::store::visitor::{TimelineEntry, Visitor, VisitorId};
@@ -137,7 +137,7 @@ pub async fn show(State(web): State<Web>, Path(id): Path<VisitorId>) -> Page {
             }
             details.danger {
                 summary { "Delete this person" }
-                p { "Deletes all identities, traits and entries, and what is queued for them. This cannot be undone." }
+                p { "Deletes all identities, traits and entries, and what is queued for them. Another account that has the same address stays. This cannot be undone." }
                 p {
                     a href={ "/api/visitors/" (visitor.id) "/export" } { "Export data first" }
                     ". Data older than " (web.retention.days()) " days is deleted automatically."
@@ -148,7 +148,7 @@ pub async fn show(State(web): State<Web>, Path(id): Path<VisitorId>) -> Page {
     ))
 }
 
-/// The traits as people read them, but for the name that stands above them and an address that stands among the ids.
+/// The traits as people read them, but for the names that stand above them and an address that stands among the ids.
 fn told_traits(visitor: &Visitor) -> Vec<(&String, String)> {
     let title = name(visitor);
     let is_an_id = |name: &str, value: &Value| {
@@ -157,7 +157,13 @@ fn told_traits(visitor: &Visitor) -> Vec<(&String, String)> {
     };
     let is_title =
         |name: &str, value: &Value| name == "name" && value.as_str().is_some_and(|value| value.trim() == title);
-    let told = visitor.traits.iter().filter(|(name, value)| !is_an_id(name, value) && !is_title(name, value));
+    let company = visitor.company.as_deref();
+    let is_company = |name: &str, value: &Value| {
+        TRAITS_OF_COMPANY.contains(&name) && value.as_str().is_some_and(|value| Some(value.trim()) == company)
+    };
+    let stands_elsewhere =
+        |name: &str, value: &Value| is_an_id(name, value) || is_title(name, value) || is_company(name, value);
+    let told = visitor.traits.iter().filter(|(name, value)| !stands_elsewhere(name, value));
     told.map(|(name, value)| (name, words::value(value))).filter(|(_, value)| !value.is_empty()).collect()
 }
 

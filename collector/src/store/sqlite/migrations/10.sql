@@ -1,3 +1,5 @@
 -- Under which id a trait of a company was said last: it goes when who said it is deleted. What was said before is nobody's.
 ALTER TABLE company_trait ADD COLUMN said_by INTEGER;
 CREATE INDEX company_trait_by_who_said_it ON company_trait (said_by) WHERE said_by IS NOT NULL;
+-- Who says an address is looked for when it is to be deleted.
+CREATE INDEX trait_email ON trait (lower(value)) WHERE lower(name) = 'email';
