@@ -6,6 +6,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`protocol`] | Koala's collection API: a request read by the rules, and its routes |
+//! | [`received`] | what comes in, as the store takes it |
 //! | [`identity`] | who is who: which ids are one visitor's |
 //! | [`company`] | which company a visitor is of, and what is one company |
 //! | [`networks`] | whose network an address is of: a guess, by a file or a vendor's API |
@@ -21,7 +22,7 @@
 //! | [`upkeep`] | what is done beside the requests |
 //! | `aws` (feature) | the collector as functions on AWS |
 //!
-//! [`identity`], [`company`], [`about`], [`intent`], [`exclude`] and [`tombstone`] are pure. So is what [`signals`] decides; beside it
+//! [`received`], [`identity`], [`company`], [`about`], [`intent`], [`exclude`] and [`tombstone`] are pure. So is what [`signals`] decides; beside it
 //! `signals::work`, `deliver` and `outbound` read the store and send, and [`networks`] reads a file or asks. What is kept stands behind [`store::Store`], and the pipeline before the collector
 //! (queues, dead letters, mappings) behind [`web::Pipeline`]: the routes know no engine and no queue.
 
@@ -38,6 +39,7 @@ pub mod identity;
 pub mod intent;
 pub mod networks;
 pub mod protocol;
+pub mod received;
 pub mod settings;
 pub mod signals;
 pub mod store;

@@ -7,12 +7,14 @@
 
 mod account;
 mod domain;
+mod guess;
 mod join;
 mod key;
 mod said;
 
 pub use account::{Account, domain_of};
 pub use domain::{of_address, of_company, registrable, shown};
+pub use guess::Guess;
 pub use join::{MOST_VOTES, Naming, Vote, called, joins};
 pub use key::{CompanyKey, CompanyKind};
 pub use said::{MOST_STATEMENTS, Said, TRAITS_OF_COMPANY, WhatIsSaid, of_visitor};

@@ -3,7 +3,7 @@
 use koala_destination::json::Object;
 use serde_json::{Map, Value, json};
 
-use crate::protocol::batch::EntryKind;
+use crate::received::EntryKind;
 
 /// Hands the event that an entry stands for to `look`; nothing where the entry is not a JSON object.
 pub fn with_event<T>(kind: EntryKind, json: &str, look: impl FnOnce(&Object<'_>) -> T) -> Option<T> {

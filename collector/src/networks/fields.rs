@@ -2,8 +2,8 @@
 
 use koala_destination::environment::Variables;
 
-use super::Guess;
 use super::providers::is_own;
+use crate::company::Guess;
 use crate::company::of_company;
 
 /// The deepest field that a setting can name.

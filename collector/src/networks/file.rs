@@ -6,8 +6,9 @@ use std::path::Path;
 
 use maxminddb::{PathElement, Reader};
 
+use super::NetworksError;
 use super::fields::Fields;
-use super::{Guess, NetworksError};
+use crate::company::Guess;
 
 /// An address file that is open. It is in memory: a file of `IPinfo` Lite takes some 50 MB.
 pub struct AddressFile {

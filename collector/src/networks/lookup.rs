@@ -15,9 +15,9 @@ use reqwest::{StatusCode, Url, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use super::Guess;
 use super::fields::{Fields, Names};
 use super::memory::{Known, Memory};
+use crate::company::Guess;
 
 /// Where the address stands in the URL.
 const PLACE: &str = "{ip}";

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use lru::LruCache;
 
-use super::Guess;
+use crate::company::Guess;
 
 /// How many networks are remembered: below 2 MB with their names.
 const MOST_REMEMBERED: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();

@@ -13,6 +13,7 @@ pub mod fields;
 pub mod file;
 pub mod lookup;
 mod memory;
+mod of_batch;
 mod providers;
 
 use std::net::IpAddr;
@@ -20,22 +21,12 @@ use std::path::PathBuf;
 
 use koala_destination::environment::Variables;
 use koala_destination::http_client::BuildClientError;
-use koala_destination::json::Object;
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use self::fields::{Fields, Names};
 use self::file::AddressFile;
 use self::lookup::{AddressLookup, LookupOptions};
-
-/// A company that is guessed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Guess {
-    /// Its registrable domain.
-    pub domain: String,
-    /// The name that the source gives the network's owner. It never becomes the name of a company that is known otherwise.
-    pub name: Option<String>,
-}
+use crate::company::Guess;
 
 /// What is asked whose network an address is of.
 #[derive(Debug, Clone)]
@@ -122,13 +113,6 @@ impl Networks {
     }
 }
 
-/// The address that an entry came from: its `context.ip`, as Segment's events have it.
-#[must_use]
-pub fn address_of(entry: &str) -> Option<IpAddr> {
-    let entry = Object::from_json(entry)?;
-    entry.get_object("context")?.get_str("ip")?.trim().parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -213,14 +197,5 @@ mod tests {
     fn a_file_that_is_none_is_named() {
         let error = Networks::open(NetworkOptions::of("nowhere.mmdb")).expect_err("no file").to_string();
         assert!(error.starts_with("the address file nowhere.mmdb (IP_DATABASE) cannot be read: "), "{error}");
-    }
-
-    #[test]
-    fn an_entry_s_address_is_that_of_its_context() {
-        let of = |json: &str| address_of(json).map(|address| address.to_string());
-        assert_eq!(of(r#"{"context":{"ip":"192.0.2.1"}}"#).as_deref(), Some("192.0.2.1"));
-        for json in [r#"{"context":{"ip":"unknown"}}"#, r#"{"context":{}}"#, "{}", "[]"] {
-            assert_eq!(of(json), None, "{json}");
-        }
     }
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::refusal::Refusal;
 use crate::company::{self, Account};
+use crate::received::ReceivedAccount;
 
 #[derive(Deserialize)]
 struct WrittenAccount {
@@ -30,9 +31,6 @@ enum WrittenAccounts {
     Several { accounts: Vec<WrittenAccount> },
     One(WrittenAccount),
 }
-
-/// A company, with what is said of it.
-pub type ReceivedAccount = (Account, Map<String, Value>);
 
 /// Reads a request of `accounts/batch`: one account, or `{"accounts":[…]}`, each with its `domain`.
 ///

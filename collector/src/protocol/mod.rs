@@ -6,7 +6,6 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`batch`], [`accounts`] | a request read: one visitor's entries, or what is said of companies |
-//! | [`page_view`] | how far a page view has grown |
 //! | [`refusal`] | why one is refused |
 //! | [`keys`] | whose requests are taken |
 //! | [`routes`] | the routes |
@@ -14,6 +13,5 @@
 pub mod accounts;
 pub mod batch;
 pub mod keys;
-pub mod page_view;
 pub mod refusal;
 pub mod routes;

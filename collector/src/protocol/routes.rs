@@ -67,7 +67,7 @@ async fn collect(
         batch.forget_arrival();
     }
     if let Some(networks) = &collector.networks {
-        batch.guess_companies(networks, LONGEST_GUESSING).await;
+        networks.guess_companies(&mut batch, LONGEST_GUESSING).await;
     }
     if !collector.keep_ip {
         batch.forget_addresses();

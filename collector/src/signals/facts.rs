@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::message::{CompanyFacts, Deed, MOST_DEEDS, MOST_MEMBERS};
 use crate::about::shortened;
 use crate::intent::{IntentRule, with_event};
-use crate::protocol::batch::EntryKind;
+use crate::received::EntryKind;
 use crate::store::company::{Activity, Company, CompanyPage, CompanySource, Reason};
 use crate::store::visitor::{Visitor, VisitorId};
 

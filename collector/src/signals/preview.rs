@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 
 use super::alert::{Alert, Occasion};
 use crate::intent::with_event;
-use crate::protocol::batch::EntryKind;
+use crate::protocol::batch::array_of;
+use crate::received::EntryKind;
 use crate::settings::CollectorSettings;
 
 /// An alert that an event would set off.
@@ -38,7 +39,7 @@ pub fn of_request(settings: &CollectorSettings, request: &Value, now: i64) -> Ve
         return alerts;
     }
     for kind in [EntryKind::Identify, EntryKind::Event, EntryKind::PageView] {
-        for entry in request[kind.array()].as_array().into_iter().flatten() {
+        for entry in request[array_of(kind)].as_array().into_iter().flatten() {
             for rule in rules_that_take(settings, kind, entry) {
                 let of_rule =
                     settings.signals().alerts().iter().filter(|alert| alert.on == Occasion::Rule(rule.clone()));
@@ -62,7 +63,7 @@ pub fn of_request(settings: &CollectorSettings, request: &Value, now: i64) -> Ve
 fn is_excluded(settings: &CollectorSettings, request: &Value) -> bool {
     let text = |key: &str| request[key].as_str().map(str::to_owned).into_iter().collect::<Vec<_>>();
     let none = Map::new();
-    let identifies = request[EntryKind::Identify.array()].as_array().into_iter().flatten();
+    let identifies = request[array_of(EntryKind::Identify)].as_array().into_iter().flatten();
     let traits = identifies.filter_map(|entry| entry["traits"].as_object()).next_back().unwrap_or(&none);
     settings.exclude().is_some_and(|exclude| exclude.takes_visitor(&text("user_id"), &text("email"), traits))
 }

@@ -40,8 +40,8 @@ use self::history::{Actor, Deed, HistoryCursor};
 use self::visitor::{EntryCursor, TimelineEntry, Visitor, VisitorId};
 use crate::exclude::Exclude;
 use crate::intent::IntentRule;
-use crate::protocol::accounts::ReceivedAccount;
-use crate::protocol::batch::Batch;
+use crate::received::Batch;
+use crate::received::ReceivedAccount;
 
 /// What keeps visitors, their companies and what they did.
 #[async_trait]

@@ -23,7 +23,8 @@ pub mod time;
 pub mod tombstones;
 pub mod traits;
 
-use koala_collector::protocol::batch::{self, Batch};
+use koala_collector::protocol::batch;
+use koala_collector::received::Batch;
 use koala_collector::store::Store;
 use koala_collector::store::alerts::AlertStore;
 use koala_collector::store::deletion::{Deletion, DeletionId, DeletionStatus, Forgotten, Person, Retention};

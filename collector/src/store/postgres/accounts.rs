@@ -11,7 +11,7 @@ use super::sql::statements;
 use super::transaction::{Transaction, together};
 use super::{keys, row_ids};
 use crate::company::{CompanyKey, CompanyKind, MOST_STATEMENTS, Said};
-use crate::protocol::accounts::ReceivedAccount;
+use crate::received::ReceivedAccount;
 use crate::store::traits::Kept;
 
 statements! {

@@ -16,7 +16,7 @@ use super::transaction::Transaction;
 use super::{body, keys, row_ids};
 use crate::company::Said;
 use crate::identity::claim_time;
-use crate::protocol::batch::{Batch, EntryKind, ReceivedEntry};
+use crate::received::{Batch, EntryKind, ReceivedEntry};
 
 statements! {
     INSERT = "INSERT INTO entry (id, identity_id, kind, name, message_id, message_key, at, topic_id, body)

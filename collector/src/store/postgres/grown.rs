@@ -11,7 +11,7 @@ use super::intent::RuleSet;
 use super::noted::Noted;
 use super::sql::statements;
 use super::transaction::Transaction;
-use crate::protocol::batch::EntryKind;
+use crate::received::EntryKind;
 
 statements! {
     GROW = "UPDATE entry SET name = new.name, topic_id = new.topic_id, body = new.body

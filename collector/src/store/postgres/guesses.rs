@@ -3,7 +3,7 @@
 use super::error::PostgresError;
 use super::sql::statements;
 use super::transaction::Transaction;
-use crate::networks::Guess;
+use crate::company::Guess;
 
 statements! {
     READ = "SELECT domain, at FROM network_guess WHERE identity_id = $1";

@@ -27,7 +27,7 @@ use super::transaction::{Transaction, together};
 use super::{alert_changes, deletion, intent};
 use crate::company::{CompanyKey, CompanyKind, Said};
 use crate::identity::{Reading, Wants};
-use crate::protocol::batch::EntryKind;
+use crate::received::EntryKind;
 use crate::tombstone::TombstoneKey;
 
 statements! {

@@ -16,7 +16,7 @@ use super::row_ids;
 use super::sql::statements;
 use super::transaction::{Access, Transaction, together, transact};
 use crate::intent::{self, Count, IntentRule};
-use crate::protocol::batch::EntryKind;
+use crate::received::EntryKind;
 
 statements! {
     VERSION = "SELECT value FROM number WHERE name = 'rules'";

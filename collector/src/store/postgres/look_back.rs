@@ -15,7 +15,7 @@ use super::pool::Pool;
 use super::sql::statements;
 use super::transaction::{Access, LONGEST_ATTEMPT, Transaction, together, transact};
 use super::{body, days, row_ids};
-use crate::protocol::batch::EntryKind;
+use crate::received::EntryKind;
 
 statements! {
     UNSEEN = "SELECT id, unseen_from, unseen_below FROM intent_rule WHERE unseen_below > unseen_from";

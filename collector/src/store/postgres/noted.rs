@@ -7,7 +7,7 @@ use super::days::Days;
 use super::intent::RuleSet;
 use super::topics::Counted;
 use crate::identity::claim_time;
-use crate::protocol::batch::EntryKind;
+use crate::received::EntryKind;
 
 /// What the entries that are new say together.
 pub(super) struct Noted {

@@ -10,7 +10,7 @@ use super::topics::{Counted, Topic};
 use super::transaction::Transaction;
 use super::{body, keys, row_ids};
 use crate::company::{CompanyKey, CompanyKind};
-use crate::protocol::batch::EntryKind;
+use crate::received::EntryKind;
 use crate::store::archive::{
     AboutRecord, CompanyRecord, DeletionRecord, EntryRecord, IdName, IdentityRecord, Record, SaidRecord,
 };

@@ -10,7 +10,7 @@ use super::error::PostgresError;
 use super::identities::Ids;
 use super::sql::statements;
 use super::transaction::{Transaction, together};
-use crate::protocol::batch::{Batch, ReceivedEntry};
+use crate::received::{Batch, ReceivedEntry};
 use crate::tombstone::{KEY_BYTES, Tombstone, TombstoneKey, Whose, account, beside, whose};
 
 statements! {

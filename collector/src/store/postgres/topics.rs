@@ -10,7 +10,7 @@ use super::keys;
 use super::sql::statements;
 use super::transaction::{Transaction, together};
 use crate::about::{About, shortened};
-use crate::protocol::batch::EntryKind;
+use crate::received::EntryKind;
 
 statements! {
     TOPICS = "INSERT INTO topic (id, kind, name, path, title)

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{company_keys, guesses, identities, statements, traits};
 use crate::company::{self, CompanyKey, CompanyKind, Said};
-use crate::protocol::accounts::ReceivedAccount;
+use crate::received::ReceivedAccount;
 
 /// Keeps what requests about companies alone say of them, each by its domain.
 pub(super) fn keep(connection: &Connection, accounts: &[ReceivedAccount]) -> rusqlite::Result<()> {

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::company::CompanyKey;
-use crate::networks::Guess;
+use crate::company::Guess;
 
 /// Keeps what an entry is guessed to be of. Tells whether that is another company than before.
 pub(super) fn note(connection: &Connection, identity_id: i64, guess: &Guess, at: i64) -> rusqlite::Result<bool> {

@@ -10,7 +10,7 @@ use super::topics::{self, Counted};
 use super::{accounts, alert_changes, clusters, guesses, identities, statements, traits};
 use crate::company::{self, Said};
 use crate::identity::{Reading, claim_time};
-use crate::protocol::batch::{Batch, EntryKind, ReceivedEntry};
+use crate::received::{Batch, EntryKind, ReceivedEntry};
 
 /// Keeps a batch: an entry whose message id is known already under the same id is not kept twice, and a batch that says nothing
 /// new writes nothing. What is of a person who was deleted since it was received is dropped.

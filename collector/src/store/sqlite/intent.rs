@@ -13,7 +13,7 @@ use rusqlite::{Connection, params};
 use super::alert_changes;
 use super::file::{FileError, SqliteFile};
 use crate::intent::{self, IntentRule, MOST_COUNTED};
-use crate::protocol::batch::EntryKind;
+use crate::received::EntryKind;
 
 /// Entries that are looked at in one piece, while other writing waits: some tens of milliseconds.
 const ENTRIES_OF_A_PIECE: u32 = 2000;

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 
 use super::{deletion, identities, tombstones};
 use crate::identity::Decided;
-use crate::protocol::batch::{Batch, ReceivedEntry};
+use crate::received::{Batch, ReceivedEntry};
 use crate::store::deletion::Person;
 use crate::tombstone::{Tombstone, Whose, account, beside, whose};
 

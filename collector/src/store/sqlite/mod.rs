@@ -78,8 +78,8 @@ use super::visitor::{EntryCursor, TimelineEntry, Visitor, VisitorId};
 use super::{Store, StoreError};
 use crate::exclude::Exclude;
 use crate::intent::IntentRule;
-use crate::protocol::accounts::ReceivedAccount;
-use crate::protocol::batch::Batch;
+use crate::received::Batch;
+use crate::received::ReceivedAccount;
 
 /// The versions of the file. The queues of the local set stand in it as well.
 pub const MIGRATIONS: [Migration; 10] = [

@@ -6,7 +6,7 @@ use super::clusters::{self, Moved};
 use super::topics::{self, Counted};
 use super::{company_keys, ingest, statements};
 use crate::company::{CompanyKey, CompanyKind};
-use crate::protocol::batch::EntryKind;
+use crate::received::EntryKind;
 use crate::store::archive::{
     AboutRecord, CompanyRecord, DeletionRecord, EntryRecord, IdName, IdentityRecord, Record, SaidRecord,
 };

@@ -4,7 +4,7 @@
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use crate::about::{About, shortened};
-use crate::protocol::batch::EntryKind;
+use crate::received::EntryKind;
 
 /// An entry as it is counted.
 #[derive(Clone, Copy)]

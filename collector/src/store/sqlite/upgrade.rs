@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::topics::{self, Counted};
 use super::{accounts, company_keys, identities, ingest, statements};
 use crate::company::{self, Account, Said};
-use crate::protocol::batch::{EntryKind, ReceivedEntry};
+use crate::received::{EntryKind, ReceivedEntry};
 
 /// Entries that are read at once.
 const ENTRIES_AT_ONCE: u32 = 2000;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use koala_collector::identity::memory::Memory;
-use koala_collector::protocol::batch::{self, Batch};
+use koala_collector::protocol::batch;
+use koala_collector::received::Batch;
 use koala_collector::store::Store;
 use koala_collector::store::filter::Filter;
 use koala_collector::store::postgres::{DatabaseUrl, PostgresStore};
