@@ -13,10 +13,10 @@ BUILT_BY_SAM = ROOT / "target/sam"
 
 def built(folder):
     """A template whose functions are built: `sam build`'s into target/sam, which are release functions, where it has run
-    with this template; else those of `cargo build`."""
+    with this template and these sources; else those of `cargo build`."""
     by_sam = BUILT_BY_SAM / "template.yaml"
     source = ROOT / "infra/template.yaml"
-    if by_sam.exists() and by_sam.stat().st_mtime > source.stat().st_mtime and "KOALA_REHEARSE_DEBUG" not in os.environ:
+    if by_sam.exists() and by_sam.stat().st_mtime > newest_source() and "KOALA_REHEARSE_DEBUG" not in os.environ:
         return by_sam
     template = source.read_text()
     for function in FUNCTIONS:
@@ -33,6 +33,14 @@ def built(folder):
     target = folder / "template.yaml"
     target.write_text(template)
     return target
+
+
+def newest_source():
+    """When anything that a function is built of was last changed."""
+    sources = [ROOT / "infra/template.yaml", ROOT / "Cargo.toml", ROOT / "Cargo.lock"]
+    for crate in ("functions", "shared/src", "collector/src"):
+        sources += (path for path in (ROOT / crate).rglob("*") if path.is_file())
+    return max(path.stat().st_mtime for path in sources)
 
 
 def bootstrap(template, function):

@@ -9,17 +9,19 @@ use futures_util::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use koala_collector::store::postgres::DatabaseUrl;
 use koala_destination::http_client;
-use koala_local::output::outln;
+use koala_local::output::{notice, outln};
 use koala_local::set::{LocalSet, Options as SetOptions};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// Koala takes at most as many in a request.
-const IN_A_REQUEST: u32 = 30;
+use crate::pgbench;
+
 /// How many requests of a visitor follow each other.
 const REQUESTS_IN_A_ROW: u32 = 2;
 /// Requests at once.
 const AT_ONCE: usize = 64;
+/// An entry of these as PostgreSQL keeps it, compressed.
+const BODY_BYTES: u32 = 270;
 /// Different pages that events are on.
 const PAGES: u32 = 2_000;
 /// How often each page is asked for.
@@ -27,11 +29,15 @@ const TIMES: usize = 40;
 
 #[derive(Args)]
 #[command(after_help = "Example:
-  cargo run --release --package koala-bench -- collector")]
+  cargo run --release --package koala-bench -- collector
+  cargo run --release --package koala-bench -- collector --events 1000000 --entries 10")]
 pub struct Options {
-    /// How many events, 30 in a request.
+    /// How many events.
     #[arg(long, default_value_t = 1_500_000)]
     events: u32,
+    /// How many in a request; 30 is the most that Koala's protocol has.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=30))]
+    entries: u32,
     /// Of at most how many visitors, of a tenth as many companies; each request is one visitor's, first of a device that nobody
     /// is known by, then of who logs in on it.
     #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(1..))]
@@ -64,8 +70,12 @@ async fn measure(options: &Options, folder: &std::path::Path) -> Result<()> {
         deliver_to: None,
     })
     .await?;
+    let beside = match &options.database {
+        Some(database) => pgbench::entries_a_second(database, folder, BODY_BYTES).await?,
+        None => None,
+    };
     let client = http_client::builder()?.user_agent("bench").build()?;
-    let batches = options.events.div_ceil(IN_A_REQUEST);
+    let batches = options.events.div_ceil(options.entries);
     let bar = ProgressBar::new(u64::from(options.events));
     if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} events kept  {elapsed}") {
         bar.set_style(style);
@@ -78,7 +88,7 @@ async fn measure(options: &Options, folder: &std::path::Path) -> Result<()> {
         async move {
             let answer = request.send().await?;
             ensure!(answer.status().is_success(), "{}", answer.text().await?);
-            bar.inc(u64::from(IN_A_REQUEST));
+            bar.inc(u64::from(options.entries));
             Ok(())
         }
     });
@@ -86,9 +96,16 @@ async fn measure(options: &Options, folder: &std::path::Path) -> Result<()> {
     answers.into_iter().collect::<Result<Vec<()>>>()?;
     let took = begun.elapsed().as_secs_f64();
     bar.finish_and_clear();
-    let events = f64::from(batches * IN_A_REQUEST);
+    let events = f64::from(batches * options.entries);
     outln!("{events:>10} events of {} visitors", options.visitors.min(batches.div_ceil(REQUESTS_IN_A_ROW)));
-    outln!("{:>10.0} events/s taken, {IN_A_REQUEST} in a request", events / took);
+    outln!("{:>10.0} events/s taken, {} in a request", events / took, options.entries);
+    match beside {
+        Some(beside) => {
+            outln!("{:>10.2} of the {beside:.0} entries/s that pgbench writes to it", events / took / beside)
+        }
+        None if options.database.is_some() => notice!("pgbench is not installed: there is no figure beside it"),
+        None => {}
+    }
     let visitor = format!("/visitors/{}", newest_visitor(&client, &set.url()).await?);
     for place in [
         "/",
@@ -131,7 +148,7 @@ fn batch(number: u32, options: &Options) -> String {
             "context": {"source": "segment-webhook", "locale": "en-US", "userAgent": "Mozilla/5.0 (X11; Linux x86_64) Chrome/148"},
         })
     };
-    let entries: Vec<_> = (0..IN_A_REQUEST).map(entry).collect();
+    let entries: Vec<_> = (0..options.entries).map(entry).collect();
     let identify = json!({
         "type": "identify", "message_id": format!("i-{visitor}"), "sent_at": "2026-11-11T09:00:00.000Z",
         "traits": {"name": format!("Visitor {visitor}"), "plan": if visitor.is_multiple_of(3) { "team" } else { "free" }, "title": "Engineer"},

@@ -4,12 +4,14 @@
 //! |---|---|
 //! | [`pipeline`] | many events through a whole set to a slow collector that fails now and then |
 //! | [`collector`] | many events into the collector of a set, and its pages beside them |
+//! | [`pgbench`] | what PostgreSQL's own benchmark writes beside it |
 //! | [`cost`] | what a month costs on AWS, by arithmetic, beside a run of the pipeline that counts |
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod collector;
 mod cost;
+mod pgbench;
 mod pipeline;
 
 use std::io::IsTerminal;
