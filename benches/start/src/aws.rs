@@ -18,6 +18,11 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::server::TlsStream;
 
+/// What our own handlers show to `collect`.
+pub const COLLECTOR_TOKEN: &str = "5f0c1b2a5f0c1b2a5f0c1b2a5f0c1b2a5f0c1b2a5f0c1b2a5f0c1b2a5f0c1b2a";
+/// What opens the page.
+pub const PAGE_TOKEN: &str = "9e3d7c6b9e3d7c6b9e3d7c6b9e3d7c6b9e3d7c6b9e3d7c6b9e3d7c6b9e3d7c6b";
+
 /// A running one.
 #[derive(Debug, Clone)]
 pub struct Services {
@@ -74,11 +79,33 @@ async fn answer(headers: HeaderMap, body: Bytes) -> impl IntoResponse {
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
     let request: Value = serde_json::from_slice(&body).unwrap_or_default();
     let answer = match target.rsplit('.').next().unwrap_or_default() {
+        "GetParametersByPath" if request["Path"].as_str().is_some_and(|path| path.starts_with("/koala-collector")) => {
+            let parameter = |name: &str, value: &str| json!({"Name": format!("/koala-collector/bench/{name}"), "Type": "SecureString", "Value": value, "Version": 1});
+            let database = std::env::var("DATABASE_URL").unwrap_or_default();
+            json!({"Parameters": [parameter("database-url", &database), parameter("page-token", PAGE_TOKEN), parameter("session-key", PAGE_TOKEN)]})
+        }
         "GetParametersByPath" => {
             let parameter = |name: &str, value: &str| json!({"Name": format!("/koala-destination/bench/{name}"), "Type": "SecureString", "Value": value, "Version": 1});
             // The secret is that of the fixtures.
             let secret = include_str!("../../../local/parameters/webhook-secret").trim();
             json!({"Parameters": [parameter("public-api-key", "pk_bench"), parameter("webhook-secret", secret)]})
+        }
+        // By their names, as `collect` asks for them; of the collector's tree there is the database alone.
+        "GetParameters" => {
+            let database = std::env::var("DATABASE_URL").unwrap_or_default();
+            let value = |name: &str| match name.rsplit('/').next() {
+                Some("public-api-key") => Some("pk_bench".to_owned()),
+                Some("collector-token") => Some(COLLECTOR_TOKEN.to_owned()),
+                Some("database-url") => Some(database.clone()),
+                _ => None,
+            };
+            let names = request["Names"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            let parameters: Vec<Value> = names
+                .filter_map(|name| {
+                    Some(json!({"Name": name, "Type": "SecureString", "Value": value(name)?, "Version": 1}))
+                })
+                .collect();
+            json!({"Parameters": parameters, "InvalidParameters": []})
         }
         "SendMessageBatch" => {
             let sent = |entry: &Value| json!({"Id": entry["Id"], "MessageId": "00000000-0000-4000-8000-000000000000", "MD5OfMessageBody": ""});

@@ -1,6 +1,7 @@
 //! The least that a Lambda function in Rust can be which opens the connections that ours open: what the others are measured beside.
 //!
-//! Two at init, to Parameter Store and to SQS; and in an invocation a request to SQS, or one to the collector with `--collector`.
+//! Two at init, to Parameter Store and to SQS; and in an invocation a request to SQS, or one to the collector with `--collector`. With
+//! `--database` it is Parameter Store and the database of `DATABASE_URL`, on this machine and without TLS, and a query in an invocation.
 
 use koala_destination::http_client;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
@@ -11,6 +12,9 @@ async fn main() -> Result<(), Error> {
     let aws = std::env::var("AWS_ENDPOINT_URL")?;
     let collector = std::env::var("KOALA_URL")?;
     let asks_collector = std::env::args().any(|argument| argument == "--collector");
+    if std::env::args().any(|argument| argument == "--database") {
+        return ask_database(&aws).await;
+    }
     let clients = [http_client::builder()?.build()?, http_client::builder()?.build()?];
     let [parameter_store, sqs] = &clients;
     let (parameters, connected) = tokio::join!(parameter_store.get(&aws).send(), sqs.get(&aws).send());
@@ -19,6 +23,21 @@ async fn main() -> Result<(), Error> {
     let to = if asks_collector { &collector } else { &aws };
     run(service_fn(async |event: LambdaEvent<Value>| {
         sqs.post(to).send().await?.bytes().await?;
+        Ok::<_, Error>(event.payload)
+    }))
+    .await
+}
+
+async fn ask_database(aws: &str) -> Result<(), Error> {
+    let parameter_store = http_client::builder()?.build()?;
+    let url = std::env::var("DATABASE_URL")?;
+    let parameters = async { parameter_store.get(aws).send().await?.bytes().await };
+    let (parameters, connected) = tokio::join!(parameters, tokio_postgres::connect(&url, tokio_postgres::NoTls));
+    parameters?;
+    let (client, connection) = connected?;
+    tokio::spawn(connection);
+    run(service_fn(async |event: LambdaEvent<Value>| {
+        client.query("SELECT 1", &[]).await?;
         Ok::<_, Error>(event.payload)
     }))
     .await

@@ -2,16 +2,19 @@
 //! answer, the memory then and after a thousand, the size of the zip. Parameter Store, SQS and the collector answer at once from
 //! the same process, over TLS. From its first `/next` on a function has the processor time of 256 MB, as in Lambda, whose init has
 //! more. `benches/start/run` builds what is measured and runs this; `KOALA_START_BEFORE` names a folder with the functions of another
-//! release, to be measured beside these.
+//! release, to be measured beside these. With `DATABASE_URL`, an empty database on this machine, the collector's functions `collect` and
+//! `page` are measured as well.
 
 mod aws;
 mod measure;
+mod of_collector;
 mod share;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use koala_collector::store::postgres::{DatabaseUrl, PostgresStore};
 use serde_json::{Value, json};
 
 use crate::measure::{Measured, Subject, measure};
@@ -50,6 +53,12 @@ async fn main() -> Result<()> {
             subjects.push(Subject { name: label, program: before.join(name), ..rust(name, event)? });
         }
     }
+    if let Ok(database) = std::env::var("DATABASE_URL") {
+        PostgresStore::open(&DatabaseUrl::parse(&database)?).await.context("DATABASE_URL")?;
+        subjects.push(bare(BARE_OF_COLLECTOR, &["--database"])?);
+        subjects.push(rust("collect", &of_collector::to_collect().to_string())?);
+        subjects.push(rust("page", &of_collector::to_page().to_string())?);
+    }
     if let Some(script) = node {
         let event: Value = serde_json::from_str(TRACK)?;
         // A start of Node takes so long that fewer say as much.
@@ -85,7 +94,12 @@ async fn main() -> Result<()> {
             node.start_mb / ours.start_mb
         );
     }
-    for (ours, bare) in [("dispatch", BARE), ("track-event", BARE_CONSUMER)] {
+    for (ours, bare) in [
+        ("dispatch", BARE),
+        ("track-event", BARE_CONSUMER),
+        ("collect", BARE_OF_COLLECTOR),
+        ("page", BARE_OF_COLLECTOR),
+    ] {
         if let (Some(measured), Some(bare)) = (of(ours), of(bare)) {
             let ratio = measured.answer_ms / bare.answer_ms;
             println!("{ours} beside a bare function: {ratio:.2} times the time to the first answer");
@@ -96,6 +110,7 @@ async fn main() -> Result<()> {
 
 const BARE: &str = "bare function";
 const BARE_CONSUMER: &str = "bare, asks the collector";
+const BARE_OF_COLLECTOR: &str = "bare, asks the database";
 
 fn row(name: &str, measured: &Measured) -> String {
     let Measured { start_ms, answer_ms, start_mb, end_mb, zip_mb } = measured;

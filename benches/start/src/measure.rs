@@ -23,6 +23,18 @@ use tokio::sync::Notify;
 use crate::aws::{self, Services};
 use crate::share::Share;
 
+/// The variables that name queues.
+const QUEUES: [&str; 8] = [
+    "IDENTIFY_QUEUE_URL",
+    "TRACK_QUEUE_URL",
+    "REJECTED_QUEUE_URL",
+    "QUEUE_URL",
+    "DEAD_LETTER_QUEUE_URL",
+    "IDENTIFY_DEAD_LETTERS_URL",
+    "TRACK_DEAD_LETTERS_URL",
+    "DOORBELL_QUEUE_URL",
+];
+
 /// What is measured.
 pub struct Subject {
     pub name: &'static str,
@@ -198,7 +210,8 @@ fn spawn(subject: &Subject, runtime_api: &str, services: &Services) -> Result<Ch
         .env("KOALA_URL", url)
         .env("PARAMETER_PREFIX", "/koala-destination/bench")
         .env("RUST_LOG", "error");
-    for queue in ["IDENTIFY_QUEUE_URL", "TRACK_QUEUE_URL", "REJECTED_QUEUE_URL", "QUEUE_URL", "DEAD_LETTER_QUEUE_URL"] {
+    command.env("COLLECTOR_PARAMETER_PREFIX", "/koala-collector/bench").env("WEBHOOK_URL", format!("{url}/v1/segment"));
+    for queue in QUEUES {
         command.env(queue, format!("{url}/000000000000/{}", queue.to_lowercase()));
     }
     for variable in ["SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS", "AWS_CA_BUNDLE"] {

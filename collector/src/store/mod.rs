@@ -40,8 +40,7 @@ use self::history::{Actor, Deed, HistoryCursor};
 use self::visitor::{EntryCursor, TimelineEntry, Visitor, VisitorId};
 use crate::exclude::Exclude;
 use crate::intent::IntentRule;
-use crate::received::Batch;
-use crate::received::ReceivedAccount;
+use crate::received::{Batch, ReceivedAccount};
 
 /// What keeps visitors, their companies and what they did.
 #[async_trait]

@@ -111,8 +111,7 @@ use super::{Store, StoreError};
 use crate::exclude::Exclude;
 use crate::identity::Wants;
 use crate::intent::IntentRule;
-use crate::received::Batch;
-use crate::received::ReceivedAccount;
+use crate::received::{Batch, ReceivedAccount};
 use crate::tombstone::TombstoneKey;
 
 /// How long who looks at the companies waits for what changed to be counted; what is left is counted by who looks next.

@@ -78,8 +78,7 @@ use super::visitor::{EntryCursor, TimelineEntry, Visitor, VisitorId};
 use super::{Store, StoreError};
 use crate::exclude::Exclude;
 use crate::intent::IntentRule;
-use crate::received::Batch;
-use crate::received::ReceivedAccount;
+use crate::received::{Batch, ReceivedAccount};
 
 /// The versions of the file. The queues of the local set stand in it as well.
 pub const MIGRATIONS: [Migration; 10] = [
