@@ -5,6 +5,7 @@
 use dsql_lint::lint_sql;
 use koala_collector::store::filter::{CompanyFilter, Did, Filter, TraitFilter};
 use koala_collector::store::postgres::{Conditions, all_of_migrations, all_statements};
+use koala_collector::store::visitor_points::Rows;
 
 /// What dsql-lint lets pass, and Aurora DSQL does not take
 /// (<https://docs.aws.amazon.com/aurora-dsql/latest/userguide/working-with-postgresql-compatibility-unsupported-features.html>).
@@ -57,9 +58,12 @@ fn searches() -> Vec<String> {
                 user_id: text(has(10)),
                 company: text(has(11)),
                 first_seen_since: has(11).then_some(3),
+                ..Filter::default()
             };
-            let conditions = Conditions::of(&filter);
-            all.extend([conditions.page(0, 10), conditions.count(), conditions.behind(0, 10)]);
+            let rows = [None, Some(Rows::These(vec![1])), Some(Rows::AllBut(vec![1]))];
+            for conditions in rows.map(|rows| Conditions::of(&filter).among(rows)) {
+                all.extend([conditions.page(0, 10), conditions.count(), conditions.behind(0, 10)]);
+            }
         }
         let filter = CompanyFilter {
             text: text(has(0)),

@@ -1,6 +1,7 @@
 //! Which visitors and which companies are looked for. A part of a text is found whatever the case of its ASCII letters.
 
-use crate::intent::{StrengthLabel, Trend};
+use crate::intent::worth::Worth;
+use crate::intent::{Strength, StrengthLabel, Trend};
 
 /// Which visitors are looked for; what is not set is not asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +24,24 @@ pub struct Filter {
     pub since: Option<i64>,
     /// Only those who did something before this time, in milliseconds since 1970.
     pub before: Option<i64>,
+    /// Only those whose interest is of this strength.
+    pub strength: Option<StrengthLabel>,
+    /// Only those whose interest takes this direction.
+    pub trend: Option<Trend>,
+}
+
+impl Filter {
+    /// Whether points are asked for.
+    #[must_use]
+    pub fn asks_for_points(&self) -> bool {
+        self.strength.is_some() || self.trend.is_some()
+    }
+
+    /// Whether a visitor with so many points, now and a week ago, is one that is looked for by these.
+    #[must_use]
+    pub fn takes(&self, points: Worth) -> bool {
+        is_of(self.strength, self.trend, points)
+    }
 }
 
 /// What somebody did, or came by.
@@ -55,6 +74,19 @@ pub struct CompanyFilter {
     pub strength: Option<StrengthLabel>,
     /// Only those whose interest takes this direction.
     pub trend: Option<Trend>,
+}
+
+impl CompanyFilter {
+    /// Whether a company with so many points, now and a week ago, is one that is looked for by these.
+    #[must_use]
+    pub fn takes(&self, points: Worth) -> bool {
+        is_of(self.strength, self.trend, points)
+    }
+}
+
+fn is_of(strength: Option<StrengthLabel>, trend: Option<Trend>, Worth { now, week_ago }: Worth) -> bool {
+    strength.is_none_or(|strength| strength == Strength::of(now).label())
+        && trend.is_none_or(|trend| trend == Trend::of(now, week_ago))
 }
 
 /// A trait that is looked for.

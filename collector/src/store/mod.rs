@@ -7,7 +7,7 @@
 //! | [`archive`] | the ports by which a store is written out and read into another one |
 //! | [`sqlite`] | the engine of one machine: one file, one writer |
 //! | [`postgres`] | the engine of a database that several write to: PostgreSQL, or Aurora DSQL |
-//! | `traits`, `interests` | what engines have in common |
+//! | `traits`, `interests`, [`visitor_points`] | what engines have in common |
 //!
 //! Every engine holds to `tests/store.rs`, which is written against the port alone.
 
@@ -24,6 +24,7 @@ pub mod postgres;
 pub mod sqlite;
 mod traits;
 pub mod visitor;
+pub mod visitor_points;
 
 use std::sync::Arc;
 

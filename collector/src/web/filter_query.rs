@@ -37,6 +37,10 @@ pub struct VisitorQuery {
     pub since: String,
     /// A day, which is counted in, or a time.
     pub until: String,
+    /// `low`, `medium`, `high` or `very high`.
+    pub strength: String,
+    /// `surging`, `heating`, `neutral` or `cooling`.
+    pub trend: String,
 }
 
 impl VisitorQuery {
@@ -75,6 +79,8 @@ impl VisitorQuery {
             of_trait: TraitFilter::parse(&self.of_trait),
             since: time("since", &self.since, 0)?,
             before: time("until", &self.until, MILLISECONDS_OF_A_DAY)?,
+            strength: strength(&self.strength)?,
+            trend: trend(&self.trend)?,
         })
     }
 
@@ -84,7 +90,7 @@ impl VisitorQuery {
     }
 
     /// What is asked, as an address writes it; what is empty too.
-    pub fn pairs(&self) -> [(&'static str, &str); 13] {
+    pub fn pairs(&self) -> [(&'static str, &str); 15] {
         [
             ("q", &self.q),
             ("who", &self.who),
@@ -99,6 +105,8 @@ impl VisitorQuery {
             ("trait", &self.of_trait),
             ("since", &self.since),
             ("until", &self.until),
+            ("strength", &self.strength),
+            ("trend", &self.trend),
         ]
     }
 }
@@ -151,8 +159,8 @@ impl CompanyQuery {
             },
             first_seen_since: first_seen_since(&self.new)?,
             excluded,
-            strength: one_of("strength", &self.strength, StrengthLabel::parse, "low, medium, high or very high")?,
-            trend: one_of("trend", &self.trend, Trend::parse, "surging, heating, neutral or cooling")?,
+            strength: strength(&self.strength)?,
+            trend: trend(&self.trend)?,
         })
     }
 
@@ -171,6 +179,14 @@ impl CompanyQuery {
             ("trend", &self.trend),
         ]
     }
+}
+
+fn strength(strength: &str) -> Result<Option<StrengthLabel>, String> {
+    one_of("strength", strength, StrengthLabel::parse, "low, medium, high or very high")
+}
+
+fn trend(trend: &str) -> Result<Option<Trend>, String> {
+    one_of("trend", trend, Trend::parse, "surging, heating, neutral or cooling")
 }
 
 fn one_of<T>(name: &str, value: &str, parse: fn(&str) -> Option<T>, expected: &str) -> Result<Option<T>, String> {

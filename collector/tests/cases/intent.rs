@@ -3,6 +3,7 @@
 use koala_collector::intent::{Count, IntentRule, StrengthLabel, Trend};
 use koala_collector::store::Store;
 use koala_collector::store::filter::{CompanyFilter, Filter};
+use koala_collector::store::visitor::Visitor;
 use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY};
 use serde_json::{Value, json};
 
@@ -186,6 +187,90 @@ pub async fn strength_and_trend_are_those_of_the_points_now_and_a_week_ago(store
     assert_eq!(found(surging).await, ["rising.com"]);
     let medium = CompanyFilter { strength: StrengthLabel::parse("medium"), ..CompanyFilter::default() };
     assert_eq!(found(medium).await, ["rising.com", "steady.com"]);
+}
+
+/// Points of the rules `pricing` (8, half-lives of a week) and `keen` (5, from three entries within two days on).
+pub async fn visitors_are_found_by_strength_and_trend(store: &dyn Store) {
+    store.follow_intent_rules(&[pricing(), counting()]).await.unwrap();
+    let view = ("Viewed Pricing", 0);
+    let week_ago = ("Viewed Pricing", 7);
+    // 8 and 5 now: strength 36.
+    does(store, "medium@a.com", &[view, ("Looks", 0), ("Looks", 0), ("Looks", 0)]).await;
+    // 4 and 8 now, 8 a week ago: 34.
+    does(store, "steady@a.com", &[view, week_ago]).await;
+    // 8 now: 24.
+    does(store, "new@b.com", &[view]).await;
+    // 4 now, 8 a week ago: 13.
+    does(store, "cooling@b.com", &[week_ago]).await;
+    // Too few for the rule that counts; nothing that a rule takes; so long ago that it is next to nothing.
+    does(store, "few@b.com", &[("Looks", 0), ("Looks", 0)]).await;
+    does(store, "none@gmail.com", &[("Other", 0)]).await;
+    does(store, "long-ago@gmail.com", &[("Viewed Pricing", 399)]).await;
+    let filter = |strength: &str, trend: &str| Filter {
+        strength: StrengthLabel::parse(strength),
+        trend: Trend::parse(trend),
+        ..Filter::default()
+    };
+    let of_b = Filter { company: Some("b.com".to_owned()), ..filter("low", "") };
+    let all = ["cooling", "few", "long-ago", "medium", "new", "none", "steady"];
+    for (filter, found) in [
+        (filter("medium", ""), &["medium", "steady"][..]),
+        (filter("low", ""), &["cooling", "few", "long-ago", "new", "none"]),
+        (filter("high", ""), &[]),
+        (filter("", "surging"), &["medium", "new"]),
+        (filter("", "heating"), &["steady"]),
+        (filter("", "cooling"), &["cooling"]),
+        (filter("", "neutral"), &["few", "long-ago", "none"]),
+        (filter("low", "surging"), &["new"]),
+        (filter("medium", "neutral"), &[]),
+        (filter("", ""), &all),
+        (Filter { text: Some("long".to_owned()), ..filter("low", "neutral") }, &["long-ago"]),
+        (of_b, &["cooling", "few", "new"]),
+    ] {
+        let (visitors, total) = store.list_visitors(filter.clone(), 0, 100).await.unwrap();
+        assert_eq!(names(&visitors), found, "{filter:?}");
+        assert_eq!(total, found.len() as u64, "{filter:?}");
+        for visitor in &visitors {
+            let intent = visitor.intent;
+            assert!(filter.strength.is_none_or(|it| it == intent.strength_label), "{filter:?} {intent:?}");
+            assert!(filter.trend.is_none_or(|it| it == intent.trend), "{filter:?} {intent:?}");
+        }
+        // Page by page, of the list and of a file: each once.
+        let (mut listed, mut filed, mut last) = (Vec::new(), Vec::new(), None);
+        for offset in (0..=found.len()).step_by(2) {
+            let offset = u32::try_from(offset).unwrap();
+            let (page, of_all) = store.list_visitors(filter.clone(), offset, 2).await.unwrap();
+            assert_eq!(of_all, total, "{filter:?}");
+            listed.extend(page);
+            let page = store.export_visitors(&filter, last.as_ref(), 2).await.unwrap();
+            last = page.last().map(|visitor| visitor.id.clone()).or(last);
+            filed.extend(page);
+        }
+        let order = |all: &[Visitor]| all.iter().map(|one| one.id.clone()).collect::<Vec<_>>();
+        assert_eq!(order(&listed), order(&visitors), "{filter:?}");
+        assert_eq!((names(&filed), filed.len()), (names(&visitors), found.len()), "{filter:?}");
+    }
+    // Two who become one have the points of both, and a day of both counts once.
+    let looks = json!({"type": "track", "event": "Looks", "message_id": "of-device", "sent_at": clock::now()});
+    let again = json!({"type": "track", "event": "Viewed Pricing", "message_id": "again", "sent_at": clock::now()});
+    ingest(store, &json!({"profile_id": ADA, "events": [looks, again]})).await;
+    ingest(store, &json!({"profile_id": ADA, "email": "few@b.com"})).await;
+    let (visitors, _) = store.list_visitors(filter("medium", "surging"), 0, 10).await.unwrap();
+    assert_eq!(names(&visitors), ["few", "medium"]);
+    assert!(visitors.iter().all(|visitor| (visitor.intent.points - 13.0).abs() < 1e-9));
+    // Under other rules they have other points.
+    store.follow_intent_rules(&[]).await.unwrap();
+    let (visitors, _) = store.list_visitors(filter("medium", ""), 0, 10).await.unwrap();
+    assert_eq!(names(&visitors), Vec::<String>::new());
+    assert_eq!(store.list_visitors(filter("low", "neutral"), 0, 0).await.unwrap().1, 7);
+}
+
+/// What stands before the signs of their addresses.
+fn names(visitors: &[Visitor]) -> Vec<String> {
+    let name = |visitor: &Visitor| visitor.emails[0].split('@').next().unwrap_or_default().to_owned();
+    let mut names: Vec<String> = visitors.iter().map(name).collect();
+    names.sort();
+    names
 }
 
 pub async fn two_who_become_one_count_once(store: &dyn Store) {

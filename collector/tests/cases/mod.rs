@@ -158,7 +158,8 @@ macro_rules! all_of_companies {
                 what_is_older_than_it_may_be_is_told_of_a_company_no_longer;
             exclude: staff_and_testers_stay_out_of_the_ranking_and_it_is_said_how_many,
                 who_comes_later_or_says_more_is_kept_out_too;
-            intent: strength_and_trend_are_those_of_the_points_now_and_a_week_ago;
+            intent: strength_and_trend_are_those_of_the_points_now_and_a_week_ago,
+                visitors_are_found_by_strength_and_trend;
             filters: a_part_of_an_event_s_name_of_a_page_and_of_a_path_finds_visitors,
                 companies_are_found_by_text_by_what_their_people_did_and_by_when_they_came
         }

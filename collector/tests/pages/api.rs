@@ -41,6 +41,8 @@ async fn a_bad_query_is_refused_in_json_that_names_the_parameter() {
         ("/api/visitors?serch=ada", 400, "bad_request", "serch"),
         ("/api/visitors?excluded=only", 400, "bad_request", "excluded"),
         ("/api/companies?trend=up", 400, "bad_request", "trend"),
+        ("/api/visitors?trend=up", 400, "bad_request", "trend"),
+        ("/api/visitors.csv?strength=huge", 400, "bad_request", "strength"),
         ("/api/companies?who=known", 400, "bad_request", "who"),
         ("/api/visitors.csv?limit=1", 400, "bad_request", "limit"),
         ("/api/queues?token=abc", 400, "bad_request", "token"),

@@ -1,5 +1,6 @@
 //! Visitors: what they are called, and their timelines in words.
 
+use koala_collector::intent::IntentRule;
 use koala_destination::clock::{from_milliseconds, now_milliseconds};
 use serde_json::{Value, json};
 
@@ -96,4 +97,42 @@ async fn where_nobody_is_shown_the_page_says_what_to_do_next() {
         let said = text(&site.page(path).await);
         assert!(said.contains(words), "{path}: {said}");
     }
+}
+
+#[tokio::test]
+async fn visitors_are_found_by_strength_and_trend_on_the_page_in_the_api_and_in_a_file() {
+    let site = Site::new();
+    let rule = r#"{"trigger":"event = \"Demo\"","score":20}"#;
+    site.store().follow_intent_rules(&[IntentRule::parse("demo", rule).unwrap().unwrap()]).await.unwrap();
+    for (email, event) in [("ada@acme.com", "Demo"), ("grace@globex.com", "Other")] {
+        let event = json!({"type": "track", "event": event, "message_id": email, "sent_at": at(1)});
+        site.collect(json!({"email": email, "events": [event]})).await;
+    }
+    // 20 points now and none a week ago: half of what strength can be, and surging.
+    let (status, list) = site.api("/api/visitors?strength=high&trend=surging", None).await;
+    let list: Value = serde_json::from_str(&list).unwrap();
+    assert_eq!((status, &list["total"]), (200, &json!(1)), "{list}");
+    let ada = &list["visitors"][0];
+    let said = [&ada["emails"][0], &ada["strength"], &ada["strength_label"], &ada["trend"]];
+    assert_eq!(said, [&json!("ada@acme.com"), &json!(50), &json!("High"), &json!("Surging")]);
+    for (asked, found, others) in [
+        ("strength=HIGH", "ada@acme.com", "grace@globex.com"),
+        ("trend=surging", "ada@acme.com", "grace@globex.com"),
+        ("strength=low", "grace@globex.com", "ada@acme.com"),
+        ("strength=low&trend=neutral", "grace@globex.com", "ada@acme.com"),
+    ] {
+        for path in ["/visitors", "/api/visitors", "/api/visitors.csv"] {
+            let html = site.page(&format!("{path}?{asked}")).await;
+            assert!(html.contains(found) && !html.contains(others), "{path}?{asked}: {html}");
+        }
+    }
+    let (_, file) = site.api("/api/visitors.csv?strength=high", None).await;
+    assert!(file.starts_with("\"id\"") && file.contains("\"50\",\"High\",\"Surging\""), "{file}");
+    let html = site.page("/visitors?strength=high&trend=surging").await;
+    assert!(text(&html).contains("1 visitor") && text(&html).contains("High · Surging"), "{html}");
+    assert!(html.contains("/api/visitors.csv?strength=high&amp;trend=surging"), "{html}");
+    // What is in force stands in the fields, as it may be written.
+    let html = site.page("/visitors?strength=very_high&trend=Surging").await;
+    assert!(html.contains("<option value=\"Very High\" selected>") && html.contains("No visitors match"), "{html}");
+    assert!(html.contains("<option value=\"Surging\" selected>"), "{html}");
 }

@@ -4,12 +4,12 @@ use super::sql::Sql;
 use super::{
     accounts, alert_changes, alert_messages, alert_store, alert_tell, arrived, clusters, companies, company_keys,
     company_names, days, decisions, deletion, dump, excluded, grown, guesses, history, identities, ingest, intent,
-    look_back, points, reasons, restore, retention, taken, tombstones, topics, traits, visitors,
+    look_back, points, reasons, restore, retention, taken, tombstones, topics, traits, visitor_points, visitors,
 };
 
 /// All statements.
 pub fn all() -> impl Iterator<Item = Sql> {
-    let rare = [dump::ALL, restore::ALL].into_iter().flatten().copied();
+    let rare = [dump::ALL, restore::ALL, visitor_points::ALL].into_iter().flatten().copied();
     prepared().chain(rare)
 }
 

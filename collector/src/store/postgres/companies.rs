@@ -119,7 +119,7 @@ pub(super) async fn show(
     )?;
     let people = people.iter().map(|row| Ok(row.try_get(0)?)).collect::<Result<Vec<i64>, PostgresError>>()?;
     let (people, last_pages, days) = together!(
-        visitors::of_ids(transaction, rules, &people),
+        visitors::of_ids(transaction, rules, None, &people),
         transaction.query(LAST_PAGES, &[&people]),
         days_of(transaction, &[company_id]),
     )?;

@@ -39,7 +39,7 @@ async fn look(transaction: &Transaction, exclude: &Exclude, version: i64) -> Res
     let ids = rows.iter().map(|row| Ok(row.try_get(0)?)).collect::<Result<Vec<i64>, PostgresError>>()?;
     let mut excluded = vec![false; ids.len()];
     if !exclude.is_empty() {
-        for visitor in visitors::of_ids(transaction, &RuleSet::default(), &ids).await? {
+        for visitor in visitors::of_ids(transaction, &RuleSet::default(), None, &ids).await? {
             let takes = exclude.takes_visitor(&visitor.user_ids, &visitor.emails, &visitor.traits);
             let place = ids.iter().position(|id| *id == ids::visitor_row(&visitor.id));
             if let Some(mark) = place.and_then(|place| excluded.get_mut(place)) {

@@ -11,7 +11,7 @@
 //! | `ingest`, `decisions` | what is done with a visitor |
 //! | `arrived`, `noted`, `grown` | a batch as it will be written, what of it is new, and page views that have grown |
 //! | `deletion`, `taken`, `tombstones`, `retention` | who and what is to go |
-//! | `visitors`, `companies`, `reasons`, `search` | what is shown |
+//! | `visitors`, `companies`, `reasons`, `visitor_points`, `search` | what is shown |
 //! | `alert_store`, `alert_changes`, `alert_tell`, `alert_messages` | what alerts keep |
 //! | `guesses` | companies that are guessed by networks |
 //! | `company_keys`, `company_names`, `points`, `excluded`, `excludes` | companies decided and counted |
@@ -74,6 +74,7 @@ mod topics;
 mod traits;
 mod transaction;
 mod turns;
+mod visitor_points;
 mod visitors;
 
 use std::sync::Arc;
@@ -100,6 +101,7 @@ pub use self::sql::Sql;
 use self::tombstones::Sifted;
 use self::transaction::{Access, together, transact};
 use self::turns::Turns;
+use self::visitor_points::PointsOfVisitors;
 use super::archive::{Dump, Record, Restore, Section};
 use super::company::{Company, CompanyId, CompanyPage, DaysOfActivity, Excluded, Reason};
 use super::decision::{Decision, Undone};
@@ -123,6 +125,7 @@ pub struct PostgresStore {
     pool: Pool,
     rules: IntentRules,
     excludes: Excludes,
+    points: PointsOfVisitors,
     turns: Turns,
     key: TombstoneKey,
     retention: RetentionSearch,
@@ -169,6 +172,7 @@ impl PostgresStore {
             pool,
             rules: IntentRules::default(),
             excludes: Excludes::default(),
+            points: PointsOfVisitors::default(),
             turns: Turns::default(),
             key,
             retention: RetentionSearch::default(),
@@ -256,13 +260,14 @@ impl Store for PostgresStore {
     async fn list_visitors(&self, filter: Filter, offset: u32, limit: u32) -> Result<(Vec<Visitor>, u64), StoreError> {
         self.count().await?;
         let rules = self.rules.now(&self.pool).await?;
-        let conditions = Conditions::of(&filter);
+        let points = self.points.asked_by(&filter, &self.pool, &self.rules).await?;
+        let conditions = Conditions::of(&filter).among(points.as_ref().map(|points| points.rows(&filter)));
         let (page, count) = (conditions.page(offset, limit), conditions.count());
         Ok(transact!(&self.pool, Access::Read, |transaction| async {
             transaction.begin().await?;
             let ids = conditions.numbers(&transaction, &page).await?;
             let total = conditions.numbers(&transaction, &count).await?;
-            let visitors = visitors::of_ids(&transaction, &rules, &ids).await?;
+            let visitors = visitors::of_ids(&transaction, &rules, points.as_deref(), &ids).await?;
             transaction.commit().await?;
             let total = total.first().and_then(|total| u64::try_from(*total).ok()).unwrap_or_default();
             Ok((visitors, total))
@@ -276,12 +281,13 @@ impl Store for PostgresStore {
         limit: u32,
     ) -> Result<Vec<Visitor>, StoreError> {
         let rules = self.rules.now(&self.pool).await?;
-        let conditions = Conditions::of(filter);
+        let points = self.points.asked_by(filter, &self.pool, &self.rules).await?;
+        let conditions = Conditions::of(filter).among(points.as_ref().map(|points| points.rows(filter)));
         let page = conditions.behind(after.map_or(0, ids::visitor_row), limit);
         Ok(transact!(&self.pool, Access::Read, |transaction| async {
             transaction.begin().await?;
             let ids = conditions.numbers(&transaction, &page).await?;
-            let visitors = visitors::of_ids(&transaction, &rules, &ids).await?;
+            let visitors = visitors::of_ids(&transaction, &rules, points.as_deref(), &ids).await?;
             transaction.commit().await?;
             Ok(visitors)
         })?)

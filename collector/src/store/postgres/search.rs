@@ -9,6 +9,7 @@ use super::ids;
 use super::transaction::Transaction;
 use super::{keys, points};
 use crate::store::filter::{CompanyFilter, Did, Filter, TraitFilter};
+use crate::store::visitor_points::Rows;
 
 /// Whether of a trait, in a query over `identity` and `trait`, nothing was said later under another id of the visitor.
 const LATEST_TRAIT: &str = "NOT EXISTS (
@@ -112,6 +113,19 @@ impl Conditions {
         }
         all.add_entry(filter);
         all
+    }
+
+    /// Of these the ones that are found by their points as well.
+    #[must_use]
+    pub fn among(mut self, rows: Option<Rows>) -> Self {
+        let (not, rows) = match rows {
+            None => return self,
+            Some(Rows::These(rows)) => ("", rows),
+            Some(Rows::AllBut(rows)) => ("NOT ", rows),
+        };
+        let rows = self.value(rows);
+        self.sql.push(format!("visitor.id {not}IN (SELECT found.id FROM unnest({rows}::bigint[]) AS found (id))"));
+        self
     }
 
     fn add_trait(&mut self, TraitFilter { name, value }: &TraitFilter) {

@@ -18,6 +18,7 @@ use crate::about::About;
 use crate::intent::Intent;
 use crate::store::traits::Latest;
 use crate::store::visitor::{EntryCursor, TimelineEntry, Visitor, VisitorId, VisitorIdentity};
+use crate::store::visitor_points::VisitorPoints;
 
 statements! {
     VISITORS = "SELECT visitor.id, visitor.company_key, visitor.first_seen, visitor.last_seen, company.id, company.name, company.key,
@@ -47,10 +48,12 @@ statements! {
                 WHERE identity.visitor_id = $1 ORDER BY entry.at DESC, entry.id DESC LIMIT $2";
 }
 
-/// The visitors of some rows, in that order, with their points by these rules. One that is gone is left out.
+/// The visitors of some rows, in that order, with their points by these rules, or, where they were found by their points, with
+/// these. One that is gone is left out.
 pub(super) async fn of_ids(
     transaction: &Transaction,
     rules: &RuleSet,
+    points: Option<&VisitorPoints>,
     ids: &[i64],
 ) -> Result<Vec<Visitor>, PostgresError> {
     if ids.is_empty() {
@@ -66,10 +69,11 @@ pub(super) async fn of_ids(
     for row in &rows {
         visitors.insert(row.try_get(0)?, visitor(row)?);
     }
-    for (visitor_id, intent) in intent {
-        if let Some(visitor) = visitors.get_mut(&visitor_id) {
-            visitor.intent = intent;
-        }
+    for (id, visitor) in &mut visitors {
+        visitor.intent = match points {
+            Some(points) => points.intent_of(*id),
+            None => intent.get(id).copied().unwrap_or_default(),
+        };
     }
     let mut emails: HashMap<i64, Vec<(i64, String)>> = HashMap::new();
     for row in &identities {
@@ -160,7 +164,8 @@ pub(super) async fn show(
     let ids = [visitor_id];
     let limit = i64::from(limit);
     let values = [&visitor_id as &(dyn tokio_postgres::types::ToSql + Sync), &limit];
-    let (mut visitors, timeline) = together!(of_ids(transaction, rules, &ids), transaction.query(TIMELINE, &values))?;
+    let (mut visitors, timeline) =
+        together!(of_ids(transaction, rules, None, &ids), transaction.query(TIMELINE, &values))?;
     transaction.commit().await?;
     let Some(visitor) = visitors.pop() else { return Ok(None) };
     Ok(Some((visitor, timeline.iter().map(timeline_entry).collect::<Result<_, _>>()?)))

@@ -7,7 +7,8 @@
 //! | `deletion`, `taken`, `tombstones`, `late` | people deleted, and kept from coming back |
 //! | `history` | what people did |
 //! | `retention` | what is older than it may be |
-//! | `visitors`, `companies`, `ranking`, `reasons`, `search` | what is shown |
+//! | `visitors`, `companies`, `ranking`, `visitor_points`, `reasons`, `search` | what is shown |
+//! | `remade` | what is made of the whole store, and not at each look |
 //! | `interests` | what a company's visitors looked at, and where they came from |
 //! | `alert_store`, `alerts`, `alert_changes` | what alerts keep |
 //! | `clusters` | who is who: pointers written, and the visitors that come of them |
@@ -43,6 +44,7 @@ mod late;
 mod ranking;
 mod readers;
 mod reasons;
+mod remade;
 mod restore;
 mod retention;
 mod search;
@@ -52,6 +54,7 @@ mod tombstones;
 mod topics;
 mod traits;
 mod upgrade;
+mod visitor_points;
 mod visitors;
 
 use std::path::Path;
@@ -67,6 +70,7 @@ use self::excluded::Excludes;
 use self::file::{FileError, Migration, SqliteFile};
 use self::intent::IntentRules;
 use self::ranking::{Ranked, Ranking};
+use self::remade::Remade;
 use self::retention::RetentionSearch;
 use super::archive::{Dump, Record, Restore, Section};
 use super::company::{Company, CompanyId, CompanyPage, DaysOfActivity, Excluded, Reason};
@@ -75,6 +79,7 @@ use super::deletion::{Deletion, DeletionId, Departed, Forgotten, Person, Retenti
 use super::filter::{CompanyFilter, Filter};
 use super::history::{Actor, Deed, HistoryCursor};
 use super::visitor::{EntryCursor, TimelineEntry, Visitor, VisitorId};
+use super::visitor_points::VisitorPoints;
 use super::{Store, StoreError};
 use crate::exclude::Exclude;
 use crate::intent::IntentRule;
@@ -102,6 +107,7 @@ pub struct SqliteStore {
     rules: IntentRules,
     excludes: Excludes,
     ranking: Ranking,
+    points: Remade<VisitorPoints>,
     retention: RetentionSearch,
 }
 
@@ -118,8 +124,19 @@ impl SqliteStore {
     #[must_use]
     pub fn new(file: SqliteFile) -> Self {
         let rules = IntentRules::default();
-        let ranking = Ranking::new(file.clone(), rules.clone());
-        Self { ranking, file, rules, excludes: Excludes::default(), retention: RetentionSearch::default() }
+        Self {
+            ranking: Ranking::new(file.clone(), rules.clone()),
+            points: Remade::new(file.clone(), rules.clone(), visitor_points::of_all),
+            file,
+            rules,
+            excludes: Excludes::default(),
+            retention: RetentionSearch::default(),
+        }
+    }
+
+    /// The points of all visitors, where a filter asks for them.
+    async fn points_for(&self, filter: &Filter) -> Result<Option<Arc<VisitorPoints>>, FileError> {
+        Ok(if filter.asks_for_points() { Some(self.points.now().await?) } else { None })
     }
 }
 
@@ -151,10 +168,10 @@ impl Store for SqliteStore {
 
     async fn list_visitors(&self, filter: Filter, offset: u32, limit: u32) -> Result<(Vec<Visitor>, u64), StoreError> {
         let is_search = filter != Filter::default();
-        let rules = self.rules.now();
+        let (rules, points) = (self.rules.now(), self.points_for(&filter).await?);
         let list = move |connection: &Connection| {
-            let (mut found, total) = visitors::list(connection, &filter, offset, limit)?;
-            reasons::fill(connection, &rules, &mut found)?;
+            let (mut found, total) = visitors::list(connection, (&filter, points.as_deref()), offset, limit)?;
+            reasons::fill_by(connection, &rules, points.as_deref(), &mut found)?;
             Ok((found, total))
         };
         // A search may go through all that there is.
@@ -168,10 +185,10 @@ impl Store for SqliteStore {
         limit: u32,
     ) -> Result<Vec<Visitor>, StoreError> {
         let (filter, after) = (filter.clone(), after.map_or(0, ids::visitor_row));
-        let rules = self.rules.now();
+        let (rules, points) = (self.rules.now(), self.points_for(&filter).await?);
         let export = move |connection: &Connection| {
-            let mut page = visitors::export(connection, &filter, after, limit)?;
-            reasons::fill(connection, &rules, &mut page)?;
+            let mut page = visitors::export(connection, (&filter, points.as_deref()), after, limit)?;
+            reasons::fill_by(connection, &rules, points.as_deref(), &mut page)?;
             Ok(page)
         };
         Ok(self.file.read_long(export).await?)
@@ -208,7 +225,7 @@ impl Store for SqliteStore {
         };
         let is_found = |company: &&Ranked| {
             company.excluded == kept_out
-                && company.is_found_by(&filter)
+                && filter.takes(company.worth())
                 && found.as_ref().is_none_or(|found| found.contains(&company.company_id))
         };
         let of_all: Vec<&Ranked> = ranked.iter().filter(is_found).collect();

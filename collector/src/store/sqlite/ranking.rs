@@ -6,25 +6,16 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use koala_destination::clock::{MILLISECONDS_OF_A_DAY, now_milliseconds};
 use rusqlite::Connection;
-use tokio::sync::Mutex;
 
 use super::file::{FileError, SqliteFile};
 use super::ids;
 use super::intent::{IntentRules, StoredRule, progress};
 use super::reasons;
+use super::remade::{Remade, today};
 use crate::intent::worth::{EntriesByDay, Worth, days_that_count, share};
-use crate::intent::{Strength, Trend};
 use crate::store::company::{CompanyId, Reason};
-use crate::store::filter::CompanyFilter;
-
-/// A ranking that took longer to make serves on while the next one is made.
-const QUICK: Duration = Duration::from_millis(20);
-/// The next ranking is made after as many times what the last one took, so that ranking costs a tenth of a core at most.
-const PAUSE_TIMES: u32 = 10;
 
 /// A company's place.
 #[derive(Debug, Clone)]
@@ -40,11 +31,9 @@ pub struct Ranked {
 }
 
 impl Ranked {
-    /// Whether a filter that asks for a strength or a trend finds the company by these.
-    pub fn is_found_by(&self, filter: &CompanyFilter) -> bool {
-        let label = || Strength::of(self.points).label();
-        filter.strength.is_none_or(|strength| strength == label())
-            && filter.trend.is_none_or(|trend| trend == Trend::of(self.points, self.points_week_ago))
+    /// Its points, now and a week ago.
+    pub fn worth(&self) -> Worth {
+        Worth { now: self.points, week_ago: self.points_week_ago }
     }
 }
 
@@ -53,68 +42,18 @@ impl Ranked {
 pub struct Ranking {
     file: SqliteFile,
     rules: IntentRules,
-    made: Arc<Mutex<Option<Made>>>,
-}
-
-struct Made {
-    companies: Arc<Vec<Ranked>>,
-    of_version: u64,
-    of_day: i64,
-    at: Instant,
-    took: Duration,
-    is_under_way: bool,
+    ranked: Remade<Vec<Ranked>>,
 }
 
 impl Ranking {
     /// The ranking of the companies of a file.
     pub fn new(file: SqliteFile, rules: IntentRules) -> Self {
-        Self { file, rules, made: Arc::default() }
+        Self { ranked: Remade::new(file.clone(), rules.clone(), rank), file, rules }
     }
 
-    /// All companies, the one with the most intent first. Of a large store they may be a few seconds old.
+    /// All companies, the one with the most intent first. Of a large store they may be some seconds old.
     pub async fn companies(&self) -> Result<Arc<Vec<Ranked>>, FileError> {
-        let mut made = self.made.lock().await;
-        let version = self.file.version();
-        if let Some(made) = made.as_mut() {
-            if made.of_version == version && made.of_day == today() {
-                return Ok(Arc::clone(&made.companies));
-            }
-            if made.took > QUICK {
-                if !made.is_under_way && made.at.elapsed() > made.took * PAUSE_TIMES {
-                    made.is_under_way = true;
-                    tokio::spawn(self.clone().renew());
-                }
-                return Ok(Arc::clone(&made.companies));
-            }
-        }
-        let newer = self.make().await?;
-        let companies = Arc::clone(&newer.companies);
-        *made = Some(newer);
-        Ok(companies)
-    }
-
-    /// Makes the next ranking, and has the pages look again.
-    async fn renew(self) {
-        let newer = self.make().await;
-        let mut made = self.made.lock().await;
-        match newer {
-            Ok(newer) => *made = Some(newer),
-            Err(error) => {
-                tracing::error!(%error, "the companies cannot be ranked");
-                if let Some(made) = made.as_mut() {
-                    made.is_under_way = false;
-                }
-            }
-        }
-        self.file.have_pages_look_again();
-    }
-
-    async fn make(&self) -> Result<Made, FileError> {
-        let at = Instant::now();
-        let (of_version, of_day) = (self.file.version(), today());
-        let rules = self.rules.now();
-        let companies = self.file.read_long(move |connection| rank(connection, &rules)).await?;
-        Ok(Made { companies: Arc::new(companies), of_version, of_day, at, took: at.elapsed(), is_under_way: false })
+        self.ranked.now().await
     }
 
     /// What a company's points come from, the most first.
@@ -139,11 +78,6 @@ impl Ranking {
     pub async fn progress(&self) -> Result<f64, FileError> {
         self.file.read(progress).await
     }
-}
-
-/// The UTC day, counted from 1970.
-fn today() -> i64 {
-    now_milliseconds().div_euclid(MILLISECONDS_OF_A_DAY)
 }
 
 fn rank(connection: &Connection, rules: &[StoredRule]) -> rusqlite::Result<Vec<Ranked>> {

@@ -11,6 +11,21 @@ use crate::intent::Intent;
 use crate::intent::worth::{EntriesByDay, Total, Worth, days_that_count, share};
 use crate::store::company::Reason;
 use crate::store::visitor::Visitor;
+use crate::store::visitor_points::VisitorPoints;
+
+/// Says how much each of these visitors means to buy; where they were found by their points, what these say.
+pub(super) fn fill_by(
+    connection: &Connection,
+    rules: &[StoredRule],
+    points: Option<&VisitorPoints>,
+    visitors: &mut [Visitor],
+) -> rusqlite::Result<()> {
+    let Some(points) = points else { return fill(connection, rules, visitors) };
+    for visitor in visitors {
+        visitor.intent = points.intent_of(ids::visitor_row(&visitor.id));
+    }
+    Ok(())
+}
 
 /// Says how much each of these visitors means to buy.
 pub(super) fn fill<'v>(

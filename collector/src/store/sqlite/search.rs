@@ -7,6 +7,7 @@ use rusqlite::{Connection, params_from_iter};
 
 use super::ids;
 use crate::store::filter::{CompanyFilter, Did, Filter, TraitFilter};
+use crate::store::visitor_points::VisitorPoints;
 
 /// Whether of a trait, in a query over `identity` and `trait`, nothing was said later under another id of the visitor.
 const LATEST_TRAIT: &str = "NOT EXISTS (
@@ -300,16 +301,17 @@ pub(super) fn find_companies(
     ids.collect::<rusqlite::Result<_>>().map(Some)
 }
 
-/// The visitors that are looked for, the one seen last first, and how many there are in all.
+/// The visitors that are looked for, the one seen last first, and how many there are in all; where the filter asks for points, by
+/// these.
 pub(super) fn find(
     connection: &Connection,
-    filter: &Filter,
+    (filter, points): (&Filter, Option<&VisitorPoints>),
     offset: u32,
     limit: u32,
 ) -> rusqlite::Result<(Vec<i64>, i64)> {
-    let Conditions { sql, values } = Conditions::of(connection, filter)?;
+    let mut all = Conditions::of(connection, filter)?;
     let ordered = "ORDER BY last_seen DESC, id DESC";
-    if sql.is_empty() {
+    if all.sql.is_empty() && points.is_none() {
         let mut count = connection.prepare_cached("SELECT count(*) FROM visitor")?;
         let page = format!("SELECT id FROM visitor {ordered} LIMIT ?1 OFFSET ?2");
         let mut select = connection.prepare_cached(&page)?;
@@ -317,14 +319,19 @@ pub(super) fn find(
         return Ok((ids.collect::<rusqlite::Result<_>>()?, count.query_row([], |row| row.get(0))?));
     }
     // Once through all that are found: to look for them costs far more than to count them.
+    all.add("TRUE", []);
     let mut select =
-        connection.prepare_cached(&format!("SELECT id FROM visitor WHERE {} {ordered}", sql.join(" AND ")))?;
-    let mut rows = select.query(params_from_iter(&values))?;
+        connection.prepare_cached(&format!("SELECT id FROM visitor WHERE {} {ordered}", all.sql.join(" AND ")))?;
+    let mut rows = select.query(params_from_iter(&all.values))?;
     let (offset, limit) = (i64::from(offset), i64::from(limit));
     let (mut ids, mut total) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
+        let id = row.get(0)?;
+        if points.is_some_and(|points| !points.are_found_by(filter, id)) {
+            continue;
+        }
         if (offset..offset + limit).contains(&total) {
-            ids.push(row.get(0)?);
+            ids.push(id);
         }
         total += 1;
     }
@@ -334,16 +341,28 @@ pub(super) fn find(
 /// The visitors that are looked for behind the row `after`, in the order of their rows.
 pub(super) fn find_behind(
     connection: &Connection,
-    filter: &Filter,
+    (filter, points): (&Filter, Option<&VisitorPoints>),
     after: i64,
     limit: u32,
 ) -> rusqlite::Result<Vec<i64>> {
     let mut all = Conditions::of(connection, filter)?;
     all.add("id > ?", [after.into()]);
     let sql = all.sql.join(" AND ");
+    // What points leave out is passed over here.
+    let most = points.map_or(i64::from(limit), |_| -1);
     let mut select =
-        connection.prepare_cached(&format!("SELECT id FROM visitor WHERE {sql} ORDER BY id LIMIT {limit}"))?;
-    select.query_map(params_from_iter(&all.values), |row| row.get(0))?.collect()
+        connection.prepare_cached(&format!("SELECT id FROM visitor WHERE {sql} ORDER BY id LIMIT {most}"))?;
+    let mut rows = select.query(params_from_iter(&all.values))?;
+    let mut ids = Vec::new();
+    while ids.len() < limit as usize
+        && let Some(row) = rows.next()?
+    {
+        let id = row.get(0)?;
+        if points.is_none_or(|points| points.are_found_by(filter, id)) {
+            ids.push(id);
+        }
+    }
+    Ok(ids)
 }
 
 #[cfg(test)]

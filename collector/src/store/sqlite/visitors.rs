@@ -14,11 +14,12 @@ use crate::about::About;
 use crate::intent::Intent;
 use crate::store::filter::Filter;
 use crate::store::visitor::{EntryCursor, TimelineEntry, Visitor, VisitorId, VisitorIdentity};
+use crate::store::visitor_points::VisitorPoints;
 
-/// Visitors, the one seen last first, and how many there are in all.
+/// Visitors, the one seen last first, and how many there are in all; where the filter asks for points, by these.
 pub(super) fn list(
     connection: &Connection,
-    filter: &Filter,
+    filter: (&Filter, Option<&VisitorPoints>),
     offset: u32,
     limit: u32,
 ) -> rusqlite::Result<(Vec<Visitor>, u64)> {
@@ -30,7 +31,7 @@ pub(super) fn list(
 /// At most `limit` visitors behind the row `after`, in the order of their rows.
 pub(super) fn export(
     connection: &Connection,
-    filter: &Filter,
+    filter: (&Filter, Option<&VisitorPoints>),
     after: i64,
     limit: u32,
 ) -> rusqlite::Result<Vec<Visitor>> {

@@ -80,8 +80,7 @@ fn search(query: &CompanyQuery, rules: &[String]) -> Markup {
             (field("path", "On a path", &query.path, "/docs"))
             (field("source", "Came from", &query.source, "google.com"))
             (filters::rule(rules, &query.rule))
-            (filters::one_of("strength", "Strength", &["Low", "Medium", "High", "Very High"], &query.strength))
-            (filters::one_of("trend", "Trend", &["Surging", "Heating", "Neutral", "Cooling"], &query.trend))
+            (filters::interest(&query.strength, &query.trend))
             (filters::new_this_week(&query.new))
         },
     )
@@ -145,7 +144,7 @@ fn row(company: &Company, days: &[i64], reason: Option<&str>, most: f64) -> Mark
             @if company.company_source == CompanySource::Network { " " span.soft { "inferred from IP network" } }
             @if let Some(reason) = reason { br; span.soft { (reason) } }
         }
-        td { (layout::points(company.intent, most)) br; span.soft { (words::interest(company)) } }
+        td { (layout::points(company.intent, most)) br; span.soft { (words::interest(company.strength_label, company.trend)) } }
         td.number.wide { (company.visitors) }
         td.number.wide { (company.events) }
         td.wide { (layout::sparkline(days)) }

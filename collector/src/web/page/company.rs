@@ -62,7 +62,7 @@ pub async fn show(State(web): State<Web>, Path(key): Path<String>) -> Page {
 fn strength(company: &Company, days: &[i64]) -> Markup {
     html! {
         dl.counts {
-            div { dt { (words::interest(company)) } dd { (company.strength.value()) } }
+            div { dt { (words::interest(company.strength_label, company.trend)) } dd { (company.strength.value()) } }
             div { dt { "Points of intent" } dd { (layout::written(company.intent)) } }
             div { dt { "Visitors" } dd { (company.visitors) } }
             div { dt { "Events" } dd { (company.events) } }

@@ -2,6 +2,8 @@
 
 use maud::{Markup, html};
 
+use crate::intent::{StrengthLabel, Trend};
+
 /// A filter that is a text of which a part is looked for.
 pub struct Field<'q> {
     /// Its name in the address.
@@ -54,16 +56,25 @@ pub fn rule(rules: &[String], chosen: &str) -> Markup {
     }
 }
 
-/// One of a few words to choose from, in whatever case it stands in the address.
-pub fn one_of(name: &str, label: &str, words: &[&str], chosen: &str) -> Markup {
-    let chosen = chosen.trim();
+/// One of a few words to choose from.
+fn one_of(name: &str, label: &str, words: &[&str], chosen: &str) -> Markup {
     html! {
         label { (label)
             select name=(name) {
                 option value="" { "Any" }
-                @for word in words { option value=(word) selected[word.eq_ignore_ascii_case(chosen)] { (word) } }
+                @for word in words { option value=(word) selected[*word == chosen] { (word) } }
             }
         }
+    }
+}
+
+/// How strong the interest is that is looked for, and where it goes.
+pub fn interest(strength: &str, trend: &str) -> Markup {
+    let strength = StrengthLabel::parse(strength).map_or("", StrengthLabel::as_str);
+    let trend = Trend::parse(trend.trim()).map_or("", Trend::as_str);
+    html! {
+        (one_of("strength", "Strength", &["Low", "Medium", "High", "Very High"], strength))
+        (one_of("trend", "Trend", &["Surging", "Heating", "Neutral", "Cooling"], trend))
     }
 }
 

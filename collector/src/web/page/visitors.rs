@@ -102,6 +102,7 @@ fn search(query: &VisitorQuery, rules: &[String]) -> Markup {
             (field("user_id", "User id", &query.user_id, "u-1"))
             (field("trait", "Trait", &query.of_trait, "plan=team"))
             (filters::rule(rules, &query.rule))
+            (filters::interest(&query.strength, &query.trend))
             label { "From" input type="date" name="since" value=(query.since); }
             label { "To" input type="date" name="until" value=(query.until); }
             (filters::new_this_week(&query.new))
@@ -121,7 +122,7 @@ pub async fn show(State(web): State<Web>, Path(id): Path<VisitorId>) -> Page {
                 @if let Some(company) = company(&visitor) { dt { "Company" } dd { (company) } }
                 dt { "Intent" }
                 dd {
-                    (visitor.intent.strength_label.as_str()) " · " (visitor.intent.trend.as_str())
+                    (words::interest(visitor.intent.strength_label, visitor.intent.trend))
                     " " span.soft { (layout::written(visitor.intent.points)) " points" }
                 }
                 @if visitor.excluded { dt { "Ranking" } dd { "kept out by the parameter " code { "exclude" } } }
@@ -244,12 +245,13 @@ pub fn table(visitors: &[Visitor], none: &Markup) -> Markup {
                 @if let Some(company) = company(visitor) { span.narrow.soft { " of " (company) } }
             }
             td.wide { @if let Some(company) = company(visitor) { (company) } }
+            td.wide { (words::interest(visitor.intent.strength_label, visitor.intent.trend)) }
             td.number { (visitor.events + visitor.page_views) }
             td { (layout::ago(&visitor.last_seen)) }
         }
     };
     layout::table(
-        &html! { th { "Visitor" } th.wide { "Company" } th.number { "Events" } th { "Last seen" } },
+        &html! { th { "Visitor" } th.wide { "Company" } th.wide { "Intent" } th.number { "Events" } th { "Last seen" } },
         &visitors.iter().map(row).collect::<Vec<_>>(),
         none,
     )

@@ -4,6 +4,7 @@ use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY};
 use koala_destination::intake::SkipReason;
 use serde_json::Value;
 
+use crate::intent::{StrengthLabel, Trend};
 use crate::store::company::{Company, Reason};
 
 const MINUTE: i64 = 60_000;
@@ -31,9 +32,9 @@ pub fn title(company: &Company) -> String {
     company.name.clone().or_else(domain).unwrap_or_else(|| company.key.clone())
 }
 
-/// How strong a company's interest is, and where it goes: `High · Surging`.
-pub fn interest(company: &Company) -> String {
-    format!("{} · {}", company.strength_label.as_str(), company.trend.as_str())
+/// How strong an interest is, and where it goes: `High · Surging`.
+pub fn interest(strength: StrengthLabel, trend: Trend) -> String {
+    format!("{} · {}", strength.as_str(), trend.as_str())
 }
 
 /// What an intent rule counts for a company as a sentence: `Looked at pricing: 3 people, last today`.

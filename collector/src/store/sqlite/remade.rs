@@ -1,0 +1,103 @@
+//! What is made of the whole store: anew when something changed, and of a large store not at each look.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use koala_destination::clock::{MILLISECONDS_OF_A_DAY, now_milliseconds};
+use rusqlite::Connection;
+use tokio::sync::Mutex;
+
+use super::file::{FileError, SqliteFile};
+use super::intent::{IntentRules, StoredRule};
+
+/// What took longer to make serves on while the next is made.
+const QUICK: Duration = Duration::from_millis(20);
+/// The next is made after as many times what the last one took, so that making it costs a tenth of a core at most.
+const PAUSE_TIMES: u32 = 10;
+/// What is older does not serve on: who looks after a quiet night waits for the next.
+const OLDEST: Duration = Duration::from_secs(30);
+
+/// How it is made, by the intent rules that count.
+type Make<T> = fn(&Connection, &[StoredRule]) -> rusqlite::Result<T>;
+
+/// What is made of the whole store; clones share what was made last.
+pub(super) struct Remade<T> {
+    file: SqliteFile,
+    rules: IntentRules,
+    make: Make<T>,
+    made: Arc<Mutex<Option<Made<T>>>>,
+}
+
+impl<T> Clone for Remade<T> {
+    fn clone(&self) -> Self {
+        Self { file: self.file.clone(), rules: self.rules.clone(), make: self.make, made: Arc::clone(&self.made) }
+    }
+}
+
+struct Made<T> {
+    made: Arc<T>,
+    of_version: u64,
+    of_day: i64,
+    at: Instant,
+    took: Duration,
+    is_under_way: bool,
+}
+
+impl<T: Send + Sync + 'static> Remade<T> {
+    /// What is made of a file.
+    pub(super) fn new(file: SqliteFile, rules: IntentRules, make: Make<T>) -> Self {
+        Self { file, rules, make, made: Arc::default() }
+    }
+
+    /// As it is now; of a large store it may be some seconds old.
+    pub(super) async fn now(&self) -> Result<Arc<T>, FileError> {
+        let mut last = self.made.lock().await;
+        let version = self.file.version();
+        if let Some(last) = last.as_mut() {
+            if last.of_version == version && last.of_day == today() {
+                return Ok(Arc::clone(&last.made));
+            }
+            let age = last.at.elapsed();
+            if last.took > QUICK && age < OLDEST.max(last.took * PAUSE_TIMES * 2) {
+                if !last.is_under_way && age > last.took * PAUSE_TIMES {
+                    last.is_under_way = true;
+                    tokio::spawn(self.clone().renew());
+                }
+                return Ok(Arc::clone(&last.made));
+            }
+        }
+        let newer = self.make().await?;
+        let made = Arc::clone(&newer.made);
+        *last = Some(newer);
+        Ok(made)
+    }
+
+    /// Makes the next, and has the pages look again.
+    async fn renew(self) {
+        let newer = self.make().await;
+        let mut last = self.made.lock().await;
+        match newer {
+            Ok(newer) => *last = Some(newer),
+            Err(error) => {
+                tracing::error!(%error, "the points cannot be counted");
+                if let Some(last) = last.as_mut() {
+                    last.is_under_way = false;
+                }
+            }
+        }
+        self.file.have_pages_look_again();
+    }
+
+    async fn make(&self) -> Result<Made<T>, FileError> {
+        let at = Instant::now();
+        let (of_version, of_day) = (self.file.version(), today());
+        let (rules, make) = (self.rules.now(), self.make);
+        let made = self.file.read_long(move |connection| make(connection, &rules)).await?;
+        Ok(Made { made: Arc::new(made), of_version, of_day, at, took: at.elapsed(), is_under_way: false })
+    }
+}
+
+/// The UTC day, counted from 1970.
+pub(super) fn today() -> i64 {
+    now_milliseconds().div_euclid(MILLISECONDS_OF_A_DAY)
+}
