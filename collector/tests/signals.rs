@@ -52,6 +52,8 @@ struct Receiver {
     received: Arc<Mutex<Vec<Received>>>,
     /// Answers in place of its own, the first first.
     answers: Arc<Mutex<Vec<Scripted>>>,
+    /// When each request came, also one that was refused, and the status of its answer.
+    asked: Arc<Mutex<Vec<(Instant, u16)>>>,
     holds_slack_s_rate: bool,
 }
 
@@ -70,6 +72,13 @@ impl Receiver {
 }
 
 async fn take(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes) -> Response {
+    let at = Instant::now();
+    let answer = answer_of(&receiver, headers, &body);
+    receiver.asked.lock().unwrap().push((at, answer.status().as_u16()));
+    answer
+}
+
+fn answer_of(receiver: &Receiver, headers: HeaderMap, body: &[u8]) -> Response {
     let scripted = {
         let mut answers = receiver.answers.lock().unwrap();
         (!answers.is_empty()).then(|| answers.remove(0))
@@ -85,7 +94,7 @@ async fn take(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes)
             None => status.into_response(),
         };
     }
-    let Ok(body) = serde_json::from_slice::<Value>(&body) else { return refuse("invalid_payload") };
+    let Ok(body) = serde_json::from_slice::<Value>(body) else { return refuse("invalid_payload") };
     let mut taken = receiver.received.lock().unwrap();
     if receiver.holds_slack_s_rate {
         if let Some(problem) = problem_of_slack(&body) {
@@ -130,6 +139,8 @@ fn problem_of_slack(body: &Value) -> Option<&'static str> {
 on_each_engine! {
     a_burst_goes_to_slack_in_few_messages_at_its_pace_and_each_is_told_once,
     slack_says_when_to_come_back_and_nothing_is_sent_before,
+    two_processes_keep_to_slack_s_pace_together,
+    what_slack_said_to_one_process_the_other_keeps,
     what_slack_may_have_taken_is_shown_and_not_repeated_and_what_it_refused_is_dead,
     a_message_that_slack_does_not_take_costs_no_other_of_its_burst,
     a_key_that_the_other_end_repeats_is_nowhere,
@@ -145,13 +156,16 @@ struct Set {
     settings: CollectorSettings,
     watch: Watch,
     deliver: Deliver,
-    place: Place,
+    place: Option<Place>,
 }
 
 impl Set {
     /// In an empty place, or in that of a set that was there before.
     async fn on(place: Place, parameters: &[(&str, String)]) -> Self {
-        let store = place.open().await;
+        Self::over(place.open().await, Some(place), parameters).await
+    }
+
+    async fn over(store: Arc<dyn Engine>, place: Option<Place>, parameters: &[(&str, String)]) -> Self {
         let parameter = |(name, value): &(&str, String)| Parameter::new(*name, value.clone());
         let settings = CollectorSettings::read(&parameters.iter().map(parameter).collect::<Vec<_>>());
         assert!(settings.problems().is_empty(), "{:?}", settings.problems());
@@ -241,6 +255,58 @@ async fn slack_says_when_to_come_back_and_nothing_is_sent_before(place: Place) {
     assert_eq!(set.messages().await[0].tries, 2);
 }
 
+/// Two processes with one store, each at work until nothing is due any more.
+async fn work_beside_each_other(one: &mut Set, other: &mut Set) {
+    tokio::join!(one.work(), other.work());
+}
+
+/// Another process on the store; a file has one process alone, so that there the two share it.
+async fn beside(set: &Set, parameters: &[(&str, String)]) -> Set {
+    let store = match &set.place {
+        Some(place @ Place::Database(_)) => place.open().await,
+        _ => Arc::clone(&set.store),
+    };
+    Set::over(store, None, parameters).await
+}
+
+async fn two_processes_keep_to_slack_s_pace_together(place: Place) {
+    let slack = Receiver { holds_slack_s_rate: true, ..Receiver::default() };
+    let parameters = alert_to(&slack.clone().start().await);
+    let mut one = Set::on(place, &parameters).await;
+    let mut other = beside(&one, &parameters).await;
+    for n in 0..50 {
+        one.ingest(&looks_at_pricing(&format!("someone@company-{n}.example"))).await;
+    }
+    work_beside_each_other(&mut one, &mut other).await;
+    let states = one.states().await;
+    assert!(states.len() == 50 && states.iter().all(|(state, _)| *state == MessageState::Sent), "{states:?}");
+    let asked = slack.asked.lock().unwrap().clone();
+    let refused = asked.iter().filter(|(_, status)| *status == 429).count();
+    assert!(refused == 0 && asked.len() >= 6, "{refused} of {} requests came too early", asked.len());
+}
+
+async fn what_slack_said_to_one_process_the_other_keeps(place: Place) {
+    let slack = Receiver { holds_slack_s_rate: true, ..Receiver::default() };
+    slack.answers.lock().unwrap().push((429, Some("4")));
+    let parameters = alert_to(&slack.clone().start().await);
+    let mut one = Set::on(place, &parameters).await;
+    let mut other = beside(&one, &parameters).await;
+    one.ingest(&looks_at_pricing("ada@acme.example")).await;
+    one.look().await;
+    one.deliver.round(one.settings.signals(), now_milliseconds()).await.unwrap();
+    one.deliver.finish().await;
+    assert_eq!(slack.asked.lock().unwrap().len(), 1);
+    // The other one has something new to tell.
+    one.ingest(&looks_at_pricing("grace@globex.example")).await;
+    work_beside_each_other(&mut other, &mut one).await;
+    let states = one.states().await;
+    assert!(states.len() == 2 && states.iter().all(|(state, _)| *state == MessageState::Sent), "{states:?}");
+    let asked = slack.asked.lock().unwrap().clone();
+    assert_eq!(asked.iter().filter(|(_, status)| *status == 429).count(), 1, "{asked:?}");
+    let waited = asked[1].0.duration_since(asked[0].0);
+    assert!(waited >= Duration::from_millis(3900), "{waited:?}");
+}
+
 async fn a_message_that_slack_does_not_take_costs_no_other_of_its_burst(place: Place) {
     let slack = Receiver { holds_slack_s_rate: true, ..Receiver::default() };
     // The burst as a whole, and one by itself.
@@ -322,7 +388,7 @@ async fn redelivery_and_a_new_start_tell_nothing_twice(place: Place) {
     let Set { place, store, watch, deliver, .. } = set;
     drop((store, watch, deliver));
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let mut again = Set::on(place, &parameters).await;
+    let mut again = Set::on(place.expect("a place"), &parameters).await;
     again.ingest(&looks_at_pricing("ada@acme.example")).await;
     again.work().await;
     assert_eq!(slack.bodies().len(), 1, "{:?}", slack.bodies());

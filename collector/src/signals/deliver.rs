@@ -12,12 +12,17 @@ use super::outbound::{Answer, Client, Promise, Request, Verdict};
 use super::target::Target;
 use super::told::Told;
 use crate::store::StoreError;
-use crate::store::alerts::{AlertStore, Claimed, Settled};
+use crate::store::alerts::{AlertStore, Claim, Claimed, Rest, Settled};
 
 /// A claim holds longer than a request can take.
 const CLAIM: i64 = 120_000;
 /// Slack takes one message a second from a webhook (<https://docs.slack.dev/apis/web-api/rate-limits>).
 const PAUSE_OF_SLACK: Duration = Duration::from_millis(1100);
+/// It is one's turn to send to Slack for longer than a request can take: two processes beside each other keep to the pace together.
+/// Who ends in the middle keeps the others waiting for no longer.
+const TURN: i64 = 20_000;
+/// What is due so soon is waited for, in milliseconds: a target rests after a request.
+const SOON: i64 = 1500;
 /// Messages are sent one by one to a webhook or a source, at most as many a second.
 const PAUSE_OF_OTHERS: Duration = Duration::from_millis(100);
 /// A message that could not be sent for so long is dead, in milliseconds: half a day, as a delivery is.
@@ -92,12 +97,12 @@ impl Deliver {
         Ok(())
     }
 
-    /// Whether something is due for a target that there is.
+    /// Whether something is due for a target that there is, now or in a moment.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn is_any_due(&self, configured: &Configured, now: i64) -> Result<bool, StoreError> {
-        let due = self.alerts.due_targets(now).await?;
+        let due = self.alerts.due_targets(now + SOON).await?;
         Ok(due.iter().any(|name| configured.targets().contains_key(name)))
     }
 
@@ -108,16 +113,17 @@ impl Deliver {
 
     /// A target that is no parameter any more may come back: its messages wait for half a day as for an outage.
     async fn give_up_without_target(&self, name: &str, now: i64) -> Result<(), StoreError> {
-        let claimed = self.alerts.claim(name, 100, now, now + CLAIM, false).await?;
+        let claim = Claim { target: name, most: 100, now, until: now + CLAIM, once: false, turn_until: None };
+        let claimed = self.alerts.claim(claim).await?;
         let (old, young): (Vec<_>, Vec<_>) = claimed.into_iter().partition(|one| now - one.at >= GIVEN_UP_AFTER);
         let reason = || "the parameter of its target is missing or cannot be read".to_owned();
         let ids = |of: &[Claimed]| of.iter().map(|one| one.id.clone()).collect::<Vec<_>>();
         if !old.is_empty() {
-            self.alerts.settle(name, &ids(&old), Settled::Dead { reason: reason() }).await?;
+            self.alerts.settle(name, &ids(&old), Settled::Dead { reason: reason() }, None).await?;
         }
         if !young.is_empty() {
             let at = now + milliseconds(self.retry.first_delay);
-            self.alerts.settle(name, &ids(&young), Settled::Later { reason: reason(), at }).await?;
+            self.alerts.settle(name, &ids(&young), Settled::Later { reason: reason(), at }, None).await?;
         }
         Ok(())
     }
@@ -167,20 +173,27 @@ impl One {
     async fn send(&self, name: &str, target: &Target, now: i64) -> Result<Went, StoreError> {
         let promise = target.promise();
         let most = u32::try_from(target.most_folded()).unwrap_or(1);
-        let is_once = promise == Promise::AtMostOnce;
-        let claimed = self.alerts.claim(name, most, now, now + CLAIM, is_once).await?;
+        let once = promise == Promise::AtMostOnce;
+        let turn_until = once.then_some(now + TURN);
+        let claim = Claim { target: name, most, now, until: now + CLAIM, once, turn_until };
+        let claimed = self.alerts.claim(claim).await?;
+        let rest_from = |now: i64| turn_until.map(|_| Rest { turn_until, until: now + milliseconds(pause(target)) });
         // One that cannot be read is dead alone; a Slack message is folded from the others.
         let mut told = Vec::new();
         let mut sent = Vec::new();
+        let mut unreadable = Vec::new();
         for one in &claimed {
             if let Ok(one_told) = serde_json::from_str::<Told>(&one.told) {
                 told.push(one_told);
                 sent.push(one);
             } else {
-                let reason = "the message is of another release and cannot be read".to_owned();
-                let id = std::slice::from_ref(&one.id);
-                self.alerts.settle(name, id, Settled::Dead { reason }).await?;
+                unreadable.push(one.id.clone());
             }
+        }
+        if !unreadable.is_empty() {
+            let reason = "the message is of another release and cannot be read".to_owned();
+            let rest = sent.is_empty().then_some(Rest { turn_until, until: now });
+            self.alerts.settle(name, &unreadable, Settled::Dead { reason }, rest).await?;
         }
         let Some(first) = sent.first() else {
             return Ok(if claimed.is_empty() { Went::NoFurther } else { Went::On });
@@ -201,7 +214,7 @@ impl One {
         let ids: Vec<String> = sent.iter().map(|one| one.id.clone()).collect();
         report(name, &settled, ids.len());
         let went = if matches!(settled, Settled::Later { .. }) { Went::NoFurther } else { Went::On };
-        self.alerts.settle(name, &ids, settled).await?;
+        self.alerts.settle(name, &ids, settled, rest_from(now)).await?;
         Ok(went)
     }
 }

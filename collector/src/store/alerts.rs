@@ -40,22 +40,22 @@ pub trait AlertStore: Send + Sync {
     /// The targets that have messages due at `now`.
     async fn due_targets(&self, now: i64) -> Result<Vec<String>, StoreError>;
 
-    /// Takes at most `most` messages that are due for a target, the oldest first, into one's hands until `until`. One that is
-    /// still held then was left by a process that ended: see [`recover`](Self::recover).
-    async fn claim(
-        &self,
-        target: &str,
-        most: u32,
-        now: i64,
-        until: i64,
-        once: bool,
-    ) -> Result<Vec<Claimed>, StoreError>;
+    /// Takes messages that are due for a target, the oldest first, into one's hands; none while the target rests, or while it is
+    /// another one's turn.
+    async fn claim(&self, claim: Claim<'_>) -> Result<Vec<Claimed>, StoreError>;
 
     /// Messages whose holder is gone are due again; of those that may arrive only once nobody knows whether they did.
     async fn recover(&self, now: i64) -> Result<u64, StoreError>;
 
-    /// Writes what came of claimed messages. With a pause, nothing is due for the target before its end.
-    async fn settle(&self, target: &str, ids: &[String], settled: Settled) -> Result<(), StoreError>;
+    /// Writes what came of claimed messages, and, with it, until when the target rests: nothing is due for it before. What is tried
+    /// again puts all off that is due for the target.
+    async fn settle(
+        &self,
+        target: &str,
+        ids: &[String],
+        settled: Settled,
+        rest: Option<Rest>,
+    ) -> Result<(), StoreError>;
 
     /// The newest messages.
     async fn messages(&self, limit: u32) -> Result<Vec<StoredMessage>, StoreError>;
@@ -167,6 +167,41 @@ pub struct NewMessage {
     pub told: String,
     /// When that was decided, in milliseconds since 1970.
     pub at: i64,
+}
+
+/// What is claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim<'c> {
+    /// For whom.
+    pub target: &'c str,
+    /// The most messages.
+    pub most: u32,
+    /// The time, in milliseconds since 1970.
+    pub now: i64,
+    /// Who still holds a message then has ended: see [`recover`](AlertStore::recover).
+    pub until: i64,
+    /// Whether a message may arrive only once.
+    pub once: bool,
+    /// Where one alone may send to the target at a time: until then it is this one's turn, unless it ends it before.
+    pub turn_until: Option<i64>,
+}
+
+/// Until when a target is left alone by everybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rest {
+    /// Until when it would have been one's turn, which ends with this.
+    pub turn_until: Option<i64>,
+    /// In milliseconds since 1970.
+    pub until: i64,
+}
+
+impl Rest {
+    /// The rest that goes with what came of a try.
+    pub(super) fn with(rest: Option<Self>, settled: &Settled) -> Option<Self> {
+        let Settled::Later { at, .. } = settled else { return rest };
+        let rest = rest.unwrap_or(Self { turn_until: None, until: *at });
+        Some(Self { until: rest.until.max(*at), ..rest })
+    }
 }
 
 /// A message in one's hands.

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use koala_collector::store::alerts::{Claimed, Evaluated, MessageState, NewMessage, Settled, StoredMessage};
+use koala_collector::store::alerts::{
+    Claim, Claimed, Evaluated, MessageState, NewMessage, Rest, Settled, StoredMessage,
+};
 
 use super::Engine;
 
@@ -30,7 +32,15 @@ pub async fn messages(store: &dyn Engine) -> Vec<StoredMessage> {
 }
 
 pub async fn claim(store: &dyn Engine, target: &str, now: i64, once: bool) -> Vec<Claimed> {
-    store.claim(target, 9, now, now + 1000, once).await.expect("claimed")
+    let claim = Claim { target, most: 9, now, until: now + 1000, once, turn_until: None };
+    store.claim(claim).await.expect("claimed")
+}
+
+/// Takes the turn, and one message with it.
+async fn take_turn(store: &dyn Engine, now: i64, turn_until: i64) -> Vec<String> {
+    let turn_until = Some(turn_until);
+    let claim = Claim { target: "sales", most: 1, now, until: now + 120_000, once: true, turn_until };
+    ids(&store.claim(claim).await.expect("claimed"))
 }
 
 fn ids(claimed: &[Claimed]) -> Vec<String> {
@@ -75,19 +85,20 @@ pub async fn what_came_of_a_message_is_written_with_the_reason_and_a_dead_one_ca
     store: Arc<dyn Engine>,
 ) {
     tell(&*store, vec![message("m-1", "sales"), message("m-2", "sales")]).await;
-    let claimed = store.claim("sales", 1, 2000, 3000, true).await.expect("claimed");
+    let claimed = Claim { target: "sales", most: 1, now: 2000, until: 3000, once: true, turn_until: None };
+    let claimed = store.claim(claimed).await.expect("claimed");
     let later = Settled::Later { reason: "the answer is 429".to_owned(), at: 9000 };
-    store.settle("sales", &ids(&claimed), later).await.expect("settled");
+    store.settle("sales", &ids(&claimed), later, None).await.expect("settled");
     // Who says when to come back means all messages, those too that come after that.
     tell(&*store, vec![message("m-3", "sales")]).await;
     assert_eq!(store.due_targets(8999).await.expect("targets"), Vec::<String>::new());
     let claimed = claim(&*store, "sales", 9000, true).await;
     assert_eq!(ids(&claimed), ["m-1"], "one that was tried goes by itself");
-    store.settle("sales", &ids(&claimed), Settled::Sent { at: 9001 }).await.expect("settled");
+    store.settle("sales", &ids(&claimed), Settled::Sent { at: 9001 }, None).await.expect("settled");
     let claimed = claim(&*store, "sales", 9000, true).await;
     assert_eq!(ids(&claimed), ["m-2", "m-3"]);
     let dead = Settled::Dead { reason: "no_service".to_owned() };
-    store.settle("sales", &ids(&claimed), dead).await.expect("settled");
+    store.settle("sales", &ids(&claimed), dead, None).await.expect("settled");
     let shown = messages(&*store).await;
     let of = |id: &str| shown.iter().find(|it| it.id == id).expect("a message");
     assert_eq!((of("m-1").state, of("m-1").tries), (MessageState::Sent, 2));
@@ -96,4 +107,53 @@ pub async fn what_came_of_a_message_is_written_with_the_reason_and_a_dead_one_ca
     assert_eq!(ids(&claim(&*store, "sales", 10_000, true).await), ["m-2", "m-3"]);
     assert_eq!(store.forget_messages(100_000, 10).await.expect("one"), 1);
     assert_eq!(messages(&*store).await.len(), 2);
+}
+
+pub async fn one_alone_sends_to_a_target_and_a_rest_and_a_delay_hold_for_all(store: Arc<dyn Engine>) {
+    tell(&*store, (1..=6).map(|n| message(&format!("m-{n}"), "sales")).chain([message("o-1", "other")]).collect())
+        .await;
+    let settle = async |id: &str, settled: Settled, turn_until: i64, until: i64| {
+        let rest = Rest { turn_until: Some(turn_until), until };
+        store.settle("sales", &[id.to_owned()], settled, Some(rest)).await.expect("settled");
+    };
+    let due = async |now: i64| store.due_targets(now).await.expect("targets");
+    // Of many at once one has the turn.
+    let mut at_once = Vec::new();
+    for _ in 0..8 {
+        let store = Arc::clone(&store);
+        at_once.push(tokio::spawn(async move { take_turn(&*store, 2000, 22_000).await }));
+    }
+    let mut all = Vec::new();
+    for one in at_once {
+        all.extend(one.await.expect("it ends"));
+    }
+    assert_eq!(all, ["m-1"]);
+    assert_eq!(due(2001).await, ["other"], "another target's turn is its own");
+    assert_eq!(take_turn(&*store, 21_999, 30_000).await, Vec::<String>::new());
+    // It ends with what came of it, and the target rests.
+    settle("m-1", Settled::Sent { at: 2500 }, 22_000, 3600).await;
+    assert_eq!((due(3599).await, take_turn(&*store, 3599, 30_000).await), (vec!["other".to_owned()], Vec::new()));
+    assert_eq!((due(3600).await.len(), take_turn(&*store, 3600, 23_600).await), (2, vec!["m-2".to_owned()]));
+    // Who says when to come back means everybody, and all messages.
+    settle("m-2", Settled::Later { reason: "the answer is 429".to_owned(), at: 9000 }, 23_600, 4800).await;
+    tell(&*store, vec![message("m-7", "sales")]).await;
+    assert_eq!((due(8999).await.len(), take_turn(&*store, 8999, 30_000).await), (1, Vec::new()));
+    let shown = messages(&*store).await;
+    let when = |id: &str| shown.iter().find(|it| it.id == id).and_then(|it| it.when.clone());
+    assert_eq!(when("m-3").as_deref(), Some("1970-01-01T00:00:09.000Z"));
+    assert_eq!(when("o-1").as_deref(), Some("1970-01-01T00:00:01.000Z"));
+    assert_eq!(take_turn(&*store, 9000, 29_000).await, ["m-2"]);
+    // Who ends in the middle keeps the others waiting until the end of the turn, and what is heard of it late shortens no other's.
+    assert_eq!(take_turn(&*store, 28_999, 48_999).await, Vec::<String>::new());
+    assert_eq!(take_turn(&*store, 29_000, 49_000).await, ["m-3"]);
+    settle("m-2", Settled::Sent { at: 30_000 }, 29_000, 31_100).await;
+    assert_eq!(take_turn(&*store, 31_100, 51_100).await, Vec::<String>::new());
+    settle("m-3", Settled::Sent { at: 32_000 }, 49_000, 33_100).await;
+    assert_eq!(take_turn(&*store, 33_100, 53_100).await, ["m-4"]);
+    // Nobody has the turn of whom nothing is due.
+    store.settle("m-4", &["m-4".to_owned()], Settled::Sent { at: 1 }, None).await.expect("settled");
+    let nothing = Claim { target: "none", most: 1, now: 1, until: 2, once: true, turn_until: Some(90_000) };
+    assert_eq!(store.claim(nothing).await.expect("claimed"), []);
+    tell(&*store, vec![message("n-1", "none")]).await;
+    assert!(due(60_000).await.contains(&"none".to_owned()));
 }

@@ -183,6 +183,7 @@ macro_rules! all_of_alerts {
             who_is_kept_out_of_the_ranking_sets_nothing_off,
             a_deleted_person_is_in_no_message;
             alert_messages: a_message_is_in_one_s_hands_at_a_time_and_of_each_occasion_there_is_one,
+                one_alone_sends_to_a_target_and_a_rest_and_a_delay_hold_for_all,
             what_a_process_that_ended_was_sending_is_due_again_unless_it_may_arrive_only_once,
             what_came_of_a_message_is_written_with_the_reason_and_a_dead_one_can_be_sent_again;
             alerts_of_companies: what_is_imported_sets_nothing_off_also_of_a_company_that_was_looked_at,

@@ -9,7 +9,7 @@ use super::keys;
 use super::pool::Pool;
 use super::sql::{Sql, statements};
 use super::transaction::{Access, Transaction, Values, together, transact};
-use crate::store::alerts::{Claimed, MessageState, NewMessage, Settled, StoredMessage, alone_or_new};
+use crate::store::alerts::{Claim, Claimed, MessageState, NewMessage, Rest, Settled, StoredMessage, alone_or_new};
 
 statements! {
     INSERT = "INSERT INTO alert_message (id, key, occasion_key, alert, target, identity_id, company_id, headline, told, at, state, next_at)
@@ -22,9 +22,15 @@ statements! {
             JOIN alert_message ON alert_message.id = new.message_id ON CONFLICT DO NOTHING";
     IS_TOLD = "SELECT EXISTS (SELECT 1 FROM alert_message WHERE occasion_key = $1)";
     DUE_TARGETS = "SELECT DISTINCT target FROM alert_message WHERE state = 'due' AND next_at <= $1
-                       AND NOT EXISTS (SELECT 1 FROM alert_message AS put_off WHERE put_off.target = alert_message.target
-                                           AND put_off.state = 'due' AND put_off.tries > 0 AND put_off.next_at > $1)
+                       AND NOT EXISTS (SELECT 1 FROM alert_target WHERE alert_target.target = alert_message.target
+                                           AND alert_target.next_at > $1)
                    ORDER BY target";
+    RESTS = "SELECT EXISTS (SELECT 1 FROM alert_target WHERE target = $1 AND next_at > $2)";
+    // A turn of one's own ends as it is said; what somebody else said meanwhile is not made shorter. Of two who take a turn at once
+    // one is tried again, and finds it taken.
+    LEAVE_ALONE = "INSERT INTO alert_target (target, next_at) VALUES ($1, $3) ON CONFLICT (target) DO UPDATE
+                   SET next_at = CASE WHEN alert_target.next_at = $2 THEN excluded.next_at
+                                      ELSE greatest(alert_target.next_at, excluded.next_at) END";
     // One that names somebody who is deleted goes with them.
     FREE = "SELECT id, told, at, tries + 1 FROM alert_message WHERE target = $1 AND state = 'due' AND next_at <= $2
                 AND NOT EXISTS (SELECT 1 FROM alert_message_visitor JOIN taken ON taken.identity_id = alert_message_visitor.identity_id
@@ -40,9 +46,10 @@ statements! {
     // One that was given up for lost is heard of late: what is known now is better.
     SETTLE = "UPDATE alert_message SET state = $2, reason = $3, next_at = coalesce($4, next_at)
               WHERE id = ANY($1::text[]) AND state IN ('sending', 'unknown')";
-    PAUSE = "UPDATE alert_message SET next_at = $2
-             WHERE id IN (SELECT id FROM alert_message WHERE target = $1 AND state = 'due' AND next_at < $2 LIMIT $3)";
-    MESSAGES = "SELECT id, alert, target, headline, company_id, at, state, tries, reason, next_at FROM alert_message
+    MESSAGES = "SELECT id, alert, target, headline, company_id, at, state, tries, reason,
+                       CASE state WHEN 'due' THEN greatest(next_at,
+                           (SELECT alert_target.next_at FROM alert_target WHERE alert_target.target = alert_message.target)) ELSE next_at END
+                FROM alert_message
                 WHERE NOT EXISTS (SELECT 1 FROM alert_message_visitor JOIN taken ON taken.identity_id = alert_message_visitor.identity_id
                                   WHERE alert_message_visitor.message_id = alert_message.id)
                 ORDER BY at DESC, id LIMIT $1";
@@ -131,21 +138,33 @@ pub(super) async fn due_targets(transaction: &Transaction, now: i64) -> Result<V
 /// the next attempt finds what the one before has taken.
 pub(super) async fn claim(
     transaction: &Transaction,
-    (target, most): (&str, u32),
-    (now, until): (i64, i64),
-    (once, holder): (bool, i64),
+    Claim { target, most, now, until, once, turn_until }: Claim<'_>,
+    holder: i64,
 ) -> Result<Vec<Claimed>, PostgresError> {
-    let ((), held) = together!(transaction.begin(), transaction.query(HELD, &[&until, &holder]))?;
+    let ((), held, rests) = together!(
+        transaction.begin(),
+        transaction.query(HELD, &[&until, &holder]),
+        transaction.query(RESTS, &[&target, &now]),
+    )?;
     if !held.is_empty() {
         transaction.commit().await?;
         let mut claimed = claimed(&held)?;
         claimed.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
         return Ok(claimed);
     }
+    if rests.first().map(|row| row.try_get::<_, bool>(0)).transpose()?.unwrap_or_default() {
+        transaction.commit().await?;
+        return Ok(Vec::new());
+    }
     let mut claimed = claimed(&transaction.query(FREE, &[&target, &now, &i64::from(most)]).await?)?;
     alone_or_new(&mut claimed);
     let ids: Vec<&str> = claimed.iter().map(|one| one.id.as_str()).collect();
-    together!(transaction.execute_if(!ids.is_empty(), CLAIM, &[&ids, &until, &once, &holder]), transaction.commit())?;
+    let turn = turn_until.filter(|_| !ids.is_empty());
+    together!(
+        transaction.execute_if(!ids.is_empty(), CLAIM, &[&ids, &until, &once, &holder]),
+        transaction.execute_if(turn.is_some(), LEAVE_ALONE, &[&target, &None::<i64>, &turn.unwrap_or_default()]),
+        transaction.commit(),
+    )?;
     Ok(claimed)
 }
 
@@ -187,7 +206,13 @@ async fn in_pieces(pool: &Pool, sql: Sql, values: Values<'_>) -> Result<u64, Pos
 }
 
 /// Writes what came of messages in one's hands.
-pub(super) async fn settle(pool: &Pool, target: &str, ids: &[String], settled: &Settled) -> Result<(), PostgresError> {
+pub(super) async fn settle(
+    transaction: &Transaction,
+    target: &str,
+    ids: &[String],
+    settled: &Settled,
+    rest: Option<Rest>,
+) -> Result<(), PostgresError> {
     let (state, reason, at) = match settled {
         Settled::Sent { at } => (MessageState::Sent, None, Some(*at)),
         Settled::Unknown { reason } => (MessageState::Unknown, Some(reason), None),
@@ -195,14 +220,15 @@ pub(super) async fn settle(pool: &Pool, target: &str, ids: &[String], settled: &
         Settled::Dead { reason } => (MessageState::Dead, Some(reason), None),
     };
     let (state, reason) = (state.name(), reason.map(|reason| keys::text(reason).into_owned()));
-    transact!(pool, Access::Write, |transaction| async {
-        together!(transaction.begin(), transaction.execute(SETTLE, &[&ids, &state, &reason, &at]), transaction.commit())
-            .map(drop)
-    })?;
-    if let Settled::Later { at, .. } = settled {
-        in_pieces(pool, PAUSE, &[&target, at, &MESSAGES_AT_ONCE]).await?;
-    }
-    Ok(())
+    let rest = Rest::with(rest, settled);
+    let (turn_until, until) = (rest.and_then(|rest| rest.turn_until), rest.map_or(0, |rest| rest.until));
+    together!(
+        transaction.begin(),
+        transaction.execute(SETTLE, &[&ids, &state, &reason, &at]),
+        transaction.execute_if(rest.is_some(), LEAVE_ALONE, &[&target, &turn_until, &until]),
+        transaction.commit(),
+    )
+    .map(drop)
 }
 
 /// The newest messages.

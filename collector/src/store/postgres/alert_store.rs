@@ -10,7 +10,9 @@ use super::transaction::{Access, Transaction, together, transact};
 use super::{PostgresStore, alert_changes, alert_messages, alert_tell, body, row_ids};
 use crate::about::About;
 use crate::store::StoreError;
-use crate::store::alerts::{AlertStore, Changed, Claimed, Evaluated, Settled, Standing, StoredMessage, Turn};
+use crate::store::alerts::{
+    AlertStore, Changed, Claim, Claimed, Evaluated, Rest, Settled, Standing, StoredMessage, Turn,
+};
 use crate::store::company::{Activity, CompanyId};
 
 statements! {
@@ -72,18 +74,9 @@ impl AlertStore for PostgresStore {
         Ok(transact!(&self.pool, Access::Read, |transaction| alert_messages::due_targets(&transaction, now))?)
     }
 
-    async fn claim(
-        &self,
-        target: &str,
-        most: u32,
-        now: i64,
-        until: i64,
-        once: bool,
-    ) -> Result<Vec<Claimed>, StoreError> {
+    async fn claim(&self, claim: Claim<'_>) -> Result<Vec<Claimed>, StoreError> {
         let holder = row_ids::next();
-        Ok(transact!(&self.pool, Access::Write, |transaction| {
-            alert_messages::claim(&transaction, (target, most), (now, until), (once, holder))
-        })?)
+        Ok(transact!(&self.pool, Access::Write, |transaction| alert_messages::claim(&transaction, claim, holder))?)
     }
 
     async fn recover(&self, now: i64) -> Result<u64, StoreError> {
@@ -93,8 +86,16 @@ impl AlertStore for PostgresStore {
         Ok(if any_left { alert_messages::recover(&self.pool, now).await? } else { 0 })
     }
 
-    async fn settle(&self, target: &str, ids: &[String], settled: Settled) -> Result<(), StoreError> {
-        alert_messages::settle(&self.pool, target, ids, &settled).await?;
+    async fn settle(
+        &self,
+        target: &str,
+        ids: &[String],
+        settled: Settled,
+        rest: Option<Rest>,
+    ) -> Result<(), StoreError> {
+        transact!(&self.pool, Access::Write, |transaction| {
+            alert_messages::settle(&transaction, target, ids, &settled, rest)
+        })?;
         self.have_pages_look_again();
         Ok(())
     }

@@ -22,6 +22,9 @@ statements! {
                         GROUP BY identity.visitor_id, intent.rule_id, intent.day";
 }
 
+/// Of each visitor the share of the points, and the days.
+type DaysOfVisitors = BTreeMap<i64, (f64, EntriesByDay)>;
+
 /// How much each of these visitors means to buy; one that did nothing that a rule looks for is not among them.
 pub(super) async fn of_visitors(
     transaction: &Transaction,
@@ -59,7 +62,7 @@ pub(super) async fn reasons_of(
     rules: &RuleSet,
     companies: &[i64],
 ) -> Result<HashMap<i64, Vec<Reason>>, PostgresError> {
-    let mut days: HashMap<i64, HashMap<i64, BTreeMap<i64, (f64, EntriesByDay)>>> = HashMap::new();
+    let mut days: HashMap<i64, HashMap<i64, DaysOfVisitors>> = HashMap::new();
     for row in &transaction.query(VISITOR_DAYS, &[&companies]).await? {
         let is_guess = row.try_get(4)?;
         let of_rule = days.entry(row.try_get(0)?).or_default().entry(row.try_get(1)?).or_default();
@@ -70,7 +73,7 @@ pub(super) async fn reasons_of(
 }
 
 /// What the days of visitors come to by rule, the most first.
-fn reasons_by(rules: &RuleSet, of_rules: &HashMap<i64, BTreeMap<i64, (f64, EntriesByDay)>>) -> Vec<Reason> {
+fn reasons_by(rules: &RuleSet, of_rules: &HashMap<i64, DaysOfVisitors>) -> Vec<Reason> {
     let today = today();
     let of_rule = |StoredRule { id, rule }: &StoredRule| {
         Some(Reason::of(rule, Total::of(rule, of_rules.get(id)?.values(), today)?))

@@ -5,10 +5,12 @@ use koala_destination::clock;
 use rusqlite::{Connection, params};
 
 use super::ids;
-use super::{SqliteStore, alerts};
+use super::{SqliteStore, alert_messages as messages, alerts};
 use crate::about::About;
 use crate::store::StoreError;
-use crate::store::alerts::{AlertStore, Changed, Claimed, Evaluated, Settled, Standing, StoredMessage, Turn};
+use crate::store::alerts::{
+    AlertStore, Changed, Claim, Claimed, Evaluated, Rest, Settled, Standing, StoredMessage, Turn,
+};
 use crate::store::company::{Activity, CompanyId};
 use crate::store::visitor::VisitorId;
 
@@ -35,7 +37,7 @@ impl AlertStore for SqliteStore {
 
     async fn is_told(&self, alert: &str, occasion: &str) -> Result<bool, StoreError> {
         let (alert, occasion) = (alert.to_owned(), occasion.to_owned());
-        Ok(self.file.read(move |connection| alerts::is_told(connection, &alert, &occasion)).await?)
+        Ok(self.file.read(move |connection| messages::is_told(connection, &alert, &occasion)).await?)
     }
 
     async fn tell(&self, evaluated: Evaluated) -> Result<bool, StoreError> {
@@ -46,45 +48,47 @@ impl AlertStore for SqliteStore {
     }
 
     async fn due_targets(&self, now: i64) -> Result<Vec<String>, StoreError> {
-        Ok(self.file.read(move |connection| alerts::due_targets(connection, now)).await?)
+        Ok(self.file.read(move |connection| messages::due_targets(connection, now)).await?)
     }
 
-    async fn claim(
-        &self,
-        target: &str,
-        most: u32,
-        now: i64,
-        until: i64,
-        once: bool,
-    ) -> Result<Vec<Claimed>, StoreError> {
+    async fn claim(&self, claim: Claim<'_>) -> Result<Vec<Claimed>, StoreError> {
+        let Claim { target, most, now, until, once, turn_until } = claim;
         let target = target.to_owned();
-        let claim = move |connection: &Connection| alerts::claim(connection, (&target, most), (now, until), once);
+        let claim = move |connection: &Connection| {
+            messages::claim(connection, Claim { target: &target, most, now, until, once, turn_until })
+        };
         Ok(self.file.write(claim).await?)
     }
 
     async fn recover(&self, now: i64) -> Result<u64, StoreError> {
         // Nearly always there is nothing, and writing wakes the pages.
-        if !self.file.read(move |connection| alerts::is_any_left(connection, now)).await? {
+        if !self.file.read(move |connection| messages::is_any_left(connection, now)).await? {
             return Ok(0);
         }
-        Ok(self.file.write(move |connection| alerts::recover(connection, now)).await? as u64)
+        Ok(self.file.write(move |connection| messages::recover(connection, now)).await? as u64)
     }
 
-    async fn settle(&self, target: &str, ids: &[String], settled: Settled) -> Result<(), StoreError> {
+    async fn settle(
+        &self,
+        target: &str,
+        ids: &[String],
+        settled: Settled,
+        rest: Option<Rest>,
+    ) -> Result<(), StoreError> {
         let (target, ids) = (target.to_owned(), ids.to_vec());
-        Ok(self.file.write(move |connection| alerts::settle(connection, &target, &ids, &settled)).await?)
+        Ok(self.file.write(move |connection| messages::settle(connection, &target, &ids, &settled, rest)).await?)
     }
 
     async fn messages(&self, limit: u32) -> Result<Vec<StoredMessage>, StoreError> {
-        Ok(self.file.read(move |connection| alerts::messages(connection, limit)).await?)
+        Ok(self.file.read(move |connection| messages::newest(connection, limit)).await?)
     }
 
     async fn redrive_messages(&self, now: i64) -> Result<u64, StoreError> {
-        Ok(self.file.write(move |connection| alerts::redrive(connection, now)).await? as u64)
+        Ok(self.file.write(move |connection| messages::redrive(connection, now)).await? as u64)
     }
 
     async fn forget_messages(&self, before: i64, limit: u32) -> Result<u64, StoreError> {
-        Ok(self.file.write(move |connection| alerts::forget_messages(connection, before, limit)).await? as u64)
+        Ok(self.file.write(move |connection| messages::forget_messages(connection, before, limit)).await? as u64)
     }
 }
 

@@ -1,15 +1,11 @@
-//! What alerts keep: what changed, how they stand with companies, and messages on their way.
+//! What alerts keep: what changed, and how they stand with companies.
 
-use koala_destination::clock::{self};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::ids;
 use super::intent::StoredRule;
+use super::{alert_messages, ids};
 use crate::intent::Trend;
-use crate::store::alerts::{
-    Changed, Claimed, Evaluated, Fired, Look, MessageState, NewMessage, Settled, Standing, Stood, StoredMessage, Turn,
-    alone_or_new,
-};
+use crate::store::alerts::{Changed, Evaluated, Fired, Look, Standing, Stood, Turn};
 use crate::store::company::CompanyId;
 use crate::store::visitor::VisitorId;
 
@@ -72,13 +68,6 @@ pub(super) fn turn(connection: &Connection) -> rusqlite::Result<Option<Turn>> {
     select.query_row([], |row| Ok(Turn { day: row.get(0)?, made_of: row.get(1)? })).optional()
 }
 
-/// Whether there is a message of an alert for an occasion.
-pub(super) fn is_told(connection: &Connection, alert: &str, occasion: &str) -> rusqlite::Result<bool> {
-    let mut select =
-        connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM alert_message WHERE alert = ?1 AND occasion = ?2)")?;
-    select.query_row([alert, occasion], |row| row.get(0))
-}
-
 /// Writes what came of an evaluation. Gives back whether it was written: nothing is where something is not as it was looked at.
 pub(super) fn tell(connection: &Connection, evaluated: &Evaluated) -> rusqlite::Result<bool> {
     if let Some((before, _)) = &evaluated.turn
@@ -120,174 +109,11 @@ pub(super) fn tell(connection: &Connection, evaluated: &Evaluated) -> rusqlite::
         let fired = serde_json::to_string(&fired).unwrap_or_default();
         stand.execute(params![company.as_str(), look.points, look.trend.as_str(), fired])?;
     }
-    evaluated.messages.iter().try_for_each(|message| insert(connection, message))?;
+    evaluated.messages.iter().try_for_each(|message| alert_messages::insert(connection, message))?;
     Ok(true)
 }
 
 fn numbers(token: &str) -> Option<[i64; 4]> {
     let numbers: Vec<i64> = token.split('/').map(str::parse).collect::<Result<_, _>>().ok()?;
     numbers.try_into().ok()
-}
-
-fn insert(connection: &Connection, message: &NewMessage) -> rusqlite::Result<()> {
-    let NewMessage { id, alert, target, occasion, visitor, company, named, headline, told, at } = message;
-    let identity_id = visitor.as_ref().map(ids::visitor_row);
-    if let Some(identity_id) = identity_id {
-        // By whatever ids: those who were two when the first was told may be one now.
-        let mut is_told = connection.prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM identity CROSS JOIN alert_message ON alert_message.identity_id = identity.id
-             WHERE identity.visitor_id = (SELECT visitor_id FROM identity WHERE id = ?1)
-                 AND alert = ?2 AND target = ?3 AND occasion = ?4)",
-        )?;
-        if is_told.query_row(params![identity_id, alert, target, occasion], |row| row.get(0))? {
-            return Ok(());
-        }
-    }
-    let subject = match (visitor, company) {
-        (Some(visitor), _) => format!("visitor {visitor}"),
-        (None, Some(company)) => format!("company {company}"),
-        (None, None) => String::new(),
-    };
-    let mut insert = connection.prepare_cached(
-        "INSERT INTO alert_message (id, alert, target, occasion, subject, identity_id, company_id, headline, told, at, state, next_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 'due', ?10)
-         ON CONFLICT (alert, target, occasion, subject) DO NOTHING",
-    )?;
-    let company = company.as_ref().map(CompanyId::as_str);
-    let inserted =
-        insert.execute(params![id, alert, target, occasion, subject, identity_id, company, headline, told, at])?;
-    let mut name = connection.prepare_cached(
-        "INSERT INTO alert_message_visitor (identity_id, message_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-    )?;
-    for visitor in named.iter().filter(|_| inserted > 0) {
-        name.execute(params![ids::visitor_row(visitor), id])?;
-    }
-    Ok(())
-}
-
-/// The targets that have messages due.
-pub(super) fn due_targets(connection: &Connection, now: i64) -> rusqlite::Result<Vec<String>> {
-    let mut select = connection.prepare_cached(
-        "SELECT DISTINCT target FROM alert_message WHERE state = 'due' AND next_at <= ?1
-             AND NOT EXISTS (SELECT 1 FROM alert_message AS put_off WHERE put_off.target = alert_message.target
-                                 AND put_off.state = 'due' AND put_off.tries > 0 AND put_off.next_at > ?1)
-         ORDER BY target",
-    )?;
-    select.query_map([now], |row| row.get(0))?.collect()
-}
-
-/// Takes messages that are due into one's hands. One that was tried already goes by itself: with others it was refused for the sake of
-/// one of them, or is not known to be fine.
-pub(super) fn claim(
-    connection: &Connection,
-    (target, most): (&str, u32),
-    (now, until): (i64, i64),
-    once: bool,
-) -> rusqlite::Result<Vec<Claimed>> {
-    let mut select = connection.prepare_cached(
-        "SELECT id, told, at, tries + 1 FROM alert_message WHERE target = ?1 AND state = 'due' AND next_at <= ?2
-         ORDER BY at, id LIMIT ?3",
-    )?;
-    let claimed = select.query_map(params![target, now, most], |row| {
-        Ok(Claimed { id: row.get(0)?, told: row.get(1)?, at: row.get(2)?, tries: row.get(3)? })
-    })?;
-    let mut claimed = claimed.collect::<rusqlite::Result<Vec<_>>>()?;
-    alone_or_new(&mut claimed);
-    let mut take = connection.prepare_cached(
-        "UPDATE alert_message SET state = 'sending', tries = tries + 1, next_at = ?2, once = ?3 WHERE id = ?1",
-    )?;
-    for one in &claimed {
-        take.execute(params![one.id, until, once])?;
-    }
-    Ok(claimed)
-}
-
-/// What a process that is gone had in its hands: due again, or, where it may arrive only once, nobody knows.
-pub(super) fn recover(connection: &Connection, now: i64) -> rusqlite::Result<usize> {
-    let mut update = connection.prepare_cached(
-        "UPDATE alert_message SET state = CASE WHEN once THEN 'unknown' ELSE 'due' END,
-             reason = CASE WHEN once THEN 'the process ended while it was sent' ELSE reason END
-         WHERE state = 'sending' AND next_at < ?1",
-    )?;
-    update.execute([now])
-}
-
-/// Whether a process that is gone may have had something in its hands.
-pub(super) fn is_any_left(connection: &Connection, now: i64) -> rusqlite::Result<bool> {
-    let mut select = connection
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM alert_message WHERE state = 'sending' AND next_at < ?1)")?;
-    select.query_row([now], |row| row.get(0))
-}
-
-/// Writes what came of messages in one's hands.
-pub(super) fn settle(connection: &Connection, target: &str, ids: &[String], settled: &Settled) -> rusqlite::Result<()> {
-    let (state, reason, at) = match settled {
-        Settled::Sent { at } => (MessageState::Sent, None, Some(*at)),
-        Settled::Unknown { reason } => (MessageState::Unknown, Some(reason), None),
-        Settled::Later { reason, at } => (MessageState::Due, Some(reason), Some(*at)),
-        Settled::Dead { reason } => (MessageState::Dead, Some(reason), None),
-    };
-    // One that was given up for lost is heard of late: what is known now is better.
-    let mut update = connection.prepare_cached(
-        "UPDATE alert_message SET state = ?2, reason = ?3, next_at = coalesce(?4, next_at)
-         WHERE id = ?1 AND state IN ('sending', 'unknown')",
-    )?;
-    for id in ids {
-        update.execute(params![id, state.name(), reason, at])?;
-    }
-    if let Settled::Later { at, .. } = settled {
-        let mut pause = connection.prepare_cached(
-            "UPDATE alert_message SET next_at = ?2 WHERE target = ?1 AND state = 'due' AND next_at < ?2",
-        )?;
-        pause.execute(params![target, at])?;
-    }
-    Ok(())
-}
-
-/// The newest messages.
-pub(super) fn messages(connection: &Connection, limit: u32) -> rusqlite::Result<Vec<StoredMessage>> {
-    let mut select = connection.prepare_cached(
-        "SELECT id, alert, target, headline, company_id, at, state, tries, reason, next_at FROM alert_message
-         ORDER BY at DESC, id LIMIT ?1",
-    )?;
-    select.query_map([limit], stored)?.collect()
-}
-
-fn stored(row: &Row<'_>) -> rusqlite::Result<StoredMessage> {
-    // Only names of states are written.
-    let state = MessageState::of(row.get_ref(6)?.as_str()?).unwrap_or(MessageState::Dead);
-    let when = matches!(state, MessageState::Due | MessageState::Sent).then(|| row.get(9)).transpose()?;
-    Ok(StoredMessage {
-        id: row.get(0)?,
-        alert: row.get(1)?,
-        target: row.get(2)?,
-        headline: row.get(3)?,
-        company: row.get::<_, Option<String>>(4)?.map(CompanyId::new),
-        at: clock::from_milliseconds(row.get(5)?),
-        state,
-        tries: row.get(7)?,
-        reason: row.get(8)?,
-        when: when.map(clock::from_milliseconds),
-    })
-}
-
-/// Dead messages are due again.
-pub(super) fn redrive(connection: &Connection, now: i64) -> rusqlite::Result<usize> {
-    connection.execute("UPDATE alert_message SET state = 'due', next_at = ?1, tries = 0 WHERE state = 'dead'", [now])
-}
-
-/// Forgets messages that came to an end.
-pub(super) fn forget_messages(connection: &Connection, before: i64, limit: u32) -> rusqlite::Result<usize> {
-    let mut select = connection.prepare_cached(
-        "SELECT id FROM alert_message WHERE at < ?1 AND state IN ('sent', 'unknown', 'dead') ORDER BY at LIMIT ?2",
-    )?;
-    let ids = select.query_map([before, i64::from(limit)], |row| row.get(0))?;
-    let ids = ids.collect::<rusqlite::Result<Vec<String>>>()?;
-    let mut names = connection.prepare_cached("DELETE FROM alert_message_visitor WHERE message_id = ?1")?;
-    let mut message = connection.prepare_cached("DELETE FROM alert_message WHERE id = ?1")?;
-    for id in &ids {
-        names.execute([id])?;
-        message.execute([id])?;
-    }
-    Ok(ids.len())
 }

@@ -10,7 +10,7 @@
 //! | `visitors`, `companies`, `ranking`, `visitor_points`, `reasons`, `search` | what is shown |
 //! | `remade` | what is made of the whole store, and not at each look |
 //! | `interests` | what a company's visitors looked at, and where they came from |
-//! | `alert_store`, `alerts`, `alert_changes` | what alerts keep |
+//! | `alert_store`, `alerts`, `alert_changes`, `alert_messages` | what alerts keep |
 //! | `clusters` | who is who: pointers written, and the visitors that come of them |
 //! | `accounts`, `company_keys`, `company_names`, `statements` | which company a visitor is of, and what is one company |
 //! | `guesses` | companies that are guessed by networks |
@@ -22,6 +22,7 @@
 
 mod accounts;
 mod alert_changes;
+mod alert_messages;
 mod alert_store;
 mod alerts;
 mod clusters;

@@ -35,7 +35,7 @@ impl<T> Clone for Remade<T> {
 }
 
 struct Made<T> {
-    made: Arc<T>,
+    all: Arc<T>,
     of_version: u64,
     of_day: i64,
     at: Instant,
@@ -55,7 +55,7 @@ impl<T: Send + Sync + 'static> Remade<T> {
         let version = self.file.version();
         if let Some(last) = last.as_mut() {
             if last.of_version == version && last.of_day == today() {
-                return Ok(Arc::clone(&last.made));
+                return Ok(Arc::clone(&last.all));
             }
             let age = last.at.elapsed();
             if last.took > QUICK && age < OLDEST.max(last.took * PAUSE_TIMES * 2) {
@@ -63,13 +63,13 @@ impl<T: Send + Sync + 'static> Remade<T> {
                     last.is_under_way = true;
                     tokio::spawn(self.clone().renew());
                 }
-                return Ok(Arc::clone(&last.made));
+                return Ok(Arc::clone(&last.all));
             }
         }
         let newer = self.make().await?;
-        let made = Arc::clone(&newer.made);
+        let all = Arc::clone(&newer.all);
         *last = Some(newer);
-        Ok(made)
+        Ok(all)
     }
 
     /// Makes the next, and has the pages look again.
@@ -92,8 +92,8 @@ impl<T: Send + Sync + 'static> Remade<T> {
         let at = Instant::now();
         let (of_version, of_day) = (self.file.version(), today());
         let (rules, make) = (self.rules.now(), self.make);
-        let made = self.file.read_long(move |connection| make(connection, &rules)).await?;
-        Ok(Made { made: Arc::new(made), of_version, of_day, at, took: at.elapsed(), is_under_way: false })
+        let all = self.file.read_long(move |connection| make(connection, &rules)).await?;
+        Ok(Made { all: Arc::new(all), of_version, of_day, at, took: at.elapsed(), is_under_way: false })
     }
 }
 
