@@ -9,7 +9,8 @@ pub async fn open(url: &DatabaseUrl) -> Result<PostgresStore> {
     PostgresStore::open_with(options).await.with_context(|| format!("cannot use the database {url}"))
 }
 
-fn options(url: &DatabaseUrl) -> Result<PostgresOptions> {
+/// How it is connected to.
+pub fn options(url: &DatabaseUrl) -> Result<PostgresOptions> {
     let options = PostgresOptions::new(url.clone());
     if url.has_password() {
         return Ok(options);

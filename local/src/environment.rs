@@ -9,6 +9,7 @@ use koala_destination::delivery::DeliveryOptions;
 use koala_destination::environment::{self, EnvironmentError};
 use koala_destination::intake::IntakeOptions;
 use koala_destination::koala::{CollectorAddress, CollectorKind};
+use secrecy::SecretString;
 
 /// Reading a few files costs little, and who edits one wants to see it work.
 const SETTINGS_TTL_SECONDS: u64 = 2;
@@ -61,6 +62,11 @@ impl AwsShell {
 /// Whether `NO_COLOR` is set (<https://no-color.org>).
 pub fn refuses_colour() -> bool {
     environment::process("NO_COLOR").is_some()
+}
+
+/// `DATABASE_URL`, for `koala check --database`, which looks at a database only where it is asked to; other commands have it as an option.
+pub fn database_url() -> Option<SecretString> {
+    environment::process("DATABASE_URL").filter(|url| !url.is_empty()).map(SecretString::from)
 }
 
 impl Environment {

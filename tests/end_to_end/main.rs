@@ -6,6 +6,7 @@
 
 mod alerts;
 mod aws;
+mod check_database;
 mod clients;
 mod collected;
 mod collector;

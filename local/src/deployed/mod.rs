@@ -1,9 +1,10 @@
 //! `koala check --online --stack`: a deployed stack, looked at with the credentials of whoever asks.
 //!
 //! It asks by way of the AWS CLI, which the deploy needs as well: whatever profile, single sign-on or role a person's shell has, the
-//! CLI knows how to use it. [`look`] asks, `findings` says what follows.
+//! CLI knows how to use it. [`look`] asks, `findings` says what follows; [`database`] is where visitors are kept.
 
 mod cli;
+mod database;
 mod findings;
 
 use std::time::{Duration, SystemTime};
@@ -17,6 +18,7 @@ use crate::environment::AwsShell;
 
 use self::cli::SqsCounts;
 pub use self::cli::{Aws, AwsCli};
+pub use self::database::database;
 pub use self::findings::Finding;
 
 /// How long a queue has to show that it drains.

@@ -81,6 +81,24 @@ impl DatabaseUrl {
         Ok(Self { config, is_dsql, roots })
     }
 
+    /// The URL of a cluster of Aurora DSQL, by its endpoint, for its administrator.
+    ///
+    /// # Errors
+    /// When it is no cluster's.
+    pub fn of_cluster(endpoint: &str) -> Result<Self, PostgresError> {
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+        let url = if endpoint.chars().all(is_name) {
+            Self::parse(&format!("postgres://{endpoint}"))
+        } else {
+            Self::parse("")
+        };
+        url.ok().filter(Self::is_dsql).ok_or_else(|| {
+            PostgresError::Url(
+                "it begins with postgres://, or is an endpoint <cluster>.dsql.<region>.on.aws".to_owned(),
+            )
+        })
+    }
+
     /// Tells two databases, users or passwords apart; never to be shown.
     #[must_use]
     pub fn identity(&self) -> String {
@@ -217,6 +235,16 @@ mod tests {
         assert_eq!(cluster.to_string(), "postgres://foo.dsql.eu-west-1.on.aws:5432/postgres");
         assert_eq!(cluster.user(), Some("admin"));
         assert_eq!(parse("postgres://koala@foo.dsql.eu-west-1.on.aws/postgres").user(), Some("koala"));
+        let cluster = DatabaseUrl::of_cluster("foo.dsql.eu-west-1.on.aws").expect("a cluster");
+        assert_eq!(
+            (cluster.user(), cluster.to_string()),
+            (Some("admin"), "postgres://foo.dsql.eu-west-1.on.aws:5432/postgres".to_owned())
+        );
+        for other in ["db.example.com", "", "ada:s3cret@foo.dsql.eu-west-1.on.aws", "foo.dsql.eu-west-1.on.aws.example"]
+        {
+            let why = DatabaseUrl::of_cluster(other).expect_err(other).to_string();
+            assert!(why.contains("postgres://") && !why.contains("s3cret"), "{why}");
+        }
         for other in ["postgres://foo.dsql.eu-west-1.on.aws.example/postgres", "postgres://db.example.com/dsql"] {
             assert_eq!(parse(other).dsql_cluster(), None, "{other}");
         }

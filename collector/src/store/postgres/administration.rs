@@ -68,7 +68,7 @@ pub(super) async fn failed_index_jobs(client: &Client, is_dsql: bool) -> Result<
 }
 
 /// A name in a statement that takes no values.
-fn quoted_name(name: &str) -> String {
+pub(super) fn quoted_name(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 

@@ -78,7 +78,7 @@ impl Connection {
 /// Connects without more.
 pub(super) async fn connect(options: &PostgresOptions) -> Result<Client, PostgresError> {
     let client = timeout(CONNECT_WITHIN, connect_now(options)).await.map_err(|_| PostgresError::TooSlow)??;
-    if let Some(schema) = options.schema {
+    if let Some(schema) = &options.schema {
         client.batch_execute(&format!("SET search_path = {schema}")).await?;
     }
     Ok(client)

@@ -30,7 +30,7 @@ pub struct PostgresOptions {
     pub(super) passwords: Option<Arc<dyn Passwords>>,
     pub(super) clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
     /// Where tables are looked for, where it is not the user's own way.
-    pub(super) schema: Option<&'static str>,
+    pub(super) schema: Option<Arc<str>>,
 }
 
 impl PostgresOptions {
@@ -54,8 +54,8 @@ impl PostgresOptions {
 
     /// The same with tables in a schema of their own.
     #[must_use]
-    pub(super) fn in_schema(self, schema: &'static str) -> Self {
-        Self { schema: Some(schema), ..self }
+    pub(super) fn in_schema(self, schema: &str) -> Self {
+        Self { schema: Some(schema.into()), ..self }
     }
 
     /// Which database it is.

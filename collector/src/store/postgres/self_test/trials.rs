@@ -1,79 +1,26 @@
-//! Whether a database does what the collector counts on, tried on it in tables of its own: what is kept twice is kept once, what
-//! belongs together becomes one, pages miss nothing, of two writers who meet one is told so, and a transaction takes as many rows as
-//! the largest piece has.
+//! What a database is tried with: each part by itself, on tables that are there.
 
 use std::collections::BTreeSet;
 
 use koala_destination::clock;
-use thiserror::Error;
 
-use super::PostgresStore;
-use super::connection::connect;
-use super::error::PostgresError;
-use super::migrations;
-use super::options::PostgresOptions;
+use super::super::PostgresStore;
+use super::super::connection::connect;
+use super::super::error::PostgresError;
+use super::super::options::PostgresOptions;
+use super::super::turns::Turns;
+use super::SelfTestError;
 use crate::protocol::batch;
+use crate::store::Store;
 use crate::store::filter::Filter;
 use crate::store::visitor::{Visitor, VisitorId};
-use crate::store::{Store, StoreError};
 
-/// Where the tables stand, so that nothing of the collector's own is touched.
-const SCHEMA: &str = "koala_self_test";
 /// The most rows that a transaction of Aurora DSQL writes
 /// (<https://docs.aws.amazon.com/aurora-dsql/latest/userguide/CHAP_quotas.html>).
 const MOST_ROWS: i64 = 3000;
 /// Visitors enough for more than one page.
 const VISITORS: usize = 5;
 const PAGE: u32 = 2;
-
-/// Why a database is not one for the collector.
-#[derive(Debug, Error)]
-pub enum SelfTestError {
-    /// It refuses a statement.
-    #[error("{0}: {1}")]
-    Refused(&'static str, PostgresError),
-    /// It refuses what the store asks.
-    #[error("{0}: {1}")]
-    Store(&'static str, StoreError),
-    /// It does otherwise than was counted on.
-    #[error("{0}")]
-    Otherwise(String),
-}
-
-/// Tries it.
-///
-/// # Errors
-/// With what it does otherwise.
-pub async fn run(options: &PostgresOptions) -> Result<(), SelfTestError> {
-    let of = |what| move |error| SelfTestError::Refused(what, error);
-    let client = connect(options).await.map_err(of("connecting"))?;
-    let made = client.batch_execute(&format!("CREATE SCHEMA IF NOT EXISTS {SCHEMA}")).await;
-    made.map_err(|error| SelfTestError::Refused("making a schema for the test", error.into()))?;
-    let options = options.clone().in_schema(SCHEMA);
-    let tried = try_out(&options).await;
-    // What is left is empty or of no use to anybody, and the next test does without it.
-    for table in migrations::tables() {
-        let dropped = client.batch_execute(&format!("DROP TABLE IF EXISTS {SCHEMA}.{table}")).await;
-        if let Err(error) = dropped {
-            tracing::warn!(%error, table, "a table of the test is left");
-        }
-    }
-    let _ = client.batch_execute(&format!("DROP SCHEMA IF EXISTS {SCHEMA}")).await;
-    tried
-}
-
-async fn try_out(options: &PostgresOptions) -> Result<(), SelfTestError> {
-    let store = PostgresStore::open_with(options.clone())
-        .await
-        .map_err(|error| SelfTestError::Refused("making tables", error))?;
-    let run = format!("{:016x}", fastrand::u64(..));
-    keeps_once(&store, &run).await?;
-    makes_one(&store, &run).await?;
-    pages(&store, &run).await?;
-    both_are_kept(&store, &run).await?;
-    of_two_one_is_told(options, &run).await?;
-    takes_rows(options, &run).await
-}
 
 async fn ingest(store: &PostgresStore, what: &'static str, body: &str) -> Result<(), SelfTestError> {
     let batch =
@@ -98,7 +45,7 @@ async fn entries(store: &PostgresStore, what: &'static str, id: &VisitorId) -> R
 }
 
 /// The same entry, three times.
-async fn keeps_once(store: &PostgresStore, run: &str) -> Result<(), SelfTestError> {
+pub(super) async fn keeps_once(store: &PostgresStore, run: &str) -> Result<(), SelfTestError> {
     const WHAT: &str = "an entry that comes again";
     let body = event(&format!(r#""email":"once-{run}@self-test.example""#), &format!("once-{run}"));
     for _ in 0..3 {
@@ -116,7 +63,7 @@ async fn keeps_once(store: &PostgresStore, run: &str) -> Result<(), SelfTestErro
 }
 
 /// A device first, then the person who turns out to use it.
-async fn makes_one(store: &PostgresStore, run: &str) -> Result<(), SelfTestError> {
+pub(super) async fn makes_one(store: &PostgresStore, run: &str) -> Result<(), SelfTestError> {
     const WHAT: &str = "a device and its person";
     let device = format!("{:x}-{run}", u128::MAX);
     ingest(store, WHAT, &event(&format!(r#""anonymous_id":"{device}""#), &format!("before-{run}"))).await?;
@@ -134,7 +81,7 @@ async fn makes_one(store: &PostgresStore, run: &str) -> Result<(), SelfTestError
 }
 
 /// Page after page, every visitor once.
-async fn pages(store: &PostgresStore, run: &str) -> Result<(), SelfTestError> {
+pub(super) async fn pages(store: &PostgresStore, run: &str) -> Result<(), SelfTestError> {
     const WHAT: &str = "pages of visitors";
     for n in 0..VISITORS {
         let body = event(&format!(r#""email":"page-{n}-{run}@self-test.example""#), &format!("page-{n}-{run}"));
@@ -160,12 +107,12 @@ async fn pages(store: &PostgresStore, run: &str) -> Result<(), SelfTestError> {
 }
 
 /// Two requests of one person at once: whoever is in the other's way tries again.
-async fn both_are_kept(store: &PostgresStore, run: &str) -> Result<(), SelfTestError> {
+pub(super) async fn both_are_kept(store: &PostgresStore, run: &str) -> Result<(), SelfTestError> {
     const WHAT: &str = "two requests at once";
     let id = format!(r#""email":"both-{run}@self-test.example""#);
     let (first, second) = (event(&id, &format!("first-{run}")), event(&id, &format!("second-{run}")));
     // Another process has turns of its own.
-    let beside = PostgresStore { turns: super::Turns::default(), ..store.clone() };
+    let beside = PostgresStore { turns: Turns::default(), ..store.clone() };
     let (a, b) = futures_util::future::join(ingest(store, WHAT, &first), ingest(&beside, WHAT, &second)).await;
     a.and(b)?;
     let found = visitors(store, WHAT, &format!("both-{run}")).await?;
@@ -180,7 +127,7 @@ async fn both_are_kept(store: &PostgresStore, run: &str) -> Result<(), SelfTestE
 }
 
 /// Two transactions write one row: one of them is told that the other was in its way, by a code that has it try again.
-async fn of_two_one_is_told(options: &PostgresOptions, run: &str) -> Result<(), SelfTestError> {
+pub(super) async fn of_two_one_is_told(options: &PostgresOptions, run: &str) -> Result<(), SelfTestError> {
     const WHAT: &str = "two writers of one row";
     let refused = |error: PostgresError| SelfTestError::Refused(WHAT, error);
     let (one, other) = (connect(options).await.map_err(refused)?, connect(options).await.map_err(refused)?);
@@ -209,7 +156,7 @@ async fn of_two_one_is_told(options: &PostgresOptions, run: &str) -> Result<(), 
 }
 
 /// One transaction with as many rows as the largest piece of work may have.
-async fn takes_rows(options: &PostgresOptions, run: &str) -> Result<(), SelfTestError> {
+pub(super) async fn takes_rows(options: &PostgresOptions, run: &str) -> Result<(), SelfTestError> {
     const WHAT: &str = "a transaction of 3,000 rows";
     let refused = |error: tokio_postgres::Error| SelfTestError::Refused(WHAT, error.into());
     let client = connect(options).await.map_err(|error| SelfTestError::Refused(WHAT, error))?;

@@ -1,4 +1,7 @@
-//! `koala check`: a whole parameter tree, every problem in it.
+//! `koala check`: a whole parameter tree, every problem in it; a deployed stack; a database.
+
+mod database;
+mod found;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -7,13 +10,15 @@ use anyhow::Result;
 use clap::Args;
 use koala_collector::settings::CollectorSettings;
 use koala_destination::koala::{CollectorAddress, CollectorKind, KoalaClient};
-use koala_destination::segment::Mapping;
 use koala_destination::settings::{Parameter, ParameterSource, Problem, Settings};
+use secrecy::SecretString;
 use serde_json::json;
 
-use crate::deployed::{self, AwsCli, Finding};
+use self::database::{Beside, Looked};
+use self::found::{Found, print_findings};
+use crate::deployed::{self, AwsCli};
 use crate::environment::{AwsShell, Environment};
-use crate::output::outln;
+use crate::output::{counted, outln};
 use crate::parameter_directory::{COLLECTOR_FOLDER, ParameterDirectory};
 use crate::unknown_parameters;
 
@@ -23,12 +28,19 @@ use crate::unknown_parameters;
   koala check --parameters my-parameters --online     and ask Koala whether the key is good
   koala check --prefix /koala-destination/prod        in Parameter Store (built with --features aws)
   koala check --online --stack koala-destination-prod a deployed stack: its parameters, queues and alarms (needs the AWS CLI)
+  koala check --online --stack koala-destination-prod --database
+                                                      and its database, as a deploy tries it
+  koala check --online --database postgres://koala@db/koala
+                                                      a database alone (or DATABASE_URL, or the endpoint of a cluster of
+                                                      Aurora DSQL); `--parameters` or `--prefix` looks at these as well
 
-Exit status: 0 no problem, 1 problems, 2 the tree could not be read.")]
+A database is tried in a schema of its own, which is dropped again: the role needs the right to make one.
+
+Exit status: 0 no problem, 1 problems, 2 the tree could not be read, or no database is named.")]
 pub struct Options {
-    /// The parameter tree: a file each.
-    #[arg(long, default_value = "local/parameters", value_name = "DIR")]
-    parameters: PathBuf,
+    /// The parameter tree: a file each [default: local/parameters].
+    #[arg(long, value_name = "DIR")]
+    parameters: Option<PathBuf>,
     /// The parameter tree in Parameter Store instead.
     #[arg(long, conflicts_with = "parameters", value_name = "PATH")]
     prefix: Option<String>,
@@ -38,17 +50,27 @@ pub struct Options {
     /// Ask the collector at `KOALA_URL` whether the key is good; with `--stack` look at what is deployed.
     #[arg(long)]
     online: bool,
+    /// Try a database as a deploy does; without a URL that of the stack or the tree, else that of `DATABASE_URL`.
+    #[arg(long, num_args = 0..=1, default_missing_value = "", value_name = "postgres://…")]
+    database: Option<SecretString>,
     /// Print a JSON object.
     #[arg(long)]
     json: bool,
 }
 
+/// Where the tree is that nobody has named.
+const PARAMETERS: &str = "local/parameters";
+
 /// Runs the command.
 pub async fn run(options: Options) -> Result<ExitCode> {
+    let aws = AwsCli { shell: AwsShell::of_process() };
+    if let Some(named) = options.database.as_ref().filter(|_| !options.names_a_tree()) {
+        let looked = database::look(named, Beside::Nothing, &aws).await?;
+        return Ok(print_database_alone(&options, &looked));
+    }
     let mut findings = Vec::new();
     let Trees { destination, collector, of_collector } = match (&options.prefix, &options.stack) {
         (_, Some(stack)) => {
-            let aws = AwsCli { shell: AwsShell::of_process() };
             let deployed = deployed::look(&aws, &aws.shell, stack).await?;
             findings = deployed.findings;
             let Some(destination) = deployed.parameters else {
@@ -58,7 +80,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
             Trees { destination, collector: Vec::new(), of_collector: "/koala-collector/<stage>/".to_owned() }
         }
         (Some(prefix), None) => in_parameter_store(prefix).await?,
-        (None, None) => in_directory(&options.parameters).await?,
+        (None, None) => in_directory(options.parameters.as_deref().unwrap_or(Path::new(PARAMETERS))).await?,
     };
     let environment = if options.prefix.is_some() || options.stack.is_some() {
         Environment::of_function(CollectorKind::Koala)?
@@ -93,18 +115,42 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     let mut warnings = settings.as_ref().map(Settings::warnings).unwrap_or_default();
     warnings.extend(intent_warnings(&collector_settings, &of_collector));
     warnings.extend(alert_warnings(&collector_settings, &of_collector));
-    print(&options, settings.as_ref().ok(), &problems, &warnings, &findings);
-    Ok(ExitCode::from(u8::from(!problems.is_empty() || !findings.is_empty())))
+    let database = match &options.database {
+        Some(named) => {
+            let beside = options.stack.as_deref().map_or(Beside::Parameters(&collector), Beside::Stack);
+            Some(database::look(named, beside, &aws).await?)
+        }
+        None => None,
+    };
+    let problems = problems.as_slice();
+    let found =
+        Found { settings: settings.as_ref().ok(), problems, warnings: &warnings, findings: &findings, database };
+    found.print(&options);
+    Ok(status(found.count()))
 }
 
-fn print_findings(options: &Options, findings: &[Finding]) {
+impl Options {
+    /// Whether a tree is looked at beside a database.
+    fn names_a_tree(&self) -> bool {
+        self.parameters.is_some() || self.prefix.is_some() || self.stack.is_some()
+    }
+}
+
+fn status(problems: usize) -> ExitCode {
+    ExitCode::from(u8::from(problems > 0))
+}
+
+fn print_database_alone(options: &Options, looked: &Looked) -> ExitCode {
     if options.json {
-        outln!("{}", json!({"findings": findings}));
-        return;
+        outln!("{}", json!({"database": looked.json()}));
+    } else {
+        looked.print();
+        match looked.problems() {
+            0 => outln!("No problem: the database does what the collector counts on."),
+            many => outln!("{}.", counted(many, "problem")),
+        }
     }
-    for Finding { about, message, command } in findings {
-        outln!("{about}: {message}\n    {command}");
-    }
+    status(looked.problems())
 }
 
 /// What is valid in intent rules and cannot work.
@@ -147,64 +193,6 @@ async fn in_directory(root: &Path) -> Result<Trees> {
         collector: ParameterDirectory::of_collector(root).read().await?,
         of_collector: format!("{COLLECTOR_FOLDER}/"),
     })
-}
-
-fn print(
-    options: &Options,
-    settings: Option<&Settings>,
-    problems: &[Problem],
-    warnings: &[Problem],
-    findings: &[Finding],
-) {
-    let mappings = settings.map(Settings::mappings).unwrap_or_default();
-    if options.json {
-        let named = |problems: &[Problem]| -> Vec<_> {
-            problems.iter().map(|p| json!({"parameter": p.parameter, "message": p.message})).collect()
-        };
-        let mapping = |it: &Mapping| {
-            json!({
-                "mapping": it.name(), "action": it.action().name(), "trigger": it.trigger().as_str(),
-                "enabled": it.is_enabled(), "preset": it.is_preset(),
-            })
-        };
-        let mappings: Vec<_> = mappings.iter().map(mapping).collect();
-        outln!(
-            "{}",
-            json!({"problems": named(problems), "warnings": named(warnings), "mappings": mappings, "findings": findings})
-        );
-        return;
-    }
-    for problem in problems {
-        outln!("{problem}");
-        if let Some(stack) = &options.stack {
-            let stage = stack.strip_prefix("koala-destination-").unwrap_or("STAGE");
-            let name = format!("/koala-destination/{stage}/{}", problem.parameter);
-            let kind = if problem.parameter.starts_with("mappings/") { "String" } else { "SecureString" };
-            outln!("    aws ssm put-parameter --overwrite --name {name} --type {kind} --value NEW_VALUE");
-        }
-    }
-    print_findings(options, findings);
-    for warning in warnings {
-        outln!("warning: {warning}");
-    }
-    for mapping in mappings {
-        let kind = match (mapping.is_preset(), mapping.is_enabled()) {
-            (_, false) => "off",
-            (true, _) => "preset",
-            (false, _) => "own",
-        };
-        outln!("{kind:<8}{:<18}{} → {}", mapping.name(), mapping.trigger().as_str(), mapping.action());
-    }
-    match (problems.len() + findings.len(), settings) {
-        (0, Some(_)) => {
-            let in_force: Vec<_> = mappings.iter().filter(|mapping| mapping.is_enabled()).collect();
-            let presets = in_force.iter().filter(|mapping| mapping.is_preset()).count();
-            let plural = if in_force.len() == 1 { "" } else { "s" };
-            outln!("No problem: {} mapping{plural} in force, {presets} of them presets.", in_force.len());
-        }
-        (1, _) => outln!("1 problem."),
-        (many, _) => outln!("{many} problems."),
-    }
 }
 
 /// What Koala says of the key: the reason when it is not good.

@@ -1,0 +1,120 @@
+//! Whether a database does what the collector counts on, tried on it in tables of its own: what is kept twice is kept once, what
+//! belongs together becomes one, pages miss nothing, of two writers who meet one is told so, and a transaction takes as many rows as
+//! the largest piece has.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `trials` | each of them |
+//! | `schema` | a schema of the test's own, and nothing left of it |
+
+mod schema;
+mod trials;
+
+use thiserror::Error;
+
+use super::PostgresStore;
+use super::connection::connect;
+use super::error::PostgresError;
+use super::options::PostgresOptions;
+use crate::store::StoreError;
+
+/// Why a database is not one for the collector.
+#[derive(Debug, Error)]
+pub enum SelfTestError {
+    /// It refuses a statement.
+    #[error("{0}: {1}")]
+    Refused(&'static str, PostgresError),
+    /// The role may not do it.
+    #[error("{what}: {why}; its owner lets the role do it: {grant}")]
+    MayNot {
+        /// What was tried.
+        what: &'static str,
+        /// What the server says.
+        why: String,
+        /// The statement that lets the role do it.
+        grant: String,
+    },
+    /// It refuses what the store asks.
+    #[error("{0}: {1}")]
+    Store(&'static str, StoreError),
+    /// It does otherwise than was counted on.
+    #[error("{0}")]
+    Otherwise(String),
+}
+
+impl SelfTestError {
+    /// The statement that lets the role do what it may not.
+    #[must_use]
+    pub fn grant(&self) -> Option<&str> {
+        match self {
+            Self::MayNot { grant, .. } => Some(grant),
+            _ => None,
+        }
+    }
+}
+
+/// A part of the test.
+#[derive(Debug)]
+pub struct Tried {
+    /// What is counted on, in a sentence.
+    pub part: &'static str,
+    /// Why it is not so.
+    pub failed: Option<SelfTestError>,
+}
+
+/// Tries it.
+///
+/// # Errors
+/// With the first that it does otherwise.
+pub async fn run(options: &PostgresOptions) -> Result<(), SelfTestError> {
+    let tried = all(options, std::future::pending()).await;
+    tried.into_iter().find_map(|tried| tried.failed).map_or(Ok(()), Err)
+}
+
+/// Tries every part of it, or until `stop`; what needs a part that failed is left out. Nothing of the test is left.
+pub async fn all(options: &PostgresOptions, stop: impl Future<Output = ()>) -> Vec<Tried> {
+    let mut tried = Vec::new();
+    let apart = options.clone().in_schema(&schema::new_name());
+    tokio::select! {
+        _ = Box::pin(try_out(options, &apart, &mut tried)) => {}
+        () = stop => {
+            let stopped = SelfTestError::Otherwise("it was stopped before all was tried".to_owned());
+            tried.push(Tried { part: "all is tried", failed: Some(stopped) });
+        }
+    }
+    // Without a connection nothing was made.
+    if tried.first().is_some_and(|first| first.failed.is_none()) {
+        note(&mut tried, "nothing of the test is left", schema::leave_nothing(&apart).await);
+    }
+    tried
+}
+
+/// Notes a part; gives what comes of it, where it did not fail.
+fn note<T>(tried: &mut Vec<Tried>, part: &'static str, done: Result<T, SelfTestError>) -> Option<T> {
+    let (done, failed) = match done {
+        Ok(done) => (Some(done), None),
+        Err(error) => (None, Some(error)),
+    };
+    tried.push(Tried { part, failed });
+    done
+}
+
+/// Tries on the tables of `apart` what is counted on; ends at a part that the others need.
+async fn try_out(options: &PostgresOptions, apart: &PostgresOptions, tried: &mut Vec<Tried>) -> Option<()> {
+    let connected = connect(options).await.map_err(|error| SelfTestError::Refused("connecting", error));
+    let client = note(tried, "the server lets the role in", connected)?;
+    if !options.url.is_dsql() {
+        note(tried, "the collector's own tables are there, or can be made", schema::has_room(&client).await);
+    }
+    note(tried, "a schema for the test is made", schema::make(&client, apart).await)?;
+    let opened = PostgresStore::open_with(apart.clone()).await;
+    let opened = opened.map_err(|error| SelfTestError::Refused("making tables", error));
+    let store = note(tried, "its tables are made", opened)?;
+    let run = format!("{:016x}", fastrand::u64(..));
+    note(tried, "an entry that comes three times is kept once", trials::keeps_once(&store, &run).await);
+    note(tried, "a device and its person become one visitor", trials::makes_one(&store, &run).await);
+    note(tried, "pages show every visitor", trials::pages(&store, &run).await);
+    note(tried, "two requests at once are both kept", trials::both_are_kept(&store, &run).await);
+    note(tried, "of two writers of one row one is told", trials::of_two_one_is_told(apart, &run).await);
+    note(tried, "a transaction takes 3,000 rows", trials::takes_rows(apart, &run).await)
+}
