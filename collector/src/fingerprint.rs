@@ -1,6 +1,6 @@
 //! Which token somebody has.
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -24,20 +24,15 @@ impl Fingerprint {
     /// Reads what [`fmt::Display`] writes.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let is_written =
-            text.len() == 2 * FINGERPRINT_BYTES && text.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'));
-        let number = is_written.then(|| u64::from_str_radix(text, 16).ok()).flatten()?;
-        Some(Self(number.to_be_bytes()))
+        let is_written = text.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'));
+        let mut bytes = [0; FINGERPRINT_BYTES];
+        (is_written && hex::decode_to_slice(text, &mut bytes).is_ok()).then_some(Self(bytes))
     }
 }
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = String::with_capacity(2 * FINGERPRINT_BYTES);
-        for byte in self.0 {
-            write!(text, "{byte:02x}")?;
-        }
-        formatter.pad(&text)
+        formatter.pad(&hex::encode(self.0))
     }
 }
 

@@ -1,5 +1,6 @@
 //! `koala export` and `koala import`: all that a collector keeps as JSON lines, and into another store, of whichever engine.
 
+use koala_destination::plural::counted;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, IsTerminal, Read};
 use std::path::{Path, PathBuf};
@@ -43,7 +44,7 @@ pub struct ExportOptions {
   gunzip < koala.jsonl.gz | koala import --data other.db
 
 The store has to be empty: where an import was broken off, give it a new file or database. Who is whose and what counts is
-made anew; what intent rules count is there once the set has looked back.
+computed again; what intent rules count is there once the set has looked back.
 
 Exit status: 0 all is read, 2 it could not be.")]
 pub struct ImportOptions {
@@ -80,7 +81,7 @@ impl StoreOptions {
 pub async fn export(options: ExportOptions) -> Result<ExitCode> {
     let database_url = options.store.database()?;
     if database_url.is_none() && !options.store.data.exists() {
-        bail!("{} is not there: name the file of the set with --data", options.store.data.display());
+        bail!("{} not found: name the file of the set with --data", options.store.data.display());
     }
     let store: Box<dyn Dump> = match &database_url {
         Some(url) => Box::new(database::open(url).await?),
@@ -98,7 +99,7 @@ pub async fn export(options: ExportOptions) -> Result<ExitCode> {
     };
     bar.finish_and_clear();
     let records = written.with_context(|| format!("cannot write {}", options.archive.display()))?;
-    notice!("{records} records are written");
+    notice!("{} written", counted(records, "record"));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -125,7 +126,7 @@ pub async fn import(options: ImportOptions) -> Result<ExitCode> {
     let read = archive::import(store.as_ref(), BufReader::new(archive), |bytes| bar.set_position(bytes)).await;
     bar.finish_and_clear();
     let records = read.with_context(|| format!("cannot import {}", options.archive.display()))?;
-    notice!("{records} records are read");
+    notice!("{} read", counted(records, "record"));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -71,7 +71,7 @@ where
                 }
             }
             Err(error) => {
-                tracing::error!(function = function.name(), %error, "the queue cannot be read or written; trying again");
+                tracing::error!(function = function.name(), %error, "the queue cannot be read or written; retrying");
                 sleep(LONGEST_IDLE).await;
             }
         }

@@ -59,14 +59,3 @@ fn write_line(out: &mut impl Write, text: Arguments<'_>) -> io::Result<()> {
     out.write_all(b"\n")?;
     out.flush()
 }
-
-/// `1 event`, `2 events`, `1 entry`, `3 entries`.
-pub fn counted(count: impl TryInto<i128>, one: &str) -> String {
-    // No number that is counted here is larger.
-    let count = count.try_into().unwrap_or(i128::MAX);
-    match one.strip_suffix('y') {
-        _ if count == 1 => format!("1 {one}"),
-        Some(stem) => format!("{count} {stem}ies"),
-        None => format!("{count} {one}s"),
-    }
-}

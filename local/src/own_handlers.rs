@@ -29,7 +29,7 @@ impl OwnHandlers {
     pub fn new(settings: Arc<SettingsCache<ParameterDirectory>>) -> Result<Self> {
         let mut bytes = [0; TOKEN_BYTES];
         getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
-        let written = format!("{:032x}", u128::from_ne_bytes(bytes));
+        let written = hex::encode(bytes);
         let token = Token::parse(&written).context("an empty token")?;
         Ok(Self { settings, written: written.into(), token })
     }

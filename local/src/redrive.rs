@@ -9,12 +9,13 @@ use clap::Args;
 use koala_collector::store::sqlite::MIGRATIONS;
 use koala_collector::store::sqlite::file::{FileError, SqliteFile};
 use koala_destination::http_client;
+use koala_destination::plural::counted;
 use koala_destination::segment::Function;
 use reqwest::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use crate::output::{counted, outln};
+use crate::output::outln;
 use crate::queue::Queues;
 
 /// What a running set may take to answer.
@@ -44,7 +45,7 @@ pub struct Options {
 /// Runs the command.
 pub async fn run(options: Options) -> Result<ExitCode> {
     if !options.data.exists() {
-        bail!("{} is not there: name the file of the set with --data", options.data.display());
+        bail!("{} not found: name the file of the set with --data", options.data.display());
     }
     let queue = options.queue;
     let redriven = match SqliteFile::open(&options.data, &MIGRATIONS) {

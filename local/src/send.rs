@@ -11,12 +11,13 @@ use futures_util::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use koala_destination::clock::now_milliseconds;
 use koala_destination::http_client;
+use koala_destination::plural::counted;
 use koala_destination::segment::SharedSecret;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use crate::fixtures::{self, Fixture};
-use crate::output::{counted, outln};
+use crate::output::outln;
 
 /// From this many requests on, a terminal shows a progress bar in place of a line for each.
 const MANY: usize = 40;

@@ -43,6 +43,7 @@ pub mod lambda;
 pub mod message;
 pub mod metrics;
 pub mod patience;
+pub mod plural;
 pub mod preview;
 pub mod public_address;
 pub mod resolver;

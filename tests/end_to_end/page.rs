@@ -338,7 +338,7 @@ async fn every_answer_of_the_page_and_the_api_says_nosniff_and_no_store() {
 fn a_token_that_can_be_guessed_or_no_header_can_carry_is_refused_at_start() {
     let home = Home::new();
     for (token, why) in [
-        ("hunter2", "at least 32 random ones are needed"),
+        ("hunter2", "of at least 32 random bytes"),
         ("a token of more than 32 bytes with spaces", "a header cannot carry"),
         ("gr\u{fc}n-0123456789-0123456789-0123456789", "a header cannot carry"),
     ] {

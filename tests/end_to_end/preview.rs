@@ -215,7 +215,7 @@ fn check_reads_both_trees_and_says_where_a_parameter_has_moved() {
     for line in [
         "collector/intent/prices: trigger: at character 8",
         "collector/intend/prices: unknown parameter",
-        "collector/page-token: the token in line 1 has 7 bytes, and at least 32 random ones are needed",
+        "collector/page-token: the token in line 1 is too short, 7 of at least 32 random bytes",
         "intent/demo: unknown parameter; it is read at collector/intent/demo now: move it there",
         "4 problems.",
     ] {

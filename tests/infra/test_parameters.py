@@ -94,7 +94,7 @@ class TheParameters(unittest.TestCase):
 
     def test_refuse_prod_without_somebody_to_tell_and_dev_says_so_in_its_outputs(self):
         values = {"Collector": "url", "Architecture": "arm64", "KoalaUrl": COLLECTOR}
-        self.assertIn("somebody to tell", refusals(Stage="prod", **values)[0])
+        self.assertIn("alarm recipient", refusals(Stage="prod", **values)[0])
         self.assertEqual(refusals(Stage="prod", AlarmEmail="on-call@example.com", **values), [])
         self.assertEqual(refusals(Stage="prod", AlarmTopicArn="arn:aws:sns:eu-west-1:123456789012:t", **values), [])
         self.assertEqual(refusals(Stage="dev", **values), [])

@@ -82,7 +82,7 @@ class TheDeploy(unittest.TestCase):
                           .replace('"AlarmEmail=on-call@example.com",', ""))
         status, said = self.sam_deploy("--config-env", "prod", check=False, samconfig=nobody)
         self.assertNotEqual(status, 0)
-        self.assertIn("needs somebody to tell", said)
+        self.assertIn("needs an alarm recipient", said)
 
         # The key and the secret.
         self.assertEqual(self.one("export AWS_DEFAULT_REGION"), [f"export AWS_DEFAULT_REGION={REGION}"])

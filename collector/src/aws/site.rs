@@ -78,7 +78,7 @@ impl Site {
     /// Connects before the first event; what fails is left to it.
     pub async fn connect(&self) {
         if let Err(error) = self.router().await {
-            tracing::error!(%error, "no database at init; the first event tries again");
+            tracing::error!(%error, "no database at init; retrying with the first event");
         }
     }
 

@@ -30,7 +30,7 @@ pub fn registrable(text: &str) -> Option<String> {
 /// Hosts of addresses that forward to one that is hidden: everybody who signs in with them may have one.
 const RELAYS: [&str; 4] = ["privaterelay.appleid.com", "users.noreply.github.com", "mozmail.com", "duck.com"];
 
-/// The same, where it can be a company's: not one where everybody may have an address, and none for addresses to throw away.
+/// The same, where it can be a company's: not one where everybody may have an address, and none for disposable addresses.
 #[must_use]
 pub fn of_company(text: &str) -> Option<String> {
     let domain = registrable(text)?;

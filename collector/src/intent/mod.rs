@@ -6,5 +6,5 @@ mod strength;
 pub mod worth;
 
 pub use entry::with_event;
-pub use rule::{Count, IntentRule, MOST_COUNTED, MOST_INTENT_RULES};
+pub use rule::{Count, IntentRule, MOST_COUNTED, MOST_INTENT_RULES, did};
 pub use strength::{Intent, Strength, StrengthLabel, Trend};

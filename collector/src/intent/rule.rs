@@ -166,6 +166,18 @@ fn count(at_least: Option<u32>, within_days: Option<u32>) -> Result<Option<Count
     }
 }
 
+/// What visitors did who met a preset, in words; nothing for other rules, which are told by their names.
+#[must_use]
+pub fn did(rule: &str) -> Option<&'static str> {
+    match rule {
+        "activity" => Some("Came by"),
+        "demo" => Some("Asked for a demo"),
+        "docs" => Some("Read the docs"),
+        "pricing" => Some("Looked at pricing"),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

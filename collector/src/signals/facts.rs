@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, HashSet};
 
 use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY};
+use koala_destination::plural::counted;
 use serde_json::{Map, Value, json};
 
 use super::message::{CompanyFacts, Deed, MOST_DEEDS, MOST_MEMBERS};
 use crate::about::shortened;
-use crate::intent::{IntentRule, with_event};
+use crate::intent::{IntentRule, did, with_event};
 use crate::received::EntryKind;
 use crate::store::company::{Activity, Company, CompanyPage, CompanySource, Reason};
 use crate::store::visitor::{Visitor, VisitorId};
@@ -16,8 +17,6 @@ use crate::store::visitor::{Visitor, VisitorId};
 pub const MOST_RECENT: u32 = 300;
 /// The longest user id that is told, in bytes; a batch of Segment's holds 500 KB.
 const LONGEST_USER_ID: usize = 255;
-/// Characters of an anonymous id that tell two visitors apart.
-const SHORT_ID: usize = 4;
 
 /// The company of a page, with how many people a message about it speaks of: those of whom the rule took something, where a rule set it
 /// off, else those who did something lately. Who was only identified did nothing, and who is kept out of the ranking does not count.
@@ -80,37 +79,16 @@ pub fn traits_of(company: &Company) -> Map<String, Value> {
 
 /// A rule's points as a sentence: `Looked at pricing: 3 people`.
 fn sentence(reason: &Reason) -> String {
-    let what = match reason.rule.as_str() {
-        "pricing" => "Looked at pricing",
-        "docs" => "Read the docs",
-        "demo" => "Asked for a demo",
-        "activity" => "Was active",
-        other => other,
-    };
-    let plural = if reason.visitors == 1 { "person" } else { "people" };
-    format!("{what}: {} {plural}", reason.visitors)
+    format!("{}: {}", did(&reason.rule).unwrap_or(&reason.rule), counted(reason.visitors, "person"))
 }
 
 /// What a seller calls a visitor: the name, with the title where one is known, else the address, else the user id.
 #[must_use]
 pub fn called(visitor: &Visitor) -> String {
-    let text = |name: &str| {
-        let text = visitor.traits.get(name).and_then(Value::as_str).map(str::trim);
-        text.filter(|text| !text.is_empty()).map(str::to_owned)
-    };
-    let full = || match (text("firstName"), text("lastName")) {
-        (Some(first), Some(last)) => Some(format!("{first} {last}")),
-        (one, other) => one.or(other),
-    };
-    let name = text("name").or_else(full).or_else(|| visitor.emails.first().or(visitor.user_ids.first()).cloned());
-    match (name, text("title")) {
-        (Some(name), Some(title)) => format!("{}, {}", shortened(&name), shortened(&title)),
+    match (visitor.known_name(), visitor.text("title")) {
+        (Some(name), Some(title)) => format!("{}, {}", shortened(&name), shortened(title)),
         (Some(name), None) => shortened(&name),
-        (None, _) => {
-            let id = visitor.anonymous_ids.first().map(String::as_str).unwrap_or_default();
-            let end: Vec<char> = id.chars().rev().take(SHORT_ID).collect();
-            format!("Anonymous visitor {}", end.into_iter().rev().collect::<String>()).trim_end().to_owned()
-        }
+        (None, _) => visitor.name(),
     }
 }
 

@@ -130,7 +130,9 @@ impl Subject {
                 "activity" => "is active".to_owned(),
                 other => format!("shows intent: {other}"),
             },
-            Self::Points { over } => format!("has more than {over} points"),
+            Self::Points { over } => {
+                format!("has more than {over} {}", if over.to_string() == "1" { "point" } else { "points" })
+            }
             Self::Trend(trend) => match trend {
                 Trend::Surging => "is surging".to_owned(),
                 Trend::Heating => "is heating up".to_owned(),

@@ -86,6 +86,40 @@ pub struct Visitor {
     pub identities: Vec<VisitorIdentity>,
 }
 
+/// Characters of a device's id that tell anonymous visitors apart.
+const SHORT_ID: usize = 4;
+
+impl Visitor {
+    /// What they are known by: the name, else an address, else a user id.
+    #[must_use]
+    pub fn known_name(&self) -> Option<String> {
+        let full = || match (self.text("firstName"), self.text("lastName")) {
+            (Some(first), Some(last)) => Some(format!("{first} {last}")),
+            (one, other) => one.or(other).map(str::to_owned),
+        };
+        let id = || self.emails.first().or(self.user_ids.first()).cloned();
+        self.text("name").map(str::to_owned).or_else(full).or_else(id)
+    }
+
+    /// What they are called: what they are known by, else `Anonymous visitor c8ff` by the end of their device's id.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let device = || {
+            let id = self.anonymous_ids.first()?;
+            let characters: Vec<char> = id.chars().filter(|character| character.is_alphanumeric()).collect();
+            let end: String = characters[characters.len().saturating_sub(SHORT_ID)..].iter().collect();
+            Some(format!("Anonymous visitor {end}"))
+        };
+        self.known_name().or_else(device).unwrap_or_else(|| "Unknown visitor".to_owned())
+    }
+
+    /// A trait that is a text with something in it.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.traits.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
+    }
+}
+
 /// An id of a visitor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VisitorIdentity {

@@ -24,13 +24,13 @@ pub enum ApiError {
     NoSuchAlert(String),
     #[error("alerts are not evaluated here")]
     NoAlerts,
-    #[error("nothing is known of the id")]
+    #[error("unknown identity")]
     NoSuchIdentity,
     #[error(transparent)]
     Refused(Refused),
-    #[error("there is no such route")]
+    #[error("no such route")]
     NoSuchRoute,
-    #[error("the route takes another method")]
+    #[error("method not allowed")]
     Method,
     #[error("{0}")]
     BadRequest(String),

@@ -27,7 +27,7 @@ pub enum PageTokenError {
     Empty,
     /// It can be guessed.
     #[error(
-        "the token in line {line} has {bytes} bytes, and at least {LEAST_TOKEN_BYTES} random ones are needed: `openssl rand -hex 32` prints some"
+        "the token in line {line} is too short, {bytes} of at least {LEAST_TOKEN_BYTES} random bytes: `openssl rand -hex 32` prints some"
     )]
     TooShort {
         /// Which line, from 1.

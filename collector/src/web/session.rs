@@ -36,7 +36,7 @@ pub enum SessionKeyError {
     Empty,
     /// It can be guessed.
     #[error(
-        "the key in line {line} has {bytes} bytes, and at least {LEAST_KEY_BYTES} random ones are needed: `openssl rand -hex 32` prints some"
+        "the key in line {line} is too short, {bytes} of at least {LEAST_KEY_BYTES} random bytes: `openssl rand -hex 32` prints some"
     )]
     TooShort {
         /// Which line, from 1.

@@ -1,6 +1,6 @@
 //! The function `dispatch`: Segment's events in, by way of API Gateway; a message for each (event, mapping) out, to SQS.
 //!
-//! It is the only function on the visitor's side, and never waits for Koala.
+//! It is the only function on the visitor's side, and never waits for the collector.
 
 use koala_destination::aws::environment::DispatchEnvironment;
 use koala_destination::aws::init::before_the_first_event;

@@ -1,4 +1,4 @@
-//! The function `identify-visitor`: who somebody is (Identify Visitor, Identify Account). Batches of its queue in, batch requests to Koala out.
+//! The function `identify-visitor`: who somebody is (Identify Visitor, Identify Account). Batches of its queue in, batch requests to the collector out.
 
 use koala_destination::aws::consumer;
 use koala_destination::segment::Function;

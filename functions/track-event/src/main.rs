@@ -1,4 +1,4 @@
-//! The function `track-event`: what somebody did (Track Event, Page View). Batches of its queue in, batch requests to Koala out.
+//! The function `track-event`: what somebody did (Track Event, Page View). Batches of its queue in, batch requests to the collector out.
 
 use koala_destination::aws::consumer;
 use koala_destination::segment::Function;

@@ -1,5 +1,6 @@
 //! What `koala check` found, as it prints it.
 
+use koala_destination::plural::counted;
 use koala_destination::segment::Mapping;
 use koala_destination::settings::{Problem, Settings};
 use serde_json::{Value, json};
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 use super::Options;
 use super::database::Looked;
 use crate::deployed::Finding;
-use crate::output::{counted, outln};
+use crate::output::outln;
 
 /// All that was found.
 pub struct Found<'a> {

@@ -10,6 +10,7 @@ use anyhow::Result;
 use clap::Args;
 use koala_collector::settings::CollectorSettings;
 use koala_destination::koala::{CollectorAddress, CollectorKind, KoalaClient};
+use koala_destination::plural::counted;
 use koala_destination::settings::{Parameter, ParameterSource, Problem, Settings};
 use secrecy::SecretString;
 use serde_json::json;
@@ -18,14 +19,14 @@ use self::database::{Beside, Looked};
 use self::found::{Found, print_findings};
 use crate::deployed::{self, AwsCli};
 use crate::environment::{AwsShell, Environment};
-use crate::output::{counted, outln};
+use crate::output::outln;
 use crate::parameter_directory::{COLLECTOR_FOLDER, ParameterDirectory};
 use crate::unknown_parameters;
 
 #[derive(Args)]
 #[command(after_help = "Examples:
   koala check                                         local/parameters
-  koala check --parameters my-parameters --online     and ask Koala whether the key is good
+  koala check --parameters my-parameters --online     and ask the collector whether the key is good
   koala check --prefix /koala-destination/prod        in Parameter Store (built with --features aws)
   koala check --online --stack koala-destination-prod a deployed stack: its parameters, queues and alarms (needs the AWS CLI)
   koala check --online --stack koala-destination-prod --database
@@ -107,7 +108,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         }
         if options.online
             && options.stack.is_none()
-            && let Err(error) = ask_koala(settings, &environment.collector).await?
+            && let Err(error) = ask_collector(settings, &environment.collector).await?
         {
             problems.push(problem("public-api-key", &error));
         }
@@ -195,8 +196,8 @@ async fn in_directory(root: &Path) -> Result<Trees> {
     })
 }
 
-/// What Koala says of the key: the reason when it is not good.
-async fn ask_koala(settings: &Settings, collector: &CollectorAddress) -> Result<Result<(), String>> {
+/// What the collector says of the key: the reason when it is not good.
+async fn ask_collector(settings: &Settings, collector: &CollectorAddress) -> Result<Result<(), String>> {
     let url = collector.url_or_hosted()?;
     let checked = KoalaClient::new(url.clone())?.check_key(settings.public_api_key()).await;
     Ok(checked.map_err(|error| format!("{url} did not accept the key: {error}")))

@@ -14,10 +14,11 @@ use clap::Args;
 use koala_collector::store::filter::Filter;
 use koala_destination::clock::now_milliseconds;
 use koala_destination::koala::{CollectorAddress, CollectorKind, KoalaUrl};
+use koala_destination::plural::counted;
 use tokio::time::sleep;
 
 use crate::fixtures::{self, Fixture};
-use crate::output::{counted, notice, outln};
+use crate::output::{notice, outln};
 use crate::queue;
 use crate::send::{Sender, Summary, bodies, secret};
 use crate::set::{LocalSet, Options as SetOptions};
@@ -144,7 +145,7 @@ async fn wait_until_delivered(set: &LocalSet) -> Result<()> {
         }
         if begun.elapsed() > LONGEST_DELIVERY {
             let longest = LONGEST_DELIVERY.as_secs();
-            bail!("{} messages are not delivered after {longest} s; RUST_LOG=info shows why", counts.waiting);
+            bail!("{} not delivered after {longest} s; RUST_LOG=info shows why", counted(counts.waiting, "message"));
         }
         sleep(Duration::from_millis(50)).await;
     }

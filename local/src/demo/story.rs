@@ -5,9 +5,10 @@ use koala_collector::store::Store;
 use koala_collector::store::filter::CompanyFilter;
 use koala_collector::store::visitor::{TimelineEntry, Visitor};
 use koala_destination::clock;
+use koala_destination::plural::counted;
 use serde_json::Value;
 
-use crate::output::{counted, outln};
+use crate::output::outln;
 
 const MILLISECONDS_OF_A_DAY: i64 = 24 * 60 * 60 * 1000;
 /// How much of a timeline is told.

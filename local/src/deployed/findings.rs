@@ -1,5 +1,6 @@
 //! What follows from what AWS says of a stack: each finding with the command that fixes it.
 
+use koala_destination::plural::counted;
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
@@ -144,7 +145,7 @@ pub fn draining(queue: &str, before: &Result<SqsCounts, String>, after: &Result<
     match (before, after) {
         (Ok(before), Ok(after)) => {
             let stands = before.waiting > 0 && after.waiting >= before.waiting && after.in_flight == 0;
-            let message = format!("{} messages wait and none is tried", after.waiting);
+            let message = format!("{} in the queue, and none is tried", counted(after.waiting, "message"));
             let alarms = "aws cloudwatch describe-alarms --state-value ALARM --query 'MetricAlarms[].AlarmDescription'";
             stands.then(|| finding(queue, message, alarms))
         }
@@ -227,7 +228,7 @@ pub fn subscribers(topic: &str, subscribed: Result<&Value, &str>) -> Option<Find
     let message = if subscriptions.is_empty() {
         "no subscribers".to_owned()
     } else {
-        "nobody has confirmed: open the link in the mail of AWS Notifications, or have it sent again".to_owned()
+        "no subscription is confirmed: open the link in the mail of AWS Notifications, or have it sent again".to_owned()
     };
     Some(finding("alarms", message, subscribe))
 }

@@ -12,7 +12,7 @@ use rusqlite::{Connection, params};
 pub enum Tallied {
     /// It was put into its queue at intake.
     Queued,
-    /// Koala has it.
+    /// The collector has it.
     Delivered,
     /// Nothing was to be sent.
     Skipped,

@@ -1,4 +1,4 @@
-//! The breaker: while nobody answers at Koala's address, a warm function does not find that out again with every message.
+//! The breaker: while nobody answers at the collector's address, a warm function does not find that out again with every message.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -44,7 +44,7 @@ impl Breaker {
         }
     }
 
-    /// Koala answered a request.
+    /// The collector answered a request.
     pub fn answered(&self) {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::default();
     }

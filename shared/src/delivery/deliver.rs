@@ -12,7 +12,7 @@ use crate::settings::ParameterSource;
 
 impl<S: ParameterSource, C: Collector> Delivery<S, C> {
     /// Delivers a batch; tells `observer` each message's outcome as soon as it is known, and gives back all of them in the
-    /// order of `messages`. Nothing is begun that cannot end before `deadline`. What Koala was asked for it is counted in
+    /// order of `messages`. Nothing is begun that cannot end before `deadline`. What the collector was asked for it is counted in
     /// `requests`.
     pub async fn deliver(
         &self,

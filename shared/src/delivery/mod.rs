@@ -2,7 +2,7 @@
 //!
 //! [`Delivery::deliver`] reads and maps each message ([`prepare`]), groups the entries by visitor ([`group`]), sends them
 //! ([`send`]), and tells each message's [`Outcome`] as soon as it is known ([`Outcomes`]). What has to be retried of one
-//! visitor is retried together, and what is newer waits for it. While nobody answers at Koala's address the [`breaker`]
+//! visitor is retried together, and what is newer waits for it. While nobody answers at the collector's address the [`breaker`]
 //! spares the asking.
 //!
 //! [`consume`] is what a function does with a batch of its queue: it delivers, puts dead letters into their queue, gives back

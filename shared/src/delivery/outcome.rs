@@ -8,7 +8,7 @@ use crate::koala::SendError;
 /// What became of a message, and so what the queue is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// Koala has it.
+    /// The collector has it.
     Delivered,
     /// Nothing is to be sent, by the settings.
     Skipped,
@@ -37,7 +37,7 @@ impl Outcomes for () {
 /// What a batch came to.
 #[derive(Debug, Clone, Default)]
 pub struct BatchCounts {
-    /// Messages that Koala has.
+    /// Messages that the collector has.
     pub delivered: usize,
     /// Messages of which nothing is to be sent.
     pub skipped: usize,
@@ -45,7 +45,7 @@ pub struct BatchCounts {
     pub retried: usize,
     /// Messages that went to the dead letters.
     pub dead: usize,
-    /// What Koala was asked for it.
+    /// What the collector was asked for it.
     pub requests: KoalaRequests,
 }
 
@@ -59,12 +59,12 @@ impl BatchCounts {
     }
 }
 
-/// The requests of a batch to Koala, tries that failed included.
+/// The requests of a batch to the collector, tries that failed included.
 #[derive(Debug, Clone, Default)]
 pub struct KoalaRequests {
     /// How long each took.
     pub latencies: Vec<Duration>,
-    /// How many Koala did not take, for whatever reason.
+    /// How many the collector did not take, for whatever reason.
     pub failed: usize,
     /// Of these, how many found ingest suspended or the host gone.
     pub unavailable: usize,
@@ -101,13 +101,13 @@ pub struct DeadReason {
     pub reason: String,
     /// The mapping, where the message could be read so far.
     pub mapping: String,
-    /// What Koala answered, when it was asked.
+    /// What the collector answered, when it was asked.
     pub koala_answer: Option<String>,
 }
 
 impl DeadReason {
     /// The reason as a log may have it: without a key that the sender of the event made up, which may be an address. The dead
-    /// letter has all of it. What Koala answered is not in it either, since it may repeat the event.
+    /// letter has all of it. What the collector answered is not in it either, since it may repeat the event.
     #[must_use]
     pub fn for_log(&self) -> String {
         let Some((before, (path, after))) =

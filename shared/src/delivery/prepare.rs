@@ -1,4 +1,4 @@
-//! A message's body → the entry that Koala gets.
+//! A message's body → the entry that the collector gets.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -23,7 +23,7 @@ pub struct PreparedBatch {
 }
 
 impl PreparedBatch {
-    /// Sets the copies apart: SQS may give the same message twice in a batch, and a sender the same event; Koala gets one.
+    /// Sets the copies apart: SQS may give the same message twice in a batch, and a sender the same event; the collector gets one.
     pub fn of(ready: Vec<(usize, Prepared<'_>)>) -> Self {
         let mut firsts = HashMap::with_capacity(ready.len());
         let copies: Vec<(usize, usize)> = ready
@@ -51,7 +51,7 @@ pub struct Prepared<'m> {
     pub mapping: Cow<'m, str>,
     /// The trace of the request that brought it.
     pub trace_id: Cow<'m, str>,
-    /// What Koala gets.
+    /// What the collector gets.
     pub entry: Entry,
 }
 

@@ -40,7 +40,7 @@ impl RetryPolicy {
 }
 
 /// The pause before the next request of an invocation: full jitter (0 to 1) over a doubling range, and never shorter than
-/// what Koala asks for.
+/// what the collector asks for.
 pub fn pause(attempt: u32, retry_after: Option<Duration>, jitter: f64) -> Duration {
     let range = FIRST_PAUSE.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(LONGEST_PAUSE);
     range.mul_f64(jitter.clamp(0.0, 1.0)).max(retry_after.unwrap_or_default())

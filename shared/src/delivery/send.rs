@@ -1,4 +1,4 @@
-//! Sending one visitor's entries: in as few requests as Koala allows, again while there is time, split to find a bad one.
+//! Sending one visitor's entries: in as few requests as the collector allows, again while there is time, split to find a bad one.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -5,6 +5,7 @@ use std::future::Future;
 use thiserror::Error;
 
 use crate::message::OutgoingMessage;
+use crate::plural::counted;
 
 /// Durable queues, one for each function and one for rejected events: SQS, or the queue of the local set.
 pub trait Outbox: Send + Sync {
@@ -16,13 +17,13 @@ pub trait Outbox: Send + Sync {
     ///
     /// # Errors
     /// When one could not be; others may be in their queues all the same. The whole request is then sent again by
-    /// Segment, and the `message_id` lets Koala keep one of each.
+    /// Segment, and the `message_id` lets the collector keep one of each.
     fn send(&self, messages: &[OutgoingMessage]) -> impl Future<Output = Result<(), OutboxError>> + Send;
 }
 
 /// Messages that are not durable, for a passing reason.
 #[derive(Debug, Error)]
-#[error("{failed} of {all} messages could not be queued: {reason}")]
+#[error("could not queue {failed} of {}: {reason}", counted(*all, "message"))]
 pub struct OutboxError {
     /// How many failed.
     pub failed: usize,

@@ -1,4 +1,4 @@
-//! The request that tells Koala several entries of one visitor.
+//! The request that tells the collector several entries of one visitor.
 
 use super::entry_kind::EntryKind;
 use super::{Entry, Route, Subject};

@@ -34,7 +34,7 @@ pub const LONGEST_ANSWER_BODY: Duration = Duration::from_secs(1);
 /// The most of an answer that is read: an error is a line of JSON.
 const MOST_OF_AN_ANSWER: usize = 16 * 1024;
 
-/// Koala over HTTP.
+/// The collector over HTTP.
 #[derive(Clone)]
 pub struct KoalaClient {
     http: reqwest::Client,
@@ -82,10 +82,10 @@ impl KoalaClient {
         Self { collector_token: Some(Arc::new(now)), ..self }
     }
 
-    /// Asks Koala whether a key is good (`GET …/auth`, as Segment's cloud-mode destination does).
+    /// Asks the collector whether a key is good (`GET …/auth`, as Segment's cloud-mode destination does).
     ///
     /// # Errors
-    /// When it is refused, or Koala cannot say.
+    /// When it is refused, or the collector cannot say.
     pub async fn check_key(&self, key: &PublicApiKey) -> Result<(), SendError> {
         let url = format!("{}/web/projects/{}/auth", self.url, key.as_str());
         Self::answered(self.http.get(url)).await

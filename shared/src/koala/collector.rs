@@ -1,4 +1,4 @@
-//! What Koala may answer, and what follows from it.
+//! What the collector may answer, and what follows from it.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -46,7 +46,7 @@ pub trait Collector: Send + Sync {
     -> impl Future<Output = Result<(), SendError>> + Send;
 }
 
-/// A request that did not succeed, by what is to be done. Its message holds nothing that Koala said, so that it may be
+/// A request that did not succeed, by what is to be done. Its message holds nothing that the collector said, so that it may be
 /// logged.
 #[derive(Debug, Clone, Error, PartialEq, Eq)]
 pub enum SendError {
@@ -55,7 +55,7 @@ pub enum SendError {
     Passing {
         /// What happened.
         reason: String,
-        /// How long Koala asks to wait, where it does; at most 15 minutes.
+        /// How long the collector asks to wait, where it does; at most 15 minutes.
         retry_after: Option<Duration>,
     },
     /// Send again, soon, unless it happens again and again: no connection, or none that lasted until an answer.
@@ -64,7 +64,7 @@ pub enum SendError {
         /// What happened.
         reason: String,
     },
-    /// Send again, later: Koala has suspended ingestion, or its host name is gone. Nothing is wrong with the events.
+    /// Send again, later: the collector has suspended ingestion, or its host name is gone. Nothing is wrong with the events.
     #[error("unavailable: {reason}")]
     Unavailable {
         /// What happened.
@@ -81,13 +81,13 @@ pub enum SendError {
     Rejected {
         /// The status.
         reason: String,
-        /// Koala's words, for the dead letter: they may repeat what was sent, so they are no part of the message.
+        /// The collector's words, for the dead letter: they may repeat what was sent, so they are no part of the message.
         answer: String,
     },
 }
 
 impl SendError {
-    /// How long Koala asks to wait, where it does.
+    /// How long the collector asks to wait, where it does.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         if let Self::Passing { retry_after, .. } = self { *retry_after } else { None }

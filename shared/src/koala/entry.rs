@@ -1,4 +1,4 @@
-//! One entry of a batch request: what Koala learns from one event.
+//! One entry of a batch request: what the collector learns from one event.
 
 use std::borrow::Cow;
 
@@ -43,7 +43,7 @@ pub enum EntryProblem {
         /// Where it stands in the entry.
         field: String,
     },
-    /// Nobody to tell Koala about.
+    /// Nobody to tell the collector about.
     #[error("the event names no visitor: it has no profile_id, email, anonymousId or userId")]
     NoVisitor,
     /// A company without a domain, for a collector that knows companies by nothing else.

@@ -122,14 +122,14 @@ impl<S: ParameterSource, T: ParameterTree> SettingsCache<S, T> {
         self.read().await
     }
 
-    /// Reads the settings when the process begins. A failure is logged and no more: the first event tries again.
+    /// Reads the settings when the process begins. A failure is logged and no more: the first event retries.
     pub async fn load_at_init(&self) {
         if let Err(error) = self.current().await {
-            tracing::error!(%error, "no settings at init; the first event tries again");
+            tracing::error!(%error, "no settings at init; retrying with the first event");
         }
     }
 
-    /// The settings read again, when `stale` did not serve: Koala refused its key, or it lacks a mapping. Many who ask at
+    /// The settings read again, when `stale` did not serve: The collector refused its key, or it lacks a mapping. Many who ask at
     /// once cost one read.
     ///
     /// # Errors

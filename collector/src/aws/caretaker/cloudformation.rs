@@ -100,14 +100,14 @@ impl Request {
 
 /// What came of it.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum ResourceStatus {
     /// All is there.
     Done,
     /// The deploy fails, for this reason.
     Failed(String),
 }
 
-impl Outcome {
+impl ResourceStatus {
     /// A failure, with the error's words.
     #[must_use]
     pub fn failed(error: &(dyn std::error::Error + Send + Sync)) -> Self {
@@ -131,10 +131,10 @@ struct Answer<'a> {
 ///
 /// # Errors
 /// When it cannot be sent.
-pub async fn answer(request: &Request, outcome: &Outcome) -> Result<(), Error> {
-    let (status, reason) = match outcome {
-        Outcome::Done => ("SUCCESS", "done"),
-        Outcome::Failed(reason) => ("FAILED", reason.as_str()),
+pub async fn answer(request: &Request, status: &ResourceStatus) -> Result<(), Error> {
+    let (status, reason) = match status {
+        ResourceStatus::Done => ("SUCCESS", "done"),
+        ResourceStatus::Failed(reason) => ("FAILED", reason.as_str()),
     };
     if status == "FAILED" {
         tracing::error!(reason, "the database is not ready; the deploy fails");

@@ -24,7 +24,7 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
-use self::cloudformation::{Asked, Outcome, Request};
+use self::cloudformation::{Asked, Request, ResourceStatus};
 use self::rounds::Rounds;
 use super::database::{Database, DatabaseUnavailable};
 use super::environment::CollectorEnvironment;
@@ -89,7 +89,7 @@ impl Caretaker {
             Asked::BySchedule => {
                 let done = self.rounds.until(ends.checked_sub(TIME_TO_END).unwrap_or(ends)).await;
                 if let Err(error) = &done {
-                    tracing::error!(%error, "the database cannot be looked after; the next minute tries again");
+                    tracing::error!(%error, "the database cannot be looked after; retrying in the next minute");
                 }
                 let is_unavailable = done.is_err();
                 self.metrics.write(&Requested { is_unavailable }, request_id, self.rounds.freshness());
@@ -99,21 +99,23 @@ impl Caretaker {
     }
 
     /// What `CloudFormation` asked for, before `until`.
-    async fn make(&self, request: &Request, until: Instant) -> Outcome {
+    async fn make(&self, request: &Request, until: Instant) -> ResourceStatus {
         if !request.is_to_make() {
-            return Outcome::Done;
+            return ResourceStatus::Done;
         }
         let patient_until = (Instant::now() + PATIENCE).min(until);
         loop {
             match timeout_at(until, Box::pin(self.make_once(request))).await {
-                Ok(Ok(())) => return Outcome::Done,
+                Ok(Ok(())) => return ResourceStatus::Done,
                 Ok(Err(error)) if Instant::now() < patient_until && !is_for_a_person(&error) => {
-                    tracing::warn!(%error, "the database is not ready; trying again");
+                    tracing::warn!(%error, "the database is not ready; retrying");
                     tokio::time::sleep(PAUSE).await;
                 }
-                Ok(Err(error)) => return Outcome::failed(&*error),
+                Ok(Err(error)) => return ResourceStatus::failed(&*error),
                 Err(_) => {
-                    return Outcome::Failed("the database was not ready within the time that a deploy has".to_owned());
+                    return ResourceStatus::Failed(
+                        "the database was not ready within the time that a deploy has".to_owned(),
+                    );
                 }
             }
         }

@@ -1,28 +1,16 @@
 //! The port of alerts over the database.
 
 use async_trait::async_trait;
-use koala_destination::clock;
 
-use super::error::PostgresError;
 use super::ids;
-use super::sql::statements;
-use super::transaction::{Access, Transaction, together, transact};
-use super::{PostgresStore, alert_changes, alert_messages, alert_tell, body, row_ids};
-use crate::about::About;
+use super::store::PostgresStore;
+use super::transaction::{Access, together, transact};
+use super::{alert_changes, alert_messages, alert_tell, recent, row_ids};
 use crate::store::StoreError;
 use crate::store::alerts::{
     AlertStore, Changed, Claim, Claimed, Evaluated, Rest, Settled, Standing, StoredMessage, Turn,
 };
 use crate::store::company::{Activity, CompanyId};
-
-statements! {
-    RECENT = "SELECT visitor.id, entry.kind, entry.name, entry.at, entry.body
-              FROM company_key JOIN visitor ON visitor.company_key = company_key.key AND visitor.last_seen >= $2
-              JOIN identity ON identity.visitor_id = visitor.id
-              CROSS JOIN LATERAL (SELECT id, kind, name, at, body FROM entry WHERE identity_id = identity.id AND at >= $2
-                                  ORDER BY at DESC, id DESC LIMIT $3) AS entry
-              WHERE company_key.company_id = $1 ORDER BY entry.at DESC, entry.id DESC LIMIT $3";
-}
 
 #[async_trait]
 impl AlertStore for PostgresStore {
@@ -43,7 +31,12 @@ impl AlertStore for PostgresStore {
 
     async fn recent(&self, company: &CompanyId, since: i64, limit: u32) -> Result<Vec<Activity>, StoreError> {
         let company = ids::company_row(company.as_str());
-        Ok(transact!(&self.pool, Access::Read, |transaction| recent(&transaction, company, since, i64::from(limit)))?)
+        Ok(transact!(&self.pool, Access::Read, |transaction| recent::of_company(
+            &transaction,
+            company,
+            since,
+            limit.into()
+        ))?)
     }
 
     async fn turn(&self) -> Result<Option<Turn>, StoreError> {
@@ -111,25 +104,4 @@ impl AlertStore for PostgresStore {
     async fn forget_messages(&self, before: i64, limit: u32) -> Result<u64, StoreError> {
         Ok(alert_messages::forget_ended(&self.pool, before, limit).await?)
     }
-}
-
-/// What a company's visitors did since a time, the newest first.
-async fn recent(
-    transaction: &Transaction,
-    company: i64,
-    since: i64,
-    limit: i64,
-) -> Result<Vec<Activity>, PostgresError> {
-    let ((), rows, ()) =
-        together!(transaction.begin(), transaction.query(RECENT, &[&company, &since, &limit]), transaction.commit())?;
-    let recent = rows.iter().map(|row| {
-        Ok(Activity {
-            visitor_id: ids::visitor_id(row.try_get(0)?),
-            kind: row.try_get(1)?,
-            name: row.try_get(2)?,
-            path: About::of(&body::unpack(row.try_get(4)?)?).path,
-            at: clock::from_milliseconds(row.try_get(3)?),
-        })
-    });
-    recent.collect()
 }

@@ -2,9 +2,9 @@
 
 use super::sql::Sql;
 use super::{
-    accounts, alert_changes, alert_messages, alert_store, alert_tell, arrived, clusters, companies, company_keys,
-    company_names, days, decisions, deletion, dump, excluded, grown, guesses, history, identities, ingest, intent,
-    look_back, points, reasons, restore, retention, taken, tombstones, topics, traits, visitor_points, visitors,
+    accounts, alert_changes, alert_messages, alert_tell, arrived, clusters, companies, company_keys, company_names,
+    days, decisions, deletion, dump, excluded, grown, guesses, history, identities, ingest, intent, look_back, points,
+    reasons, recent, restore, retention, taken, tombstones, topics, traits, visitor_points, visitors,
 };
 
 /// All statements.
@@ -44,7 +44,7 @@ pub(super) fn prepared() -> impl Iterator<Item = Sql> {
         alert_changes::ALL,
         alert_tell::ALL,
         alert_messages::ALL,
-        alert_store::ALL,
+        recent::ALL,
     ];
     of_modules.into_iter().flatten().copied()
 }

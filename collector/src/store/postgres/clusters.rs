@@ -19,16 +19,23 @@ use super::transaction::{Access, Transaction, together, transact};
 use crate::company::{self, CompanyKey, CompanyKind, TRAITS_OF_COMPANY, WhatIsSaid};
 use crate::identity::{Change, Decided};
 
-/// All ids that lead to the same ones as those of `$1`, or did before: those of the visitors of `$2`.
+/// All ids that lead to the same ones as those of `$1`, or did before: those of the visitors of `$2`; in the array `ids`.
+///
+/// They are few, and a planner takes them for thousands: it would read the whole table at each step rather than look each up. A
+/// subquery with an OFFSET is looked up row by row, and an array is taken for ten.
 macro_rules! members {
     ($rest:literal) => {
         concat!(
             "WITH RECURSIVE way (id, into_id) AS (
-                 SELECT id, into_id FROM identity WHERE id = ANY($1::bigint[]) OR visitor_id = ANY($2::bigint[])
-                 UNION SELECT identity.id, identity.into_id FROM way JOIN identity ON identity.id = way.into_id),
-             member (id) AS (
+                 SELECT id, into_id FROM identity WHERE id = ANY($1::bigint[])
+                 UNION SELECT id, into_id FROM identity WHERE visitor_id = ANY($2::bigint[])
+                 UNION SELECT owner.id, owner.into_id FROM way
+                     CROSS JOIN LATERAL (SELECT id, into_id FROM identity WHERE identity.id = way.into_id OFFSET 0) AS owner),
+             found (id) AS (
                  SELECT id FROM way WHERE into_id IS NULL
-                 UNION SELECT identity.id FROM member JOIN identity ON identity.into_id = member.id) ",
+                 UNION SELECT below.id FROM found
+                     CROSS JOIN LATERAL (SELECT id FROM identity WHERE identity.into_id = found.id OFFSET 0) AS below),
+             member (ids) AS (SELECT ARRAY(SELECT id FROM found)) ",
             $rest
         )
     };
@@ -50,21 +57,20 @@ statements! {
     MEMBERS = members!("SELECT identity.id, identity.into_id, identity.visitor_id, identity.kind, identity.value,
                                identity.first_seen, identity.last_seen,
                                least(identity.first_at, (SELECT min(at) FROM claim WHERE identity_id = identity.id))
-                        FROM member JOIN identity ON identity.id = member.id");
+                        FROM identity WHERE id = ANY((SELECT ids FROM member)::bigint[])");
     // What was said of each last.
     COMPANY_TRAITS = members!("SELECT identity.id, trait.name, trait.value, trait.at
-                               FROM member JOIN identity ON identity.id = member.id
-                               JOIN trait ON trait.identity_id = identity.id
-                               WHERE trait.name_key = ANY($3::text[])
+                               FROM identity JOIN trait ON trait.identity_id = identity.id
+                               WHERE identity.id = ANY((SELECT ids FROM member)::bigint[]) AND trait.name_key = ANY($3::text[])
                                ORDER BY trait.at DESC, identity.kind = 'user' DESC, identity.kind = 'email' DESC, identity.id");
     SAID = members!("SELECT DISTINCT company_said.domain, company_said.group_id, company_said.name
-                     FROM member JOIN company_said ON company_said.voter_id = member.id");
+                     FROM company_said WHERE voter_id = ANY((SELECT ids FROM member)::bigint[])");
     // The newest first.
     GUESSES = members!("SELECT network_guess.identity_id, network_guess.domain
-                        FROM member JOIN network_guess ON network_guess.identity_id = member.id
+                        FROM network_guess WHERE identity_id = ANY((SELECT ids FROM member)::bigint[])
                         ORDER BY network_guess.at DESC, network_guess.identity_id");
     VISITORS = members!("SELECT visitor.id, visitor.company_key, visitor.given FROM visitor
-                         WHERE id IN (SELECT visitor_id FROM member JOIN identity ON identity.id = member.id)");
+                         WHERE id = ANY(ARRAY(SELECT visitor_id FROM identity WHERE identity.id = ANY((SELECT ids FROM member)::bigint[])))");
     GROUP = "UPDATE identity SET visitor_id = new.visitor_id
              FROM unnest($1::bigint[], $2::bigint[]) AS new (id, visitor_id) WHERE identity.id = new.id";
     // Whether it is kept out of the ranking is looked at anew, unless nobody is.

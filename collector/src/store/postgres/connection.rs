@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
-use futures_util::future::try_join_all;
+use futures_util::future::{try_join, try_join_all};
 use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, NoTls, Statement};
@@ -20,6 +20,9 @@ const LONGEST_IDLE: Duration = Duration::from_mins(1);
 /// Aurora DSQL ends a connection after 60 min
 /// (<https://docs.aws.amazon.com/aurora-dsql/latest/userguide/CHAP_quotas.html>).
 const LONGEST_LIFE: Duration = Duration::from_mins(50);
+
+/// What is asked here is answered in less time than PostgreSQL's compiler takes to start.
+const NO_JIT: &str = "SET jit = off";
 
 /// A connection with its prepared statements.
 pub(super) struct Connection {
@@ -51,7 +54,12 @@ impl Connection {
             let client = &client;
             async move { Ok::<_, PostgresError>((*sql, client.prepare(sql.0).await?)) }
         });
-        let prepared = timeout(CONNECT_WITHIN, try_join_all(prepare)).await.map_err(|_| PostgresError::TooSlow)??;
+        let no_jit = async {
+            // Aurora DSQL has no such setting.
+            if options.url.is_dsql() { Ok(()) } else { Ok(client.batch_execute(NO_JIT).await?) }
+        };
+        let begun = timeout(CONNECT_WITHIN, try_join(try_join_all(prepare), no_jit)).await;
+        let (prepared, ()) = begun.map_err(|_| PostgresError::TooSlow)??;
         let now = (options.clock)();
         let age = Age { made_at: now, used_at: now };
         Ok(Self { statements: prepared.into_iter().collect(), client, age })

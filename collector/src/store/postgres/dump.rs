@@ -1,7 +1,6 @@
 //! All that a database has, written out. Its statements are not prepared: they run once in a long time.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use tokio_postgres::Row;
 
@@ -61,7 +60,7 @@ pub(super) async fn page(
     let page = match section {
         Section::Installation => {
             let row = transaction.query_rare(KEY, &[]).await?;
-            let keys = row.iter().map(|row| Ok(Record::TombstoneKey(hex(row.try_get(0)?))));
+            let keys = row.iter().map(|row| Ok(Record::TombstoneKey(hex::encode(row.try_get::<_, &[u8]>(0)?))));
             (keys.collect::<Result<_, PostgresError>>()?, None)
         }
         Section::Identities => by_id(&transaction.query_rare(IDENTITIES, &[&after, &ROWS]).await?, identity)?,
@@ -71,7 +70,7 @@ pub(super) async fn page(
         Section::Entries => by_id(&transaction.query_rare(ENTRIES, &[&after, &ROWS]).await?, entry)?,
         Section::Tombstones => {
             by_place(transaction, TOMBSTONES, place, |row| {
-                Ok(Record::Tombstone(hex(row.try_get(0)?), row.try_get(1)?, row.try_get(2)?))
+                Ok(Record::Tombstone(hex::encode(row.try_get::<_, &[u8]>(0)?), row.try_get(1)?, row.try_get(2)?))
             })
             .await?
         }
@@ -219,13 +218,4 @@ fn said(row: &Row) -> Result<SaidRecord, PostgresError> {
         by_group_call: row.try_get(5)?,
         at: row.try_get(6)?,
     })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing to a text never fails.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }

@@ -28,13 +28,35 @@ pub enum PostgresError {
     /// No token opens a connection to Aurora DSQL.
     #[cfg(feature = "dsql")]
     #[error("{0}")]
-    Token(#[from] super::token::TokenError),
+    Token(#[from] TokenError),
     /// Its tables are of an older release.
     #[error("the tables are of an older release: deploy this one whole, or open the database with koala up --database")]
     Older,
     /// A row is not as it was written.
     #[error("a row cannot be read: {0}")]
     Row(&'static str),
+}
+
+/// No token can be signed.
+#[cfg(feature = "dsql")]
+#[derive(Debug, Error)]
+pub enum TokenError {
+    /// It is not the URL of a cluster of Aurora DSQL.
+    #[error("the host is no cluster of Aurora DSQL: <cluster>.dsql.<region>.on.aws")]
+    NoCluster,
+    /// There are no credentials, or none now.
+    #[error("AWS credentials for Aurora DSQL: {0}")]
+    Credentials(String),
+    /// The host or the credentials cannot be signed.
+    #[error("a token for Aurora DSQL: {0}")]
+    Signing(String),
+}
+
+#[cfg(feature = "dsql")]
+impl TokenError {
+    pub(super) fn signing(error: impl std::error::Error) -> Self {
+        Self::Signing(error.to_string())
+    }
 }
 
 /// The server's own words, or what is wrong with the connection.
@@ -53,7 +75,7 @@ impl PostgresError {
             Self::Server(error) => error.code().map_or_else(|| !is_of_ours(error), is_passing),
             // Credentials are asked for anew for the next connection.
             #[cfg(feature = "dsql")]
-            Self::Token(super::token::TokenError::Credentials(_)) => true,
+            Self::Token(TokenError::Credentials(_)) => true,
             Self::TooSlow => true,
             #[cfg(feature = "dsql")]
             Self::Token(_) => false,

@@ -1,7 +1,6 @@
 //! What stands in keys. A key of an index has at most 1 KiB (Aurora DSQL; 2,704 bytes in PostgreSQL), a text has no U+0000.
 
 use std::borrow::Cow;
-use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
@@ -19,12 +18,7 @@ pub(super) fn key(of: &str) -> Cow<'_, str> {
 }
 
 fn hashed(text: &str) -> String {
-    let mut hashed = "sha256:".to_owned();
-    for byte in Sha256::digest(text.as_bytes()) {
-        // Writing to a text never fails.
-        let _ = write!(hashed, "{byte:02x}");
-    }
-    hashed
+    format!("sha256:{}", hex::encode(Sha256::digest(text.as_bytes())))
 }
 
 #[cfg(test)]

@@ -325,8 +325,6 @@ async fn put_deletion(transaction: &Transaction, deletion: &DeletionRecord) -> R
 }
 
 /// The bytes of a text in hexadecimal.
-fn bytes(hex: &str) -> Result<Vec<u8>, PostgresError> {
-    const NOT_HEX: PostgresError = PostgresError::Row("a hash of the archive");
-    let byte = |at: usize| hex.get(at..at + 2).and_then(|two| u8::from_str_radix(two, 16).ok()).ok_or(NOT_HEX);
-    (0..hex.len()).step_by(2).map(byte).collect()
+fn bytes(text: &str) -> Result<Vec<u8>, PostgresError> {
+    hex::decode(text).map_err(|_| PostgresError::Row("a hash of the archive"))
 }

@@ -9,10 +9,10 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SignatureLocation, SigningSettings, sign};
 use aws_sigv4::sign::v4::SigningParams;
 use form_urlencoded::Serializer;
-use thiserror::Error;
 
 use super::address::DatabaseUrl;
 use super::error::PostgresError;
+pub use super::error::TokenError;
 use super::options::Passwords;
 
 /// How long a token opens connections; those that it opened stay. AWS's own tools have the same default.
@@ -95,26 +95,6 @@ impl TokenRequest {
         let mut token = Serializer::for_suffix(path + "&", start + 1);
         token.extend_pairs(signed.output().params());
         Ok(token.finish())
-    }
-}
-
-/// No token can be signed.
-#[derive(Debug, Error)]
-pub enum TokenError {
-    /// It is not the URL of a cluster of Aurora DSQL.
-    #[error("the host is no cluster of Aurora DSQL: <cluster>.dsql.<region>.on.aws")]
-    NoCluster,
-    /// There are no credentials, or none now.
-    #[error("AWS credentials for Aurora DSQL: {0}")]
-    Credentials(String),
-    /// The host or the credentials cannot be signed.
-    #[error("a token for Aurora DSQL: {0}")]
-    Signing(String),
-}
-
-impl TokenError {
-    fn signing(error: impl std::error::Error) -> Self {
-        Self::Signing(error.to_string())
     }
 }
 

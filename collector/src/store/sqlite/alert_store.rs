@@ -5,7 +5,8 @@ use koala_destination::clock;
 use rusqlite::{Connection, params};
 
 use super::ids;
-use super::{SqliteStore, alert_messages as messages, alerts};
+use super::store::SqliteStore;
+use super::{alert_messages as messages, alerts};
 use crate::about::About;
 use crate::store::StoreError;
 use crate::store::alerts::{

@@ -1,7 +1,5 @@
 //! All that a file has, written out.
 
-use std::fmt::Write;
-
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::store::archive::{
@@ -21,7 +19,7 @@ pub(super) fn page(
     match section {
         Section::Installation => {
             let key: Vec<u8> = connection.query_row("SELECT tombstone_key FROM installation", [], |row| row.get(0))?;
-            Ok((vec![Record::TombstoneKey(hex(&key))], None))
+            Ok((vec![Record::TombstoneKey(hex::encode(&key))], None))
         }
         Section::Identities => by_id(
             connection,
@@ -64,7 +62,7 @@ pub(super) fn page(
             connection,
             "SELECT hash, at, is_whole FROM tombstone ORDER BY hash LIMIT ?1 OFFSET ?2",
             after,
-            |row| Ok(Record::Tombstone(hex(row.get_ref(0)?.as_blob()?), row.get(1)?, row.get(2)?)),
+            |row| Ok(Record::Tombstone(hex::encode(row.get_ref(0)?.as_blob()?), row.get(1)?, row.get(2)?)),
         ),
         Section::Deletions => deletions(connection, after.max(0)),
     }
@@ -215,13 +213,4 @@ fn said(row: &Row<'_>) -> rusqlite::Result<SaidRecord> {
         by_group_call: row.get(4)?,
         at: row.get(5)?,
     })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing to a text never fails.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }

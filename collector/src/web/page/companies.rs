@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use koala_destination::clock::now_milliseconds;
+use koala_destination::plural::counted;
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -92,7 +93,7 @@ fn summary(query: &CompanyQuery, total: u64, excluded: Excluded, presentation: P
     html! {
         p.soft {
             span {
-                (words::counted(total, "company"))
+                (counted(total, "company"))
                 @if query.excluded == "only" { " kept out of the ranking" } @else if is_asked { " found" }
             }
             @if total > 0 { " · " a href=(address("/api/companies.csv", query.pairs(), 0)) { "Download CSV" } (layout::in_several_files(presentation)) }

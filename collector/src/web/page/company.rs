@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use axum::extract::{Path, State};
 use koala_destination::clock::now_milliseconds;
+use koala_destination::plural::counted;
 use maud::{Markup, html};
 
 use super::answer::{Content, Page, PageError};
@@ -141,7 +142,7 @@ fn by(interest: &Interest, people: &People<'_>, company: &Company) -> Markup {
         @for (n, visitor) in named.iter().enumerate() { @if n > 0 { ", " } (visitors::link(visitor)) }
         @if others > 0 {
             @if !named.is_empty() { " and " }
-            @let words = if named.is_empty() { words::counted(others.unsigned_abs(), "person") } else { format!("{others} more") };
+            @let words = if named.is_empty() { counted(others.unsigned_abs(), "person") } else { format!("{others} more") };
             @match looked_for {
                 Some((name, value)) => a href=(address("/visitors", [("company", &*company.key), (name, value)], 0)) { (words) },
                 None => (words),
@@ -176,7 +177,7 @@ fn sources_table(sources: &[Source]) -> Markup {
         let origin = Origin { referrer: source.referrer.clone(), utm: source.utm.clone() };
         html! {
             td { (words::capitalised(&entry::came(&origin).unwrap_or_default())) }
-            td { (words::counted(source.visitors.unsigned_abs(), "person")) }
+            td { (counted(source.visitors.unsigned_abs(), "person")) }
             td.number { (source.times) }
             td { (layout::ago(&source.last_at)) }
         }

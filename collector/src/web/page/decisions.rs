@@ -36,7 +36,7 @@ pub fn identity(visitor: &VisitorId, identity: &VisitorIdentity) -> Markup {
                 details.decide {
                     summary { "Not this person?" }
                     @if *belongs_to_another {
-                        (button("split", "Detach this identity", "It becomes a visitor of its own, with its activity."))
+                        (button("split", "Split off this identity", "It becomes a visitor of its own, with its activity."))
                     }
                     (button("block", "Block this identity", "It joins no visitors from now on; its activity stays where it is."))
                 }
@@ -77,7 +77,7 @@ pub async fn split(
         (&web, caller),
         &visitor,
         Decision::Detach { id },
-        "Split",
+        "Split off",
         "The identity is a visitor of its own now, with its activity.",
     )
     .await

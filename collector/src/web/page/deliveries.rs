@@ -2,12 +2,12 @@
 
 use axum::extract::State;
 use axum::response::Redirect;
+use koala_destination::plural::counted;
 use maud::{Markup, html};
 
 use super::answer::{Content, Page, PageError};
 use super::layout;
 use super::place::Place;
-use super::words;
 use crate::web::intake::RejectedEvent;
 use crate::web::pipeline::{MappingTally, RequestTally, StoredDeadLetter, Tallies};
 use crate::web::state::Web;
@@ -44,7 +44,7 @@ pub async fn show(State(web): State<Web>) -> Page {
             h2 { "Dead letters" }
             (dead_letters(&letters))
             @if counts.dead > 0 {
-                form method="post" action="/deliveries/redrive" { p { button { "Send dead letters again" } } }
+                form method="post" action="/deliveries/redrive" { p { button { "Retry dead letters" } } }
             }
             h2 { "Rejected events" }
             (rejected_events(&rejected))
@@ -62,7 +62,7 @@ fn summary(received: RequestTally) -> Markup {
     html! {
         @if received.skipped > 0 {
             p.soft {
-                (words::counted(received.skipped.unsigned_abs(), "event"))
+                (counted(received.skipped.unsigned_abs(), "event"))
                 @if received.skipped == 1 { " was skipped: " } @else { " were skipped: " }
                 a href="/install#skipped" { "of which type, and why" } "."
             }

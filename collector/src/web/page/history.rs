@@ -1,6 +1,7 @@
 //! What people did, and with which token.
 
 use axum::extract::State;
+use koala_destination::plural::counted;
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -8,7 +9,6 @@ use super::answer::{Content, Page};
 use super::layout;
 use super::place::Place;
 use super::query::Query;
-use super::words;
 use crate::store::history::{Deed, HashedId, HistoryCursor, What};
 use crate::web::history::deeds;
 use crate::web::state::Web;
@@ -70,7 +70,7 @@ fn what(deed: &Deed) -> Markup {
     match deed.what {
         What::Deleted => html! {
             "Deleted "
-            (words::counted(deed.visitors.unwrap_or_default(), "visitor"))
+            (counted(deed.visitors.unwrap_or_default(), "visitor"))
             @if let Some(deletion) = &deed.deletion_request_id {
                 ": " a href={ "/deletions/" (layout::encoded(deletion)) } { "status" }
             }

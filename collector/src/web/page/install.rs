@@ -1,5 +1,6 @@
 //! Install: where to send events, what came in of which source and type, what is skipped and why, and a test.
 
+use koala_destination::plural::counted;
 use std::collections::BTreeMap;
 
 use axum::extract::State;
@@ -230,7 +231,7 @@ fn skipped(tallies: &[ReceivedTally]) -> Markup {
 fn kept_for(retention: Retention) -> Markup {
     html! {
         p {
-            (words::counted(retention.days().into(), "day")) ", by the variable " code { "RETENTION_DAYS" }
+            (counted(retention.days(), "day")) ", by the variable " code { "RETENTION_DAYS" }
             ": an event that is older is deleted, and who has none left is deleted with it. A person who asks for it is deleted at once, on "
             a href="/visitors" { "their page" } "."
         }

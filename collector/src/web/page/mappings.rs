@@ -2,6 +2,7 @@
 
 use axum::Form;
 use axum::extract::State;
+use koala_destination::plural::counted;
 use koala_destination::preview::{MappingPreview, Preview, Verdict};
 use koala_destination::segment::Mapping;
 use maud::{Markup, html};
@@ -10,7 +11,6 @@ use serde::Deserialize;
 use super::answer::{Content, Page, PageError};
 use super::layout;
 use super::place::Place;
-use super::words;
 use crate::intent::IntentRule;
 use crate::web::pipeline::MappingTally;
 use crate::web::state::Web;
@@ -82,7 +82,7 @@ fn card(mapping: &Mapping, tally: &MappingTally, preview: Option<&MappingPreview
             p.soft {
                 (tally.queued) " accepted · " (tally.waiting) " in queue · " (tally.delivered) " delivered · "
                 (tally.retried) " retried · "
-                span class=[(tally.dead > 0).then_some("bad")] { (words::counted(tally.dead.unsigned_abs(), "dead letter")) }
+                span class=[(tally.dead > 0).then_some("bad")] { (counted(tally.dead.unsigned_abs(), "dead letter")) }
             }
             @if let Some(preview) = preview { div.verdict role="status" { (verdict(&preview.verdict)) } }
         }
@@ -122,7 +122,7 @@ fn intent_rules(rules: &[IntentRule]) -> Markup {
             td {
                 code { (rule.trigger.as_str()) }
                 @if let Some(count) = rule.count {
-                    " " span.soft { "at least " (count.at_least) " within " (words::counted(u64::from(count.within_days), "day")) }
+                    " " span.soft { "at least " (count.at_least) " within " (counted(u64::from(count.within_days), "day")) }
                 }
             }
             td.number { (rule.score) }

@@ -2,6 +2,7 @@
 
 use axum::extract::{Extension, Path, State};
 use axum::response::Redirect;
+use koala_destination::plural::counted;
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
@@ -56,7 +57,7 @@ pub async fn list(
             @match &found {
                 Ok((visitors, total)) => {
                     p.soft {
-                        span { (words::counted(*total, "visitor")) }
+                        span { (counted(*total, "visitor")) }
                         @if *total > 0 { " · " a href=(address("/api/visitors.csv", query.pairs(), 0)) { "Download CSV" } (layout::in_several_files(web.presentation)) }
                     }
                     (table(visitors, &none(&query)))
@@ -115,7 +116,7 @@ pub async fn show(State(web): State<Web>, Path(id): Path<VisitorId>) -> Page {
     let (visitor, timeline) = web.store.show_visitor(&id, LONGEST_TIMELINE).await?.ok_or(PageError::NotFound)?;
     let entries = visitor.events + visitor.page_views + visitor.identifies;
     Ok(Content::new(
-        name(&visitor),
+        visitor.name(),
         Place::Visitors,
         html! {
             div.card { dl {
@@ -134,14 +135,14 @@ pub async fn show(State(web): State<Web>, Path(id): Path<VisitorId>) -> Page {
             h2 { "Timeline" }
             (timeline_table(&timeline))
             @if timeline.len() == LONGEST_TIMELINE as usize {
-                p.soft { "The newest " (timeline.len()) " of " (words::counted(entries.unsigned_abs(), "entry")) "." }
+                p.soft { "The newest " (timeline.len()) " of " (counted(entries.unsigned_abs(), "entry")) "." }
             }
             details.danger {
                 summary { "Delete this person" }
                 p { "Deletes all identities, traits and entries, and what is queued for them. Another account that has the same address stays. This cannot be undone." }
                 p {
                     a href={ "/api/visitors/" (visitor.id) "/export" } { "Export data first" }
-                    ". Data older than " (web.retention.days()) " days is deleted automatically."
+                    ". Data older than " (counted(web.retention.days(), "day")) " is deleted automatically."
                 }
                 form method="post" action={ "/visitors/" (visitor.id) "/delete" } { button { "Delete permanently" } }
             }
@@ -151,7 +152,7 @@ pub async fn show(State(web): State<Web>, Path(id): Path<VisitorId>) -> Page {
 
 /// The traits as people read them, but for the names that stand above them and an address that stands among the ids.
 fn told_traits(visitor: &Visitor) -> Vec<(&String, String)> {
-    let title = name(visitor);
+    let title = visitor.name();
     let is_an_id = |name: &str, value: &Value| {
         let says = |id: &String| value.as_str().is_some_and(|value| value.trim().to_lowercase() == id.to_lowercase());
         name.eq_ignore_ascii_case("email") && visitor.emails.iter().any(says)
@@ -270,7 +271,7 @@ fn company(visitor: &Visitor) -> Option<Markup> {
 
 /// A visitor's name, which leads to the timeline.
 pub fn link(visitor: &Visitor) -> Markup {
-    html! { a href={ "/visitors/" (visitor.id) } { (name(visitor)) } }
+    html! { a href={ "/visitors/" (visitor.id) } { (visitor.name()) } }
 }
 
 /// That a visitor does not count in the ranking, beside the name.
@@ -280,30 +281,8 @@ pub fn excluded(visitor: &Visitor) -> Markup {
 
 /// The title, or else the address of a visitor whose name is shown.
 pub fn beside_name(visitor: &Visitor) -> Option<String> {
-    let title = text(visitor, "title").map(str::to_owned);
-    title.or_else(|| visitor.emails.first().filter(|email| **email != name(visitor)).cloned())
-}
-
-fn text<'v>(visitor: &'v Visitor, name: &str) -> Option<&'v str> {
-    visitor.traits.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
-}
-
-/// What a visitor is called: by the name, the address or the user id; a device that nobody is known by has none, and is told from
-/// others by the end of its id.
-pub fn name(visitor: &Visitor) -> String {
-    let of_traits = || match (text(visitor, "firstName"), text(visitor, "lastName")) {
-        (Some(first), Some(last)) => Some(format!("{first} {last}")),
-        (one, other) => one.or(other).map(str::to_owned),
-    };
-    let known = || visitor.emails.first().or(visitor.user_ids.first()).cloned();
-    let device = || {
-        let id = visitor.anonymous_ids.first()?;
-        let characters: Vec<char> = id.chars().filter(|character| character.is_alphanumeric()).collect();
-        let last: String = characters[characters.len().saturating_sub(4)..].iter().collect();
-        Some(format!("Anonymous visitor {last}"))
-    };
-    let name = text(visitor, "name").map(str::to_owned).or_else(of_traits);
-    name.or_else(known).or_else(device).unwrap_or_else(|| "Unknown visitor".to_owned())
+    let title = visitor.text("title").map(str::to_owned);
+    title.or_else(|| visitor.emails.first().filter(|email| **email != visitor.name()).cloned())
 }
 
 #[cfg(test)]

@@ -2,9 +2,12 @@
 
 use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY};
 use koala_destination::intake::SkipReason;
+use koala_destination::plural::counted;
+
+use crate::intent::did;
 use serde_json::Value;
 
-use crate::intent::{StrengthLabel, Trend};
+use crate::intent::{StrengthLabel, Trend, did};
 use crate::store::company::{Company, Reason};
 
 const MINUTE: i64 = 60_000;
@@ -15,16 +18,6 @@ const DAYS_OF_DAYS: i64 = 60;
 const MOST_PARTS: usize = 8;
 /// The longest text of one value; the raw JSON has it whole.
 const LONGEST_VALUE: usize = 300;
-
-/// `1 event`, `2 events`, `1 company`, `3 companies`.
-pub fn counted(count: u64, one: &str) -> String {
-    match one.strip_suffix('y') {
-        _ if count == 1 => format!("1 {one}"),
-        Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{count} {stem}ies"),
-        _ if one == "person" => format!("{count} people"),
-        _ => format!("{count} {one}s"),
-    }
-}
 
 /// What a company is called, else its domain in its letters, else what it is known by.
 pub fn title(company: &Company) -> String {
@@ -40,18 +33,11 @@ pub fn interest(strength: StrengthLabel, trend: Trend) -> String {
 /// What an intent rule counts for a company as a sentence: `Looked at pricing: 3 people, last today`.
 pub fn reason(reason: &Reason, now: i64) -> String {
     let people = counted(u64::try_from(reason.visitors).unwrap_or(u64::MAX), "person");
-    format!("{}: {people}, last {}", did(&reason.rule), day(milliseconds(&reason.last_day), now))
-}
-
-/// What visitors did who met an intent rule: the presets in words, others by their names.
-fn did(rule: &str) -> String {
-    match rule {
-        "activity" => "Came by".to_owned(),
-        "demo" => "Asked for a demo".to_owned(),
-        "docs" => "Read the docs".to_owned(),
-        "pricing" => "Looked at pricing".to_owned(),
-        other => label(other),
-    }
+    format!(
+        "{}: {people}, last {}",
+        did(&reason.rule).map_or_else(|| label(&reason.rule), str::to_owned),
+        day(milliseconds(&reason.last_day), now)
+    )
 }
 
 /// How long a time is, in one unit: `5 minutes`, `3 days`, `2 months`.
