@@ -80,7 +80,7 @@ impl Work {
                 if Instant::now() >= end || !work.is_any_due().await? {
                     return Ok(());
                 }
-                // A target rests after a request.
+                // A target rests after a request, and what is unsettled waits.
                 tokio::time::sleep(BETWEEN_LOOKS).await;
             }
         };

@@ -17,7 +17,7 @@ use super::stand::{Before, crossed};
 use super::target::Target;
 use super::told::Told;
 use crate::intent::IntentRule;
-use crate::store::alerts::{AlertStore, Changed, Evaluated, Look, NewMessage, Standing, Stood, Turn};
+use crate::store::alerts::{AlertStore, Changed, Evaluated, Look, NewMessage, Standing, Stood, Turn, Unsettled};
 use crate::store::company::{Activity, Company, CompanyId, CompanyPage};
 use crate::store::filter::CompanyFilter;
 use crate::store::visitor::{TimelineEntry, Visitor, VisitorId};
@@ -37,6 +37,9 @@ const MOST_TRIES: u32 = 5;
 pub(super) const RECENT: i64 = 7 * MILLISECONDS_OF_A_DAY;
 /// What happened longer ago sets nothing off, so that imports are silent.
 const FRESH: i64 = MILLISECONDS_OF_A_DAY;
+/// What a visitor of no known company did waits so long for who they are: a page view and an identify of one moment travel by
+/// different queues.
+const UNSETTLED: i64 = 3000;
 /// Messages that came to an end are shown for so long.
 const KEPT: i64 = 30 * MILLISECONDS_OF_A_DAY;
 /// Messages that are forgotten in one piece.
@@ -83,9 +86,19 @@ impl Watch {
         Ok(more)
     }
 
+    /// Whether something waits for a moment, until it is known better of whom it is.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn is_any_unsettled(&self, configured: &Configured, now: i64) -> Result<bool, StoreError> {
+        let rules = rules_of(configured);
+        Ok(!rules.is_empty() && self.alerts.is_any_unsettled(unsettled(&rules, now)).await?)
+    }
+
     async fn look_at_changes(&self, configured: &Configured, is_settled: bool, now: i64) -> Result<bool, StoreError> {
         let at_once = at_once(configured, CHANGES_AT_ONCE);
-        let changed = self.alerts.changed(at_once).await?;
+        let rules = rules_of(configured);
+        let changed = self.alerts.changed(at_once, unsettled(&rules, now)).await?;
         let more = changed.len() == at_once as usize;
         if changed.is_empty() {
             return Ok(false);
@@ -309,6 +322,19 @@ impl Watch {
         }
         Ok(self.alerts.tell(evaluated).await?.then_some(read))
     }
+}
+
+/// The intent rules that set alerts off.
+fn rules_of(configured: &Configured) -> Vec<String> {
+    let rule = |alert: &Alert| match &alert.on {
+        Occasion::Rule(rule) => Some(rule.clone()),
+        _ => None,
+    };
+    configured.alerts().iter().filter_map(rule).collect()
+}
+
+fn unsettled(rules: &[String], now: i64) -> Unsettled<'_> {
+    Unsettled { rules, since: now - UNSETTLED, before: now + UNSETTLED }
 }
 
 /// How many visitors or companies are looked at together, at most so many: each may set off every alert, to each of its targets.

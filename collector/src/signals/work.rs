@@ -37,13 +37,14 @@ impl<S: ParameterSource> SignalsWork<S> {
         looked
     }
 
-    /// Whether messages are due that may be sent now.
+    /// Whether messages are due, or something is to be looked at, now or in a moment.
     ///
     /// # Errors
     /// When the store or the settings cannot be read.
     pub async fn is_any_due(&self) -> Result<bool, StoreError> {
         let Ok(settings) = self.settings.current().await else { return Ok(false) };
-        self.deliver.is_any_due(settings.signals(), now_milliseconds()).await
+        let (signals, now) = (settings.signals(), now_milliseconds());
+        Ok(self.deliver.is_any_due(signals, now).await? || self.watch.is_any_unsettled(signals, now).await?)
     }
 
     /// Waits for what is on its way.

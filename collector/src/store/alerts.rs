@@ -15,8 +15,12 @@ use crate::intent::Trend;
 /// What alerts are worked on with. The store is one with all the rest ([`Store`](super::Store)).
 #[async_trait]
 pub trait AlertStore: Send + Sync {
-    /// At most `limit` rows of what changed and was not looked at yet. What changed of a visitor who is gone is no row.
-    async fn changed(&self, limit: u32) -> Result<Vec<Changed>, StoreError>;
+    /// At most `limit` rows of what changed and was not looked at yet, but for what is unsettled. What changed of a visitor who is gone
+    /// is no row.
+    async fn changed(&self, limit: u32, unsettled: Unsettled<'_>) -> Result<Vec<Changed>, StoreError>;
+
+    /// Whether something changed that is unsettled.
+    async fn is_any_unsettled(&self, unsettled: Unsettled<'_>) -> Result<bool, StoreError>;
 
     /// How alerts stand with a company.
     async fn standing(&self, company: &CompanyId) -> Result<Standing, StoreError>;
@@ -65,6 +69,18 @@ pub trait AlertStore: Send + Sync {
 
     /// Forgets at most `limit` messages that came to an end before a time. Gives back how many.
     async fn forget_messages(&self, before: i64, limit: u32) -> Result<u64, StoreError>;
+}
+
+/// What is left alone for a moment: what one of these rules took of a visitor of whom no company is known. Who says who they are
+/// says it beside what they do, and the two come by different ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unsettled<'u> {
+    /// The rules' names.
+    pub rules: &'u [String],
+    /// Noted at this time or later, in milliseconds since 1970 …
+    pub since: i64,
+    /// … and before this one, so that no clock that is wrong holds anything back.
+    pub before: i64,
 }
 
 /// Something that changed.

@@ -9,7 +9,9 @@ use koala_collector::signals::told::Told;
 use koala_collector::signals::watch::Watch;
 use koala_collector::signals::{Configured, SignalsOptions};
 use koala_collector::store::Store;
-use koala_collector::store::alerts::{AlertStore, Evaluated, Fired, Look, MessageState, NewMessage, Standing, Stood};
+use koala_collector::store::alerts::{
+    AlertStore, Evaluated, Fired, Look, MessageState, NewMessage, Standing, Stood, Unsettled,
+};
 use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY, now_milliseconds};
 use koala_destination::settings::Parameter;
 use serde_json::{Value, json};
@@ -19,6 +21,8 @@ use super::{ADA, Engine, GRACE, by_email, delete, ingest};
 
 const SLACK: &str = "https://hooks.slack.com/services/T0/B0/x";
 pub const HOUR: i64 = 60 * 60 * 1000;
+/// Nothing waits.
+const SETTLED: Unsettled<'_> = Unsettled { rules: &[], since: 0, before: 0 };
 
 fn configured(parameters: &[(&str, &str)]) -> CollectorSettings {
     let parameter = |(name, value): &(&str, &str)| Parameter::new(*name, *value);
@@ -53,8 +57,9 @@ impl Watched {
         self.settings.signals()
     }
 
+    /// When what was noted before is settled.
     async fn round(&self) {
-        self.round_at(now_milliseconds()).await;
+        self.round_at(now_milliseconds() + 3100).await;
     }
 
     async fn round_at(&self, now: i64) {
@@ -118,7 +123,7 @@ pub async fn a_message_says_who_did_what_and_goes_to_each_target(store: Arc<dyn 
     let mut targets: Vec<_> = messages(&*store).await.into_iter().map(|it| (it.target, it.state)).collect();
     targets.sort_by(|(a, _), (b, _)| a.cmp(b));
     assert_eq!(targets, [("crm".to_owned(), MessageState::Due), ("sales".to_owned(), MessageState::Due)]);
-    let claimed = claim(&*store, "sales", now_milliseconds(), true).await;
+    let claimed = claim(&*store, "sales", now_milliseconds() + 3100, true).await;
     let Ok(Told::Signal(told)) = serde_json::from_str(&claimed[0].told) else { panic!("{claimed:?}") };
     assert_eq!(told.user_ids, ["u-1"]);
     let deeds: Vec<_> = told.deeds.iter().map(|it| (it.who.as_str(), it.what.as_str(), it.times)).collect();
@@ -227,7 +232,7 @@ pub async fn of_two_who_evaluate_at_once_one_writes(store: Arc<dyn Engine>) {
     let _watched = Watched::new(&store, &[("alerts/a", r#"{"on":"demo","to":"sales"}"#)]).await;
     ingest(&*store, &json!({"email": "ada@acme.example", "events": [track("Demo Requested", "e-1", &ago(1000))]}))
         .await;
-    let changed = store.changed(100).await.expect("changes");
+    let changed = store.changed(100, SETTLED).await.expect("changes");
     let rules: Vec<_> = changed.iter().filter_map(|one| one.rule.as_deref()).collect();
     assert!(rules.contains(&"demo"), "{changed:?}");
     let evaluated = |id: &str| Evaluated {
@@ -239,7 +244,7 @@ pub async fn of_two_who_evaluate_at_once_one_writes(store: Arc<dyn Engine>) {
     let written = [first.expect("an answer"), second.expect("an answer")];
     assert_eq!(written.iter().filter(|written| **written).count(), 1, "{written:?}");
     assert_eq!(messages(&*store).await.len(), 1);
-    assert_eq!(store.changed(100).await.expect("changes"), []);
+    assert_eq!(store.changed(100, SETTLED).await.expect("changes"), []);
 }
 
 pub async fn of_two_who_look_at_one_company_at_once_one_writes(store: Arc<dyn Engine>) {
@@ -248,13 +253,13 @@ pub async fn of_two_who_look_at_one_company_at_once_one_writes(store: Arc<dyn En
         let demo = track("Demo Requested", &format!("e-{who}"), &ago(1000));
         ingest(&*store, &json!({"email": format!("{who}@acme.example"), "events": [demo]})).await;
     }
-    let company = store.changed(1).await.expect("changes").remove(0).company.expect("a company");
+    let company = store.changed(1, SETTLED).await.expect("changes").remove(0).company.expect("a company");
     let before = store.standing(&company).await.expect("a standing");
     let look = Look { points: 40.0, trend: Trend::Surging };
     let fired = vec![Fired { alert: "a".to_owned(), condition: "points > 25".to_owned(), points: 40.1 }];
     let after = Standing { look: Some(look), fired };
     // Each of them has another row of what changed, and the same company.
-    let changed = store.changed(100).await.expect("changes");
+    let changed = store.changed(100, SETTLED).await.expect("changes");
     let of = |visitor: usize| {
         let mut visitors: Vec<_> = changed.iter().map(|one| one.visitor.clone()).collect();
         visitors.sort();
@@ -273,7 +278,7 @@ pub async fn of_two_who_look_at_one_company_at_once_one_writes(store: Arc<dyn En
     assert_eq!(written.iter().filter(|written| **written).count(), 1, "{written:?}");
     assert_eq!(store.standing(&company).await.expect("a standing"), after);
     // What the other one had in its hands is looked at again, beside the company as it stands now.
-    assert!(!store.changed(100).await.expect("changes").is_empty());
+    assert!(!store.changed(100, SETTLED).await.expect("changes").is_empty());
     watched.round().await;
     assert_eq!(messages(&*store).await.len(), 1, "{:?}", messages(&*store).await);
 }
@@ -307,7 +312,44 @@ pub async fn a_deleted_person_is_in_no_message(store: Arc<dyn Engine>) {
     assert_eq!(watched.headlines().await.len(), 2);
     ingest(&*store, &json!({"email": "ada@acme.example", "events": [track("Pricing", "e-9", &ago(500))]})).await;
     delete(&*store, &[by_email("ada@acme.example")]).await;
-    assert_eq!(store.changed(100).await.expect("changes"), []);
+    assert_eq!(store.changed(100, SETTLED).await.expect("changes"), []);
     let left: Vec<_> = messages(&*store).await.into_iter().map(|it| it.headline).collect();
     assert!(left.len() == 1 && left[0].starts_with("other.example"), "{left:?}");
+}
+
+pub async fn who_says_who_they_are_a_moment_after_what_they_did_is_told_with_the_company(store: Arc<dyn Engine>) {
+    let parameters = [("alerts/a", r#"{"on":"pricing","to":"sales"}"#)];
+    let watched = Watched::new(&store, &parameters).await;
+    let told = async |now: i64| {
+        watched.round_at(now).await;
+        let mut headlines: Vec<_> = messages(&*store).await.into_iter().map(|it| it.headline).collect();
+        headlines.sort();
+        headlines
+    };
+    let noted = now_milliseconds();
+    ingest(&*store, &json!({"profile_id": ADA, "page_views": [page("/pricing", "p-1", &ago(1000))]})).await;
+    // Another one who is known is told at once.
+    let known = json!({"email": "bob@globex.example", "page_views": [page("/pricing", "p-2", &ago(1000))]});
+    ingest(&*store, &known).await;
+    let globex = "globex.example looks at pricing, 1 person, surging".to_owned();
+    assert_eq!(told(now_milliseconds()).await, std::slice::from_ref(&globex));
+    let rules = ["pricing".to_owned()];
+    let unsettled = Unsettled { rules: &rules, since: noted, before: noted + 60_000 };
+    assert!(store.is_any_unsettled(unsettled).await.expect("read"));
+    ingest(&*store, &json!({"profile_id": ADA, "email": "ada@acme.example"})).await;
+    assert!(!store.is_any_unsettled(unsettled).await.expect("read"));
+    let acme = "acme.example looks at pricing, 1 person, surging".to_owned();
+    assert_eq!(told(now_milliseconds()).await, [acme.clone(), globex.clone()]);
+    // Who says nothing is told without a company three seconds later, and so is what was noted by a clock that is ahead.
+    ingest(&*store, &json!({"profile_id": GRACE, "page_views": [page("/pricing", "p-3", &ago(1000))]})).await;
+    let noted = now_milliseconds();
+    assert_eq!(told(noted).await.len(), 2);
+    let told_at_last = told(noted + 3100).await;
+    assert!(
+        told_at_last.len() == 3 && told_at_last.iter().any(|it| it.starts_with("Anonymous visitor")),
+        "{told_at_last:?}"
+    );
+    let device = "0b6f0f0e-1a4e-4a1b-8a2f-0d7c9b1e4f03";
+    ingest(&*store, &json!({"profile_id": device, "page_views": [page("/pricing", "p-4", &ago(1000))]})).await;
+    assert_eq!(told(now_milliseconds() - 60_000).await.len(), 4);
 }

@@ -181,6 +181,7 @@ macro_rules! all_of_alerts {
             of_two_who_evaluate_at_once_one_writes,
             of_two_who_look_at_one_company_at_once_one_writes,
             who_is_kept_out_of_the_ranking_sets_nothing_off,
+            who_says_who_they_are_a_moment_after_what_they_did_is_told_with_the_company,
             a_deleted_person_is_in_no_message;
             alert_messages: a_message_is_in_one_s_hands_at_a_time_and_of_each_occasion_there_is_one,
                 one_alone_sends_to_a_target_and_a_rest_and_a_delay_hold_for_all,

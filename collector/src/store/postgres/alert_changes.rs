@@ -14,12 +14,18 @@ use super::row_ids;
 use super::sql::statements;
 use super::transaction::{Transaction, together};
 use crate::intent::Count;
-use crate::store::alerts::Changed;
+use crate::store::alerts::{Changed, Unsettled};
 
 statements! {
     NOTE = "INSERT INTO alert_changed (id, identity_id, rule_id, day, at)
             SELECT id, $1, rule_id, day, at FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) AS new (id, rule_id, day, at)";
     ANY = "SELECT EXISTS (SELECT 1 FROM alert_changed)";
+    // A row's number says when it was noted.
+    ANY_UNSETTLED = "SELECT EXISTS (
+                         SELECT 1 FROM alert_changed JOIN identity ON identity.id = alert_changed.identity_id AND identity.kind <> 'taken'
+                         JOIN visitor ON visitor.id = identity.visitor_id JOIN intent_rule ON intent_rule.id = alert_changed.rule_id
+                         WHERE alert_changed.id >= $1 AND alert_changed.id < $2 AND visitor.company_key IS NULL
+                             AND intent_rule.name = ANY($3::text[]))";
     // Whose company is yet to be counted, or who is yet to be looked at whether they are kept out, is looked at when that is done.
     CHANGED = "SELECT alert_changed.id, visitor.id, company_key.company_id, intent_rule.id, intent_rule.name, alert_changed.day, alert_changed.at
                FROM alert_changed
@@ -28,6 +34,8 @@ statements! {
                LEFT JOIN company_key ON company_key.key = visitor.company_key
                LEFT JOIN intent_rule ON intent_rule.id = alert_changed.rule_id
                WHERE visitor.excluded_for = $2
+                   AND NOT (visitor.company_key IS NULL AND alert_changed.id >= $3 AND alert_changed.id < $4
+                            AND coalesce(intent_rule.name = ANY($5::text[]), FALSE))
                    AND NOT EXISTS (SELECT 1 FROM changed WHERE changed.key = visitor.company_key AND changed.id <= alert_changed.id)
                ORDER BY alert_changed.id LIMIT $1";
     COUNTS = "SELECT asked.visitor_id, asked.rule_id, intent.day, sum(intent.count)::bigint
@@ -72,14 +80,38 @@ pub(super) async fn is_any(transaction: &Transaction) -> Result<bool, PostgresEr
     Ok(row.map(|row| row.try_get(0)).transpose()?.unwrap_or_default())
 }
 
+/// The numbers of rows that were noted in a time.
+fn noted(Unsettled { since, before, .. }: Unsettled<'_>) -> (i64, i64) {
+    (row_ids::at(since), row_ids::at(before))
+}
+
+/// Whether something changed that is unsettled.
+pub(super) async fn is_any_unsettled(
+    transaction: &Transaction,
+    unsettled: Unsettled<'_>,
+) -> Result<bool, PostgresError> {
+    let (since, before) = noted(unsettled);
+    let ((), row, ()) = together!(
+        transaction.begin(),
+        transaction.query_opt(ANY_UNSETTLED, &[&since, &before, &unsettled.rules]),
+        transaction.commit(),
+    )?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?.unwrap_or_default())
+}
+
 /// What changed and was not looked at yet. Of a rule that counts a row says it only where the day counts by now.
 pub(super) async fn changed(
     transaction: &Transaction,
     rules: &RuleSet,
     limit: u32,
+    unsettled: Unsettled<'_>,
 ) -> Result<Vec<Changed>, PostgresError> {
     let limit = i64::from(limit);
-    let ((), rows) = together!(transaction.begin(), transaction.query(CHANGED, &[&limit, &transaction.excludes()]))?;
+    let (since, before) = noted(unsettled);
+    let ((), rows) = together!(
+        transaction.begin(),
+        transaction.query(CHANGED, &[&limit, &transaction.excludes(), &since, &before, &unsettled.rules]),
+    )?;
     let rows = rows.iter().map(Found::of).collect::<Result<Vec<_>, _>>()?;
     let of_rule = |found: &Found| {
         let rule = rules.rules.iter().find(|stored| Some(stored.id) == found.rule_id)?;

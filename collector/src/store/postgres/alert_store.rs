@@ -8,13 +8,13 @@ use super::transaction::{Access, together, transact};
 use super::{alert_changes, alert_messages, alert_tell, recent, row_ids};
 use crate::store::StoreError;
 use crate::store::alerts::{
-    AlertStore, Changed, Claim, Claimed, Evaluated, Rest, Settled, Standing, StoredMessage, Turn,
+    AlertStore, Changed, Claim, Claimed, Evaluated, Rest, Settled, Standing, StoredMessage, Turn, Unsettled,
 };
 use crate::store::company::{Activity, CompanyId};
 
 #[async_trait]
 impl AlertStore for PostgresStore {
-    async fn changed(&self, limit: u32) -> Result<Vec<Changed>, StoreError> {
+    async fn changed(&self, limit: u32, unsettled: Unsettled<'_>) -> Result<Vec<Changed>, StoreError> {
         // Nearly always there is nothing.
         if !transact!(&self.pool, Access::Read, |transaction| alert_changes::is_any(&transaction))? {
             return Ok(Vec::new());
@@ -22,7 +22,15 @@ impl AlertStore for PostgresStore {
         // Whose company was not counted yet is looked at when it was.
         self.count().await?;
         let rules = self.rules.now(&self.pool).await?;
-        Ok(transact!(&self.pool, Access::Read, |transaction| alert_changes::changed(&transaction, &rules, limit))?)
+        Ok(transact!(&self.pool, Access::Read, |transaction| {
+            alert_changes::changed(&transaction, &rules, limit, unsettled)
+        })?)
+    }
+
+    async fn is_any_unsettled(&self, unsettled: Unsettled<'_>) -> Result<bool, StoreError> {
+        Ok(transact!(&self.pool, Access::Read, |transaction| {
+            alert_changes::is_any_unsettled(&transaction, unsettled)
+        })?)
     }
 
     async fn standing(&self, company: &CompanyId) -> Result<Standing, StoreError> {

@@ -28,10 +28,10 @@ fn insert_change(
     at: i64,
 ) -> rusqlite::Result<()> {
     let mut insert = connection.prepare_cached(
-        "INSERT INTO alert_changed (identity_id, rule_id, day, at) VALUES (?1, ?2, ?3, ?4)
+        "INSERT INTO alert_changed (identity_id, rule_id, day, at, noted_at) VALUES (?1, ?2, ?3, ?4, ?5)
          ON CONFLICT (identity_id, rule_id, day) DO UPDATE SET at = max(at, excluded.at)",
     )?;
-    insert.execute([identity_id, rule_id, day, at]).map(drop)
+    insert.execute([identity_id, rule_id, day, at, now_milliseconds()]).map(drop)
 }
 
 /// What changed under an id is not kept, nor what was told that names who had it.

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use koala_destination::clock;
 use rusqlite::{Connection, params};
+use serde_json::Value;
 
 use super::ids;
 use super::store::SqliteStore;
@@ -10,16 +11,23 @@ use super::{alert_messages as messages, alerts};
 use crate::about::About;
 use crate::store::StoreError;
 use crate::store::alerts::{
-    AlertStore, Changed, Claim, Claimed, Evaluated, Rest, Settled, Standing, StoredMessage, Turn,
+    AlertStore, Changed, Claim, Claimed, Evaluated, Rest, Settled, Standing, StoredMessage, Turn, Unsettled,
 };
 use crate::store::company::{Activity, CompanyId};
 use crate::store::visitor::VisitorId;
 
 #[async_trait]
 impl AlertStore for SqliteStore {
-    async fn changed(&self, limit: u32) -> Result<Vec<Changed>, StoreError> {
-        let rules = self.rules.now();
-        Ok(self.file.read(move |connection| alerts::changed(connection, &rules, limit)).await?)
+    async fn changed(&self, limit: u32, unsettled: Unsettled<'_>) -> Result<Vec<Changed>, StoreError> {
+        let (rules, noted) = (self.rules.now(), (unsettled.since, unsettled.before));
+        let of_rules = Value::from(unsettled.rules).to_string();
+        let changed = move |connection: &Connection| alerts::changed(connection, &rules, limit, noted, &of_rules);
+        Ok(self.file.read(changed).await?)
+    }
+
+    async fn is_any_unsettled(&self, unsettled: Unsettled<'_>) -> Result<bool, StoreError> {
+        let (noted, of_rules) = ((unsettled.since, unsettled.before), Value::from(unsettled.rules).to_string());
+        Ok(self.file.read(move |connection| alerts::is_any_unsettled(connection, noted, &of_rules)).await?)
     }
 
     async fn standing(&self, company: &CompanyId) -> Result<Standing, StoreError> {

@@ -9,21 +9,45 @@ use crate::store::alerts::{Changed, Evaluated, Fired, Look, Standing, Stood, Tur
 use crate::store::company::CompanyId;
 use crate::store::visitor::VisitorId;
 
+/// What is unsettled, of a row with its visitor and its rule; the rules' names are JSON.
+const UNSETTLED: &str = "visitor.company_id IS NULL AND alert_changed.noted_at >= ?1 AND alert_changed.noted_at < ?2
+     AND intent_rule.name IS NOT NULL AND intent_rule.name IN (SELECT value FROM json_each(?3))";
+
+/// Whether something changed that is unsettled.
+pub(super) fn is_any_unsettled(
+    connection: &Connection,
+    (since, before): (i64, i64),
+    rules: &str,
+) -> rusqlite::Result<bool> {
+    let mut select = connection.prepare_cached(&format!(
+        "SELECT EXISTS (SELECT 1 FROM alert_changed JOIN identity ON identity.id = alert_changed.identity_id
+             JOIN visitor ON visitor.id = identity.visitor_id JOIN intent_rule ON intent_rule.id = alert_changed.rule_id
+             WHERE {UNSETTLED})"
+    ))?;
+    select.query_row(params![since, before, rules], |row| row.get(0))
+}
+
 /// What changed and was not looked at yet. Of a rule that counts a row says it only where the day counts by now.
-pub(super) fn changed(connection: &Connection, rules: &[StoredRule], limit: u32) -> rusqlite::Result<Vec<Changed>> {
+pub(super) fn changed(
+    connection: &Connection,
+    rules: &[StoredRule],
+    limit: u32,
+    (since, before): (i64, i64),
+    unsettled: &str,
+) -> rusqlite::Result<Vec<Changed>> {
     let mut counts = connection.prepare_cached(
         "SELECT intent.day, sum(intent.count) FROM identity CROSS JOIN intent ON intent.identity_id = identity.id
          WHERE identity.visitor_id = ?1 AND intent.rule_id = ?2 AND intent.day > ?3 - ?4 AND intent.day <= ?3 GROUP BY intent.day",
     )?;
-    let mut select = connection.prepare_cached(
+    let mut select = connection.prepare_cached(&format!(
         "SELECT alert_changed.identity_id, alert_changed.rule_id, alert_changed.day, alert_changed.at,
                 visitor.id, visitor.company_id, intent_rule.name
          FROM alert_changed JOIN identity ON identity.id = alert_changed.identity_id
          JOIN visitor ON visitor.id = identity.visitor_id
          LEFT JOIN intent_rule ON intent_rule.id = alert_changed.rule_id
-         LIMIT ?1",
-    )?;
-    let changed = select.query_map([limit], |row| {
+         WHERE NOT ({UNSETTLED}) LIMIT ?4"
+    ))?;
+    let changed = select.query_map(params![since, before, unsettled, limit], |row| {
         let (identity_id, rule_id, day, at): (i64, i64, i64, i64) =
             (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
         let visitor_id: i64 = row.get(4)?;

@@ -8,3 +8,5 @@ CREATE TABLE alert_target (
     target  TEXT    PRIMARY KEY,
     next_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+-- When a change was noted first.
+ALTER TABLE alert_changed ADD COLUMN noted_at INTEGER NOT NULL DEFAULT 0;
