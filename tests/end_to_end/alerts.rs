@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -20,9 +21,9 @@ use crate::clients;
 use crate::koala::{Home, Koala, root};
 use crate::postgres_server::Database;
 
-/// What Slack was sent, and when it was taken.
+/// What Slack was sent, and when it was taken; and how many requests came too early.
 #[derive(Clone, Default)]
-struct Slack(Arc<Mutex<Vec<(Instant, Value)>>>);
+struct Slack(Arc<Mutex<Vec<(Instant, Value)>>>, Arc<AtomicUsize>);
 
 impl Slack {
     async fn start(&self) -> String {
@@ -51,7 +52,7 @@ impl Slack {
 
 /// As Slack documents it: 50 blocks, 3,000 characters in a section, one request a second
 /// (<https://docs.slack.dev/reference/block-kit/blocks>, <https://docs.slack.dev/apis/web-api/rate-limits>).
-async fn take(State(Slack(taken)): State<Slack>, body: Bytes) -> Response {
+async fn take(State(Slack(taken, too_early)): State<Slack>, body: Bytes) -> Response {
     let Ok(body) = serde_json::from_slice::<Value>(&body) else { return refuse("invalid_payload") };
     let Some(blocks) = body["blocks"].as_array() else { return refuse("no_blocks") };
     let text =
@@ -62,6 +63,7 @@ async fn take(State(Slack(taken)): State<Slack>, body: Bytes) -> Response {
     }
     let mut taken = taken.lock().unwrap();
     if taken.last().is_some_and(|(at, _)| at.elapsed() < Duration::from_secs(1)) {
+        too_early.fetch_add(1, Ordering::Relaxed);
         return (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "1")], "rate_limited").into_response();
     }
     taken.push((Instant::now(), body));
@@ -269,6 +271,7 @@ async fn two_sets_on_one_database_tell_none_twice_and_all_when_one_of_them_is_ki
     };
     tokio::time::sleep(Duration::from_secs(3)).await;
     let headlines = slack.headlines();
+    assert_eq!(slack.1.load(Ordering::Relaxed), 0, "the two keep to Slack's pace together");
     let (of_points, of_demo): (Vec<_>, Vec<_>) = headlines.iter().partition(|line| line.contains("points"));
     let distinct: BTreeSet<_> = of_points.iter().collect();
     assert_eq!(distinct.len(), of_points.len(), "{headlines:#?}");

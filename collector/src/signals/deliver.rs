@@ -62,6 +62,7 @@ impl Deliver {
     /// # Errors
     /// When the store cannot be read or written.
     pub async fn round(&mut self, configured: &Configured, now: i64) -> Result<(), StoreError> {
+        let begun = Instant::now();
         while let Some(ended) = self.under_way.try_join_next() {
             if let Err(error) = ended {
                 tracing::error!(%error, "internal error while an alert was sent");
@@ -81,8 +82,8 @@ impl Deliver {
             let one = One { alerts: Arc::clone(&self.alerts), client: self.client.clone(), retry: self.retry };
             self.under_way.spawn(async move {
                 let _held = held;
-                let begun = Instant::now();
-                while begun.elapsed() < LONGEST_RUN {
+                let end = Instant::now() + LONGEST_RUN;
+                while Instant::now() < end {
                     match one.send(&name, &target, now + milliseconds(begun.elapsed())).await {
                         Ok(Went::On) => tokio::time::sleep(pause).await,
                         Ok(Went::NoFurther) => break,
@@ -171,6 +172,7 @@ struct One {
 
 impl One {
     async fn send(&self, name: &str, target: &Target, now: i64) -> Result<Went, StoreError> {
+        let begun = Instant::now();
         let promise = target.promise();
         let most = u32::try_from(target.most_folded()).unwrap_or(1);
         let once = promise == Promise::AtMostOnce;
@@ -198,12 +200,11 @@ impl One {
         let Some(first) = sent.first() else {
             return Ok(if claimed.is_empty() { Went::NoFurther } else { Went::On });
         };
-        let begun = Instant::now();
         let verdict = match Request::of(target, &told, &first.id, first.at, now) {
             Ok(request) => self.client.send(request).await.verdict(promise),
             Err(error) => Verdict::Refused { reason: error.to_string() },
         };
-        // A delay begins with the answer.
+        // A rest and a delay begin with the answer.
         let now = now + milliseconds(begun.elapsed());
         let verdict = match verdict {
             // One of them is not taken, and it is not said which: each goes by itself.

@@ -30,10 +30,9 @@ impl<S: ParameterSource> SignalsWork<S> {
     pub async fn round(&mut self) -> Result<bool, StoreError> {
         // Settings that cannot be read now: what changed waits.
         let Ok(settings) = self.settings.current().await else { return Ok(false) };
-        let now = now_milliseconds();
-        let looked = self.watch.round(settings.signals(), now).await;
-        // What is due is sent also when nothing can be looked at.
-        self.deliver.round(settings.signals(), now).await?;
+        let looked = self.watch.round(settings.signals(), now_milliseconds()).await;
+        // What is due is sent also when nothing can be looked at. By the time of now: others beside this one go by it.
+        self.deliver.round(settings.signals(), now_milliseconds()).await?;
         looked
     }
 
