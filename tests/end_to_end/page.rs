@@ -73,6 +73,10 @@ async fn the_page_beside_a_million_events_shows_one_more_without_a_reload() {
     fill(&home, 50_000, 20);
     let koala = home.up(&[]);
     assert_eq!(koala.get("/api/visitors").await.1["total"], 50_000);
+    // Ten days of activity and four of looks at prices are more than twenty points of each.
+    for (asked, found) in [("strength=high", 50_000), ("strength=high&trend=surging", 50_000), ("strength=low", 0)] {
+        assert_eq!(koala.get(&format!("/api/visitors?{asked}")).await.1["total"], found, "{asked}");
+    }
     clients::run("full_page.cjs", [&koala.url, KEY]).await;
 }
 

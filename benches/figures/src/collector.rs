@@ -118,6 +118,7 @@ async fn measure(options: &Options, folder: &std::path::Path) -> Result<()> {
         "/visitors?trait=plan%3Dteam&who=known",
         "/visitors?event=viewed+pricing&since=2026-11-12&until=2026-11-14",
         "/visitors?path=%2Fdocs",
+        "/visitors?strength=medium",
         "/?path=%2Fdocs",
         "/mappings",
     ] {
