@@ -298,6 +298,11 @@ async fn what_slack_said_to_one_process_the_other_keeps(place: Place) {
     assert_eq!(slack.asked.lock().unwrap().len(), 1);
     // The other one has something new to tell.
     one.ingest(&looks_at_pricing("grace@globex.example")).await;
+    other.look().await;
+    let is_due = async |now: i64| other.deliver.is_any_due(other.settings.signals(), now).await.unwrap();
+    let now = now_milliseconds();
+    // A function stays for what is due in a moment, and not for what is due later.
+    assert_eq!((is_due(now).await, is_due(now + 3000).await), (false, true));
     work_beside_each_other(&mut other, &mut one).await;
     let states = one.states().await;
     assert!(states.len() == 2 && states.iter().all(|(state, _)| *state == MessageState::Sent), "{states:?}");
