@@ -101,7 +101,7 @@ async fn measure(options: &Options, folder: &std::path::Path) -> Result<()> {
     outln!("{:>10.0} events/s taken, {} in a request", events / took, options.entries);
     match beside {
         Some(beside) => {
-            outln!("{:>10.2} of the {beside:.0} entries/s that pgbench writes to it", events / took / beside)
+            outln!("{:>10.2} of the {beside:.0} entries/s that pgbench writes to it", events / took / beside);
         }
         None if options.database.is_some() => notice!("pgbench is not installed: there is no figure beside it"),
         None => {}
