@@ -1,4 +1,5 @@
-"""A stack with the collector of its own, on a real PostgreSQL: deployed, looked at, deployed again, removed; the data stays."""
+"""A stack with the collector of its own, on a real PostgreSQL: deployed, looked at, upgraded while events come in, removed; the data
+stays."""
 
 import http.client
 import json
@@ -12,10 +13,10 @@ import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from rehearsal import stack
+from rehearsal import stack, upgrade
 from rehearsal.cloud import REGION, ROOT, Cloud
 from rehearsal.postgres import Database
-from rehearsal.web import Host
+from rehearsal.web import Host, Webhook
 
 STACK = "koala-destination-dev"
 KEY = "pk_rehearsed"
@@ -53,11 +54,14 @@ class TheOwnCollector(unittest.TestCase):
         cls.cloud = Cloud()
         cls.addClassCleanup(cls.cloud.stop)
         folder = pathlib.Path(cls.folder.name)
-        cls.template = stack.built(folder)
+        cls.built = stack.built(folder)
+        cls.template = upgrade.release_before(cls.built, folder)
+        cls.webhook = Webhook()
+        cls.addClassCleanup(cls.webhook.stop)
         cls.samconfig = stack.with_own_collector(folder)
 
-    def sam_deploy(self, *more, check=True):
-        arguments = ["--template", self.template, "--config-file", self.samconfig, *more]
+    def sam_deploy(self, *more, template=None, check=True):
+        arguments = ["--template", template or self.template, "--config-file", self.samconfig, *more]
         return self.cloud.run("sam", "deploy", *arguments, check=check, cwd=ROOT)
 
     def put(self, name, value):
@@ -76,7 +80,13 @@ class TheOwnCollector(unittest.TestCase):
             self.assertIn(resources["CollectApi"], variables["KOALA_URL"])
             self.assertEqual(variables["COLLECTOR_KIND"], "own")
             lambdas.update_function_configuration(
-                FunctionName=resources[logical], Environment={"Variables": variables | {"KOALA_URL": hosts["CollectApi"].url}})
+                FunctionName=resources[logical], Environment={"Variables": variables | {
+                    "KOALA_URL": hosts["CollectApi"].url, "RETRY_LONGEST_DELAY_SECONDS": upgrade.LONGEST_DELAY}})
+        # The webhook is one of this machine.
+        signals = resources["SignalsFunction"]
+        variables = lambdas.get_function_configuration(FunctionName=signals)["Environment"]["Variables"]
+        lambdas.update_function_configuration(
+            FunctionName=signals, Environment={"Variables": variables | {"ALERTS_ALLOW_PRIVATE": "true"}})
         return hosts["Api"].url, hosts["CollectApi"].url, hosts["PageApi"].url
 
     def api(self, path, method="GET", body=None):
@@ -104,6 +114,8 @@ class TheOwnCollector(unittest.TestCase):
                            if it["StackName"] == STACK and it["StackStatus"] != "DELETE_COMPLETE"])
 
         self.put("/koala-collector/dev/database-url", self.database.url)
+        self.put("/koala-collector/dev/alert-targets/sales", self.webhook.target)
+        self.put("/koala-collector/dev/alerts/pricing", json.dumps({"on": "pricing", "to": "sales"}))
         self.sam_deploy()
         outputs = self.cloud.outputs(STACK)
         # What nobody has to think of is made.
@@ -150,10 +162,21 @@ class TheOwnCollector(unittest.TestCase):
         companies = self.api("/api/companies")["companies"]
         self.assertEqual([company["domain"] for company in companies], ["acme.example"])
         until(lambda: self.api("/api/companies")["companies"][0]["intent"] > 5, 150)
+        # Who asked for it was told, once.
+        until(lambda: self.webhook.messages)
         # The same events again change nothing.
         self.send(page(1, "/docs"), page(2, "/pricing"))
         time.sleep(3)
         self.assertIsNotNone(whole())
+
+        self.assertEqual([(message["type"], message["data"]["rule"], message["data"]["company"]["domain"])
+                          for _, message in self.webhook.messages], [("visitor.signal", "pricing", "acme.example")])
+        self.assertEqual(self.webhook.unsigned, [])
+
+        # The database, tried by hand as the deploy has tried it.
+        status, said = self.cloud.run(ROOT / "target/debug/koala", "check", "--online", "--stack", STACK, "--database", check=False, cwd=ROOT)
+        self.assertEqual(said.count("  ✓ "), 11, said)
+        self.assertNotIn("✗", said)
 
         # The page itself, for a browser.
         status, headers, content = request(self.page, "GET", "/visitors", headers={"authorization": f"Bearer {self.token}"})
@@ -181,9 +204,92 @@ class TheOwnCollector(unittest.TestCase):
         until(lambda: request(self.page, "GET", "/api/visitors", headers={"authorization": f"Bearer {self.token}"})[0] == 200)
         until(lambda: self.api("/api/visitors")["total"] == 2, 120)
 
+        self.upgrade()
+
         # The stack goes, the data stays.
+        visitors = self.database.count("SELECT count(*) FROM visitor")
         self.cloud.run("sam", "delete", "--stack-name", STACK, "--no-prompts", "--region", REGION, cwd=ROOT)
-        self.assertEqual(self.database.count("SELECT count(*) FROM visitor"), 2)
+        self.assertEqual(self.database.count("SELECT count(*) FROM visitor"), visitors)
+        self.assertEqual(visitors, 2 + len(upgrade.Sender.PEOPLE))
+
+    def upgrade(self):
+        """The next release, while events come in."""
+        lambdas, sqs = self.cloud.client("lambda"), self.cloud.client("sqs")
+        resources = self.cloud.resources(STACK)
+        functions = {logical: name for logical, name in resources.items() if logical.endswith("Function")}
+        newest = upgrade.schema_of(self.built)
+        template = upgrade.next_release(self.built, pathlib.Path(self.folder.name), self.collect)
+        # ministack ends the invocations of a function whose code changes, which Lambda does not; what they had in hand comes again.
+        for queue in ("IdentifyQueue", "TrackQueue"):
+            sqs.set_queue_attributes(QueueUrl=resources[queue], Attributes={"VisibilityTimeout": str(upgrade.VISIBILITY_TIMEOUT)})
+
+        def codes():
+            listed = {it["FunctionName"]: it["CodeSha256"] for it in lambdas.list_functions()["Functions"]}
+            return {logical: listed[name] for logical, name in functions.items()}
+
+        def waiting():
+            attributes = [sqs.get_queue_attributes(QueueUrl=resources[it], AttributeNames=["All"])["Attributes"]
+                          for it in ("IdentifyQueue", "TrackQueue")]
+            names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed")
+            return sum(int(it[name]) for it in attributes for name in names)
+
+        def post(event):
+            try:
+                return request(self.intake, "POST", "/v1/segment", json.dumps(event),
+                               {"authorization": f"Bearer {SECRET}", "content-type": "application/json"})[0]
+            except OSError as error:
+                return type(error).__name__
+
+        day, alerts = time.gmtime().tm_yday, len(self.webhook.messages)
+        sender = upgrade.Sender(post)
+        self.addCleanup(sender.stop)
+        until(lambda: self.api("/api/visitors?q=northwind.example")["total"] == len(sender.PEOPLE))
+        upgrade.set_back(self.database, newest)
+        watch = upgrade.Watch(codes, self.database, waiting)
+        self.sam_deploy(template=template)
+        time.sleep(3)
+        seen, sent = watch.stop(), sender.stop()
+
+        # caretaker first, then the tables, then who uses them, then the handlers, then dispatch; and none is new beside old tables.
+        begun, ended = upgrade.order(self.cloud.client("cloudformation"), STACK)
+        self.assertLess(ended["CaretakerFunction"], begun["Schema"])
+        for function in upgrade.OF_DATABASE:
+            self.assertLess(ended["Schema"], begun[function], function)
+        for function in upgrade.HANDLERS:
+            self.assertLess(ended["CollectFunction"], begun[function], function)
+            self.assertLess(ended[function], begun["DispatchFunction"], function)
+        self.assertEqual((seen[0], seen[-1]), ((set(), newest - 1), (set(functions), newest)), seen)
+        for new, version in seen:
+            self.assertTrue(version == newest or new <= {"CaretakerFunction"}, seen)
+        self.assertGreater(watch.waited, 0)
+
+        # All that was answered is there, once.
+        expected = {}
+        for event in sent:
+            expected.setdefault(event["userId"], []).append(event["messageId"])
+        self.assertEqual(len(expected), len(sender.PEOPLE))
+
+        def shown():
+            there = {}
+            for visitor in self.api("/api/visitors?q=northwind.example")["visitors"]:
+                timeline = self.api(f"/api/visitors/{visitor['id']}?limit=1000")["timeline"]
+                there[visitor["user_ids"][0]] = sorted(entry["message_id"] for entry in timeline)
+            return there
+
+        expected = {who: sorted(ids) for who, ids in expected.items()}
+        try:
+            until(lambda: shown() == expected, 90)
+        except AssertionError:
+            self.assertEqual(shown(), expected)
+        seats = max(event["traits"]["seats"] for event in sent if event["type"] == "group")
+        until(lambda: self.database.run(self.database.url, "SELECT value FROM company_trait WHERE name = 'seats' AND said_by > 0") == str(seats))
+        self.assertEqual(self.api("/api/queues")["dead"], 0)
+        # And who asked for it was told of each of them once, by whichever release.
+        until(lambda: len(self.webhook.messages) >= alerts + len(sender.PEOPLE))
+        told = {webhook_id: message["data"]["visitor"] for webhook_id, message in self.webhook.messages[alerts:]}
+        if time.gmtime().tm_yday == day:
+            self.assertEqual(len(told), len(sender.PEOPLE), told)
+        self.assertEqual(len(set(told.values())), len(sender.PEOPLE), told)
 
 
 def now():

@@ -1,8 +1,11 @@
 """What stands on both sides of the stack: the host name that the API would have, and a collector that keeps what it is sent."""
 
+import base64
+import hmac
 import http.client
 import http.server
 import json
+import os
 import threading
 import time
 import urllib.parse
@@ -99,3 +102,24 @@ class Collector(Server):
             if time.monotonic() - begun > longest:
                 raise AssertionError(f"did not arrive: {sorted(set(ids) - set(self.taken()))}; {self.requests[-3:]}")
             time.sleep(0.1)
+
+
+class Webhook(Server):
+    """Takes what alerts send, and keeps what is signed as Standard Webhooks asks for (https://www.standardwebhooks.com)."""
+
+    def __init__(self):
+        self.key, self.messages, self.unsigned = os.urandom(24), [], []
+        super().__init__()
+
+    @property
+    def target(self):
+        """The parameter that has alerts sent here."""
+        return json.dumps({"url": f"{self.url}/hook", "secret": "whsec_" + base64.b64encode(self.key).decode()})
+
+    def answer(self, method, path, headers, body):
+        said = {name.lower(): value for name, value in headers.items()}
+        signed = f"{said.get('webhook-id')}.{said.get('webhook-timestamp')}.".encode() + body
+        signature = "v1," + base64.b64encode(hmac.digest(self.key, signed, "sha256")).decode()
+        right = signature in said.get("webhook-signature", "").split()
+        (self.messages if right else self.unsigned).append((said.get("webhook-id"), json.loads(body or b"null")))
+        return 200, {"content-type": "text/plain"}, b""
