@@ -9,15 +9,22 @@ The next release has other code: each package has one file more, so that every f
 """
 
 import json
-import pathlib
+import re
 import shutil
 import threading
 import time
 
 from samcli.yamlhelper import yaml_parse
 
-# What takes away what a migration adds.
-UNDONE = {2: ["ALTER TABLE company_trait DROP COLUMN said_by"]}
+from rehearsal.cloud import ROOT
+
+MIGRATIONS = ROOT / "collector/src/store/postgres/migrations"
+# What takes away what a statement of a migration adds: they only add.
+UNDONE = {
+    r"ALTER TABLE (\w+) ADD COLUMN IF NOT EXISTS (\w+) ": r"ALTER TABLE \1 DROP COLUMN \2",
+    r"CREATE TABLE IF NOT EXISTS (\w+) ": r"DROP TABLE \1",
+    r"CREATE (?:UNIQUE )?INDEX ASYNC IF NOT EXISTS (\w+) ": r"DROP INDEX IF EXISTS \1",
+}
 HANDLERS = ("IdentifyVisitorFunction", "TrackEventFunction")
 OF_DATABASE = ("CollectFunction", "PageFunction", "SignalsFunction")
 # The shortest that Lambda takes: as long as the functions may run.
@@ -80,18 +87,31 @@ def written(body, target):
 
 def set_back(database, newest):
     """Takes away what the newest migration added."""
-    assert newest in UNDONE, f"what migration {newest} adds is not in UNDONE of {pathlib.Path(__file__).name}"
-    for statement in [*UNDONE[newest], f"DELETE FROM migration WHERE version >= {newest}"]:
+    for statement in [*undone(newest), f"DELETE FROM migration WHERE version >= {newest}"]:
         database.run(database.url, statement)
+
+
+def undone(number):
+    """What takes a migration back, the last of it first."""
+    text = re.sub("--.*", "", (MIGRATIONS / f"{number}.sql").read_text())
+    statements = [" ".join(it.split()) for it in text.split(";") if it.strip()]
+    back = []
+    for statement in reversed(statements):
+        found = [re.match(added, statement).expand(taken) for added, taken in UNDONE.items() if re.match(added, statement)]
+        assert found, f"nothing in UNDONE takes this back: {statement}"
+        back += found
+    return back
 
 
 class Sender:
     """Somebody whose events come in all the time, and are sent again until they are answered with 200, as Segment does."""
 
-    PEOPLE = ("ann", "ben", "cyd", "dee")
+    # The last of them comes when `everybody` does.
+    PEOPLE = ("ann", "ben", "cyd", "dee", "eve")
 
     def __init__(self, post):
-        self.post, self.stopped, self.answered, self.refused, self.numbers = post, False, {}, {}, iter(range(10**6))
+        self.post, self.people, self.stopped, self.answered, self.refused = post, self.PEOPLE[:-1], False, {}, {}
+        self.numbers = iter(range(10**6))
         self.threads = [threading.Thread(target=self.send, daemon=True) for _ in range(2)]
         for thread in self.threads:
             thread.start()
@@ -105,8 +125,12 @@ class Sender:
             self.answered[event["messageId"]] = event
             time.sleep(0.3)
 
+    def everybody(self):
+        self.people = self.PEOPLE
+
     def event(self, n):
-        who = self.PEOPLE[n % len(self.PEOPLE)]
+        people = self.people
+        who = people[n % len(people)]
         now = time.time()
         timestamp = time.strftime(f"%Y-%m-%dT%H:%M:%S.{int(now * 1000) % 1000:03}Z", time.gmtime(now))
         event = {"messageId": f"upgrade-{n:05}", "userId": f"up-{who}", "timestamp": timestamp}
@@ -116,7 +140,7 @@ class Sender:
             {"type": "track", "event": "Feature Used", "properties": {"n": n}},
             {"type": "group", "groupId": "northwind.example", "traits": {"name": "Northwind", "seats": n}},
         )
-        return event | kinds[n // len(self.PEOPLE) % len(kinds)]
+        return event | kinds[n // len(people) % len(kinds)]
 
     def stop(self):
         """Gives what was answered, when all was."""
