@@ -1,4 +1,4 @@
-//! The whole set in one process: started together, ended together.
+//! The whole set in one process: started together, stopped together.
 
 use std::net::SocketAddr;
 use std::path::Path;

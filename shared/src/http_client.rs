@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::environment::{self, ROOTS_FILE};
 use crate::resolver::{Lookup, Resolver, SystemLookup};
 
-/// The client cannot be built: a fault of the build, not of the settings.
+/// The client cannot be built: the roots of `SSL_CERT_FILE` cannot be read, or it is a fault of the build.
 #[derive(Debug, Error)]
 #[error("the HTTP client cannot be built: {0}")]
 pub struct BuildClientError(String);

@@ -172,7 +172,7 @@ async function main() {
   assert.strictEqual(forged.status, 403)
   assert.strictEqual((await fetch(`${url}/deliveries/redrive`, { method: 'POST', redirect: 'manual' })).status, 403)
   assert.strictEqual(await tab.locator('.counts div', { hasText: 'Dead letters' }).locator('dd').textContent(), '1')
-  await tab.getByRole('button', { name: 'Send dead letters again' }).click()
+  await tab.getByRole('button', { name: 'Retry dead letters' }).click()
   await tab.getByText('No dead letters: each accepted event was delivered').waitFor()
 
   // A person goes, with a receipt, by nobody's doing but the page's own.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::exports::text;
+use crate::koala::text;
 use crate::koala::{Home, KEY, Koala};
 
 pub const ADA: &str = "6f1b8a52-8a1c-4a7e-9a51-2f3f4f1f0a01";

@@ -39,7 +39,7 @@ async fn a_visitor_is_shown_with_all_its_ids_and_its_timeline_with_kinds_names_a
     for q in ["u-1", "U-1"] {
         assert_eq!(koala.get(&format!("/api/visitors?q={q}")).await.1["total"], 1, "{q}");
     }
-    let csv = crate::exports::text(&format!("{}/api/visitors.csv", koala.url)).await;
+    let csv = crate::koala::text(&format!("{}/api/visitors.csv", koala.url)).await;
     assert!(csv.contains(&format!("\"U-1\",\"Ada\",\"ada@acme.com\",\"{ADA}\",\"acme.com\"")), "{csv}");
 }
 
@@ -86,8 +86,8 @@ async fn a_button_on_the_page_splits_an_id_off_and_another_blocks_it() {
     let koala = home.up(&[]);
     ada(&koala).await;
     let id = only_visitor(&koala).await["id"].clone();
-    let page = crate::exports::text(&format!("{}/visitors/{id}", koala.url)).await;
-    assert!(page.contains("Detach this identity") && page.contains("U-1"), "{page}");
+    let page = crate::koala::text(&format!("{}/visitors/{id}", koala.url)).await;
+    assert!(page.contains("Split off this identity") && page.contains("U-1"), "{page}");
     let body = format!("kind=device&value={ADA}");
     let form = ("content-type", "application/x-www-form-urlencoded");
     let own = ("origin", koala.url.as_str());

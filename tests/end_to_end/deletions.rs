@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::collected::{ADA, batch, event, identify, only_visitor};
-use crate::exports::text;
+use crate::koala::text;
 use crate::koala::{Home, Koala};
 
 /// What stands before a set's own collector: closed, every request hangs.

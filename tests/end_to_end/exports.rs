@@ -4,14 +4,8 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
 use crate::collected::{batch, identify};
-use crate::koala::{Home, track};
+use crate::koala::{Home, text, track};
 use crate::page::fill;
-
-/// What stands at an address.
-pub async fn text(url: &str) -> String {
-    let client = koala_destination::http_client::builder().unwrap().build().unwrap();
-    client.get(url).send().await.unwrap().text().await.unwrap()
-}
 
 #[tokio::test]
 async fn companies_and_visitors_are_exported_as_csv_that_no_spreadsheet_runs() {

@@ -322,3 +322,9 @@ pub fn track(message_id: &str, email: &str) -> String {
     })
     .to_string()
 }
+
+/// What stands at an address.
+pub async fn text(url: &str) -> String {
+    let client = koala_destination::http_client::builder().unwrap().build().unwrap();
+    client.get(url).send().await.unwrap().text().await.unwrap()
+}

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use koala_destination::delivery::RetryPolicy;
 use tokio::task::JoinSet;
+use tracing::{Instrument, Span};
 
 use super::configured::Configured;
 use super::outbound::{Answer, Client, Promise, Request, Verdict};
@@ -80,7 +81,7 @@ impl Deliver {
             let pause = pause(&target);
             let held = Held { name: name.clone(), targets: Arc::clone(&self.targets), pause };
             let one = One { alerts: Arc::clone(&self.alerts), client: self.client.clone(), retry: self.retry };
-            self.under_way.spawn(async move {
+            let sending = async move {
                 let _held = held;
                 let end = Instant::now() + LONGEST_RUN;
                 while Instant::now() < end {
@@ -93,7 +94,8 @@ impl Deliver {
                         }
                     }
                 }
-            });
+            };
+            self.under_way.spawn(sending.instrument(Span::current()));
         }
         Ok(())
     }

@@ -95,12 +95,10 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     };
     let problem =
         |parameter: &str, message: &str| Problem { parameter: parameter.to_owned(), message: message.to_owned() };
-    problems.extend(unknown_parameters::of_destination(&destination, &of_collector));
     let collector_settings = CollectorSettings::read(&collector);
     for Problem { parameter, message } in collector_settings.problems() {
         problems.push(problem(&format!("{of_collector}{parameter}"), message));
     }
-    problems.extend(unknown_parameters::of_collector(&collector, &of_collector));
     if let Ok(settings) = &settings {
         if settings.credentials().is_empty() {
             let message = "is missing, and so are bearer-token and write-keys: every request is refused";
@@ -114,6 +112,8 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         }
     }
     let mut warnings = settings.as_ref().map(Settings::warnings).unwrap_or_default();
+    warnings.extend(unknown_parameters::of_destination(&destination, &of_collector));
+    warnings.extend(unknown_parameters::of_collector(&collector, &of_collector));
     warnings.extend(intent_warnings(&collector_settings, &of_collector));
     warnings.extend(alert_warnings(&collector_settings, &of_collector));
     let database = match &options.database {

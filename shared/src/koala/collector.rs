@@ -97,7 +97,8 @@ impl SendError {
 /// Tells what an answer means. `retry_after` is the header's value, in seconds or as a date.
 ///
 /// # Errors
-/// For every status but 2xx, and for a 2xx that is a page for people: a captive portal's or a proxy's, not a collector's.
+/// For every status but 2xx, for a 2xx that is a page for people (a captive portal's or a proxy's), and for one that says that ingest is
+/// suspended.
 pub fn classify(status: StatusCode, retry_after: Option<&str>, body: &str) -> Result<(), SendError> {
     let retry_after = retry_after.and_then(self::retry_after);
     if status.is_success() {

@@ -3,8 +3,6 @@
 use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY};
 use koala_destination::intake::SkipReason;
 use koala_destination::plural::counted;
-
-use crate::intent::did;
 use serde_json::Value;
 
 use crate::intent::{StrengthLabel, Trend, did};
