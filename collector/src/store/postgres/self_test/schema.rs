@@ -1,6 +1,6 @@
 //! A schema of the test's own, so that nothing of the collector's is touched; and nothing left of it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use koala_destination::clock::now_milliseconds;
 use tokio_postgres::Client;
@@ -18,6 +18,10 @@ use super::SelfTestError;
 const NAME: &str = "koala_self_test_";
 /// No test takes as long: a deploy has five minutes for it.
 const LONGEST_TEST: Duration = Duration::from_hours(1);
+
+/// What makes a table or an index takes no longer, where none has a row.
+const LONGEST_STATEMENT: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(100);
 
 const THERE_ARE: &str = r"SELECT nspname::text FROM pg_namespace WHERE nspname LIKE 'koala\_self\_test\_%'";
 /// Who asks where, where the tables of the collector go, and whether they are there.
@@ -92,17 +96,28 @@ async fn drop_left(client: &Client) -> Result<(), PostgresError> {
     Ok(())
 }
 
-/// Drops the schema with all that is in it.
+/// Drops the schema with all that is in it. A statement that was under way when a test was stopped ends first, and may have made a table
+/// meanwhile: then it is done again.
 pub async fn leave_nothing(apart: &PostgresOptions) -> Result<(), SelfTestError> {
     let Some(name) = apart.schema.as_deref() else { return Ok(()) };
-    let mut attempts = Attempts::default();
+    let (mut attempts, begun) = (Attempts::default(), Instant::now());
     loop {
         let dropped = async { drop_once(&connect(apart).await?, name).await }.await;
         let Err(error) = dropped else { return Ok(()) };
-        if let Err(error) = attempts.again(error).await {
+        let again = if is_not_empty(&error) && begun.elapsed() < LONGEST_STATEMENT {
+            tokio::time::sleep(PAUSE).await;
+            Ok(())
+        } else {
+            attempts.again(error).await
+        };
+        if let Err(error) = again {
             return Err(SelfTestError::Otherwise(format!("the schema {name} is left and can be dropped: {error}")));
         }
     }
+}
+
+fn is_not_empty(error: &PostgresError) -> bool {
+    matches!(error, PostgresError::Server(error) if error.code() == Some(&SqlState::DEPENDENT_OBJECTS_STILL_EXIST))
 }
 
 /// A table at a time: Aurora DSQL takes one such statement a transaction.
