@@ -23,7 +23,8 @@ pub fn to_page() -> Value {
 }
 
 fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Value {
-    let mut all = json!({"content-type": "application/json", "host": "abc123.execute-api.eu-west-1.amazonaws.com"});
+    let mut all = json!({"content-type": "application/json", "host": "abc123.execute-api.eu-west-1.amazonaws.com",
+                         "user-agent": "bench"});
     for (name, value) in headers {
         all[name] = json!(value);
     }
