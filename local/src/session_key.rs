@@ -67,6 +67,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         fs::write(folder.path().join("koala.session-key"), "short").expect("a file");
         let error = kept_beside(&folder.path().join("koala.db")).expect_err("no key");
-        assert!(format!("{error:#}").contains("koala.session-key: the key in line 1 has 5 bytes"), "{error:#}");
+        assert!(
+            format!("{error:#}").contains("koala.session-key: the key in line 1 is too short, 5 of at least 32"),
+            "{error:#}"
+        );
     }
 }

@@ -217,7 +217,7 @@ mod tests {
         assert_eq!(called(&visitor(&json!({"name": " "}), &["ada@acme.example"], &["d"])), "ada@acme.example");
         let device = "6f1b8a52-8a1c-4a7e-9a51-2f3f4f1fc8ff";
         assert_eq!(called(&visitor(&json!({}), &[], &[device])), "Anonymous visitor c8ff");
-        assert_eq!(called(&visitor(&json!({}), &[], &[])), "Anonymous visitor");
+        assert_eq!(called(&visitor(&json!({}), &[], &[])), "Unknown visitor");
     }
 
     #[test]

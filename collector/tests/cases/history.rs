@@ -59,7 +59,8 @@ pub async fn what_people_did_is_kept_with_their_token_and_no_id_of_anybody(store
     // The same id has the same hash, whatever was done with it.
     assert_eq!((&deeds[2].id, &deeds[2].to), (&deeds[3].id, &deeds[1].id));
     assert_eq!(deeds[3].id.as_ref().map(|id| (id.kind.as_str(), id.hash.len())), Some(("email", 16)));
-    assert!(!format!("{deeds:?}").contains("ada"), "{deeds:?}");
+    // With what is around it: `ada` alone may stand in a random id as well.
+    assert!(["ada@", "\"ada\""].iter().all(|id| !format!("{deeds:?}").contains(id)), "{deeds:?}");
 }
 
 pub async fn pages_of_the_history_hold_every_deed_once(store: &dyn Store) {
