@@ -385,6 +385,9 @@ pub(super) fn new_messages(
     now: i64,
 ) -> Vec<NewMessage> {
     let json = serde_json::to_string(&told).unwrap_or_default();
+    // Whose profiles are told is for a source of Segment alone.
+    let without_members = serde_json::to_string(&told.clone().without_members()).unwrap_or_default();
+    let is_segment = |name: &String| matches!(configured.targets().get(name), Some(Target::Segment { .. }));
     let message = |target: &String| NewMessage {
         id: format!("msg_{}", new_id()),
         alert: alert.name.clone(),
@@ -394,7 +397,7 @@ pub(super) fn new_messages(
         company: company.map(|seen| seen.page.company.id.clone()),
         named: named.clone(),
         headline: told.headline(),
-        told: json.clone(),
+        told: if is_segment(target) { json.clone() } else { without_members.clone() },
         at: now,
     };
     let is_of_known =

@@ -202,6 +202,10 @@ pub struct Claim<'c> {
     pub turn_until: Option<i64>,
 }
 
+/// The longest that a target is left alone, in milliseconds: somewhat more than what a `Retry-After` may ask for. A later time is that of a
+/// clock that was wrong, and counts for nothing.
+pub const LONGEST_REST: i64 = 16 * 60 * 1000;
+
 /// Until when a target is left alone by everybody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rest {

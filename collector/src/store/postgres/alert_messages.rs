@@ -9,7 +9,9 @@ use super::keys;
 use super::pool::Pool;
 use super::sql::{Sql, statements};
 use super::transaction::{Access, Transaction, Values, together, transact};
-use crate::store::alerts::{Claim, Claimed, MessageState, NewMessage, Rest, Settled, StoredMessage, alone_or_new};
+use crate::store::alerts::{
+    Claim, Claimed, LONGEST_REST, MessageState, NewMessage, Rest, Settled, StoredMessage, alone_or_new,
+};
 
 statements! {
     INSERT = "INSERT INTO alert_message (id, key, occasion_key, alert, target, identity_id, company_id, headline, told, at, state, next_at)
@@ -23,19 +25,19 @@ statements! {
     IS_TOLD = "SELECT EXISTS (SELECT 1 FROM alert_message WHERE occasion_key = $1)";
     DUE_TARGETS = "SELECT DISTINCT target FROM alert_message WHERE state = 'due' AND next_at <= $1
                        AND NOT EXISTS (SELECT 1 FROM alert_target WHERE alert_target.target = alert_message.target
-                                           AND alert_target.next_at > $1)
+                                           AND alert_target.next_at > $1 AND alert_target.next_at <= $2)
                    ORDER BY target";
-    RESTS = "SELECT EXISTS (SELECT 1 FROM alert_target WHERE target = $1 AND next_at > $2)";
+    RESTS = "SELECT EXISTS (SELECT 1 FROM alert_target WHERE target = $1 AND next_at > $2 AND next_at <= $3)";
     // A turn of one's own ends as it is said; what somebody else said meanwhile is not made shorter. Of two who take a turn at once
     // one is tried again, and finds it taken.
     LEAVE_ALONE = "INSERT INTO alert_target (target, next_at) VALUES ($1, $3) ON CONFLICT (target) DO UPDATE
                    SET next_at = CASE WHEN alert_target.next_at = $2 THEN excluded.next_at
-                                      ELSE greatest(alert_target.next_at, excluded.next_at) END";
+                                      ELSE greatest(least(alert_target.next_at, excluded.next_at + $4), excluded.next_at) END";
     // One that names somebody who is deleted goes with them.
     FREE = "SELECT id, told, at, tries + 1 FROM alert_message WHERE target = $1 AND state = 'due' AND next_at <= $2
                 AND NOT EXISTS (SELECT 1 FROM alert_message_visitor JOIN taken ON taken.identity_id = alert_message_visitor.identity_id
                                 WHERE alert_message_visitor.message_id = alert_message.id)
-            ORDER BY at, id LIMIT $3";
+            ORDER BY next_at, at, id LIMIT $3";
     CLAIM = "UPDATE alert_message SET state = 'sending', tries = tries + 1, next_at = $2, once = $3, holder = $4
              WHERE id = ANY($1::text[])";
     HELD = "SELECT id, told, at, tries FROM alert_message WHERE state = 'sending' AND next_at = $1 AND holder = $2";
@@ -130,7 +132,11 @@ pub(super) async fn is_told(transaction: &Transaction, alert: &str, occasion: &s
 
 /// The targets that have messages due.
 pub(super) async fn due_targets(transaction: &Transaction, now: i64) -> Result<Vec<String>, PostgresError> {
-    let ((), rows, ()) = together!(transaction.begin(), transaction.query(DUE_TARGETS, &[&now]), transaction.commit())?;
+    let ((), rows, ()) = together!(
+        transaction.begin(),
+        transaction.query(DUE_TARGETS, &[&now, &(now + LONGEST_REST)]),
+        transaction.commit()
+    )?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
@@ -144,7 +150,7 @@ pub(super) async fn claim(
     let ((), held, rests) = together!(
         transaction.begin(),
         transaction.query(HELD, &[&until, &holder]),
-        transaction.query(RESTS, &[&target, &now]),
+        transaction.query(RESTS, &[&target, &now, &(now + LONGEST_REST)]),
     )?;
     if !held.is_empty() {
         transaction.commit().await?;
@@ -162,7 +168,11 @@ pub(super) async fn claim(
     let turn = turn_until.filter(|_| !ids.is_empty());
     together!(
         transaction.execute_if(!ids.is_empty(), CLAIM, &[&ids, &until, &once, &holder]),
-        transaction.execute_if(turn.is_some(), LEAVE_ALONE, &[&target, &None::<i64>, &turn.unwrap_or_default()]),
+        transaction.execute_if(
+            turn.is_some(),
+            LEAVE_ALONE,
+            &[&target, &None::<i64>, &turn.unwrap_or_default(), &LONGEST_REST]
+        ),
         transaction.commit(),
     )?;
     Ok(claimed)
@@ -225,7 +235,7 @@ pub(super) async fn settle(
     together!(
         transaction.begin(),
         transaction.execute(SETTLE, &[&ids, &state, &reason, &at]),
-        transaction.execute_if(rest.is_some(), LEAVE_ALONE, &[&target, &turn_until, &until]),
+        transaction.execute_if(rest.is_some(), LEAVE_ALONE, &[&target, &turn_until, &until, &LONGEST_REST]),
         transaction.commit(),
     )
     .map(drop)

@@ -16,6 +16,7 @@ use crate::store::archive::{
 };
 
 statements! {
+    NO_TURN = "DELETE FROM alert_turn";
     ANY = "SELECT EXISTS (SELECT 1 FROM identity) OR EXISTS (SELECT 1 FROM company_key) OR EXISTS (SELECT 1 FROM changed)
                OR EXISTS (SELECT 1 FROM tombstone) OR EXISTS (SELECT 1 FROM deletion)";
     KEY = "UPDATE installation SET tombstone_key = $1 WHERE id = 1";
@@ -111,6 +112,9 @@ pub(super) async fn put_together(transaction: &Transaction, after: i64) -> Resul
     }
     if last.is_some() {
         Clusters::read(transaction, &moved).await?.regroup().write(transaction).await?;
+    } else {
+        // All of it stands as it is when it is first looked at: nothing of it goes off.
+        transaction.execute_rare(NO_TURN, &[]).await?;
     }
     transaction.commit().await?;
     Ok(last)

@@ -124,7 +124,10 @@ impl Conditions {
             Some(Rows::AllBut(rows)) => ("NOT ", rows),
         };
         let rows = self.value(rows);
-        self.sql.push(format!("visitor.id {not}IN (SELECT found.id FROM unnest({rows}::bigint[]) AS found (id))"));
+        // A planner hashes an EXISTS however many there are, and not a NOT IN of more than its memory holds.
+        self.sql.push(format!(
+            "{not}EXISTS (SELECT 1 FROM unnest({rows}::bigint[]) AS found (id) WHERE found.id = visitor.id)"
+        ));
         self
     }
 

@@ -4,7 +4,9 @@ use koala_destination::clock;
 use rusqlite::{Connection, Row, params};
 
 use super::ids;
-use crate::store::alerts::{Claim, Claimed, MessageState, NewMessage, Rest, Settled, StoredMessage, alone_or_new};
+use crate::store::alerts::{
+    Claim, Claimed, LONGEST_REST, MessageState, NewMessage, Rest, Settled, StoredMessage, alone_or_new,
+};
 use crate::store::company::CompanyId;
 
 /// Whether there is a message of an alert for an occasion.
@@ -55,26 +57,28 @@ pub(super) fn insert(connection: &Connection, message: &NewMessage) -> rusqlite:
 pub(super) fn due_targets(connection: &Connection, now: i64) -> rusqlite::Result<Vec<String>> {
     let mut select = connection.prepare_cached(
         "SELECT DISTINCT target FROM alert_message WHERE state = 'due' AND next_at <= ?1
-             AND NOT EXISTS (SELECT 1 FROM alert_target WHERE alert_target.target = alert_message.target AND alert_target.next_at > ?1)
+             AND NOT EXISTS (SELECT 1 FROM alert_target WHERE alert_target.target = alert_message.target
+                                 AND alert_target.next_at > ?1 AND alert_target.next_at <= ?2)
          ORDER BY target",
     )?;
-    select.query_map([now], |row| row.get(0))?.collect()
+    select.query_map([now, now + LONGEST_REST], |row| row.get(0))?.collect()
 }
 
 /// Takes messages that are due into one's hands. One that was tried already goes by itself: with others it was refused for the sake of
-/// one of them, or is not known to be fine.
+/// one of them, or is not known to be fine. What was put off goes behind what waits.
 pub(super) fn claim(
     connection: &Connection,
     Claim { target, most, now, until, once, turn_until }: Claim<'_>,
 ) -> rusqlite::Result<Vec<Claimed>> {
-    let mut rests =
-        connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM alert_target WHERE target = ?1 AND next_at > ?2)")?;
-    if rests.query_row(params![target, now], |row| row.get(0))? {
+    let mut rests = connection.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM alert_target WHERE target = ?1 AND next_at > ?2 AND next_at <= ?3)",
+    )?;
+    if rests.query_row(params![target, now, now + LONGEST_REST], |row| row.get(0))? {
         return Ok(Vec::new());
     }
     let mut select = connection.prepare_cached(
         "SELECT id, told, at, tries + 1 FROM alert_message WHERE target = ?1 AND state = 'due' AND next_at <= ?2
-         ORDER BY at, id LIMIT ?3",
+         ORDER BY next_at, at, id LIMIT ?3",
     )?;
     let claimed = select.query_map(params![target, now, most], |row| {
         Ok(Claimed { id: row.get(0)?, told: row.get(1)?, at: row.get(2)?, tries: row.get(3)? })
@@ -142,9 +146,9 @@ pub(super) fn settle(
 fn leave_alone(connection: &Connection, target: &str, Rest { turn_until, until }: Rest) -> rusqlite::Result<()> {
     let mut put = connection.prepare_cached(
         "INSERT INTO alert_target (target, next_at) VALUES (?1, ?3) ON CONFLICT (target) DO UPDATE
-         SET next_at = CASE WHEN next_at = ?2 THEN excluded.next_at ELSE max(next_at, excluded.next_at) END",
+         SET next_at = CASE WHEN next_at = ?2 THEN excluded.next_at ELSE max(min(next_at, excluded.next_at + ?4), excluded.next_at) END",
     )?;
-    put.execute(params![target, turn_until, until]).map(drop)
+    put.execute(params![target, turn_until, until, LONGEST_REST]).map(drop)
 }
 
 /// The newest messages.

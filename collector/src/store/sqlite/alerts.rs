@@ -10,7 +10,8 @@ use crate::store::company::CompanyId;
 use crate::store::visitor::VisitorId;
 
 /// What is unsettled, of a row with its visitor and its rule; the rules' names are JSON.
-const UNSETTLED: &str = "visitor.company_id IS NULL AND alert_changed.noted_at >= ?1 AND alert_changed.noted_at < ?2
+const UNSETTLED: &str =
+    "(visitor.company_id IS NULL OR visitor.is_guess) AND alert_changed.noted_at >= ?1 AND alert_changed.noted_at < ?2
      AND intent_rule.name IS NOT NULL AND intent_rule.name IN (SELECT value FROM json_each(?3))";
 
 /// Whether something changed that is unsettled.

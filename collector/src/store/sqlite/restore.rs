@@ -49,6 +49,8 @@ pub(super) fn put_together(connection: &Connection, after: i64) -> rusqlite::Res
     let Some(last) = tops.last().copied() else {
         statements::look_again_at(connection, statements::NO_VISITOR)?;
         company_keys::tidy_up(connection)?;
+        // All of it stands as it is when it is first looked at: nothing of it goes off.
+        connection.execute("DELETE FROM alert_turn", [])?;
         return Ok(None);
     };
     clusters::regroup(connection, &Moved::of(tops))?;
