@@ -242,11 +242,15 @@ class TheTemplate(unittest.TestCase):
 
     def test_logs_access_below_vendedlogs_with_what_went_wrong(self):
         self.assertTrue(TEMPLATE["Resources"]["AccessLogs"]["Properties"]["LogGroupName"]["Fn::Sub"].startswith("/aws/vendedlogs/"))
-        stage = next(iter(of_type("AWS::ApiGatewayV2::Stage").values()))["Properties"]
         # `messageString` is the message in quotes already (https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html),
         # and a bare `-` where there is none: neither is JSON in or out of quotes.
-        self.assertEqual(json.loads(stage["AccessLogSettings"]["Format"])["error"], "$context.error.message")
-        self.assertNotIn("DetailedMetricsEnabled", stage["DefaultRouteSettings"])
+        stages = of_type("AWS::ApiGatewayV2::Stage")
+        self.assertEqual(len(stages), 3)
+        for name, stage in stages.items():
+            with self.subTest(name):
+                log = json.loads(stage["Properties"]["AccessLogSettings"]["Format"])
+                self.assertEqual(log["error"], "$context.error.message")
+                self.assertNotIn("DetailedMetricsEnabled", stage["Properties"]["DefaultRouteSettings"])
 
     def test_hands_each_queue_to_its_function_and_lets_part_of_a_batch_fail(self):
         handed = {}

@@ -18,6 +18,7 @@ def built(folder):
     source = ROOT / "infra/template.yaml"
     if by_sam.exists() and by_sam.stat().st_mtime > newest_source() and "KOALA_REHEARSE_DEBUG" not in os.environ:
         return by_sam
+    assert "KOALA_REHEARSE_RELEASE" not in os.environ, "no functions of sam build: `sam build --build-dir target/sam` makes them"
     template = source.read_text()
     for function in FUNCTIONS:
         binary = ROOT / "target/debug" / function

@@ -22,13 +22,12 @@ const AMAZON_ROOTS: &[u8] = include_bytes!("roots/amazon.pem");
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 /// The first try and one more: both have to fit into the time that whoever asks has.
 const TRIES: u32 = 2;
-/// What one reading of Parameter Store may take. A function's init has ten seconds, and `dispatch` answers 503 before.
+/// What one reading of Parameter Store may take. What is not read within init is left to the first event.
 const TIME_FOR_PARAMETERS: Duration = Duration::from_secs(3);
 
 /// Where AWS is and who we are there.
 ///
-/// Clients are made when they are first used: a function without dead letters never makes one of SQS, and none is made
-/// before Lambda is asked for the first event.
+/// Clients are made when they are first used: a function without dead letters never makes one of SQS.
 #[derive(Debug, Clone)]
 pub struct AwsEnvironment {
     region: String,
