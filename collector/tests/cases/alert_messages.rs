@@ -109,6 +109,28 @@ pub async fn what_came_of_a_message_is_written_with_the_reason_and_a_dead_one_ca
     assert_eq!(messages(&*store).await.len(), 2);
 }
 
+pub async fn what_a_webhook_refuses_again_and_again_holds_back_nothing_behind_it(store: Arc<dyn Engine>) {
+    tell(&*store, vec![message("m-1", "hook")]).await;
+    assert_eq!(ids(&claim(&*store, "hook", 2000, false).await), ["m-1"]);
+    let later = Settled::Later { reason: "the answer is 500".to_owned(), at: 9000 };
+    store.settle("hook", &["m-1".to_owned()], later, None).await.expect("settled");
+    tell(&*store, vec![message("m-2", "hook"), message("m-3", "hook")]).await;
+    assert_eq!(ids(&claim(&*store, "hook", 9000, false).await), ["m-2", "m-3"]);
+    assert_eq!(ids(&claim(&*store, "hook", 9001, false).await), ["m-1"]);
+}
+
+pub async fn a_rest_that_a_wrong_clock_wrote_holds_nobody_back(store: Arc<dyn Engine>) {
+    tell(&*store, vec![message("m-1", "sales"), message("m-2", "sales")]).await;
+    let day = 24 * 60 * 60 * 1000;
+    let claimed =
+        Claim { target: "sales", most: 1, now: day, until: day + 1000, once: true, turn_until: Some(day + 20_000) };
+    let claimed = store.claim(claimed).await.expect("claimed");
+    store.settle("sales", &ids(&claimed), Settled::Sent { at: day }, None).await.expect("settled");
+    // Who has the time finds it a day ahead.
+    assert_eq!(store.due_targets(2000).await.expect("targets"), ["sales"]);
+    assert_eq!(ids(&claim(&*store, "sales", 2000, true).await), ["m-2"]);
+}
+
 pub async fn one_alone_sends_to_a_target_and_a_rest_and_a_delay_hold_for_all(store: Arc<dyn Engine>) {
     tell(&*store, (1..=6).map(|n| message(&format!("m-{n}"), "sales")).chain([message("o-1", "other")]).collect())
         .await;

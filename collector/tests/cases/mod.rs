@@ -184,6 +184,8 @@ macro_rules! all_of_alerts {
             who_says_who_they_are_a_moment_after_what_they_did_is_told_with_the_company,
             a_deleted_person_is_in_no_message;
             alert_messages: a_message_is_in_one_s_hands_at_a_time_and_of_each_occasion_there_is_one,
+                what_a_webhook_refuses_again_and_again_holds_back_nothing_behind_it,
+                a_rest_that_a_wrong_clock_wrote_holds_nobody_back,
                 one_alone_sends_to_a_target_and_a_rest_and_a_delay_hold_for_all,
             what_a_process_that_ended_was_sending_is_due_again_unless_it_may_arrive_only_once,
             what_came_of_a_message_is_written_with_the_reason_and_a_dead_one_can_be_sent_again;

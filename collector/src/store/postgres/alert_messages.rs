@@ -37,7 +37,7 @@ statements! {
     FREE = "SELECT id, told, at, tries + 1 FROM alert_message WHERE target = $1 AND state = 'due' AND next_at <= $2
                 AND NOT EXISTS (SELECT 1 FROM alert_message_visitor JOIN taken ON taken.identity_id = alert_message_visitor.identity_id
                                 WHERE alert_message_visitor.message_id = alert_message.id)
-            ORDER BY next_at, at, id LIMIT $3";
+            ORDER BY CASE WHEN $4::boolean THEN at ELSE next_at END, at, id LIMIT $3";
     CLAIM = "UPDATE alert_message SET state = 'sending', tries = tries + 1, next_at = $2, once = $3, holder = $4
              WHERE id = ANY($1::text[])";
     HELD = "SELECT id, told, at, tries FROM alert_message WHERE state = 'sending' AND next_at = $1 AND holder = $2";
@@ -162,7 +162,7 @@ pub(super) async fn claim(
         transaction.commit().await?;
         return Ok(Vec::new());
     }
-    let mut claimed = claimed(&transaction.query(FREE, &[&target, &now, &i64::from(most)]).await?)?;
+    let mut claimed = claimed(&transaction.query(FREE, &[&target, &now, &i64::from(most), &once]).await?)?;
     alone_or_new(&mut claimed);
     let ids: Vec<&str> = claimed.iter().map(|one| one.id.as_str()).collect();
     let turn = turn_until.filter(|_| !ids.is_empty());

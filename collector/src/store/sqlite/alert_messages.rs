@@ -65,7 +65,8 @@ pub(super) fn due_targets(connection: &Connection, now: i64) -> rusqlite::Result
 }
 
 /// Takes messages that are due into one's hands. One that was tried already goes by itself: with others it was refused for the sake of
-/// one of them, or is not known to be fine. What was put off goes behind what waits.
+/// one of them, or is not known to be fine. What was put off goes
+/// behind what waits, where it is sent until it arrives; else in the order of what happened.
 pub(super) fn claim(
     connection: &Connection,
     Claim { target, most, now, until, once, turn_until }: Claim<'_>,
@@ -78,9 +79,9 @@ pub(super) fn claim(
     }
     let mut select = connection.prepare_cached(
         "SELECT id, told, at, tries + 1 FROM alert_message WHERE target = ?1 AND state = 'due' AND next_at <= ?2
-         ORDER BY next_at, at, id LIMIT ?3",
+         ORDER BY CASE WHEN ?4 THEN at ELSE next_at END, at, id LIMIT ?3",
     )?;
-    let claimed = select.query_map(params![target, now, most], |row| {
+    let claimed = select.query_map(params![target, now, most, once], |row| {
         Ok(Claimed { id: row.get(0)?, told: row.get(1)?, at: row.get(2)?, tries: row.get(3)? })
     })?;
     let mut claimed = claimed.collect::<rusqlite::Result<Vec<_>>>()?;

@@ -38,6 +38,7 @@ struct Made<T> {
     all: Arc<T>,
     of_version: u64,
     of_day: i64,
+    of_rules: Arc<[StoredRule]>,
     at: Instant,
     took: Duration,
     is_under_way: bool,
@@ -53,8 +54,10 @@ impl<T: Send + Sync + 'static> Remade<T> {
     pub(super) async fn now(&self) -> Result<Arc<T>, FileError> {
         let mut last = self.made.lock().await;
         let version = self.file.version();
-        if let Some(last) = last.as_mut() {
-            if last.of_version == version && last.of_day == today() {
+        let (rules, today) = (self.rules.now(), today());
+        // What was made of other rules, or on another day, says something else: it never serves on.
+        if let Some(last) = last.as_mut().filter(|last| last.of_day == today && Arc::ptr_eq(&last.of_rules, &rules)) {
+            if last.of_version == version {
                 return Ok(Arc::clone(&last.all));
             }
             let age = last.at.elapsed();
@@ -92,8 +95,9 @@ impl<T: Send + Sync + 'static> Remade<T> {
         let at = Instant::now();
         let (of_version, of_day) = (self.file.version(), today());
         let (rules, make) = (self.rules.now(), self.make);
+        let of_rules = Arc::clone(&rules);
         let all = self.file.read_long(move |connection| make(connection, &rules)).await?;
-        Ok(Made { all: Arc::new(all), of_version, of_day, at, took: at.elapsed(), is_under_way: false })
+        Ok(Made { all: Arc::new(all), of_version, of_day, of_rules, at, took: at.elapsed(), is_under_way: false })
     }
 }
 
