@@ -1,6 +1,7 @@
 //! The least that a Lambda function in Rust can be which opens the connections that ours open: what the others are measured beside.
 //!
-//! Two at init, to Parameter Store and to SQS; and in an invocation a request to SQS, or one to the collector with `--collector`. With
+//! Two at init, to Parameter Store and to SQS; and in an invocation a request to SQS, or one to the collector with `--collector`, to which
+//! the first invocation opens a connection of its own. With
 //! `--database` it is Parameter Store and the database of `DATABASE_URL`, on this machine and without TLS, and a query in an invocation.
 
 use koala_destination::http_client;
@@ -15,14 +16,15 @@ async fn main() -> Result<(), Error> {
     if std::env::args().any(|argument| argument == "--database") {
         return ask_database(&aws).await;
     }
-    let clients = [http_client::builder()?.build()?, http_client::builder()?.build()?];
-    let [parameter_store, sqs] = &clients;
+    let client = || -> Result<_, Error> { Ok(http_client::builder()?.build()?) };
+    let clients = [client()?, client()?, client()?];
+    let [parameter_store, sqs, of_collector] = &clients;
     let (parameters, connected) = tokio::join!(parameter_store.get(&aws).send(), sqs.get(&aws).send());
     parameters?.bytes().await?;
     connected?.bytes().await?;
-    let to = if asks_collector { &collector } else { &aws };
+    let (client, to) = if asks_collector { (of_collector, &collector) } else { (sqs, &aws) };
     run(service_fn(async |event: LambdaEvent<Value>| {
-        sqs.post(to).send().await?.bytes().await?;
+        client.post(to).send().await?.bytes().await?;
         Ok::<_, Error>(event.payload)
     }))
     .await

@@ -25,8 +25,9 @@ use crate::store::Store;
 
 /// Between two looks at what is due.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
-/// What is left of an invocation for what is on its way.
-const TIME_TO_END: Duration = Duration::from_secs(10);
+/// What is left of an invocation for what is on its way: a round that has begun sends for eight seconds, and its last request may take
+/// fifteen.
+const TIME_TO_END: Duration = Duration::from_secs(25);
 
 /// Runs the function.
 ///

@@ -12,6 +12,7 @@ use koala_collector::store::Store;
 use koala_collector::store::alerts::{
     AlertStore, Evaluated, Fired, Look, MessageState, NewMessage, Standing, Stood, Unsettled,
 };
+use koala_collector::store::filter::Filter;
 use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY, now_milliseconds};
 use koala_destination::settings::Parameter;
 use serde_json::{Value, json};
@@ -315,6 +316,22 @@ pub async fn a_deleted_person_is_in_no_message(store: Arc<dyn Engine>) {
     assert_eq!(store.changed(100, SETTLED).await.expect("changes"), []);
     let left: Vec<_> = messages(&*store).await.into_iter().map(|it| it.headline).collect();
     assert!(left.len() == 1 && left[0].starts_with("other.example"), "{left:?}");
+}
+
+pub async fn what_names_somebody_who_was_deleted_since_they_were_looked_at_is_not_written(store: Arc<dyn Engine>) {
+    ingest(&*store, &json!({"email": "ada@acme.example", "events": [track("Demo Requested", "e-1", &ago(1000))]}))
+        .await;
+    let (visitors, _) = store.list_visitors(Filter::default(), 0, 1).await.expect("visitors");
+    let ada = visitors[0].id.clone();
+    delete(&*store, &[by_email("ada@acme.example")]).await;
+    for message in [
+        NewMessage { named: vec![ada.clone()], ..message("m-1", "sales") },
+        NewMessage { visitor: Some(ada), ..message("m-2", "sales") },
+    ] {
+        let evaluated = Evaluated { messages: vec![message], ..Evaluated::default() };
+        assert!(!store.tell(evaluated).await.expect("it is told or not"));
+    }
+    assert_eq!(messages(&*store).await, []);
 }
 
 pub async fn who_says_who_they_are_a_moment_after_what_they_did_is_told_with_the_company(store: Arc<dyn Engine>) {

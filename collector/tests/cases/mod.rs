@@ -182,7 +182,8 @@ macro_rules! all_of_alerts {
             of_two_who_look_at_one_company_at_once_one_writes,
             who_is_kept_out_of_the_ranking_sets_nothing_off,
             who_says_who_they_are_a_moment_after_what_they_did_is_told_with_the_company,
-            a_deleted_person_is_in_no_message;
+            a_deleted_person_is_in_no_message,
+                what_names_somebody_who_was_deleted_since_they_were_looked_at_is_not_written;
             alert_messages: a_message_is_in_one_s_hands_at_a_time_and_of_each_occasion_there_is_one,
                 what_a_webhook_refuses_again_and_again_holds_back_nothing_behind_it,
                 a_rest_that_a_wrong_clock_wrote_holds_nobody_back,

@@ -23,12 +23,15 @@ const LONGEST_LIFE: Duration = Duration::from_mins(50);
 
 /// What is asked here is answered in less time than PostgreSQL's compiler takes to start.
 const NO_JIT: &str = "SET jit = off";
+/// A sequential scan is taken where there is no index.
+const BY_INDEXES: &str = "SET LOCAL enable_seqscan = off";
 
 /// A connection with its prepared statements.
 pub(super) struct Connection {
     client: Client,
     statements: HashMap<Sql, Statement>,
     age: Age,
+    is_dsql: bool,
 }
 
 /// When a connection was made and used last, by the clock of the wall: that of a process stands still while the process is frozen.
@@ -62,7 +65,14 @@ impl Connection {
         let (prepared, ()) = begun.map_err(|_| PostgresError::TooSlow)??;
         let now = (options.clock)();
         let age = Age { made_at: now, used_at: now };
-        Ok(Self { statements: prepared.into_iter().collect(), client, age })
+        Ok(Self { statements: prepared.into_iter().collect(), client, age, is_dsql: options.url.is_dsql() })
+    }
+
+    /// Has rows looked up by indexes until the transaction ends. A plan that was made while its tables were small is kept while they grow,
+    /// and would read them whole until they are analyzed.
+    pub(super) async fn look_up_by_indexes(&self) -> Result<(), PostgresError> {
+        // Aurora DSQL has no such setting.
+        if self.is_dsql { Ok(()) } else { Ok(self.client.batch_execute(BY_INDEXES).await?) }
     }
 
     pub(super) fn client(&self) -> &Client {

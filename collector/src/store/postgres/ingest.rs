@@ -50,8 +50,9 @@ pub(super) async fn keep<'b>(
     let mut ids = Ids::new(transaction);
     let wants = Wants::of(&arrived.part.ids);
     let late = arrived.part.ids.all().filter(|_| arrived.is_sifted);
-    let ((), (), version, tombstones) = together!(
+    let ((), (), (), version, tombstones) = together!(
         transaction.begin(),
+        transaction.look_up_by_indexes(),
         ids.load(&wants),
         intent::version(transaction),
         tombstones::of(transaction, key, late),

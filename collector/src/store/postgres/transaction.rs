@@ -50,6 +50,11 @@ impl Transaction {
         Ok(self.lent.connection().client().batch_execute(begin).await?)
     }
 
+    /// Has rows looked up by indexes, as whoever writes a few of them does.
+    pub(super) async fn look_up_by_indexes(&self) -> Result<(), PostgresError> {
+        self.lent.connection().look_up_by_indexes().await
+    }
+
     /// The version of what is kept out of the ranking.
     pub(super) fn excludes(&self) -> i64 {
         self.excludes

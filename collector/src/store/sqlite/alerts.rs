@@ -115,6 +115,14 @@ pub(super) fn tell(connection: &Connection, evaluated: &Evaluated) -> rusqlite::
             return Ok(false);
         }
     }
+    // Who was deleted since they were looked at is in no message.
+    let mut is_known =
+        connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM identity WHERE id = ?1 AND kind <> 'taken')")?;
+    for one in evaluated.messages.iter().flat_map(|message| message.named.iter().chain(&message.visitor)) {
+        if !is_known.query_row([ids::visitor_row(one)], |row| row.get(0))? {
+            return Ok(false);
+        }
+    }
     if let Some((_, next)) = &evaluated.turn {
         connection.execute("DELETE FROM alert_turn", [])?;
         connection.execute("INSERT INTO alert_turn (day, made_of) VALUES (?1, ?2)", params![next.day, next.made_of])?;
