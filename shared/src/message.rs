@@ -58,7 +58,7 @@ pub struct Message<'a> {
     /// is the same each time that the message is delivered.
     #[serde(borrow, default)]
     pub message_id: Option<Cow<'a, str>>,
-    /// Whether another mapping of the same action takes the event as well and comes before this one: The collector keeps one entry
+    /// Whether another mapping of the same action takes the event as well and comes before this one: the collector keeps one entry
     /// of a message id, so this one's needs another.
     #[serde(default)]
     pub another: bool,

@@ -38,7 +38,8 @@ def built(folder):
 
 def newest_source():
     """When anything that a function is built of was last changed."""
-    sources = [ROOT / "infra/template.yaml", ROOT / "Cargo.toml", ROOT / "Cargo.lock"]
+    sources = [ROOT / "infra/template.yaml", ROOT / "Cargo.toml", ROOT / "Cargo.lock", ROOT / ".cargo/config.toml",
+               ROOT / "shared/Cargo.toml", ROOT / "collector/Cargo.toml"]
     for crate in ("functions", "shared/src", "collector/src"):
         sources += (path for path in (ROOT / crate).rglob("*") if path.is_file())
     return max(path.stat().st_mtime for path in sources)

@@ -236,7 +236,7 @@ class TheOwnCollector(unittest.TestCase):
             try:
                 return request(self.intake, "POST", "/v1/segment", json.dumps(event),
                                {"authorization": f"Bearer {SECRET}", "content-type": "application/json"})[0]
-            except OSError as error:
+            except (OSError, http.client.HTTPException) as error:
                 return type(error).__name__
 
         day, alerts = time.gmtime().tm_yday, len(self.webhook.messages)

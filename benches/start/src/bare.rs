@@ -1,8 +1,7 @@
 //! The least that a Lambda function in Rust can be which opens the connections that ours open: what the others are measured beside.
 //!
 //! Two at init, to Parameter Store and to SQS; and in an invocation a request to SQS, or one to the collector with `--collector`, to which
-//! the first invocation opens a connection of its own. With
-//! `--database` it is Parameter Store and the database of `DATABASE_URL`, on this machine and without TLS, and a query in an invocation.
+//! the first invocation opens a connection of its own. With `--database` it is Parameter Store and the database of `DATABASE_URL`, on this machine and without TLS, and a query in an invocation.
 
 use koala_destination::http_client;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};

@@ -129,7 +129,7 @@ impl<S: ParameterSource, T: ParameterTree> SettingsCache<S, T> {
         }
     }
 
-    /// The settings read again, when `stale` did not serve: The collector refused its key, or it lacks a mapping. Many who ask at
+    /// The settings read again, when `stale` did not serve: the collector refused its key, or it lacks a mapping. Many who ask at
     /// once cost one read.
     ///
     /// # Errors
