@@ -70,8 +70,12 @@ async fn what_an_interrupted_test_has_left_goes_with_a_later_one() {
     for name in [&old, &new] {
         client.batch_execute(&format!("CREATE SCHEMA {name}; CREATE TABLE {name}.visitor (id bigint)")).await.unwrap();
     }
+    // Whoever may make schemas may have given one any name.
+    let hostile = r#""koala_self_test_0_x; CREATE SCHEMA of_somebody_else; --""#;
+    client.batch_execute(&format!("CREATE SCHEMA {hostile}")).await.unwrap();
     self_test::run(&PostgresOptions::new(database.address())).await.unwrap();
     let left = schemas(&database).await;
+    assert!(!left.iter().any(|name| name.contains("of_somebody_else")), "{left:?}");
     assert!(!left.contains(&old) && left.contains(&new), "{left:?}");
     client.batch_execute(&format!("DROP SCHEMA {new} CASCADE")).await.unwrap();
 }
@@ -80,10 +84,15 @@ async fn what_an_interrupted_test_has_left_goes_with_a_later_one() {
 async fn a_test_that_is_stopped_leaves_nothing() {
     let database = Database::new().await;
     let before = schemas(&database).await;
-    let stop = tokio::time::sleep(Duration::from_millis(150));
+    // It is under way as soon as its schema is there.
+    let stop = async {
+        while schemas(&database).await.len() == before.len() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
     let tried = self_test::all(&PostgresOptions::new(database.address()), stop).await;
     let said: Vec<_> = tried.iter().filter_map(|it| it.failed.as_ref().map(ToString::to_string)).collect();
-    assert_eq!(said, ["it was stopped before all was tried"], "{tried:?}");
+    assert_eq!(said, ["interrupted"], "{tried:?}");
     assert!(tried.iter().any(|it| it.part == "nothing of the test is left"), "{tried:?}");
     until_none_is_new(&database, &before).await;
 }

@@ -3,6 +3,8 @@
 // A test that meets something else than it expects ends there.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "helpers/deletions.rs"]
+mod deletions;
 #[path = "helpers/place.rs"]
 mod place;
 #[path = "helpers/postgres.rs"]
@@ -25,11 +27,14 @@ use koala_collector::signals::outbound::Client;
 use koala_collector::signals::outbound::address::Reach;
 use koala_collector::signals::watch::Watch;
 use koala_collector::store::alerts::{MessageState, StoredMessage};
+use koala_collector::store::deletion::Person;
 use koala_destination::clock::{self, now_milliseconds};
 use koala_destination::delivery::RetryPolicy;
+use koala_destination::ids::{Id, IdKind};
 use koala_destination::settings::Parameter;
 use serde_json::{Value, json};
 
+use self::deletions::until_completed;
 use self::place::{Engine, Place, on_each_engine};
 
 const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
@@ -148,6 +153,7 @@ on_each_engine! {
     redelivery_and_a_new_start_tell_nothing_twice,
     a_target_that_is_down_for_half_a_day_gives_dead_letters_with_the_reason,
     what_a_segment_source_gets_is_of_known_members_alone,
+    a_member_who_was_deleted_while_a_segment_source_was_down_is_not_sent_to_it,
 }
 
 /// A collector's store with alerts at work.
@@ -174,7 +180,8 @@ impl Set {
         let options = SignalsOptions { page_url: "https://koala.example".parse().ok(), ..SignalsOptions::default() };
         let watch = Watch::new(store.clone(), store.clone(), options);
         let retry = RetryPolicy { first_delay: Duration::from_millis(50), longest_delay: Duration::from_millis(200) };
-        let deliver = Deliver::new(store.clone(), Client::new(Reach::Private).unwrap()).with_retry(retry);
+        let deliver =
+            Deliver::new(store.clone(), store.clone(), Client::new(Reach::Private).unwrap()).with_retry(retry);
         let set = Self { store, settings, watch, deliver, place };
         set.look().await;
         set
@@ -442,4 +449,32 @@ async fn what_a_segment_source_gets_is_of_known_members_alone(place: Place) {
     // Of a company without known members nothing is told.
     let states = set.states().await;
     assert!(states.iter().all(|(state, _)| *state == MessageState::Sent) && states.len() == 1, "{states:?}");
+}
+
+async fn a_member_who_was_deleted_while_a_segment_source_was_down_is_not_sent_to_it(place: Place) {
+    let receiver = Receiver::default();
+    let url = receiver.clone().start().await;
+    let target = json!({"segment": "wk", "url": url}).to_string();
+    let alerts = r#"{"on":"points","over":12,"to":"sales"}"#.to_owned();
+    let mut set = Set::on(place, &[("alerts/hot", alerts), ("alert-targets/sales", target)]).await;
+    // Whoever did the first thing is in none of the three lines.
+    let did = async |user_id: &str, events: &[&str]| {
+        let entry = |name: &&str| json!({"type": "track", "event": name, "message_id": format!("{user_id} {name}"), "sent_at": clock::now()});
+        let events: Vec<Value> = events.iter().map(entry).collect();
+        let email = format!("{user_id}@acme.example");
+        set.ingest(&json!({"user_id": user_id, "email": email, "events": events})).await;
+    };
+    did("ada", &["Viewed Pricing"]).await;
+    did("bob", &["Viewed Pricing", "Demo Requested", "Read Docs", "Signed Up"]).await;
+    set.look().await;
+    let told = set.messages().await;
+    assert_eq!(told.len(), 1, "{told:?}");
+    let ada = Person::Id(Id::parse(IdKind::Email, "ada@acme.example").unwrap());
+    let deletion = set.store.request_deletion(&[ada]).await.unwrap().unwrap();
+    until_completed(&*set.store, &deletion).await;
+    set.work().await;
+    let bodies = receiver.bodies();
+    let calls = bodies.iter().flat_map(|body| body["batch"].as_array().unwrap());
+    let told_of: Vec<&str> = calls.map(|call| call["userId"].as_str().unwrap()).collect();
+    assert_eq!(told_of, ["bob", "bob"]);
 }

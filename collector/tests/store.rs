@@ -9,6 +9,8 @@
 mod cases;
 #[path = "helpers/cluster.rs"]
 mod cluster;
+#[path = "helpers/deletions.rs"]
+mod deletions;
 #[path = "helpers/postgres.rs"]
 mod postgres_server;
 

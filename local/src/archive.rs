@@ -1,6 +1,5 @@
 //! `koala export` and `koala import`: all that a collector keeps as JSON lines, and into another store, of whichever engine.
 
-use koala_destination::plural::counted;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, IsTerminal, Read};
 use std::path::{Path, PathBuf};
@@ -12,6 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use koala_collector::store::archive::{self, Dump, Restore};
 use koala_collector::store::postgres::DatabaseUrl;
 use koala_collector::store::sqlite::SqliteStore;
+use koala_destination::plural::counted;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::database;

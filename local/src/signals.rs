@@ -40,8 +40,8 @@ impl Signals {
             options.page_url = format!("http://{reachable}").parse().ok();
         }
         let client = Client::new(options.reach)?;
-        let watch = Watch::new(store, Arc::clone(&alerts), options);
-        let deliver = Deliver::new(Arc::clone(&alerts), client.clone());
+        let watch = Watch::new(Arc::clone(&store), Arc::clone(&alerts), options);
+        let deliver = Deliver::new(store, Arc::clone(&alerts), client.clone());
         let work = SignalsWork::new(Arc::clone(&settings), watch, deliver);
         let desk = Arc::new(SignalsDesk::new(settings, alerts, client));
         Ok(Self { work: Arc::new(Mutex::new(work)), desk })

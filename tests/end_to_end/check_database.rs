@@ -86,13 +86,13 @@ async fn a_database_is_tried_by_hand_as_a_deploy_tries_it_and_nothing_is_left_in
     assert_eq!(status, 0, "{shown}{told}");
     assert_eq!(shown.matches("✓ ").count(), PARTS, "{shown}");
     let host = database.url.split('@').next_back().unwrap();
-    assert!(shown.starts_with(&format!("database postgres://{host}\n  ✓ the server lets the role in\n")), "{shown}");
+    assert!(shown.starts_with(&format!("database postgres://{host}\n  ✓ the server accepts the role\n")), "{shown}");
     for part in [
         "three times is kept once",
         "become one visitor",
         "pages show",
         "at once are both kept",
-        "one is told",
+        "one gets a conflict",
         "3,000 rows",
     ] {
         assert!(shown.contains(part), "{part} in {shown}");
@@ -145,7 +145,7 @@ async fn a_database_that_refuses_is_told_without_the_password() {
             assert!(!shown.contains("s3cret") && !told.contains("s3cret"), "{shown}{told}");
             if !json {
                 assert!(
-                    shown.contains("  ✗ the server lets the role in: ") && shown.ends_with("\n1 problem.\n"),
+                    shown.contains("  ✗ the server accepts the role: ") && shown.ends_with("\n1 problem.\n"),
                     "{shown}"
                 );
             }
@@ -194,7 +194,7 @@ async fn a_try_that_is_interrupted_leaves_nothing() {
     let mut shown = String::new();
     process.stdout.take().unwrap().read_to_string(&mut shown).unwrap();
     assert_eq!(status.code(), Some(1), "{shown}");
-    assert!(shown.contains("  ✗ all is tried: it was stopped before all was tried\n"), "{shown}");
+    assert!(shown.contains("  ✗ test completed: interrupted\n"), "{shown}");
     assert!(shown.contains("  ✓ nothing of the test is left\n"), "{shown}");
     assert_eq!(database.left().await, Vec::<String>::new());
     database.gone().await;

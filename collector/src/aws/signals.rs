@@ -25,8 +25,7 @@ use crate::store::Store;
 
 /// Between two looks at what is due.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
-/// What is left of an invocation for what is on its way: a round that has begun sends for eight seconds, and its last request may take
-/// fifteen.
+/// What is left of an invocation for what is on its way: it is sent for eight seconds, and the last request may take fifteen.
 const TIME_TO_END: Duration = Duration::from_secs(25);
 
 /// Runs the function.
@@ -72,8 +71,8 @@ impl Work {
         while store.look_back().await? && Instant::now() < end {}
         let store = Arc::new(store);
         let watch = Watch::new(store.clone(), store.clone(), self.options.clone());
-        let deliver = Deliver::new(store, self.client.clone());
-        let mut work = SignalsWork::new(Arc::clone(&self.settings), watch, deliver);
+        let deliver = Deliver::new(store.clone(), store, self.client.clone());
+        let mut work = SignalsWork::new(Arc::clone(&self.settings), watch, deliver).until(end);
         let looked = async {
             loop {
                 while work.round().await? && Instant::now() < end {}

@@ -9,11 +9,13 @@ use tokio::task::JoinSet;
 use tracing::{Instrument, Span};
 
 use super::configured::Configured;
+use super::members::with_members;
+use super::outbound::request::Unwritable;
 use super::outbound::{Answer, Client, Promise, Request, Verdict};
 use super::target::Target;
 use super::told::Told;
-use crate::store::StoreError;
 use crate::store::alerts::{AlertStore, Claim, Claimed, Rest, Settled};
+use crate::store::{Store, StoreError};
 
 /// A claim holds longer than a request can take.
 const CLAIM: i64 = 120_000;
@@ -37,6 +39,7 @@ const RETRY: RetryPolicy = RetryPolicy { first_delay: Duration::from_secs(30), l
 
 /// Sends what is due.
 pub struct Deliver {
+    store: Arc<dyn Store>,
     alerts: Arc<dyn AlertStore>,
     client: Client,
     retry: RetryPolicy,
@@ -46,9 +49,9 @@ pub struct Deliver {
 }
 
 impl Deliver {
-    /// A sender of a store's messages.
-    pub fn new(alerts: Arc<dyn AlertStore>, client: Client) -> Self {
-        Self { alerts, client, retry: RETRY, targets: Arc::default(), under_way: JoinSet::new() }
+    /// A sender of the messages of a store, which is one behind its two ports.
+    pub fn new(store: Arc<dyn Store>, alerts: Arc<dyn AlertStore>, client: Client) -> Self {
+        Self { store, alerts, client, retry: RETRY, targets: Arc::default(), under_way: JoinSet::new() }
     }
 
     /// The same with other delays between tries.
@@ -80,7 +83,8 @@ impl Deliver {
             }
             let pause = pause(&target);
             let held = Held { name: name.clone(), targets: Arc::clone(&self.targets), pause };
-            let one = One { alerts: Arc::clone(&self.alerts), client: self.client.clone(), retry: self.retry };
+            let (store, alerts) = (Arc::clone(&self.store), Arc::clone(&self.alerts));
+            let one = One { store, alerts, client: self.client.clone(), retry: self.retry };
             let sending = async move {
                 let _held = held;
                 let end = Instant::now() + LONGEST_RUN;
@@ -167,6 +171,7 @@ fn pause(target: &Target) -> Duration {
 
 /// One request, from the claim to what came of it.
 struct One {
+    store: Arc<dyn Store>,
     alerts: Arc<dyn AlertStore>,
     client: Client,
     retry: RetryPolicy,
@@ -202,9 +207,13 @@ impl One {
         let Some(first) = sent.first() else {
             return Ok(if claimed.is_empty() { Went::NoFurther } else { Went::On });
         };
-        let verdict = match Request::of(target, &told, &first.id, first.at, now) {
-            Ok(request) => self.client.send(request).await.verdict(promise),
-            Err(error) => Verdict::Refused { reason: error.to_string() },
+        let verdict = match self.requested(target, told, first, now).await {
+            Ok(Ok(request)) => self.client.send(request).await.verdict(promise),
+            Ok(Err(error)) => Verdict::Refused { reason: error.to_string() },
+            Err(error) => {
+                tracing::error!(%error, target = name, "the members of a company cannot be read; retried later");
+                Verdict::Later { reason: "the members of the company cannot be read".to_owned(), after: None }
+            }
         };
         // A rest and a delay begin with the answer.
         let now = now + milliseconds(begun.elapsed());
@@ -219,6 +228,21 @@ impl One {
         let went = if matches!(settled, Settled::Later { .. }) { Went::NoFurther } else { Went::On };
         self.alerts.settle(name, &ids, settled, rest_from(now)).await?;
         Ok(went)
+    }
+
+    async fn requested(
+        &self,
+        target: &Target,
+        told: Vec<Told>,
+        first: &Claimed,
+        now: i64,
+    ) -> Result<Result<Request, Unwritable>, StoreError> {
+        let mut complete = Vec::with_capacity(told.len());
+        for one in told {
+            let is_of_members = matches!(target, Target::Segment { .. });
+            complete.push(if is_of_members { with_members(&*self.store, one).await? } else { one });
+        }
+        Ok(Request::of(target, &complete, &first.id, first.at, now))
     }
 }
 
@@ -292,6 +316,7 @@ pub async fn test(configured: &Configured, client: &Client, alert: &str, now: i6
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::alerts::LONGEST_REST;
 
     fn claimed(tries: u32) -> Claimed {
         Claimed { id: "msg_1".to_owned(), told: String::new(), at: 0, tries }
@@ -316,6 +341,13 @@ mod tests {
         assert_eq!(at(40, GIVEN_UP_AFTER, None), Err(dead));
         // One that was dead and is sent again.
         assert_eq!(at(1, GIVEN_UP_AFTER * 3, None), Ok(30_000));
+    }
+
+    #[test]
+    fn no_delay_is_taken_for_that_of_a_wrong_clock() {
+        for tries in [1, 6, 40] {
+            assert!(milliseconds(RETRY.delay(tries, 1.0)) < LONGEST_REST);
+        }
     }
 
     #[test]

@@ -13,6 +13,8 @@ use crate::received::EntryKind;
 use crate::store::company::{Activity, Company, CompanyPage, CompanySource, Reason};
 use crate::store::visitor::{Visitor, VisitorId};
 
+/// The most people of a company that are looked at for names and user ids.
+pub const MOST_PEOPLE: u32 = 200;
 /// The most entries of the last week that three lines are chosen from.
 pub const MOST_RECENT: u32 = 300;
 /// The longest user id that is told, in bytes; a batch of Segment's holds 500 KB.
@@ -29,16 +31,18 @@ pub fn of_page(page: &CompanyPage, recent: &[Activity], rule: Option<&str>) -> C
 
 /// How many people did something in the last week.
 fn active(page: &CompanyPage, recent: &[Activity]) -> usize {
-    let Some(newest) = recent.first() else { return 0 };
+    let (Some(newest), Some(oldest)) = (recent.first(), recent.last()) else { return 0 };
     let members = || page.people.iter().map(|member| &member.visitor);
     let excluded: HashSet<&VisitorId> = members().filter(|one| one.excluded).map(|one| &one.id).collect();
     let deeds = recent.iter().filter(|one| what(one).is_some());
     let mut people: HashSet<&VisitorId> = deeds.map(|one| &one.visitor_id).collect();
-    // The activity at hand of a busy company does not go back a week; when its members were seen does.
+    // The activity at hand of a busy company does not go back a week. Who was seen last before it began did something then, as far as is
+    // known; who was seen since and is not in it was only identified.
     if recent.len() >= MOST_RECENT as usize {
         let week_ago = week_before(&newest.at);
-        let did_something = |one: &&Visitor| one.events + one.page_views > 0 && one.last_seen >= week_ago;
-        people.extend(members().filter(did_something).map(|one| &one.id));
+        let before_it = |one: &&Visitor| one.last_seen >= week_ago && one.last_seen < oldest.at;
+        let did_something = |one: &&Visitor| one.events + one.page_views > 0;
+        people.extend(members().filter(before_it).filter(did_something).map(|one| &one.id));
     }
     people.difference(&excluded).count()
 }

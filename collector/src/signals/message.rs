@@ -39,8 +39,12 @@ pub struct Message {
     pub visitor: Option<String>,
     /// What was done, by whom, the newest first: at most [`MOST_DEEDS`].
     pub deeds: Vec<Deed>,
-    /// The user ids of the company's members who are known by one: at most [`MOST_MEMBERS`].
+    /// The user ids of whom it is about; of a company's members only while it is sent: at most [`MOST_MEMBERS`].
     pub user_ids: Vec<String>,
+    /// Whether a source of Segment is sent it for all of the company's known members. They are read when it is sent: who was deleted
+    /// or excluded in the meantime is not among them.
+    #[serde(default)]
+    pub of_members: bool,
     /// The page that shows it.
     pub link: Option<String>,
 }
@@ -131,7 +135,7 @@ impl Subject {
                 other => format!("shows intent: {other}"),
             },
             Self::Points { over } => {
-                format!("has more than {over} {}", if over.to_string() == "1" { "point" } else { "points" })
+                format!("has more than {over} {}", if (over - 1.0).abs() < f64::EPSILON { "point" } else { "points" })
             }
             Self::Trend(trend) => match trend {
                 Trend::Surging => "is surging".to_owned(),
@@ -172,6 +176,7 @@ pub(crate) mod tests {
             visitor: Some("Ada Byron".to_owned()),
             deeds: Vec::new(),
             user_ids: Vec::new(),
+            of_members: false,
             link: None,
         }
     }

@@ -91,6 +91,7 @@ mod tests {
             visitor: None,
             deeds: Vec::new(),
             user_ids: vec!["u1".to_owned(), "u2".to_owned()],
+            of_members: false,
             link: None,
         };
         let body = |at| -> Value {

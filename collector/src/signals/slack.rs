@@ -183,6 +183,7 @@ mod tests {
             visitor: None,
             deeds: vec![deed("viewed /pricing", 4), deed("Demo Requested", 1)],
             user_ids: Vec::new(),
+            of_members: false,
             link: Some("https://koala.example/companies/northwind.example".to_owned()),
         })
     }

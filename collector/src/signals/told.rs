@@ -31,15 +31,6 @@ impl Told {
         }
     }
 
-    /// It without the user ids of a company's members.
-    #[must_use]
-    pub fn without_members(self) -> Self {
-        match self {
-            Self::Signal(message) => Self::Signal(Message { user_ids: Vec::new(), ..message }),
-            other => other,
-        }
-    }
-
     /// The name of its alert.
     #[must_use]
     pub fn alert(&self) -> &str {

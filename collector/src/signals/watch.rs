@@ -6,20 +6,18 @@ use std::sync::Arc;
 use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY};
 use koala_destination::segment::hashed_message_id;
 use serde_json::Map;
-use uuid::Uuid;
 
 use super::alert::{Alert, Occasion};
 use super::configured::Configured;
-use super::facts::{self, Focus, MOST_RECENT};
+use super::facts::{self, Focus, MOST_PEOPLE, MOST_RECENT};
 use super::message::{Message, Subject};
+use super::new_messages::new_messages;
 use super::options::SignalsOptions;
 use super::stand::{Before, crossed};
-use super::target::Target;
 use super::told::Told;
 use crate::intent::IntentRule;
 use crate::store::alerts::{AlertStore, Changed, Evaluated, Look, NewMessage, Standing, Stood, Turn, Unsettled};
 use crate::store::company::{Activity, Company, CompanyId, CompanyPage};
-use crate::store::filter::CompanyFilter;
 use crate::store::visitor::{TimelineEntry, Visitor, VisitorId};
 use crate::store::{Store, StoreError};
 
@@ -27,12 +25,8 @@ use crate::store::{Store, StoreError};
 const MESSAGES_AT_ONCE: usize = 250;
 /// Rows of what changed that are looked at together; each is a visitor who did something new that day.
 const CHANGES_AT_ONCE: u32 = 100;
-/// The most people of a company that are looked at for names and user ids.
-const MOST_PEOPLE: u32 = 200;
 /// Companies that are read at once when all are looked at.
 pub(super) const COMPANIES_AT_ONCE: u32 = 500;
-/// How often they are looked at again when another one was quicker; then all of them are, in the next round.
-const MOST_TRIES: u32 = 5;
 /// What a message looks back on.
 pub(super) const RECENT: i64 = 7 * MILLISECONDS_OF_A_DAY;
 /// What happened longer ago sets nothing off, so that imports are silent.
@@ -40,10 +34,6 @@ const FRESH: i64 = MILLISECONDS_OF_A_DAY;
 /// What a visitor of no known company did waits so long for who they are: a page view and an identify of one moment travel by
 /// different queues.
 const UNSETTLED: i64 = 3000;
-/// Messages that came to an end are shown for so long.
-const KEPT: i64 = 30 * MILLISECONDS_OF_A_DAY;
-/// Messages that are forgotten in one piece.
-const FORGOTTEN_AT_ONCE: u32 = 1000;
 
 /// Watches over a store.
 pub struct Watch {
@@ -56,7 +46,13 @@ pub struct Watch {
 pub(super) struct Seen {
     page: CompanyPage,
     recent: Vec<Activity>,
-    standing: Standing,
+    pub(super) standing: Standing,
+}
+
+impl Seen {
+    fn id(&self) -> &CompanyId {
+        &self.page.company.id
+    }
 }
 
 impl Watch {
@@ -143,7 +139,7 @@ impl Watch {
         Ok(())
     }
 
-    async fn see(&self, id: &CompanyId, now: i64) -> Result<Option<Seen>, StoreError> {
+    pub(super) async fn see(&self, id: &CompanyId, now: i64) -> Result<Option<Seen>, StoreError> {
         // First how alerts stood: where another one looks at the company later than that, only one of both is written.
         let standing = self.alerts.standing(id).await?;
         let Some(page) = self.store.show_company(id.as_str(), MOST_PEOPLE).await? else { return Ok(None) };
@@ -191,13 +187,13 @@ impl Watch {
         let tell = |alert: &Alert| {
             let subject = (Subject::Rule(rule.clone()), of_name);
             let told = self.message(alert, subject, company, Some(&visitor), &own);
-            new_messages((configured, alert), &occasion, told, company, Some(&visitor.id), now)
+            new_messages((configured, alert), &occasion, told, company.map(Seen::id), Some(&visitor.id), now)
         };
         Ok(alerts.into_iter().filter(is_about).flat_map(tell).collect())
     }
 
     /// What a company sets off as it is now, and how alerts stand with it afterwards.
-    fn of_company(
+    pub(super) fn of_company(
         &self,
         configured: &Configured,
         seen: &Seen,
@@ -218,7 +214,7 @@ impl Watch {
                 _ => Subject::Trend(look.trend),
             };
             let told = self.message(alert, (subject, None), Some(seen), None, &[]);
-            new_messages((configured, alert), &format!("company {now}"), told, Some(seen), None, now)
+            new_messages((configured, alert), &format!("company {now}"), told, Some(seen.id()), None, now)
         };
         (about.flat_map(tell).collect(), standing)
     }
@@ -248,8 +244,8 @@ impl Watch {
             (None, None) => None,
         };
         // Of what one person did the others' profiles need not be told; where nobody knows who it was, all of the company's are.
-        let own = facts::user_ids(visitor);
-        let user_ids = if own.is_empty() { facts::user_ids(people) } else { own };
+        let user_ids = facts::user_ids(visitor);
+        let of_members = user_ids.is_empty() && !facts::user_ids(people).is_empty();
         let of_rule = rule.map(|rule| rule.name.as_str());
         let message = Message {
             alert: alert.name.clone(),
@@ -258,69 +254,10 @@ impl Watch {
             visitor: visitor.map(facts::called),
             deeds,
             user_ids,
+            of_members,
             link,
         };
         (Told::Signal(message), mentioned)
-    }
-
-    /// Looks at all companies in the ranking: at the day's turn, when points and trends move by themselves, and when points are made
-    /// of something else. Then nothing goes off.
-    async fn look_at_all(
-        &self,
-        configured: &Configured,
-        is_settled: bool,
-        (last, next): (Option<Turn>, Turn),
-        now: i64,
-    ) -> Result<(), StoreError> {
-        let (mut offset, mut tries) = (0, 0);
-        while configured.alerts().iter().any(is_of_companies) {
-            match self.look_at_some(configured, is_settled, offset, now).await? {
-                Some(0) => break,
-                Some(read) => offset = offset.saturating_add(read),
-                // Another one looks at the same companies: what was not written is looked at again.
-                None if tries == MOST_TRIES => return Ok(()),
-                None => tries += 1,
-            }
-        }
-        while self.alerts.forget_messages(now - KEPT, FORGOTTEN_AT_ONCE).await? == u64::from(FORGOTTEN_AT_ONCE) {}
-        self.alerts.tell(Evaluated { turn: Some((last, next)), ..Evaluated::default() }).await?;
-        Ok(())
-    }
-
-    /// Looks at some companies, and tells how many; nothing where what came of it was not written.
-    async fn look_at_some(
-        &self,
-        configured: &Configured,
-        is_settled: bool,
-        offset: u32,
-        now: i64,
-    ) -> Result<Option<u32>, StoreError> {
-        let at_once = at_once(configured, COMPANIES_AT_ONCE);
-        let page = || self.store.list_companies(CompanyFilter::default(), offset, at_once);
-        let (companies, _) = page().await?;
-        let read = u32::try_from(companies.len()).unwrap_or(u32::MAX);
-        let mut standings = BTreeMap::new();
-        for company in companies {
-            let standing = self.alerts.standing(&company.id).await?;
-            standings.insert(company.id, standing);
-        }
-        let mut evaluated = Evaluated::default();
-        // Once more, as they are after it was read how alerts stood with them.
-        for company in page().await?.0 {
-            let Some(standing) = standings.remove(&company.id) else { continue };
-            let (goes_off, after) =
-                crossed(configured.alerts(), &standing, before(&company, is_settled, now), look_at(&company));
-            if is_settled && !goes_off.is_empty() {
-                if let Some(seen) = self.see(&company.id, now).await? {
-                    let (messages, after) = self.of_company(configured, &seen, (true, true), now);
-                    evaluated.messages.extend(messages);
-                    evaluated.standings.push(Stood { company: company.id, before: seen.standing, after });
-                }
-            } else if after != standing {
-                evaluated.standings.push(Stood { company: company.id, before: standing, after });
-            }
-        }
-        Ok(self.alerts.tell(evaluated).await?.then_some(read))
     }
 }
 
@@ -338,25 +275,25 @@ fn unsettled(rules: &[String], now: i64) -> Unsettled<'_> {
 }
 
 /// How many visitors or companies are looked at together, at most so many: each may set off every alert, to each of its targets.
-fn at_once(configured: &Configured, most: u32) -> u32 {
+pub(super) fn at_once(configured: &Configured, most: u32) -> u32 {
     let messages: usize = configured.alerts().iter().map(|alert| alert.to.len()).sum();
     u32::try_from(MESSAGES_AT_ONCE / messages.max(1)).unwrap_or(most).clamp(1, most)
 }
 
-fn look_at(company: &Company) -> Look {
+pub(super) fn look_at(company: &Company) -> Look {
     Look { points: company.intent, trend: company.trend }
 }
 
 /// A company of today had nothing before, and neither had one that appeared since all were looked at: its visitors were nobody's. Else
 /// it stood here before, and nobody knows what it was like.
-fn before(company: &Company, is_settled: bool, now: i64) -> Before {
+pub(super) fn before(company: &Company, is_settled: bool, now: i64) -> Before {
     let first_seen = company.first_seen.as_deref().and_then(clock::milliseconds);
     let is_of_today = first_seen.is_some_and(|at| at > now - FRESH);
     if is_settled || is_of_today { Before::Nothing } else { Before::Unknown }
 }
 
 /// Whether an alert looks at companies as they are.
-fn is_of_companies(alert: &Alert) -> bool {
+pub(super) fn is_of_companies(alert: &Alert) -> bool {
     matches!(alert.on, Occasion::Points { .. } | Occasion::Trend { .. })
 }
 
@@ -373,43 +310,4 @@ fn made_of(rules: &[IntentRule], configured: &Configured) -> String {
     let is_watched = configured.alerts().iter().any(is_of_companies);
     let text = format!("{is_watched}\u{1e}{}", rules.join("\u{1e}"));
     hashed_message_id(&text)
-}
-
-/// A message for each target of an alert that takes it: a source of Segment is told nothing of a company without known members.
-pub(super) fn new_messages(
-    (configured, alert): (&Configured, &Alert),
-    occasion: &str,
-    (told, named): (Told, Vec<VisitorId>),
-    company: Option<&Seen>,
-    visitor: Option<&VisitorId>,
-    now: i64,
-) -> Vec<NewMessage> {
-    let json = serde_json::to_string(&told).unwrap_or_default();
-    // Whose profiles are told is for a source of Segment alone.
-    let without_members = serde_json::to_string(&told.clone().without_members()).unwrap_or_default();
-    let is_segment = |name: &String| matches!(configured.targets().get(name), Some(Target::Segment { .. }));
-    let message = |target: &String| NewMessage {
-        id: format!("msg_{}", new_id()),
-        alert: alert.name.clone(),
-        target: target.clone(),
-        occasion: occasion.to_owned(),
-        visitor: visitor.cloned(),
-        company: company.map(|seen| seen.page.company.id.clone()),
-        named: named.clone(),
-        headline: told.headline(),
-        told: if is_segment(target) { json.clone() } else { without_members.clone() },
-        at: now,
-    };
-    let is_of_known =
-        matches!(&told, Told::Signal(message) if message.company.is_some() && !message.user_ids.is_empty());
-    let takes = |name: &&String| match configured.targets().get(*name) {
-        Some(Target::Segment { .. }) => is_of_known,
-        Some(Target::Slack { .. } | Target::Webhook { .. }) | None => true,
-    };
-    alert.to.iter().filter(takes).map(message).collect()
-}
-
-/// An id that nobody else has. It is no secret.
-fn new_id() -> String {
-    Uuid::from_u128(fastrand::u128(..)).simple().to_string()
 }

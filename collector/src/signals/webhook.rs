@@ -152,6 +152,7 @@ mod tests {
                 last: "2026-11-24T10:00:00Z".to_owned(),
             }],
             user_ids: Vec::new(),
+            of_members: false,
             link: None,
         }
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use koala_destination::clock::now_milliseconds;
 use koala_destination::settings::ParameterSource;
+use tokio::time::Instant;
 
 use super::deliver::Deliver;
 use super::watch::Watch;
@@ -15,12 +16,22 @@ pub struct SignalsWork<S> {
     settings: Arc<CollectorSettingsCache<S>>,
     watch: Watch,
     deliver: Deliver,
+    /// When the last look began, in milliseconds since 1970.
+    looked_at: i64,
+    /// After which nothing more is sent.
+    end: Option<Instant>,
 }
 
 impl<S: ParameterSource> SignalsWork<S> {
     /// Work that has yet to begin.
     pub fn new(settings: Arc<CollectorSettingsCache<S>>, watch: Watch, deliver: Deliver) -> Self {
-        Self { settings, watch, deliver }
+        Self { settings, watch, deliver, looked_at: 0, end: None }
+    }
+
+    /// The same for a process that ends soon: from then on nothing is begun.
+    #[must_use]
+    pub fn until(self, end: Instant) -> Self {
+        Self { end: Some(end), ..self }
     }
 
     /// Looks at what changed, and begins to send what is due. Gives back whether more is to be looked at now.
@@ -30,7 +41,11 @@ impl<S: ParameterSource> SignalsWork<S> {
     pub async fn round(&mut self) -> Result<bool, StoreError> {
         // Settings that cannot be read now: what changed waits.
         let Ok(settings) = self.settings.current().await else { return Ok(false) };
-        let looked = self.watch.round(settings.signals(), now_milliseconds()).await;
+        self.looked_at = now_milliseconds();
+        let looked = self.watch.round(settings.signals(), self.looked_at).await;
+        if self.end.is_some_and(|end| Instant::now() >= end) {
+            return looked;
+        }
         // What is due is sent also when nothing can be looked at. By the time of now: others beside this one go by it.
         self.deliver.round(settings.signals(), now_milliseconds()).await?;
         looked
@@ -43,7 +58,8 @@ impl<S: ParameterSource> SignalsWork<S> {
     pub async fn is_any_due(&self) -> Result<bool, StoreError> {
         let Ok(settings) = self.settings.current().await else { return Ok(false) };
         let (signals, now) = (settings.signals(), now_milliseconds());
-        Ok(self.deliver.is_any_due(signals, now).await? || self.watch.is_any_unsettled(signals, now).await?)
+        // What was unsettled when it was looked at last, and may have settled since, was left alone then.
+        Ok(self.deliver.is_any_due(signals, now).await? || self.watch.is_any_unsettled(signals, self.looked_at).await?)
     }
 
     /// Waits for what is on its way.

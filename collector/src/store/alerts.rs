@@ -51,8 +51,8 @@ pub trait AlertStore: Send + Sync {
     /// Messages whose holder is gone are due again; of those that may arrive only once nobody knows whether they did.
     async fn recover(&self, now: i64) -> Result<u64, StoreError>;
 
-    /// Writes what came of claimed messages, and, with it, until when the target rests: nothing is due for it before. What is tried
-    /// again puts all off that is due for the target.
+    /// Writes what came of claimed messages, and, with it, until when the target rests: nothing is due for it before. What is
+    /// retried holds back all that is due for the target.
     async fn settle(
         &self,
         target: &str,
@@ -202,9 +202,9 @@ pub struct Claim<'c> {
     pub turn_until: Option<i64>,
 }
 
-/// The longest that a target is left alone, in milliseconds: somewhat more than what a `Retry-After` may ask for. A later time is that of a
-/// clock that was wrong, and counts for nothing.
-pub const LONGEST_REST: i64 = 16 * 60 * 1000;
+/// The longest that a target is left alone, in milliseconds: somewhat more than the longest delay between two tries. A later time is that
+/// of a clock that was wrong, and counts for nothing.
+pub const LONGEST_REST: i64 = 23 * 60 * 1000;
 
 /// Until when a target is left alone by everybody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

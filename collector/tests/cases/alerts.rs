@@ -126,7 +126,7 @@ pub async fn a_message_says_who_did_what_and_goes_to_each_target(store: Arc<dyn 
     assert_eq!(targets, [("crm".to_owned(), MessageState::Due), ("sales".to_owned(), MessageState::Due)]);
     let claimed = claim(&*store, "sales", now_milliseconds() + 3100, true).await;
     let Ok(Told::Signal(told)) = serde_json::from_str(&claimed[0].told) else { panic!("{claimed:?}") };
-    assert!(told.user_ids.is_empty(), "whose profiles are told is for a source of Segment alone");
+    assert_eq!(told.user_ids, ["u-1"]);
     let deeds: Vec<_> = told.deeds.iter().map(|it| (it.who.as_str(), it.what.as_str(), it.times)).collect();
     let ada = "Ada Byron, CTO";
     assert_eq!(deeds, [(ada, "Demo Requested", 1), (ada, "viewed /pricing", 2)]);

@@ -72,3 +72,19 @@ pub async fn the_people_of_a_message_are_those_who_did_it_and_are_not_kept_out(s
     assert_eq!(watched.headlines().await, ["many.example looks at pricing, 1 person, surging"]);
     assert_eq!(messages(&*store).await.len(), 1);
 }
+
+pub async fn who_was_only_identified_is_none_of_the_people_of_a_busy_company(store: Arc<dyn Engine>) {
+    let watched = Watched::new(&store, &[("alerts/a", r#"{"on":"points","over":4,"to":"sales"}"#)]).await;
+    // All users are identified each night; she did something long ago.
+    let identify = json!({"type": "identify", "message_id": "i-1", "sent_at": ago(1000), "traits": {"plan": "team"}});
+    let used = track("Feature Used", "of-grace", &ago(8 * 24 * HOUR));
+    ingest(&*store, &json!({"email": "grace@acme.example", "events": [used], "identifies": [identify]})).await;
+    for batch in 0..11 {
+        let at = |n: i64| ago(HOUR - batch * 60_000 - n * 1000);
+        let events: Vec<_> = (0..30).map(|n| track("Feature Used", &format!("{batch}-{n}"), &at(n))).collect();
+        ingest(&*store, &json!({"email": "ada@acme.example", "events": events})).await;
+    }
+    ingest(&*store, &json!({"email": "ada@acme.example", "page_views": [page("/pricing", "p-1", &ago(2000))]})).await;
+    let headlines = watched.headlines().await;
+    assert!(headlines.len() == 1 && headlines[0].contains("1 person"), "{headlines:?}");
+}

@@ -27,7 +27,7 @@ use koala_collector::protocol::batch;
 use koala_collector::received::Batch;
 use koala_collector::store::Store;
 use koala_collector::store::alerts::AlertStore;
-use koala_collector::store::deletion::{Deletion, DeletionId, DeletionStatus, Forgotten, Person, Retention};
+use koala_collector::store::deletion::{Deletion, Person};
 use koala_collector::store::filter::Filter;
 use koala_collector::store::visitor::{TimelineEntry, Visitor};
 use koala_destination::clock;
@@ -37,6 +37,8 @@ use serde_json::{Value, json};
 /// An engine behind both of its ports.
 pub trait Engine: Store + AlertStore + 'static {}
 impl<T: Store + AlertStore + 'static> Engine for T {}
+
+pub use crate::deletions::until_completed;
 
 pub const ADA: &str = "6f1b8a52-8a1c-4a7e-9a51-2f3f4f1f0a01";
 pub const GRACE: &str = "0b6f0f0e-1a4e-4a1b-8a2f-0d7c9b1e4f02";
@@ -193,7 +195,8 @@ macro_rules! all_of_alerts {
             alerts_of_companies: what_is_imported_sets_nothing_off_also_of_a_company_that_was_looked_at,
             who_signs_up_after_having_looked_sets_points_off,
             a_company_that_becomes_known_with_what_was_done_before_sets_points_off,
-            the_people_of_a_message_are_those_who_did_it_and_are_not_kept_out
+            the_people_of_a_message_are_those_who_did_it_and_are_not_kept_out,
+                who_was_only_identified_is_none_of_the_people_of_a_busy_company
         }
     };
 }
@@ -272,23 +275,6 @@ pub fn by_email(email: &str) -> Person {
 pub async fn delete(store: &dyn Store, people: &[Person]) -> Deletion {
     let id = store.request_deletion(people).await.unwrap().expect("somebody is meant");
     until_completed(store, &id).await
-}
-
-pub async fn until_completed(store: &dyn Store, id: &DeletionId) -> Deletion {
-    for _ in 0..1000 {
-        while let Some(departed) = store.departed().await.unwrap() {
-            let ids = departed.ids.len();
-            store.forgotten(&departed.id, Forgotten { messages: 0, is_all: true, ids }).await.unwrap();
-        }
-        let deletion = store.deletion(id).await.unwrap().expect("a deletion");
-        if deletion.status == DeletionStatus::Completed {
-            return deletion;
-        }
-        if !store.sweep(Retention::of_days(36_500)).await.unwrap() {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    }
-    panic!("it is never completed");
 }
 
 /// All visitors, the one seen last first.

@@ -60,7 +60,8 @@ pub async fn look(named: &SecretString, beside: Beside<'_>, aws: &impl Aws) -> R
         Ok(url) => url,
         Err(message) => {
             let command = Some("koala check --online --database postgres://USER@HOST/DATABASE".to_owned());
-            let part = Part { name: "it is known where it is".to_owned(), problem: Some(Problem { message, command }) };
+            let part =
+                Part { name: "the database is configured".to_owned(), problem: Some(Problem { message, command }) };
             return Ok(Looked { database: "of the stack".to_owned(), parts: vec![part] });
         }
     };
@@ -83,8 +84,12 @@ fn find(named: &SecretString, beside: &Beside<'_>, aws: &impl Aws) -> Result<Res
     match beside {
         Beside::Stack(stack) => return deployed::database(aws, stack),
         Beside::Parameters(collector) => {
-            if let Some(url) = CollectorSettings::read(collector).database() {
+            let settings = CollectorSettings::read(collector);
+            if let Some(url) = settings.database() {
                 return Ok(Ok(url.clone()));
+            }
+            if let Some(problem) = settings.problems().iter().find(|problem| problem.parameter == "database-url") {
+                return Ok(Err(format!("database-url: {}", problem.message)));
             }
         }
         Beside::Nothing => {}

@@ -64,7 +64,9 @@ impl Found<'_> {
                 outln!("    aws ssm put-parameter --overwrite --name {name} --type {kind} --value NEW_VALUE");
             }
         }
-        print_findings(options, self.findings);
+        for Finding { about, message, command } in self.findings {
+            outln!("{about}: {message}\n    {command}");
+        }
         for warning in self.warnings {
             outln!("warning: {warning}");
         }
@@ -87,16 +89,5 @@ impl Found<'_> {
             }
             (many, _) => outln!("{}.", counted(many, "problem")),
         }
-    }
-}
-
-/// The findings of a stack alone.
-pub fn print_findings(options: &Options, findings: &[Finding]) {
-    if options.json {
-        outln!("{}", json!({"findings": findings}));
-        return;
-    }
-    for Finding { about, message, command } in findings {
-        outln!("{about}: {message}\n    {command}");
     }
 }

@@ -16,7 +16,7 @@ use secrecy::SecretString;
 use serde_json::json;
 
 use self::database::{Beside, Looked};
-use self::found::{Found, print_findings};
+use self::found::Found;
 use crate::deployed::{self, AwsCli};
 use crate::environment::{AwsShell, Environment};
 use crate::output::outln;
@@ -75,7 +75,12 @@ pub async fn run(options: Options) -> Result<ExitCode> {
             let deployed = deployed::look(&aws, &aws.shell, stack).await?;
             findings = deployed.findings;
             let Some(destination) = deployed.parameters else {
-                print_findings(&options, &findings);
+                // What else can be looked at is, all the more where something is wrong.
+                let database = match &options.database {
+                    Some(named) => Some(database::look(named, Beside::Stack(stack), &aws).await?),
+                    None => None,
+                };
+                Found { settings: None, problems: &[], warnings: &[], findings: &findings, database }.print(&options);
                 return Ok(ExitCode::FAILURE);
             };
             Trees { destination, collector: Vec::new(), of_collector: "/koala-collector/<stage>/".to_owned() }

@@ -87,12 +87,8 @@ impl DatabaseUrl {
     /// When it is no cluster's.
     pub fn of_cluster(endpoint: &str) -> Result<Self, PostgresError> {
         let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
-        let url = if endpoint.chars().all(is_name) {
-            Self::parse(&format!("postgres://{endpoint}"))
-        } else {
-            Self::parse("")
-        };
-        url.ok().filter(Self::is_dsql).ok_or_else(|| {
+        let url = endpoint.chars().all(is_name).then(|| Self::parse(&format!("postgres://{endpoint}")).ok()).flatten();
+        url.filter(Self::is_dsql).ok_or_else(|| {
             PostgresError::Url(
                 "it begins with postgres://, or is an endpoint <cluster>.dsql.<region>.on.aws".to_owned(),
             )

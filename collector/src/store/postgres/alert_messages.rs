@@ -1,6 +1,6 @@
 //! Messages of alerts on their way: due, in somebody's hands, and what came of them.
 
-use koala_destination::clock;
+use koala_destination::clock::{self, now_milliseconds};
 use tokio_postgres::Row;
 
 use super::error::PostgresError;
@@ -29,7 +29,7 @@ statements! {
                    ORDER BY target";
     RESTS = "SELECT EXISTS (SELECT 1 FROM alert_target WHERE target = $1 AND next_at > $2 AND next_at <= $3)";
     // A turn of one's own ends as it is said; what somebody else said meanwhile is not made shorter. Of two who take a turn at once
-    // one is tried again, and finds it taken.
+    // one is retried, and finds it taken.
     LEAVE_ALONE = "INSERT INTO alert_target (target, next_at) VALUES ($1, $3) ON CONFLICT (target) DO UPDATE
                    SET next_at = CASE WHEN alert_target.next_at = $2 THEN excluded.next_at
                                       ELSE greatest(least(alert_target.next_at, excluded.next_at + $4), excluded.next_at) END";
@@ -50,7 +50,8 @@ statements! {
               WHERE id = ANY($1::text[]) AND state IN ('sending', 'unknown')";
     MESSAGES = "SELECT id, alert, target, headline, company_id, at, state, tries, reason,
                        CASE state WHEN 'due' THEN greatest(next_at,
-                           (SELECT alert_target.next_at FROM alert_target WHERE alert_target.target = alert_message.target)) ELSE next_at END
+                           (SELECT alert_target.next_at FROM alert_target
+                            WHERE alert_target.target = alert_message.target AND alert_target.next_at <= $2)) ELSE next_at END
                 FROM alert_message
                 WHERE NOT EXISTS (SELECT 1 FROM alert_message_visitor JOIN taken ON taken.identity_id = alert_message_visitor.identity_id
                                   WHERE alert_message_visitor.message_id = alert_message.id)
@@ -243,8 +244,9 @@ pub(super) async fn settle(
 
 /// The newest messages.
 pub(super) async fn messages(transaction: &Transaction, limit: u32) -> Result<Vec<StoredMessage>, PostgresError> {
-    let limit = i64::from(limit);
-    let ((), rows, ()) = together!(transaction.begin(), transaction.query(MESSAGES, &[&limit]), transaction.commit())?;
+    let (limit, latest) = (i64::from(limit), now_milliseconds() + LONGEST_REST);
+    let ((), rows, ()) =
+        together!(transaction.begin(), transaction.query(MESSAGES, &[&limit, &latest]), transaction.commit())?;
     rows.iter().map(stored).collect()
 }
 

@@ -3,8 +3,9 @@
 use super::sql::Sql;
 use super::{
     accounts, alert_changes, alert_messages, alert_tell, arrived, clusters, companies, company_keys, company_names,
-    days, decisions, deletion, dump, excluded, grown, guesses, history, identities, ingest, intent, look_back, points,
-    reasons, recent, restore, retention, taken, tombstones, topics, traits, visitor_points, visitors,
+    days, decisions, deletion, deletion_progress, dump, excluded, grown, guesses, history, identities, ingest, intent,
+    learned, look_back, pointers, points, reasons, recent, regrouped, restore, retention, taken, tombstones, topics,
+    traits, visitor_points, visitors,
 };
 
 /// All statements.
@@ -18,6 +19,8 @@ pub(super) fn prepared() -> impl Iterator<Item = Sql> {
     let of_modules = [
         identities::ALL,
         clusters::ALL,
+        pointers::ALL,
+        regrouped::ALL,
         arrived::ALL,
         grown::ALL,
         ingest::ALL,
@@ -36,6 +39,8 @@ pub(super) fn prepared() -> impl Iterator<Item = Sql> {
         visitors::ALL,
         decisions::ALL,
         deletion::ALL,
+        deletion_progress::ALL,
+        learned::ALL,
         taken::ALL,
         tombstones::ALL,
         retention::ALL,

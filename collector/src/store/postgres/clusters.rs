@@ -1,4 +1,4 @@
-//! Changes of who is who written down, and the visitors that come of them.
+//! Who is put together: the clusters of ids that pointers make, and the visitors that come of them.
 //!
 //! The pointers say who belongs together. `identity.visitor_id` and the rows of `visitor` are made from them, for the ids whose
 //! pointers moved alone, so that lists, search and ranking need not follow pointers. Whoever puts an id below another one writes
@@ -11,13 +11,13 @@ use tokio_postgres::Row;
 
 use super::accounts::{self, Changed};
 use super::error::PostgresError;
-use super::identities::{self, Ids};
+use super::identities;
+use super::pointers::Moved;
 use super::pool::Pool;
-use super::row_ids;
+use super::regrouped::{IDS_AT_ONCE, Regrouped};
 use super::sql::statements;
 use super::transaction::{Access, Transaction, together, transact};
 use crate::company::{self, CompanyKey, CompanyKind, TRAITS_OF_COMPANY, WhatIsSaid};
-use crate::identity::{Change, Decided};
 
 /// All ids that lead to the same ones as those of `$1`, or did before: those of the visitors of `$2`; in the array `ids`.
 ///
@@ -42,18 +42,6 @@ macro_rules! members {
 }
 
 statements! {
-    INSERT = "INSERT INTO identity (id, kind, value, visitor_id)
-              SELECT id, kind, value, id FROM unnest($1::bigint[], $2::text[], $3::text[]) AS new (id, kind, value)";
-    UPDATE = "UPDATE identity SET into_id = CASE WHEN new.moves THEN new.into_id ELSE identity.into_id END,
-                  first_at = coalesce(new.first_at, identity.first_at), decision = coalesce(new.decision, identity.decision)
-              FROM unnest($1::bigint[], $2::boolean[], $3::bigint[], $4::bigint[], $5::text[])
-                  AS new (id, moves, into_id, first_at, decision)
-              WHERE identity.id = new.id";
-    DROP_CLAIMS = "DELETE FROM claim WHERE (identity_id, owner_id) IN
-                       (SELECT identity_id, owner_id FROM unnest($1::bigint[], $2::bigint[]) AS gone (identity_id, owner_id))";
-    PUT_CLAIMS = "INSERT INTO claim (identity_id, owner_id, kind, rank, at)
-                  SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[])
-                  ON CONFLICT (identity_id, owner_id) DO UPDATE SET rank = excluded.rank, at = excluded.at";
     MEMBERS = members!("SELECT identity.id, identity.into_id, identity.visitor_id, identity.kind, identity.value,
                                identity.first_seen, identity.last_seen,
                                least(identity.first_at, (SELECT min(at) FROM claim WHERE identity_id = identity.id))
@@ -71,24 +59,9 @@ statements! {
                         ORDER BY network_guess.at DESC, network_guess.identity_id");
     VISITORS = members!("SELECT visitor.id, visitor.company_key, visitor.given FROM visitor
                          WHERE id = ANY(ARRAY(SELECT visitor_id FROM identity WHERE identity.id = ANY((SELECT ids FROM member)::bigint[])))");
-    GROUP = "UPDATE identity SET visitor_id = new.visitor_id
-             FROM unnest($1::bigint[], $2::bigint[]) AS new (id, visitor_id) WHERE identity.id = new.id";
-    // Whether it is kept out of the ranking is looked at anew, unless nobody is.
-    PUT_VISITORS = "INSERT INTO visitor (id, first_seen, last_seen, company_key, given, is_guess, excluded_for)
-                    SELECT id, first_seen, last_seen, company_key, given, is_guess, CASE WHEN $6 = 0::bigint THEN 0 ELSE -1 END
-                    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $7::boolean[])
-                        AS new (id, first_seen, last_seen, company_key, given, is_guess)
-                    ON CONFLICT (id) DO UPDATE SET first_seen = excluded.first_seen, last_seen = excluded.last_seen,
-                        is_guess = excluded.is_guess, company_key = excluded.company_key, given = excluded.given, excluded_for = excluded.excluded_for,
-                        excluded = CASE WHEN $6 = 0::bigint THEN FALSE ELSE visitor.excluded END";
-    REGROUP_LATER = "INSERT INTO regroup (id, identity_id) SELECT * FROM unnest($1::bigint[], $2::bigint[])";
     NEXT = "SELECT id, identity_id FROM regroup ORDER BY id LIMIT 1";
     REGROUPED = "DELETE FROM regroup WHERE id = $1";
-    FORGET_VISITORS = "DELETE FROM visitor WHERE id = ANY($1::bigint[])";
 }
-
-/// Ids that get another visitor in one transaction, of which Aurora DSQL takes 3,000 rows; the others follow (`regroup_some`).
-const IDS_AT_ONCE: usize = 2000;
 
 /// Goes on with putting a visitor together that has more ids than go at once. Tells whether there was one.
 pub(super) async fn regroup_some(pool: &Pool) -> Result<bool, PostgresError> {
@@ -105,98 +78,6 @@ pub(super) async fn regroup_some(pool: &Pool) -> Result<bool, PostgresError> {
         together!(regrouped.write(&transaction), transaction.execute(REGROUPED, &[&number]), transaction.commit())?;
         Ok(true)
     })
-}
-
-/// What has to be put together anew: ids that were moved, and the visitors that they were of.
-#[derive(Debug, Default)]
-pub(super) struct Moved {
-    ids: BTreeSet<i64>,
-    visitors: BTreeSet<i64>,
-}
-
-impl Moved {
-    /// One id, with all that belong to the same visitor.
-    pub(super) fn add(&mut self, id: i64) {
-        self.ids.insert(id);
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.ids.is_empty()
-    }
-}
-
-/// Rows of ids that change: the number, whether it moves, whom it belongs to then, its first time, a person's decision.
-type ChangedIds = (Vec<i64>, Vec<bool>, Vec<Option<i64>>, Vec<Option<i64>>, Vec<Option<&'static str>>);
-/// Rows of claims: whose, on whom, the kind, the rank, the time.
-type Claims = (Vec<i64>, Vec<i64>, Vec<&'static str>, Vec<i64>, Vec<i64>);
-
-/// The rows of a change, in columns.
-#[derive(Default)]
-pub(super) struct Rows {
-    new: (Vec<i64>, Vec<&'static str>, Vec<String>),
-    changed: ChangedIds,
-    dropped: (Vec<i64>, Vec<i64>),
-    claims: Claims,
-    pub(super) moved: Moved,
-}
-
-impl Rows {
-    /// What a change writes: each row that was looked at for it, so that a writer beside meets it.
-    pub(super) fn of(ids: &mut Ids<'_>, change: &Change) -> Self {
-        let mut rows = Self::default();
-        for (id, change) in &change.identities {
-            let row = ids.row_or_new(id);
-            let into = change.into.as_ref().map(|into| into.as_ref().map(|into| ids.row_or_new(into).id));
-            if into.is_some() {
-                rows.moved.ids.insert(row.id);
-                rows.moved.visitors.insert(row.visitor_id);
-            }
-            rows.changed.0.push(row.id);
-            rows.changed.1.push(into.is_some());
-            rows.changed.2.push(into.flatten());
-            rows.changed.3.push(change.first_at);
-            rows.changed.4.push(change.decision.map(Decided::name));
-        }
-        for (id, owner) in &change.dropped {
-            if let (Some(id), Some(owner)) = (ids.row(id), ids.row(owner)) {
-                rows.dropped.0.push(id.id);
-                rows.dropped.1.push(owner.id);
-            }
-        }
-        for ((id, owner), (rank, at)) in &change.claims {
-            rows.claims.0.push(ids.row_or_new(id).id);
-            rows.claims.1.push(ids.row_or_new(owner).id);
-            rows.claims.2.push(id.kind().name());
-            rows.claims.3.push(rank.number());
-            rows.claims.4.push(*at);
-        }
-        for (id, row) in ids.take_new() {
-            rows.new.0.push(row);
-            rows.new.1.push(id.kind().name());
-            rows.new.2.push(id.value().to_owned());
-        }
-        rows
-    }
-
-    /// Writes them.
-    pub(super) async fn write(&self, transaction: &Transaction) -> Result<(), PostgresError> {
-        let Self { new, changed, dropped, claims, .. } = self;
-        together!(
-            transaction.execute_if(!new.0.is_empty(), INSERT, &[&new.0, &new.1, &new.2]),
-            transaction.execute_if(
-                !changed.0.is_empty(),
-                UPDATE,
-                &[&changed.0, &changed.1, &changed.2, &changed.3, &changed.4]
-            ),
-            transaction.execute_if(!dropped.0.is_empty(), DROP_CLAIMS, &[&dropped.0, &dropped.1]),
-            transaction.execute_if(
-                !claims.0.is_empty(),
-                PUT_CLAIMS,
-                &[&claims.0, &claims.1, &claims.2, &claims.3, &claims.4]
-            ),
-        )?;
-        Ok(())
-    }
 }
 
 /// An id of a cluster.
@@ -326,9 +207,7 @@ impl Clusters {
         let key = company::of_visitor(&latest, &emails).as_ref().map(accounts::text_of);
         (key, given.map(|domain| CompanyKey::stored(CompanyKind::Domain, domain)))
     }
-}
 
-impl Clusters {
     /// The company that a visitor is guessed to be of; nothing where they said who they are, by a user id or an address.
     fn guess_of(&self, members: &BTreeSet<i64>) -> Option<String> {
         let mut all = members.iter().filter_map(|id| self.members.get(id));
@@ -355,63 +234,4 @@ fn member(row: &Row) -> Result<(i64, ClusterMember), PostgresError> {
         last_seen: row.try_get(6)?,
     };
     Ok((row.try_get(0)?, member))
-}
-
-/// Rows of visitors, in columns.
-#[derive(Default)]
-struct VisitorRows {
-    ids: Vec<i64>,
-    first: Vec<i64>,
-    last: Vec<i64>,
-    keys: Vec<Option<String>>,
-    guessed: Vec<bool>,
-    given: Vec<Option<String>>,
-}
-
-impl VisitorRows {
-    fn add(
-        &mut self,
-        id: i64,
-        [first, last]: [i64; 2],
-        (key, is_guess): (Option<String>, bool),
-        given: Option<String>,
-    ) {
-        self.ids.push(id);
-        self.first.push(first);
-        self.last.push(last);
-        self.keys.push(key);
-        self.guessed.push(is_guess);
-        self.given.push(given);
-    }
-}
-
-/// Visitors put together anew.
-#[derive(Default)]
-pub(super) struct Regrouped {
-    grouped: (Vec<i64>, Vec<i64>),
-    /// Ids of those that are more than go at once.
-    later: Vec<i64>,
-    visitors: VisitorRows,
-    gone: Vec<i64>,
-    /// The companies that they were and are of.
-    of_companies: Vec<String>,
-    changed: Changed,
-}
-
-impl Regrouped {
-    /// Writes them.
-    pub(super) async fn write(&self, transaction: &Transaction) -> Result<(), PostgresError> {
-        let excludes = transaction.excludes();
-        let Self { grouped, later, visitors, gone, changed, .. } = self;
-        let numbers: Vec<i64> = (row_ids::next()..).take(later.len()).collect();
-        let VisitorRows { ids, first, last, keys, guessed, given } = visitors;
-        together!(
-            transaction.execute_if(!grouped.0.is_empty(), GROUP, &[&grouped.0, &grouped.1]),
-            transaction.execute_if(!ids.is_empty(), PUT_VISITORS, &[ids, first, last, keys, given, &excludes, guessed]),
-            transaction.execute_if(!later.is_empty(), REGROUP_LATER, &[&numbers, later]),
-            transaction.execute_if(!gone.is_empty(), FORGET_VISITORS, &[gone]),
-            changed.write(transaction),
-        )?;
-        Ok(())
-    }
 }

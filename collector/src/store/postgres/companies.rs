@@ -12,13 +12,11 @@ use super::intent::RuleSet;
 use super::search::Conditions;
 use super::sql::statements;
 use super::transaction::{Transaction, together};
-use super::{accounts, body, reasons, visitors};
-use crate::about::{About, Utm};
+use super::{accounts, reasons, recent, visitors};
+use crate::about::Utm;
 use crate::company::{self, CompanyKey, CompanyKind};
 use crate::intent::{Strength, Trend};
-use crate::store::company::{
-    Activity, Company, CompanyId, CompanyPage, DAYS, DaysOfActivity, LastPage, Member, Reason, Source,
-};
+use crate::store::company::{Company, CompanyId, CompanyPage, DAYS, DaysOfActivity, LastPage, Member, Reason, Source};
 use crate::store::filter::CompanyFilter;
 use crate::store::interests::{self, Deed};
 use crate::store::visitor::{Visitor, VisitorId};
@@ -128,15 +126,7 @@ pub(super) async fn show(
     let last_pages = last_pages.iter().map(last_page).collect::<Result<HashMap<_, _>, PostgresError>>()?;
     let people = people.into_iter().map(|visitor| member(visitor, &last_pages)).collect();
     let company = company(&one)?;
-    let activity = activity.iter().map(|row| {
-        Ok(Activity {
-            visitor_id: ids::visitor_id(row.try_get(0)?),
-            kind: row.try_get(1)?,
-            name: row.try_get(2)?,
-            path: About::of(&body::unpack(row.try_get(4)?)?).path,
-            at: clock::from_milliseconds(row.try_get(3)?),
-        })
-    });
+    let activity = activity.iter().map(recent::activity);
     let activity = activity.collect::<Result<_, PostgresError>>()?;
     let days = days.get(&company_id).copied().unwrap_or_default();
     let interests = interests::of(deeds.iter().map(deed).collect::<Result<Vec<_>, PostgresError>>()?);

@@ -23,8 +23,6 @@ const LONGEST_LIFE: Duration = Duration::from_mins(50);
 
 /// What is asked here is answered in less time than PostgreSQL's compiler takes to start.
 const NO_JIT: &str = "SET jit = off";
-/// A sequential scan is taken where there is no index.
-const BY_INDEXES: &str = "SET LOCAL enable_seqscan = off";
 
 /// A connection with its prepared statements.
 pub(super) struct Connection {
@@ -68,11 +66,8 @@ impl Connection {
         Ok(Self { statements: prepared.into_iter().collect(), client, age, is_dsql: options.url.is_dsql() })
     }
 
-    /// Has rows looked up by indexes until the transaction ends. A plan that was made while its tables were small is kept while they grow,
-    /// and would read them whole until they are analyzed.
-    pub(super) async fn look_up_by_indexes(&self) -> Result<(), PostgresError> {
-        // Aurora DSQL has no such setting.
-        if self.is_dsql { Ok(()) } else { Ok(self.client.batch_execute(BY_INDEXES).await?) }
+    pub(super) fn is_dsql(&self) -> bool {
+        self.is_dsql
     }
 
     pub(super) fn client(&self) -> &Client {

@@ -3,11 +3,12 @@
 use koala_destination::clock::now_milliseconds;
 use koala_destination::ids::Id;
 
-use super::clusters::{Clusters, Rows};
+use super::clusters::Clusters;
 use super::error::PostgresError;
 use super::history::Note;
 use super::identities::{self, Ids};
 use super::ids;
+use super::pointers::Rows;
 use super::pool::Pool;
 use super::row_ids;
 use super::sql::statements;

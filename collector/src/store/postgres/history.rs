@@ -76,7 +76,7 @@ pub(super) async fn list(
     let ((), rows, ()) =
         together!(transaction.begin(), transaction.query(LIST, &[&behind, &limit]), transaction.commit())?;
     let deeds = rows.iter().map(deed).collect::<Result<Vec<_>, _>>()?;
-    // What a later release notes is passed over.
+    // What a later release notes is skipped.
     Ok(deeds.into_iter().flatten().collect())
 }
 

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use super::accounts::{self, Changed, CompanyTraits, Statements};
 use super::arrived::Arrived;
-use super::clusters::{Clusters, Regrouped, Rows};
+use super::clusters::Clusters;
 use super::days::Days;
 use super::error::PostgresError;
 use super::grown::Grown;
@@ -20,11 +20,13 @@ use super::guesses::NewestGuess;
 use super::identities::Ids;
 use super::intent::{IntentRules, RuleSet};
 use super::noted::{Noted, Times};
+use super::pointers::Rows;
+use super::regrouped::Regrouped;
 use super::sql::statements;
 use super::tombstones::{self, Meeting, Sifted};
 use super::traits;
 use super::transaction::{Transaction, together};
-use super::{alert_changes, deletion, intent};
+use super::{alert_changes, intent, learned};
 use crate::company::{CompanyKey, CompanyKind, Said};
 use crate::identity::{Reading, Wants};
 use crate::received::EntryKind;
@@ -50,15 +52,14 @@ pub(super) async fn keep<'b>(
     let mut ids = Ids::new(transaction);
     let wants = Wants::of(&arrived.part.ids);
     let late = arrived.part.ids.all().filter(|_| arrived.is_sifted);
-    let ((), (), (), version, tombstones) = together!(
+    let ((), (), version, tombstones) = together!(
         transaction.begin(),
-        transaction.look_up_by_indexes(),
         ids.load(&wants),
         intent::version(transaction),
         tombstones::of(transaction, key, late),
     )?;
     if let Some(sifted) = tombstones::sift(&arrived.part, &ids, &tombstones) {
-        deletion::learn_late(transaction, key, &sifted.gone, &sifted.learned).await?;
+        learned::learn_late(transaction, key, &sifted.gone, &sifted.learned).await?;
         transaction.commit().await?;
         return Ok(Some(sifted));
     }

@@ -11,12 +11,12 @@
 //! | [`administration`], [`self_test`] | what an administrator does, and whether a database does what is counted on |
 //! | `ingest`, `decisions` | what is done with a visitor |
 //! | `arrived`, `noted`, `grown` | a batch as it will be written, what of it is new, and page views that have grown |
-//! | `deletion`, `taken`, `tombstones`, `retention` | who and what is to go |
+//! | `deletion`, `deletion_progress`, `learned`, `taken`, `tombstones`, `retention` | who and what is to go |
 //! | `visitors`, `companies`, `reasons`, `visitor_points`, `search` | what is shown |
 //! | `alert_changes`, `alert_tell`, `alert_messages`, `recent` | what alerts keep |
 //! | `guesses` | companies that are guessed by networks |
 //! | `company_keys`, `company_names`, `points`, `excluded`, `excludes` | companies decided and counted |
-//! | `clusters` | who is who: pointers written, and the visitors that come of them |
+//! | `pointers`, `clusters`, `regrouped` | who is who: pointers written, and the visitors that come of them |
 //! | `identities`, `traits`, `accounts`, `topics`, `intent`, `days`, `look_back` | the rows below them |
 //! | `dump`, `restore` | all of it written out, and read in |
 //! | `sql`, `keys`, `body`, `row_ids` | how they are written |
@@ -42,6 +42,7 @@ mod connection;
 mod days;
 mod decisions;
 mod deletion;
+mod deletion_progress;
 mod dump;
 mod error;
 mod excluded;
@@ -54,14 +55,17 @@ mod ids;
 mod ingest;
 mod intent;
 mod keys;
+mod learned;
 mod look_back;
 mod migrations;
 mod noted;
 mod options;
+mod pointers;
 mod points;
 mod pool;
 mod reasons;
 mod recent;
+mod regrouped;
 mod restore;
 mod retention;
 mod row_ids;

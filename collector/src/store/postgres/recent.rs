@@ -1,6 +1,7 @@
 //! What a company's visitors did lately.
 
 use koala_destination::clock;
+use tokio_postgres::Row;
 
 use super::error::PostgresError;
 use super::sql::statements;
@@ -27,14 +28,16 @@ pub(super) async fn of_company(
 ) -> Result<Vec<Activity>, PostgresError> {
     let ((), rows, ()) =
         together!(transaction.begin(), transaction.query(RECENT, &[&company, &since, &limit]), transaction.commit())?;
-    let recent = rows.iter().map(|row| {
-        Ok(Activity {
-            visitor_id: ids::visitor_id(row.try_get(0)?),
-            kind: row.try_get(1)?,
-            name: row.try_get(2)?,
-            path: About::of(&body::unpack(row.try_get(4)?)?).path,
-            at: clock::from_milliseconds(row.try_get(3)?),
-        })
-    });
-    recent.collect()
+    rows.iter().map(activity).collect()
+}
+
+/// One thing that somebody did: the visitor, the kind, the name, the time and the body of an entry.
+pub(super) fn activity(row: &Row) -> Result<Activity, PostgresError> {
+    Ok(Activity {
+        visitor_id: ids::visitor_id(row.try_get(0)?),
+        kind: row.try_get(1)?,
+        name: row.try_get(2)?,
+        path: About::of(&body::unpack(row.try_get(4)?)?).path,
+        at: clock::from_milliseconds(row.try_get(3)?),
+    })
 }

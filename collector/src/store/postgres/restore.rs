@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::accounts::{self, Changed};
-use super::clusters::{Clusters, Moved};
+use super::clusters::Clusters;
 use super::error::PostgresError;
+use super::pointers::Moved;
 use super::sql::statements;
 use super::topics::{Counted, Topic};
 use super::transaction::Transaction;

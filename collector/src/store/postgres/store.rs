@@ -23,8 +23,8 @@ use super::transaction::{Access, together, transact};
 use super::turns::Turns;
 use super::visitor_points::PointsOfVisitors;
 use super::{
-    accounts, administration, all_statements, clusters, companies, decisions, deletion, excluded, history, ids, ingest,
-    look_back, migrations, points, taken, visitors,
+    accounts, administration, all_statements, clusters, companies, decisions, deletion, deletion_progress, excluded,
+    history, ids, ingest, learned, look_back, migrations, points, taken, visitors,
 };
 use crate::exclude::Exclude;
 use crate::identity::Wants;
@@ -165,7 +165,7 @@ impl Store for PostgresStore {
         let _turn = self.turns.wait(&Wants::of(&batch.ids).ids).await;
         if let Some(Sifted { parts, accounts, devices, .. }) = Box::pin(self.keep(&Arrived::new(&batch))).await? {
             // Before the batch is answered: if all ends here, it comes again.
-            Box::pin(deletion::request_late(&self.pool, &self.key, accounts, devices)).await?;
+            Box::pin(learned::request_late(&self.pool, &self.key, accounts, devices)).await?;
             for part in parts {
                 Box::pin(self.keep(&Arrived::sifted(part))).await?;
             }
@@ -183,7 +183,7 @@ impl Store for PostgresStore {
     async fn list_visitors(&self, filter: Filter, offset: u32, limit: u32) -> Result<(Vec<Visitor>, u64), StoreError> {
         self.count().await?;
         let rules = self.rules.now(&self.pool).await?;
-        let points = self.points.asked_by(&filter, &self.pool, &self.rules).await?;
+        let points = self.points.asked_by(&filter, &self.pool, &rules).await?;
         let conditions = Conditions::of(&filter).among(points.as_ref().map(|points| points.rows(&filter)));
         let (page, count) = (conditions.page(offset, limit), conditions.count());
         Ok(transact!(&self.pool, Access::Read, |transaction| async {
@@ -204,7 +204,7 @@ impl Store for PostgresStore {
         limit: u32,
     ) -> Result<Vec<Visitor>, StoreError> {
         let rules = self.rules.now(&self.pool).await?;
-        let points = self.points.asked_by(filter, &self.pool, &self.rules).await?;
+        let points = self.points.asked_by(filter, &self.pool, &rules).await?;
         let conditions = Conditions::of(filter).among(points.as_ref().map(|points| points.rows(filter)));
         let page = conditions.behind(after.map_or(0, ids::visitor_row), limit);
         Ok(transact!(&self.pool, Access::Read, |transaction| async {
@@ -319,25 +319,29 @@ impl Store for PostgresStore {
     }
 
     async fn deletion(&self, id: &DeletionId) -> Result<Option<Deletion>, StoreError> {
-        Ok(transact!(&self.pool, Access::Read, |transaction| deletion::show(&transaction, id))?)
+        Ok(transact!(&self.pool, Access::Read, |transaction| deletion_progress::show(&transaction, id))?)
     }
 
     async fn departed(&self) -> Result<Option<Departed>, StoreError> {
-        Ok(transact!(&self.pool, Access::Read, |transaction| deletion::departed(&transaction))?)
+        Ok(transact!(&self.pool, Access::Read, |transaction| deletion_progress::departed(&transaction))?)
     }
 
     async fn learn(&self, id: &DeletionId, ids: &[Id]) -> Result<Vec<Id>, StoreError> {
-        Ok(Box::pin(deletion::learn(&self.pool, &self.key, id, ids)).await?)
+        Ok(Box::pin(learned::learn(&self.pool, &self.key, id, ids)).await?)
     }
 
     async fn forgotten(&self, id: &DeletionId, forgotten: Forgotten) -> Result<(), StoreError> {
-        Ok(transact!(&self.pool, Access::Write, |transaction| deletion::forgotten(&transaction, id, forgotten))?)
+        Ok(transact!(&self.pool, Access::Write, |transaction| deletion_progress::forgotten(
+            &transaction,
+            id,
+            forgotten
+        ))?)
     }
 
     async fn sweep(&self, retention: Retention) -> Result<bool, StoreError> {
         let is_more = clusters::regroup_some(&self.pool).await?
             || taken::purge(&self.pool).await?
-            || transact!(&self.pool, Access::Write, |transaction| deletion::complete(&transaction))?;
+            || transact!(&self.pool, Access::Write, |transaction| deletion_progress::complete(&transaction))?;
         Ok(is_more || self.retention.go_on(&self.pool, retention.cutoff(now_milliseconds())).await?)
     }
 

@@ -20,6 +20,11 @@ const FIRST_WAIT: Duration = Duration::from_millis(10);
 /// How long one attempt may take. The look back for new intent rules counts on it (`look_back`).
 pub(super) const LONGEST_ATTEMPT: Duration = Duration::from_secs(25);
 
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ";
+/// Whoever writes looks rows up by indexes, where there is one: a plan that is made while the tables are small is kept while they grow,
+/// and would read them whole until they are analyzed.
+const BEGIN_BY_INDEXES: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL enable_seqscan = off";
+
 /// What a transaction begins with.
 #[derive(Clone, Copy)]
 pub(super) enum Access {
@@ -44,15 +49,12 @@ impl Transaction {
     /// Begins; everything has the same snapshot from the first statement on.
     pub(super) async fn begin(&self) -> Result<(), PostgresError> {
         let begin = match self.access {
-            Access::Write => "BEGIN ISOLATION LEVEL REPEATABLE READ",
+            // Aurora DSQL has no such setting.
+            Access::Write if self.lent.connection().is_dsql() => BEGIN,
+            Access::Write => BEGIN_BY_INDEXES,
             Access::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         };
         Ok(self.lent.connection().client().batch_execute(begin).await?)
-    }
-
-    /// Has rows looked up by indexes, as whoever writes a few of them does.
-    pub(super) async fn look_up_by_indexes(&self) -> Result<(), PostgresError> {
-        self.lent.connection().look_up_by_indexes().await
     }
 
     /// The version of what is kept out of the ranking.

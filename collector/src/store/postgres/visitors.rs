@@ -49,7 +49,7 @@ statements! {
 }
 
 /// The visitors of some rows, in that order, with their points by these rules, or, where they were found by their points, with
-/// these. One that is gone is left out.
+/// these. One that is gone is skipped.
 pub(super) async fn of_ids(
     transaction: &Transaction,
     rules: &RuleSet,
@@ -63,7 +63,10 @@ pub(super) async fn of_ids(
         transaction.query(VISITORS, &[&ids]),
         transaction.query(IDENTITIES, &[&ids]),
         transaction.query(TRAITS, &[&ids]),
-        reasons::of_visitors(transaction, rules, ids),
+        async {
+            // Whose points are counted already is not counted again.
+            if points.is_some() { Ok(HashMap::new()) } else { reasons::of_visitors(transaction, rules, ids).await }
+        },
     )?;
     let mut visitors: HashMap<i64, Visitor> = HashMap::new();
     for row in &rows {

@@ -1,6 +1,6 @@
 //! Messages of alerts on their way: due, in somebody's hands, and what came of them.
 
-use koala_destination::clock;
+use koala_destination::clock::{self, now_milliseconds};
 use rusqlite::{Connection, Row, params};
 
 use super::ids;
@@ -65,8 +65,8 @@ pub(super) fn due_targets(connection: &Connection, now: i64) -> rusqlite::Result
 }
 
 /// Takes messages that are due into one's hands. One that was tried already goes by itself: with others it was refused for the sake of
-/// one of them, or is not known to be fine. What was put off goes
-/// behind what waits, where it is sent until it arrives; else in the order of what happened.
+/// one of them, or is not known to be fine. Where it is sent until it arrives, what is retried goes behind what waits; else in the order
+/// of what happened.
 pub(super) fn claim(
     connection: &Connection,
     Claim { target, most, now, until, once, turn_until }: Claim<'_>,
@@ -157,10 +157,11 @@ pub(super) fn newest(connection: &Connection, limit: u32) -> rusqlite::Result<Ve
     let mut select = connection.prepare_cached(
         "SELECT id, alert, target, headline, company_id, at, state, tries, reason,
                 CASE state WHEN 'due' THEN max(next_at, coalesce(
-                    (SELECT alert_target.next_at FROM alert_target WHERE alert_target.target = alert_message.target), 0)) ELSE next_at END
+                    (SELECT alert_target.next_at FROM alert_target
+                     WHERE alert_target.target = alert_message.target AND alert_target.next_at <= ?2), 0)) ELSE next_at END
          FROM alert_message ORDER BY at DESC, id LIMIT ?1",
     )?;
-    select.query_map([limit], stored)?.collect()
+    select.query_map(params![limit, now_milliseconds() + LONGEST_REST], stored)?.collect()
 }
 
 fn stored(row: &Row<'_>) -> rusqlite::Result<StoredMessage> {

@@ -35,7 +35,7 @@ pub(super) fn find(connection: &Connection, text: &str) -> rusqlite::Result<Opti
 
 /// The companies of a page of the ranking.
 pub(super) fn list(connection: &Connection, ranked: &[Ranked]) -> rusqlite::Result<Vec<Company>> {
-    // One that is gone since it was ranked is left out.
+    // One that is gone since it was ranked is skipped.
     let found = ranked.iter().filter_map(|ranked| company(connection, ranked).transpose());
     found.collect()
 }

@@ -9,7 +9,7 @@
 //! | `deletion`, `taken`, `tombstones`, `late` | people deleted, and kept from coming back |
 //! | `history` | what people did |
 //! | `retention` | what is older than it may be |
-//! | `visitors`, `companies`, `ranking`, `visitor_points`, `reasons`, `search` | what is shown |
+//! | `visitors`, `companies`, `ranking`, `visitor_points`, `reasons`, `search`, `done` | what is shown |
 //! | `remade` | what is made of the whole store, and not at each look |
 //! | `interests` | what a company's visitors looked at, and where they came from |
 //! | `alerts`, `alert_changes`, `alert_messages` | what alerts keep |
@@ -33,6 +33,7 @@ mod company_keys;
 mod company_names;
 mod decisions;
 mod deletion;
+mod done;
 mod dump;
 mod excluded;
 pub mod file;
@@ -40,6 +41,8 @@ mod guesses;
 mod history;
 mod identities;
 mod ids;
+#[cfg(test)]
+mod in_memory;
 mod ingest;
 mod intent;
 mod interests;

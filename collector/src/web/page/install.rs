@@ -1,12 +1,12 @@
 //! Install: where to send events, what came in of which source and type, what is skipped and why, and a test.
 
-use koala_destination::plural::counted;
 use std::collections::BTreeMap;
 
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::header::HOST;
 use axum::response::{IntoResponse, Redirect, Response};
+use koala_destination::plural::counted;
 use maud::{Markup, html};
 use serde::Deserialize;
 

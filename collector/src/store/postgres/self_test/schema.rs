@@ -122,6 +122,8 @@ fn is_not_empty(error: &PostgresError) -> bool {
 
 /// A table at a time: Aurora DSQL takes one such statement a transaction.
 async fn drop_once(client: &Client, name: &str) -> Result<(), PostgresError> {
+    // Whoever may make schemas may have given one any name.
+    let name = quoted_name(name);
     for table in migrations::tables() {
         client.batch_execute(&format!("DROP TABLE IF EXISTS {name}.{table}")).await?;
     }

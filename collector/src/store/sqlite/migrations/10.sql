@@ -3,7 +3,7 @@ ALTER TABLE company_trait ADD COLUMN said_by INTEGER;
 CREATE INDEX company_trait_by_who_said_it ON company_trait (said_by) WHERE said_by IS NOT NULL;
 -- Who says an address is looked for when it is to be deleted.
 CREATE INDEX trait_email ON trait (lower(value)) WHERE lower(name) = 'email';
--- From when on a target may be sent to: whoever may only send to it alone puts that off while it is under way, and an answer may.
+-- From when on a target may be sent to: whoever may only send to it alone sets that later while it is under way, and an answer may.
 CREATE TABLE alert_target (
     target  TEXT    PRIMARY KEY,
     next_at INTEGER NOT NULL
