@@ -112,6 +112,16 @@ impl Alert {
         let seen = json!({"traits": traits, "context": {"company": company}}).to_string();
         Object::from_json(&seen).is_some_and(|seen| only.matches(&seen))
     }
+
+    /// Whether the alert is about a company or one of its people, whose traits these are.
+    #[must_use]
+    pub fn is_about_any<'p>(
+        &self,
+        people: impl IntoIterator<Item = &'p Map<String, Value>>,
+        company: &Map<String, Value>,
+    ) -> bool {
+        self.is_about(&Map::new(), Some(company)) || people.into_iter().any(|one| self.is_about(one, Some(company)))
+    }
 }
 
 impl Occasion {
@@ -170,6 +180,10 @@ mod tests {
         assert!(!alert.is_about(&pro, Some(&his)));
         assert!(!alert.is_about(&free, Some(&hers)));
         assert!(!alert.is_about(&pro, None));
+        let mut of_a_plan = alert.clone();
+        of_a_plan.only = Some(Trigger::parse("traits.plan = \"pro\"").expect("a trigger"));
+        assert!(of_a_plan.is_about_any([&free, &pro], &hers), "one of its people is enough");
+        assert!(!of_a_plan.is_about_any([&free], &hers));
     }
 
     #[test]

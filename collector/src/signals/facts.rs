@@ -81,6 +81,11 @@ pub fn traits_of(company: &Company) -> Map<String, Value> {
     traits
 }
 
+/// What an alert's `only` sees of a company's people.
+pub fn traits_of_people(page: &CompanyPage) -> impl Iterator<Item = &Map<String, Value>> {
+    page.people.iter().map(|member| &member.visitor).filter(|visitor| !visitor.excluded).map(|visitor| &visitor.traits)
+}
+
 /// A rule's points as a sentence: `Looked at pricing: 3 people`.
 fn sentence(reason: &Reason) -> String {
     format!("{}: {}", did(&reason.rule).unwrap_or(&reason.rule), counted(reason.visitors, "person"))

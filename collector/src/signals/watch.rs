@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY};
 use koala_destination::segment::hashed_message_id;
-use serde_json::Map;
 
 use super::alert::{Alert, Occasion};
 use super::configured::Configured;
@@ -74,7 +73,7 @@ impl Watch {
         let more = self.look_at_changes(configured, is_settled, now).await?;
         let today = now.div_euclid(MILLISECONDS_OF_A_DAY);
         let is_turn = turn.as_ref().is_none_or(|turn| turn.day != today || turn.made_of != made_of);
-        if is_turn && self.store.looked_back().await? >= 1.0 {
+        if is_turn && self.store.looked_back().await? >= 1.0 && self.alerts.is_counted().await? {
             let next = Turn { day: today, made_of };
             self.look_at_all(configured, is_settled, (turn, next), now).await?;
         }
@@ -207,7 +206,8 @@ impl Watch {
             return (Vec::new(), standing);
         }
         let traits = facts::traits_of(company);
-        let about = goes_off.into_iter().filter(|alert| alert.is_about(&Map::new(), Some(&traits)));
+        let about =
+            goes_off.into_iter().filter(|alert| alert.is_about_any(facts::traits_of_people(&seen.page), &traits));
         let tell = |alert: &Alert| {
             let subject = match alert.on {
                 Occasion::Points { over } => Subject::Points { over },

@@ -1,17 +1,18 @@
 //! The watch, on Mondays: which companies rose, are new, went cold.
 
 use koala_destination::clock;
-use serde_json::Map;
 
 use super::alert::{Alert, Occasion};
 use super::configured::Configured;
 use super::digest::{Candidate, Digest};
+use super::facts::MOST_PEOPLE;
 use super::new_messages::new_messages;
 use super::told::Told;
 use super::watch::{COMPANIES_AT_ONCE, RECENT, Watch};
 use super::{facts, week};
 use crate::store::StoreError;
 use crate::store::alerts::Evaluated;
+use crate::store::company::Company;
 use crate::store::filter::CompanyFilter;
 
 /// A company of fewer points, now and a week ago, is in no digest.
@@ -44,7 +45,7 @@ impl Watch {
             offset = offset.saturating_add(read);
             for company in companies {
                 let is_told = company.intent >= LEAST_POINTS || company.intent_week_ago >= LEAST_POINTS;
-                if is_told && alert.is_about(&Map::new(), Some(&facts::traits_of(&company))) {
+                if is_told && self.is_about(alert, &company).await? {
                     candidates.push(Candidate {
                         points_week_ago: company.intent_week_ago,
                         is_new: company.first_seen.as_ref().is_some_and(|at| *at >= week_ago),
@@ -54,5 +55,14 @@ impl Watch {
             }
         }
         Ok(candidates)
+    }
+
+    async fn is_about(&self, alert: &Alert, company: &Company) -> Result<bool, StoreError> {
+        let traits = facts::traits_of(company);
+        if alert.is_about_any([], &traits) {
+            return Ok(true);
+        }
+        let page = self.store.show_company(&company.key, MOST_PEOPLE).await?;
+        Ok(page.is_some_and(|page| alert.is_about_any(facts::traits_of_people(&page), &traits)))
     }
 }

@@ -31,6 +31,9 @@ pub trait AlertStore: Send + Sync {
     /// When all companies were looked at last.
     async fn turn(&self) -> Result<Option<Turn>, StoreError>;
 
+    /// Whether each company's points are of today and of the intent rules of now.
+    async fn is_counted(&self) -> Result<bool, StoreError>;
+
     /// Whether there is a message of an alert for an occasion.
     async fn is_told(&self, alert: &str, occasion: &str) -> Result<bool, StoreError>;
 

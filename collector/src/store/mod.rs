@@ -54,7 +54,19 @@ pub trait Store: Send + Sync {
     async fn ingest_accounts(&self, accounts: Vec<ReceivedAccount>) -> Result<(), StoreError>;
 
     /// Visitors, the one seen last first, and how many there are in all.
-    async fn list_visitors(&self, filter: Filter, offset: u32, limit: u32) -> Result<(Vec<Visitor>, u64), StoreError>;
+    async fn list_visitors(&self, filter: Filter, offset: u32, limit: u32) -> Result<(Vec<Visitor>, u64), StoreError> {
+        self.list_visitors_counting(filter, offset, limit, u32::MAX).await
+    }
+
+    /// The same, of a filter that finds more than `most_counted` and more than are on the pages so far with one more of both in place
+    /// of how many there are: to count all that a search finds takes as long as to look at each visitor.
+    async fn list_visitors_counting(
+        &self,
+        filter: Filter,
+        offset: u32,
+        limit: u32,
+        most_counted: u32,
+    ) -> Result<(Vec<Visitor>, u64), StoreError>;
 
     /// At most `limit` visitors that a filter looks for, in the order of their ids, from behind `after` on: one page of many.
     async fn export_visitors(

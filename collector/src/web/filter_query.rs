@@ -84,6 +84,11 @@ impl VisitorQuery {
         })
     }
 
+    /// Whether anything is asked for.
+    pub fn is_any(&self) -> bool {
+        self.pairs().into_iter().any(|(_, text)| !text.trim().is_empty())
+    }
+
     /// Whether more is asked for than a search and who.
     pub fn is_detailed(&self) -> bool {
         self.pairs().into_iter().any(|(name, text)| !matches!(name, "q" | "who") && !text.trim().is_empty())

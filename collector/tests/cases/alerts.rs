@@ -210,6 +210,27 @@ pub async fn a_rule_that_counts_goes_off_with_the_entry_that_is_enough(store: Ar
     assert!((keen.points - 9.0).abs() < 1e-9 && keen.visitors == 1, "one day counts: {keen:?}");
 }
 
+pub async fn a_rule_that_counts_goes_off_when_two_visitors_who_did_enough_together_are_one(store: Arc<dyn Engine>) {
+    let rule = r#"{"trigger":"event = \"Looks\"","score":9,"at_least":3,"within_days":7}"#;
+    let parameters = [("intent/keen", rule), ("alerts/a", r#"{"on":"keen","to":"sales"}"#)];
+    let watched = Watched::new(&store, &parameters).await;
+    let (phone, laptop) = (ADA, GRACE);
+    let looks = async |device: &str, id: &str| {
+        ingest(&*store, &json!({"profile_id": device, "events": [track("Looks", id, &ago(1000))]})).await;
+        watched.headlines().await.len()
+    };
+    for (device, id) in [(phone, "p-1"), (phone, "p-2"), (laptop, "l-1")] {
+        assert_eq!(looks(device, id).await, 0, "neither did enough");
+    }
+    for device in [phone, laptop] {
+        let says = json!({"type": "identify", "message_id": format!("i-{device}"), "sent_at": ago(500), "traits": {}});
+        let batch = json!({"profile_id": device, "email": "ada@acme.example", "identifies": [says]});
+        ingest(&*store, &batch).await;
+    }
+    assert_eq!(watched.headlines().await.len(), 1, "both are one, who did");
+    assert_eq!(looks(phone, "p-3").await, 1, "once a day");
+}
+
 pub async fn the_week_is_told_once(store: Arc<dyn Engine>) {
     let watched = Watched::new(&store, &[("alerts/monday", r#"{"on":"week","to":"sales"}"#)]).await;
     ingest(&*store, &json!({"email": "ada@acme.example", "events": [track("Demo Requested", "e-1", &ago(1000))]}))

@@ -73,6 +73,8 @@ macro_rules! all {
                 a_company_that_nobody_is_of_is_gone_unless_something_was_said_of_it,
                 activity_counts_each_of_the_last_fourteen_days;
             search: visitors_are_listed_with_the_one_seen_last_first,
+                of_what_a_search_finds_no_more_is_counted_than_is_asked_for,
+                a_trait_is_found_however_many_have_it,
                 pages_hold_every_visitor_once,
                 an_export_goes_through_all_in_the_order_of_ids,
                 a_filter_finds_by_text_trait_event_and_time,
@@ -179,6 +181,7 @@ macro_rules! all_of_alerts {
             points_and_a_trend_go_off_on_crossing_and_again_after_falling,
             an_alert_is_only_about_whom_it_names,
             a_rule_that_counts_goes_off_with_the_entry_that_is_enough,
+            a_rule_that_counts_goes_off_when_two_visitors_who_did_enough_together_are_one,
             the_week_is_told_once,
             of_two_who_evaluate_at_once_one_writes,
             of_two_who_look_at_one_company_at_once_one_writes,

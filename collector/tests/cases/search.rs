@@ -37,6 +37,40 @@ pub async fn pages_hold_every_visitor_once(store: &dyn Store) {
     }
 }
 
+pub async fn of_what_a_search_finds_no_more_is_counted_than_is_asked_for(store: &dyn Store) {
+    fill(store, 7).await;
+    let found = async |filter: &Filter, offset, limit, most| {
+        let (page, total) = store.list_visitors_counting(filter.clone(), offset, limit, most).await.unwrap();
+        (page.iter().map(|visitor| visitor.emails[0].clone()).collect::<Vec<_>>(), total)
+    };
+    let of_acme = Filter { text: Some("acme".into()), ..Filter::default() };
+    let (first, total) = found(&of_acme, 0, 2, 3).await;
+    assert_eq!((first, total), (vec!["v6@acme.com".to_owned(), "v5@acme.com".to_owned()], 4), "more than 3");
+    let (third, total) = found(&of_acme, 4, 2, 3).await;
+    assert_eq!(
+        (third, total),
+        (vec!["v2@acme.com".to_owned(), "v1@acme.com".to_owned()], 7),
+        "and than on the pages so far"
+    );
+    assert_eq!(found(&of_acme, 0, 2, 7).await.1, 7, "no more than are counted");
+    assert_eq!(found(&of_acme, 6, 2, 3).await, (vec!["v0@acme.com".to_owned()], 7));
+    assert_eq!(found(&of_acme, 8, 2, 3).await, (vec![], 7));
+}
+
+pub async fn a_trait_is_found_however_many_have_it(store: &dyn Store) {
+    for (who, plan) in [("a", "free"), ("b", "team"), ("c", "TEAM")] {
+        let says = identify(&format!("i-{who}"), "2026-11-20T10:00:00Z", &json!({"plan": plan}));
+        ingest(store, &json!({"email": format!("{who}@acme.com"), "identifies": [says]})).await;
+    }
+    let says = identify("i-late", "2026-11-20T11:00:00Z", &json!({"plan": "free"}));
+    ingest(store, &json!({"email": "b@acme.com", "identifies": [says]})).await;
+    let of_trait = TraitFilter { name: "Plan".into(), value: Some("team".into()) };
+    let (found, total) =
+        store.list_visitors(Filter { of_trait: Some(of_trait), ..Filter::default() }, 0, 10).await.unwrap();
+    assert_eq!((found.len(), total), (1, 1));
+    assert_eq!(found[0].emails, ["c@acme.com"]);
+}
+
 pub async fn an_export_goes_through_all_in_the_order_of_ids(store: &dyn Store) {
     fill(store, 25).await;
     for (filter, count) in [(Filter::default(), 25), (Filter { text: Some("v1".into()), ..Filter::default() }, 11)] {

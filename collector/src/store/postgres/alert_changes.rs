@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use koala_destination::clock::{MILLISECONDS_OF_A_DAY, now_milliseconds};
 use tokio_postgres::Row;
 
-use super::days::Days;
+use super::days::{Days, day_of};
 use super::error::PostgresError;
 use super::ids;
 use super::intent::RuleSet;
@@ -49,17 +49,32 @@ statements! {
 /// The rule of a row that says that points may be others, and that nothing happened.
 const NO_RULE: i64 = 0;
 
+/// Something was said by which what was there already may be another company's now, or another visitor's.
+pub(super) struct Moved {
+    /// When.
+    pub(super) at: i64,
+    /// The rules that count, where visitors were put together: what one did and what the other one did may be enough now.
+    pub(super) counting: Vec<i64>,
+}
+
+impl Moved {
+    fn rows(&self) -> impl Iterator<Item = (i64, i64, i64)> {
+        let of_rule = |rule: &i64| (*rule, day_of(self.at), self.at);
+        [(NO_RULE, 0, self.at)].into_iter().chain(self.counting.iter().map(of_rule))
+    }
+}
+
 /// Notes days on which intent rules took something of an id that changes points. What happened long ago changes points alone.
-/// `moved` is when something was said by which what was there already may be another company's now, or another visitor's.
+/// What was there already may be another company's now, or another visitor's: `moved`.
 pub(super) async fn note(
     transaction: &Transaction,
     identity_id: i64,
     days: &Days,
-    moved: Option<i64>,
+    moved: Option<&Moved>,
 ) -> Result<(), PostgresError> {
     let now = now_milliseconds();
     let mut rows = BTreeMap::new();
-    for (rule, day, at) in days.new_ones().chain(moved.map(|at| (NO_RULE, 0, at))) {
+    for (rule, day, at) in days.new_ones().chain(moved.into_iter().flat_map(Moved::rows)) {
         let (rule, day) = if at > now - MILLISECONDS_OF_A_DAY { (rule, day) } else { (NO_RULE, 0) };
         let latest = rows.entry((rule, day)).or_insert(at);
         *latest = at.max(*latest);

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::ids;
 use super::store::PostgresStore;
 use super::transaction::{Access, together, transact};
-use super::{alert_changes, alert_messages, alert_tell, recent, row_ids};
+use super::{alert_changes, alert_messages, alert_tell, points, recent, row_ids};
 use crate::store::StoreError;
 use crate::store::alerts::{
     AlertStore, Changed, Claim, Claimed, Evaluated, Rest, Settled, Standing, StoredMessage, Turn, Unsettled,
@@ -52,6 +52,11 @@ impl AlertStore for PostgresStore {
             let ((), turn, ()) = together!(transaction.begin(), alert_tell::turn(&transaction), transaction.commit())?;
             Ok(turn)
         })?)
+    }
+
+    async fn is_counted(&self) -> Result<bool, StoreError> {
+        self.count().await?;
+        Ok(!points::is_any_stale(&self.pool, &self.rules, &self.excludes).await?)
     }
 
     async fn is_told(&self, alert: &str, occasion: &str) -> Result<bool, StoreError> {

@@ -84,15 +84,24 @@ pub(super) async fn list(
     limit: u32,
 ) -> Result<(Vec<Company>, u64), PostgresError> {
     let conditions = Conditions::of_companies(filter);
-    let (page, count) = (conditions.page_of_companies(offset, limit), conditions.count_of_companies());
     transaction.begin().await?;
-    let page = conditions.query(transaction, &page).await?;
-    let count = conditions.query(transaction, &count).await?;
+    let page = conditions.query(transaction, &conditions.page_of_companies(offset, limit)).await?;
+    let count: i64 = match page.first() {
+        Some(row) => row.try_get(HOW_MANY)?,
+        // A page behind the last one has none who says it.
+        None if offset > 0 => {
+            let count = conditions.numbers(transaction, &conditions.count_of_companies()).await?;
+            count.first().copied().unwrap_or_default()
+        }
+        None => 0,
+    };
     transaction.commit().await?;
-    let count: i64 = count.first().map(|row| row.try_get(0)).transpose()?.unwrap_or_default();
     let companies = page.iter().map(company).collect::<Result<_, _>>()?;
     Ok((companies, u64::try_from(count).unwrap_or_default()))
 }
+
+/// The column of a page that says how many there are.
+const HOW_MANY: usize = 14;
 
 /// One company with at most `limit` of its visitors, and what they did.
 pub(super) async fn show(

@@ -11,6 +11,7 @@
 use std::collections::BTreeSet;
 
 use super::accounts::{self, Changed, CompanyTraits, Statements};
+use super::alert_changes::Moved;
 use super::arrived::Arrived;
 use super::clusters::Clusters;
 use super::days::Days;
@@ -158,7 +159,9 @@ async fn keep_all(
     let seen = Seen { id: row.id, first, last, is_alone, counts: noted.counts };
     let put_together = !is_known || !said.is_empty() || guess.is_of_another();
     let mut rows = Rows::of(&mut ids, &change);
-    noted.moved = (!rows.moved.is_empty() || !said.is_empty() || statements.is_changed()).then_some(last);
+    let is_put_together = !rows.moved.is_empty();
+    noted.moved = (is_put_together || !said.is_empty() || statements.is_changed())
+        .then(|| Moved { at: last, counting: if is_put_together { rules.counting().collect() } else { Vec::new() } });
     let of_visitor = if rows.moved.is_empty() && !put_together {
         OfVisitor::AsItWas { rows: Box::new(rows), visitor_id: row.visitor_id, guess }
     } else {
@@ -193,7 +196,7 @@ async fn together_written(
         grown.write(transaction),
         noted.counted.write(transaction, identity_id),
         noted.days.write(transaction, identity_id),
-        alert_changes::note(transaction, identity_id, &noted.days, noted.moved),
+        alert_changes::note(transaction, identity_id, &noted.days, noted.moved.as_ref()),
     )?;
     Ok(())
 }

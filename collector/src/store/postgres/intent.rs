@@ -56,6 +56,11 @@ impl RuleSet {
         self.rules.iter().any(|stored| stored.id == rule_id && stored.rule.count.is_some())
     }
 
+    /// The rules that count the entries of a day.
+    pub(super) fn counting(&self) -> impl Iterator<Item = i64> {
+        self.rules.iter().filter(|stored| stored.rule.count.is_some()).map(|stored| stored.id)
+    }
+
     /// The rules that take an entry.
     pub(super) fn matching(&self, kind: EntryKind, json: &str) -> Vec<i64> {
         if self.rules.is_empty() {

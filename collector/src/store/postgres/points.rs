@@ -103,6 +103,20 @@ pub(super) async fn count(pool: &Pool, rules: &IntentRules, excludes: &Excludes)
     Ok(true)
 }
 
+/// Whether there is a company that was counted on another day, or by other rules.
+pub(super) async fn is_any_stale(pool: &Pool, rules: &IntentRules, excludes: &Excludes) -> Result<bool, PostgresError> {
+    let rules = rules.now(pool).await?;
+    let counted_for = counted_for(&rules, excludes.now().1);
+    transact!(pool, Access::Read, |transaction| async {
+        let ((), stale, ()) = together!(
+            transaction.begin(),
+            transaction.query_opt(STALE, &[&counted_for, &1_i64]),
+            transaction.commit()
+        )?;
+        Ok(stale.is_some())
+    })
+}
+
 async fn count_some(
     transaction: &Transaction,
     rules: &RuleSet,

@@ -11,6 +11,9 @@ use super::{keys, points};
 use crate::store::filter::{CompanyFilter, Did, Filter, TraitFilter};
 use crate::store::visitor_points::Rows;
 
+/// More ids than these are counted by the database and not read.
+const MOST_READ: u32 = 10_000;
+
 /// Whether of a trait, in a query over `identity` and `trait`, nothing was said later under another id of the visitor.
 const LATEST_TRAIT: &str = "NOT EXISTS (
     SELECT 1 FROM identity AS other JOIN trait AS later ON later.identity_id = other.id AND later.name_key = trait.name_key
@@ -266,17 +269,37 @@ impl Conditions {
         format!("SELECT count(*) FROM visitor WHERE {}", self.filter())
     }
 
+    /// A page of visitors, and how many there are; of more than `most_counted` one more.
+    pub(super) async fn found(
+        &self,
+        transaction: &Transaction,
+        (offset, limit): (u32, u32),
+        most_counted: u32,
+    ) -> Result<(Vec<i64>, u64), PostgresError> {
+        let most = most_counted.max(offset.saturating_add(limit));
+        if most >= MOST_READ {
+            let ids = self.numbers(transaction, &self.page(offset, limit)).await?;
+            let total = self.numbers(transaction, &self.count()).await?;
+            return Ok((ids, total.first().and_then(|total| u64::try_from(*total).ok()).unwrap_or_default()));
+        }
+        // What is counted is read: to look for it a second time takes as long as the first.
+        let all = self.numbers(transaction, &self.page(0, most + 1)).await?;
+        let total = all.len() as u64;
+        Ok((all.into_iter().skip(offset as usize).take(limit as usize).collect(), total))
+    }
+
     /// At most so many behind a row, in the order of their rows.
     #[must_use]
     pub fn behind(&self, after: i64, limit: u32) -> String {
         format!("SELECT id FROM visitor WHERE {} AND visitor.id > {after} ORDER BY id LIMIT {limit}", self.filter())
     }
 
-    /// The page of companies, the one with the most points first.
+    /// The page of companies, the one with the most points first, each with how many there are in all.
     #[must_use]
     pub fn page_of_companies(&self, offset: u32, limit: u32) -> String {
         format!(
-            "SELECT id, key, domain, name, group_ids, traits, points, visitors, events, first_seen, last_seen, excluded, points_week_ago, is_guess
+            "SELECT id, key, domain, name, group_ids, traits, points, visitors, events, first_seen, last_seen, excluded, points_week_ago, is_guess,
+                    count(*) OVER ()
              FROM company WHERE {} ORDER BY points DESC, last_seen DESC NULLS LAST, key LIMIT {limit} OFFSET {offset}",
             self.filter()
         )

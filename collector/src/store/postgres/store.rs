@@ -180,19 +180,24 @@ impl Store for PostgresStore {
         Ok(())
     }
 
-    async fn list_visitors(&self, filter: Filter, offset: u32, limit: u32) -> Result<(Vec<Visitor>, u64), StoreError> {
+    async fn list_visitors_counting(
+        &self,
+        filter: Filter,
+        offset: u32,
+        limit: u32,
+        most_counted: u32,
+    ) -> Result<(Vec<Visitor>, u64), StoreError> {
         self.count().await?;
         let rules = self.rules.now(&self.pool).await?;
         let points = self.points.asked_by(&filter, &self.pool, &rules).await?;
         let conditions = Conditions::of(&filter).among(points.as_ref().map(|points| points.rows(&filter)));
-        let (page, count) = (conditions.page(offset, limit), conditions.count());
+        // Without a filter there is a quick way to count all.
+        let most_counted = if filter == Filter::default() { u32::MAX } else { most_counted };
         Ok(transact!(&self.pool, Access::Read, |transaction| async {
             transaction.begin().await?;
-            let ids = conditions.numbers(&transaction, &page).await?;
-            let total = conditions.numbers(&transaction, &count).await?;
+            let (ids, total) = conditions.found(&transaction, (offset, limit), most_counted).await?;
             let visitors = visitors::of_ids(&transaction, &rules, points.as_deref(), &ids).await?;
             transaction.commit().await?;
-            let total = total.first().and_then(|total| u64::try_from(*total).ok()).unwrap_or_default();
             Ok((visitors, total))
         })?)
     }

@@ -20,6 +20,12 @@ pub(super) fn part(text: &str) -> Value {
 /// as there are visitors, the other as long as there are finds.
 const COMMON: u32 = 20_000;
 
+/// Whether so many rows of a table are found that what they belong to is looked through rather than they.
+pub(super) fn is_common(connection: &Connection, table: &str, rows: &str, values: &[Value]) -> rusqlite::Result<bool> {
+    let sql = format!("SELECT count(*) >= {COMMON} FROM (SELECT 1 FROM {table} WHERE {rows} LIMIT {COMMON})");
+    connection.prepare_cached(&sql)?.query_row(params_from_iter(values), |row| row.get(0))
+}
+
 /// What somebody did or came by: rows of a table with the column `identity_id`.
 pub(super) struct Done {
     table: &'static str,
@@ -34,8 +40,7 @@ pub(super) struct Done {
 
 impl Done {
     fn new(connection: &Connection, table: &'static str, rows: String, values: Vec<Value>) -> rusqlite::Result<Self> {
-        let sql = format!("SELECT count(*) >= {COMMON} FROM (SELECT 1 FROM {table} WHERE {rows} LIMIT {COMMON})");
-        let is_common = connection.prepare_cached(&sql)?.query_row(params_from_iter(&values), |row| row.get(0))?;
+        let is_common = is_common(connection, table, &rows, &values)?;
         Ok(Self { table, rows, values, at_a_time: None, times: Vec::new(), is_common })
     }
 

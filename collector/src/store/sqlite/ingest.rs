@@ -80,6 +80,9 @@ fn keep_part(connection: &Connection, rules: &[StoredRule], batch: &Batch, part:
     if !moved.is_empty() || has_new_traits || !said.is_empty() {
         alert_changes::note_moved(connection, identity_id, said_at)?;
     }
+    if !moved.is_empty() {
+        intent::note_put_together(connection, rules, identity_id, said_at)?;
+    }
     if !said.is_empty() {
         let emails = identities::emails(connection, visitor_id)?;
         let given = emails.iter().find_map(|email| company::of_address(email));

@@ -115,6 +115,20 @@ pub(super) fn note(connection: &Connection, rules: &[StoredRule], entry: Kept<'_
         .try_for_each(|(rule_id, day)| alert_changes::note(connection, entry.identity_id, rule_id, day, entry.at))
 }
 
+/// Visitors were put together: what one did and what the other one did may be enough now for rules that count.
+pub(super) fn note_put_together(
+    connection: &Connection,
+    rules: &[StoredRule],
+    identity_id: i64,
+    at: i64,
+) -> rusqlite::Result<()> {
+    let day = at.div_euclid(MILLISECONDS_OF_A_DAY);
+    rules
+        .iter()
+        .filter(|stored| stored.rule.count.is_some())
+        .try_for_each(|stored| alert_changes::note(connection, identity_id, stored.id, day, at))
+}
+
 /// Notes a page view that has grown from what it was: under the rules that took it before it is noted.
 pub(super) fn note_growth(
     connection: &Connection,

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
-use super::done::{Done, IN_PAGE, Time, part, whatever_was_done};
+use super::done::{Done, IN_PAGE, Time, is_common, part, whatever_was_done};
 use super::ids;
 use crate::store::filter::{CompanyFilter, Did, Filter, TraitFilter};
 use crate::store::visitor_points::VisitorPoints;
@@ -80,20 +80,28 @@ impl Conditions {
             );
         }
         if let Some(TraitFilter { name, value }) = &filter.of_trait {
-            let exists = format!(
-                "EXISTS (SELECT 1 FROM identity CROSS JOIN trait ON trait.identity_id = identity.id
-                         WHERE identity.visitor_id = visitor.id AND trait.name = ? COLLATE NOCASE AND {LATEST_TRAIT}"
-            );
-            match value {
-                None => all.add(format!("{exists} AND trait.value <> 'null')"), [name.clone().into()]),
-                Some(value) => all.add(
-                    // The value of a text without its quotes, and all others as JSON writes them.
-                    format!(
-                        "{exists} AND lower(CASE json_type(trait.value) WHEN 'text' THEN trait.value ->> '$' ELSE trait.value END) = ?)"
-                    ),
-                    [name.clone().into(), part(value)],
+            let (of_value, value) = match value {
+                None => ("trait.value <> 'null'", None),
+                // The value of a text without its quotes, and all others as JSON writes them.
+                Some(value) => (
+                    "lower(CASE json_type(trait.value) WHEN 'text' THEN trait.value ->> '$' ELSE trait.value END) = ?",
+                    Some(part(value)),
                 ),
-            }
+            };
+            let rows = format!("trait.name = ? COLLATE NOCASE AND {of_value}");
+            let values: Vec<Value> = [name.clone().into()].into_iter().chain(value).collect();
+            let sql = if is_common(connection, "trait", &rows, &values)? {
+                format!(
+                    "EXISTS (SELECT 1 FROM identity CROSS JOIN trait ON trait.identity_id = identity.id
+                             WHERE identity.visitor_id = visitor.id AND {rows} AND {LATEST_TRAIT})"
+                )
+            } else {
+                format!(
+                    "id IN (SELECT identity.visitor_id FROM trait CROSS JOIN identity ON identity.id = trait.identity_id
+                            WHERE {rows} AND {LATEST_TRAIT})"
+                )
+            };
+            all.add(sql, values);
         }
         all.add_entry(connection, filter)?;
         Ok(all)
@@ -159,13 +167,13 @@ pub(super) fn find_companies(
     ids.collect::<rusqlite::Result<_>>().map(Some)
 }
 
-/// The visitors that are looked for, the one seen last first, and how many there are in all; where the filter asks for points, by
-/// these.
+/// The visitors that are looked for, the one seen last first, and how many there are in all, or one more than are counted at most;
+/// where the filter asks for points, by these.
 pub(super) fn find(
     connection: &Connection,
     (filter, points): (&Filter, Option<&VisitorPoints>),
-    offset: u32,
-    limit: u32,
+    (offset, limit): (u32, u32),
+    most_counted: u32,
 ) -> rusqlite::Result<(Vec<i64>, i64)> {
     let mut all = Conditions::of(connection, filter)?;
     let ordered = "ORDER BY last_seen DESC, id DESC";
@@ -183,7 +191,10 @@ pub(super) fn find(
     let mut rows = select.query(params_from_iter(&all.values))?;
     let (offset, limit) = (i64::from(offset), i64::from(limit));
     let (mut ids, mut total) = (Vec::new(), 0);
-    while let Some(row) = rows.next()? {
+    let most = i64::from(most_counted).max(offset + limit);
+    while total <= most
+        && let Some(row) = rows.next()?
+    {
         let id = row.get(0)?;
         if points.is_some_and(|points| !points.are_found_by(filter, id)) {
             continue;

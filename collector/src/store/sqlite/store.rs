@@ -98,11 +98,18 @@ impl Store for SqliteStore {
         Ok(self.file.write(keep).await?)
     }
 
-    async fn list_visitors(&self, filter: Filter, offset: u32, limit: u32) -> Result<(Vec<Visitor>, u64), StoreError> {
+    async fn list_visitors_counting(
+        &self,
+        filter: Filter,
+        offset: u32,
+        limit: u32,
+        most_counted: u32,
+    ) -> Result<(Vec<Visitor>, u64), StoreError> {
         let is_search = filter != Filter::default();
         let (rules, points) = (self.rules.now(), self.points_for(&filter).await?);
         let list = move |connection: &Connection| {
-            let (mut found, total) = visitors::list(connection, (&filter, points.as_deref()), offset, limit)?;
+            let (mut found, total) =
+                visitors::list(connection, (&filter, points.as_deref()), (offset, limit), most_counted)?;
             reasons::fill_by(connection, &rules, points.as_deref(), &mut found)?;
             Ok((found, total))
         };

@@ -20,10 +20,10 @@ use crate::store::visitor_points::VisitorPoints;
 pub(super) fn list(
     connection: &Connection,
     filter: (&Filter, Option<&VisitorPoints>),
-    offset: u32,
-    limit: u32,
+    page: (u32, u32),
+    most_counted: u32,
 ) -> rusqlite::Result<(Vec<Visitor>, u64)> {
-    let (ids, total) = search::find(connection, filter, offset, limit)?;
+    let (ids, total) = search::find(connection, filter, page, most_counted)?;
     let visitors = ids.into_iter().filter_map(|id| visitor(connection, id).transpose());
     Ok((visitors.collect::<rusqlite::Result<_>>()?, u64::try_from(total).unwrap_or_default()))
 }

@@ -27,6 +27,8 @@ use crate::web::state::Web;
 /// Visitors on a page.
 const ON_A_PAGE: u32 = 50;
 /// The most entries of a timeline that are shown.
+/// Of what a search finds so many visitors are counted.
+const MOST_COUNTED: u32 = 1000;
 const LONGEST_TIMELINE: u32 = 200;
 /// After so long without an entry a session is over, as Google Analytics counts them
 /// (<https://support.google.com/analytics/answer/9191807>).
@@ -45,7 +47,7 @@ pub async fn list(
     Query(Which { offset }): Query<Which>,
 ) -> Page {
     let found = match query.filter() {
-        Ok(filter) => Ok(web.store.list_visitors(filter, offset, ON_A_PAGE).await?),
+        Ok(filter) => Ok(web.store.list_visitors_counting(filter, offset, ON_A_PAGE, MOST_COUNTED).await?),
         Err(problem) => Err(problem),
     };
     let rules: Vec<String> = web.store.intent_rules().await?.iter().map(|rule| rule.name.clone()).collect();
@@ -57,7 +59,7 @@ pub async fn list(
             @match &found {
                 Ok((visitors, total)) => {
                     p.soft {
-                        span { (counted(*total, "visitor")) }
+                        span { (how_many(*total, query.is_any())) }
                         @if *total > 0 { " · " a href=(address("/api/visitors.csv", query.pairs(), 0)) { "Download CSV" } (layout::in_several_files(web.presentation)) }
                     }
                     (table(visitors, &none(&query)))
@@ -69,10 +71,20 @@ pub async fn list(
     ))
 }
 
+/// How many there are; of what a search finds they are counted up to a number.
+fn how_many(total: u64, is_search: bool) -> String {
+    let most = u64::from(MOST_COUNTED);
+    if is_search && total > most {
+        format!("more than {}", counted(most, "visitor"))
+    } else {
+        counted(total, "visitor")
+    }
+}
+
 /// What is said where no visitor is shown.
 fn none(query: &VisitorQuery) -> Markup {
     html! {
-        @if query.pairs().into_iter().all(|(_, value)| value.trim().is_empty()) {
+        @if !query.is_any() {
             "No visitors yet. Send your first event: " a href="/install" { "Install" } " says where."
         } @else {
             "No visitors match. " a href="/visitors" { "Show all visitors" }
