@@ -14,11 +14,12 @@
 //! | [`intent`] | which entries say that somebody means to buy, and how much |
 //! | [`signals`] | alerts: when they are sent, to whom, and what they say |
 //! | [`exclude`] | who is kept out of the ranking |
-//! | [`fingerprint`] | which token somebody has |
+//! | [`credentials`] | what opens the page and the API |
 //! | [`tombstone`] | what keeps a person who was deleted from coming back |
 //! | [`store`] | the port of what is kept, and its engines |
 //! | [`web`] | the page for people, the API for programs, and who may see them |
 //! | [`settings`] | the collector's own parameters |
+//! | [`alert_preview`] | which alerts an event would set off |
 //! | [`upkeep`] | what is done beside the requests |
 //! | `aws` (feature) | the collector as functions on AWS |
 //!
@@ -30,11 +31,12 @@
 #![recursion_limit = "256"]
 
 pub mod about;
+pub mod alert_preview;
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod company;
+pub mod credentials;
 pub mod exclude;
-pub mod fingerprint;
 pub mod identity;
 pub mod intent;
 pub mod networks;

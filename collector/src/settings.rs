@@ -10,14 +10,16 @@
 //! | `session-key` | what signs the sessions of browsers that have shown a token, one a line |
 //! | `database-url` | the database of the collector's functions, where it is not a cluster of the stack |
 
-use koala_destination::settings::{InvalidSettings, Parameter, ParameterTree, Problem, SettingsCache};
+use std::sync::Arc;
 
+use async_trait::async_trait;
+use koala_destination::settings::{InvalidSettings, Parameter, ParameterSource, ParameterTree, Problem, SettingsCache};
+
+use crate::credentials::{PageTokenError, PageTokens, SessionKeyError, SessionKeys};
 use crate::exclude::Exclude;
 use crate::intent::{IntentRule, MOST_INTENT_RULES};
-use crate::signals::configured::{self, Configured, RuleNames};
+use crate::signals::configured::{self, Configured, CurrentlyConfigured, RuleNames};
 use crate::store::postgres::DatabaseUrl;
-use crate::web::page_token::{PageTokenError, PageTokens};
-use crate::web::session::{SessionKeyError, SessionKeys};
 
 /// The collector's settings, cached.
 pub type CollectorSettingsCache<S> = SettingsCache<S, CollectorSettings>;
@@ -29,7 +31,7 @@ pub struct CollectorSettings {
     bad_rules: Vec<String>,
     /// Nothing where it cannot be read.
     exclude: Option<Exclude>,
-    signals: Configured,
+    signals: Arc<Configured>,
     page_tokens: Result<PageTokens, PageTokenError>,
     session_keys: Result<SessionKeys, SessionKeyError>,
     /// Not set, or not a valid URL: `None`.
@@ -45,7 +47,7 @@ impl CollectorSettings {
             intent_rules: Vec::new(),
             bad_rules: Vec::new(),
             exclude: Some(Exclude::default()),
-            signals: Configured::default(),
+            signals: Arc::default(),
             page_tokens: Ok(PageTokens::default()),
             session_keys: Ok(SessionKeys::default()),
             database: None,
@@ -69,9 +71,9 @@ impl CollectorSettings {
         }
         let rules: Vec<&str> = read.intent_rules.iter().map(|rule| rule.name.as_str()).collect();
         let rules = RuleNames { in_force: &rules, unreadable: &read.bad_rules };
-        let (signals, problems) = Configured::read(parameters, rules);
-        read.signals = signals;
-        read.problems.extend(problems);
+        let signals = Configured::read(parameters, rules);
+        read.problems.extend_from_slice(signals.problems());
+        read.signals = Arc::new(signals);
         read
     }
 
@@ -164,6 +166,13 @@ impl CollectorSettings {
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
+    }
+}
+
+#[async_trait]
+impl<S: ParameterSource> CurrentlyConfigured for CollectorSettingsCache<S> {
+    async fn configured(&self) -> Option<Arc<Configured>> {
+        self.current().await.ok().map(|settings| Arc::clone(&settings.signals))
     }
 }
 

@@ -65,7 +65,7 @@ async fn test(options: &Options, settings: &CollectorSettings, alert: &str) -> R
 }
 
 fn list(options: &Options, settings: &CollectorSettings) -> ExitCode {
-    let shown = ShownAlerts::of(settings.signals(), settings.problems());
+    let shown = ShownAlerts::of(settings.signals());
     if options.json {
         outln!("{}", json!(shown));
     } else {

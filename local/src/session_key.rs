@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use koala_collector::web::SessionKeys;
+use koala_collector::credentials::SessionKeys;
 use uuid::Uuid;
 
 /// As many as the hash of a signature has.

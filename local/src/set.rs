@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use koala_collector::credentials::PageTokens;
 use koala_collector::networks::Networks;
 use koala_collector::settings::CollectorSettingsCache;
 use koala_collector::store::Store;
@@ -14,7 +15,7 @@ use koala_collector::store::postgres::DatabaseUrl;
 use koala_collector::store::sqlite::file::SqliteFile;
 use koala_collector::store::sqlite::{MIGRATIONS, SqliteStore};
 use koala_collector::upkeep::Upkeep;
-use koala_collector::web::{Access, PageTokens, Pipeline};
+use koala_collector::web::{Access, Pipeline};
 use koala_collector::{Extras, router_with};
 use koala_destination::delivery::{Delivery, LONGEST_REQUEST};
 use koala_destination::koala::{CollectorAddress, CollectorKind, KoalaClient, KoalaUrl};

@@ -23,7 +23,7 @@ const EVERY: Duration = Duration::from_millis(500);
 
 /// The alerts at work, and as people look at them.
 pub struct Signals {
-    work: Arc<Mutex<SignalsWork<ParameterDirectory>>>,
+    work: Arc<Mutex<SignalsWork>>,
     /// For the page and the API.
     pub desk: Arc<dyn Desk>,
 }
@@ -42,7 +42,7 @@ impl Signals {
         let client = Client::new(options.reach)?;
         let watch = Watch::new(Arc::clone(&store), Arc::clone(&alerts), options);
         let deliver = Deliver::new(store, Arc::clone(&alerts), client.clone());
-        let work = SignalsWork::new(Arc::clone(&settings), watch, deliver);
+        let work = SignalsWork::new(settings.clone(), watch, deliver);
         let desk = Arc::new(SignalsDesk::new(settings, alerts, client));
         Ok(Self { work: Arc::new(Mutex::new(work)), desk })
     }

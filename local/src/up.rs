@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use koala_collector::credentials::PageTokens;
 use koala_collector::store::postgres::DatabaseUrl;
-use koala_collector::web::PageTokens;
 use koala_destination::settings::Settings;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::signal;

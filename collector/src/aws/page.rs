@@ -52,7 +52,7 @@ pub async fn serve() -> Result<(), Error> {
     let of_desk = Arc::clone(&collector_settings);
     let client = Client::new(reach)?;
     let site = Site::new("page", &environment, Arc::clone(&collector_settings), database, move |store| {
-        let desk = SignalsDesk::new(Arc::clone(&of_desk), store.clone(), client.clone());
+        let desk = SignalsDesk::new(of_desk.clone(), store.clone(), client.clone());
         router(
             store,
             Arc::clone(&pipeline),

@@ -72,7 +72,7 @@ impl Work {
         let store = Arc::new(store);
         let watch = Watch::new(store.clone(), store.clone(), self.options.clone());
         let deliver = Deliver::new(store.clone(), store, self.client.clone());
-        let mut work = SignalsWork::new(Arc::clone(&self.settings), watch, deliver).until(end);
+        let mut work = SignalsWork::new(self.settings.clone(), watch, deliver).until(end);
         let looked = async {
             loop {
                 while work.round().await? && Instant::now() < end {}

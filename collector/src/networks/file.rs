@@ -6,7 +6,7 @@ use std::path::Path;
 
 use maxminddb::{PathElement, Reader};
 
-use super::NetworksError;
+use super::error::NetworksError;
 use super::fields::Fields;
 use crate::company::Guess;
 

@@ -7,8 +7,10 @@
 //! | [`file`] | looks an address up in a file (`.mmdb`) |
 //! | [`lookup`] | asks a vendor's API |
 //! | [`fields`] | where either says domain, name and type, and what is made of them |
+//! | `error` | why either cannot be asked |
 //! | [`providers`] | whose networks are an organisation's own |
 
+mod error;
 pub mod fields;
 pub mod file;
 pub mod lookup;
@@ -20,9 +22,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use koala_destination::environment::Variables;
-use koala_destination::http_client::BuildClientError;
-use thiserror::Error;
 
+pub use self::error::NetworksError;
 use self::fields::{Fields, Names};
 use self::file::AddressFile;
 use self::lookup::{AddressLookup, LookupOptions};
@@ -64,22 +65,6 @@ impl NetworkOptions {
             (None, lookup) => lookup.map(Self::Lookup),
         }
     }
-}
-
-/// What is to be asked cannot be.
-#[derive(Debug, Error)]
-pub enum NetworksError {
-    /// The file is not there, or none.
-    #[error("the address file {} (IP_DATABASE) cannot be read: {reason}", file.display())]
-    File {
-        /// Where it should be.
-        file: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
-    /// There is no HTTP client.
-    #[error(transparent)]
-    Client(#[from] BuildClientError),
 }
 
 /// What is asked, ready.

@@ -2,7 +2,9 @@
 //! that there are.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use async_trait::async_trait;
 use koala_destination::settings::{Parameter, Problem};
 
 use super::alert::{Alert, MOST_ALERTS, Occasion};
@@ -21,6 +23,14 @@ const LONGEST_NAME: usize = 20;
 pub struct Configured {
     alerts: Vec<Alert>,
     targets: BTreeMap<String, Target>,
+    problems: Vec<Problem>,
+}
+
+/// Where the alerts in force are had from.
+#[async_trait]
+pub trait CurrentlyConfigured: Send + Sync {
+    /// The alerts in force; nothing where the settings cannot be read now.
+    async fn configured(&self) -> Option<Arc<Configured>>;
 }
 
 /// What is known of the intent rules that alerts name.
@@ -36,7 +46,7 @@ impl Configured {
     /// Reads all of `alerts/` and `alert-targets/` among the collector's parameters. What is wrong with one costs no other: an
     /// alert that cannot be read, or has nobody left whom it could tell, does not go off.
     #[must_use]
-    pub fn read(parameters: &[Parameter], rules: RuleNames<'_>) -> (Self, Vec<Problem>) {
+    pub fn read(parameters: &[Parameter], rules: RuleNames<'_>) -> Self {
         let mut problems = Vec::new();
         let mut problem = |parameter: String, message: String| problems.push(Problem { parameter, message });
 
@@ -74,7 +84,13 @@ impl Configured {
         alerts.truncate(MOST_ALERTS);
         alerts.retain(|alert| !alert.to.is_empty());
         let targets = targets.into_iter().filter_map(|(name, target)| Some((name, target?))).collect();
-        (Self { alerts, targets }, problems)
+        Self { alerts, targets, problems }
+    }
+
+    /// What is wrong with alerts and targets, each under the name of its parameter.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
     }
 
     /// The alerts in force by name.
@@ -156,7 +172,8 @@ mod tests {
         let parameters: Vec<_> = parameters.iter().map(|(name, value)| Parameter::new(*name, *value)).collect();
         let unreadable = ["docs".to_owned()];
         let rules = RuleNames { in_force: &["demo", "pricing"], unreadable: &unreadable };
-        let (configured, problems) = Configured::read(&parameters, rules);
+        let configured = Configured::read(&parameters, rules);
+        let problems = configured.problems().to_vec();
         (configured, problems.iter().map(|problem| format!("{}: {}", problem.parameter, problem.message)).collect())
     }
 

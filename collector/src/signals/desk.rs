@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use koala_destination::clock::now_milliseconds;
-use koala_destination::settings::{ParameterSource, Problem};
+use koala_destination::settings::Problem;
 use serde::Serialize;
 
 use super::alert::{Alert, Occasion};
-use super::configured::{ALERTS, Configured, TARGETS};
+use super::configured::{Configured, CurrentlyConfigured};
 use super::deliver;
 use super::outbound::{Client, Verdict};
-use crate::settings::CollectorSettingsCache;
 use crate::store::StoreError;
 use crate::store::alerts::{AlertStore, StoredMessage};
 
@@ -85,7 +84,7 @@ pub struct Tested {
 impl ShownAlerts {
     /// What is configured, without what is secret of it.
     #[must_use]
-    pub fn of(configured: &Configured, problems: &[Problem]) -> Self {
+    pub fn of(configured: &Configured) -> Self {
         let target = |name: &String| {
             let kind = configured.targets().get(name)?.kind();
             Some(ShownTarget { target: name.clone(), kind })
@@ -96,17 +95,11 @@ impl ShownAlerts {
             only: alert.only.as_ref().map(|only| only.as_str().to_owned()),
             to: alert.to.iter().filter_map(target).collect(),
         };
-        let is_of_alerts = |problem: &&Problem| {
-            let parameter = problem.parameter.as_str();
-            [ALERTS, TARGETS]
-                .iter()
-                .any(|folder| parameter.starts_with(folder) || parameter == folder.trim_end_matches('/'))
-        };
         let problem =
             |problem: &Problem| ShownProblem { parameter: problem.parameter.clone(), message: problem.message.clone() };
         Self {
             alerts: configured.alerts().iter().map(alert).collect(),
-            problems: problems.iter().filter(is_of_alerts).map(problem).collect(),
+            problems: configured.problems().iter().map(problem).collect(),
         }
     }
 }
@@ -135,26 +128,23 @@ fn in_words(on: &Occasion) -> String {
 }
 
 /// The desk over settings and a store.
-pub struct SignalsDesk<S> {
-    settings: Arc<CollectorSettingsCache<S>>,
+pub struct SignalsDesk {
+    settings: Arc<dyn CurrentlyConfigured>,
     alerts: Arc<dyn AlertStore>,
     client: Client,
 }
 
-impl<S> SignalsDesk<S> {
+impl SignalsDesk {
     /// A desk; tests are sent by the client.
-    pub fn new(settings: Arc<CollectorSettingsCache<S>>, alerts: Arc<dyn AlertStore>, client: Client) -> Self {
+    pub fn new(settings: Arc<dyn CurrentlyConfigured>, alerts: Arc<dyn AlertStore>, client: Client) -> Self {
         Self { settings, alerts, client }
     }
 }
 
 #[async_trait]
-impl<S: ParameterSource> Desk for SignalsDesk<S> {
+impl Desk for SignalsDesk {
     async fn configured(&self) -> ShownAlerts {
-        match self.settings.current().await {
-            Ok(settings) => ShownAlerts::of(settings.signals(), settings.problems()),
-            Err(_) => ShownAlerts::default(),
-        }
+        self.settings.configured().await.map(|configured| ShownAlerts::of(&configured)).unwrap_or_default()
     }
 
     async fn messages(&self, limit: u32) -> Result<Vec<StoredMessage>, StoreError> {
@@ -162,8 +152,8 @@ impl<S: ParameterSource> Desk for SignalsDesk<S> {
     }
 
     async fn test(&self, alert: &str) -> Option<Vec<Tested>> {
-        let settings = self.settings.current().await.ok()?;
-        let outcomes = deliver::test(settings.signals(), &self.client, alert, now_milliseconds()).await?;
+        let configured = self.settings.configured().await?;
+        let outcomes = deliver::test(&configured, &self.client, alert, now_milliseconds()).await?;
         Some(outcomes.into_iter().map(Tested::of).collect())
     }
 

@@ -14,7 +14,6 @@
 //! | [`slack`], [`webhook`], [`segment`] | the same as a Slack message, as signed JSON, and as calls of Segment's API |
 //! | [`facts`], `members` | what of a company and its people is told |
 //! | [`deliver`], [`outbound`] | how it leaves |
-//! | [`preview`] | which alerts an event would set off |
 //! | [`work`], [`desk`] | all of it at work, and as people look at it |
 //!
 //! All but [`watch`] and its two, `members`, [`deliver`], [`work`], [`desk`] and [`outbound`]'s client is pure. What is due is decided from what the store gives; what is sent is
@@ -32,7 +31,6 @@ pub mod message;
 mod new_messages;
 pub mod options;
 pub mod outbound;
-pub mod preview;
 pub mod segment;
 pub mod slack;
 pub mod stand;

@@ -3,17 +3,16 @@
 use std::sync::Arc;
 
 use koala_destination::clock::now_milliseconds;
-use koala_destination::settings::ParameterSource;
 use tokio::time::Instant;
 
+use super::configured::CurrentlyConfigured;
 use super::deliver::Deliver;
 use super::watch::Watch;
-use crate::settings::CollectorSettingsCache;
 use crate::store::StoreError;
 
 /// The watch and the sender, kept to the settings.
-pub struct SignalsWork<S> {
-    settings: Arc<CollectorSettingsCache<S>>,
+pub struct SignalsWork {
+    settings: Arc<dyn CurrentlyConfigured>,
     watch: Watch,
     deliver: Deliver,
     /// When the last look began, in milliseconds since 1970.
@@ -22,9 +21,9 @@ pub struct SignalsWork<S> {
     end: Option<Instant>,
 }
 
-impl<S: ParameterSource> SignalsWork<S> {
+impl SignalsWork {
     /// Work that has yet to begin.
-    pub fn new(settings: Arc<CollectorSettingsCache<S>>, watch: Watch, deliver: Deliver) -> Self {
+    pub fn new(settings: Arc<dyn CurrentlyConfigured>, watch: Watch, deliver: Deliver) -> Self {
         Self { settings, watch, deliver, looked_at: 0, end: None }
     }
 
@@ -40,14 +39,14 @@ impl<S: ParameterSource> SignalsWork<S> {
     /// When the store cannot be read or written.
     pub async fn round(&mut self) -> Result<bool, StoreError> {
         // Settings that cannot be read now: what changed waits.
-        let Ok(settings) = self.settings.current().await else { return Ok(false) };
+        let Some(configured) = self.settings.configured().await else { return Ok(false) };
         self.looked_at = now_milliseconds();
-        let looked = self.watch.round(settings.signals(), self.looked_at).await;
+        let looked = self.watch.round(&configured, self.looked_at).await;
         if self.end.is_some_and(|end| Instant::now() >= end) {
             return looked;
         }
         // What is due is sent also when nothing can be looked at. By the time of now: others beside this one go by it.
-        self.deliver.round(settings.signals(), now_milliseconds()).await?;
+        self.deliver.round(&configured, now_milliseconds()).await?;
         looked
     }
 
@@ -56,10 +55,11 @@ impl<S: ParameterSource> SignalsWork<S> {
     /// # Errors
     /// When the store or the settings cannot be read.
     pub async fn is_any_due(&self) -> Result<bool, StoreError> {
-        let Ok(settings) = self.settings.current().await else { return Ok(false) };
-        let (signals, now) = (settings.signals(), now_milliseconds());
+        let Some(configured) = self.settings.configured().await else { return Ok(false) };
+        let now = now_milliseconds();
         // What was unsettled when it was looked at last, and may have settled since, was left alone then.
-        Ok(self.deliver.is_any_due(signals, now).await? || self.watch.is_any_unsettled(signals, self.looked_at).await?)
+        Ok(self.deliver.is_any_due(&configured, now).await?
+            || self.watch.is_any_unsettled(&configured, self.looked_at).await?)
     }
 
     /// Waits for what is on its way.

@@ -8,7 +8,7 @@ use std::fmt;
 use koala_destination::ids::Id;
 use serde::Serialize;
 
-use crate::fingerprint::Fingerprint;
+use crate::credentials::fingerprint::Fingerprint;
 use crate::identity::Decision;
 use crate::tombstone::TombstoneKey;
 

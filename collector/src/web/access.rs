@@ -9,10 +9,10 @@ use axum::http::{HeaderMap, Version};
 use axum_extra::extract::CookieJar;
 
 use super::origin::{self, Origin};
-use super::page_token::PageTokens;
-use super::session::SessionKeys;
 use super::throttle::Throttle;
-use crate::fingerprint::Fingerprint;
+use crate::credentials::fingerprint::Fingerprint;
+use crate::credentials::session::LONGEST_SESSION;
+use crate::credentials::{PageTokens, SessionKeys};
 use crate::settings::CollectorSettings;
 use crate::store::history::Actor;
 
@@ -193,7 +193,7 @@ impl Access {
     /// Signs a browser in that shows a token: the value of a `Set-Cookie`. None where it is no token of ours.
     pub(super) fn sign_in(&self, shown: &str, headers: &HeaderMap) -> Option<String> {
         let session = self.keys(|keys| keys.sessions.begin(keys.tokens.find(shown.as_bytes())?))?;
-        Some(self.cookie(&session, super::session::LONGEST_SESSION.as_secs(), headers))
+        Some(self.cookie(&session, LONGEST_SESSION.as_secs(), headers))
     }
 
     /// Signs a browser out: the value of a `Set-Cookie`.

@@ -3,7 +3,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`access`], [`gate`] | who may see what was collected |
-//! | [`page_token`], [`session`], [`throttle`], [`destination`] | what opens it, what a browser keeps in its place, how often one may try, and where it goes then |
+//! | [`throttle`], [`destination`] | how often one may try to sign in, and where a browser goes then |
 //! | [`api`], [`export`] | JSON and CSV for programs and spreadsheets |
 //! | [`origin`], [`headers`] | what a request tells of where it comes from, and what an answer says to a browser |
 //! | [`page`] | the page for people |
@@ -33,11 +33,9 @@ mod intake;
 mod listed;
 mod origin;
 mod page;
-pub mod page_token;
 mod parameters;
 mod pipeline;
 mod presentation;
-pub mod session;
 pub mod shown;
 mod state;
 mod throttle;
@@ -47,10 +45,8 @@ pub use access::{Access, ClientAddress};
 pub use intake::{
     Install, ReceivedTally, RejectedEvent, SettingsProblem, TEST_EVENT_NAME, TEST_USER_ID, TestEvent, WebhookAddress,
 };
-pub use page_token::{PageTokenError, PageTokens};
 pub use pipeline::{MappingTally, Pipeline, PipelineError, QueueCounts, RequestTally, StoredDeadLetter, Tallies};
 pub use presentation::{Live, Presentation};
-pub use session::{SessionKeyError, SessionKeys};
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! What people did, and what of it stays.
 
-use koala_collector::fingerprint::Fingerprint;
+use koala_collector::credentials::fingerprint::Fingerprint;
 use koala_collector::store::Store;
 use koala_collector::store::decision::Decision;
 use koala_collector::store::deletion::{Person, Retention};

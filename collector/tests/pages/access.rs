@@ -290,8 +290,8 @@ async fn who_signs_out_has_no_cookie_any_more_and_only_who_is_signed_in_can() {
 
 #[tokio::test]
 async fn tokens_of_the_command_line_are_not_replaced_by_the_parameter() {
-    let tokens = koala_collector::web::PageTokens::parse(OTHER).unwrap();
-    let keys = koala_collector::web::SessionKeys::parse(OTHER_KEY).unwrap();
+    let tokens = koala_collector::credentials::PageTokens::parse(OTHER).unwrap();
+    let keys = koala_collector::credentials::SessionKeys::parse(OTHER_KEY).unwrap();
     let access = Access::of_set(Ipv4Addr::LOCALHOST.into()).with_session_keys(keys).with_tokens(tokens);
     access.follow(&settings(&[("page-token", TOKEN)]));
     let site = Site::with_access(access);

@@ -5,7 +5,6 @@ use koala_destination::segment::Mapping;
 use koala_destination::settings::{Problem, Settings};
 use serde_json::{Value, json};
 
-use super::Options;
 use super::database::Looked;
 use crate::deployed::Finding;
 use crate::output::outln;
@@ -49,15 +48,15 @@ impl Found<'_> {
         found
     }
 
-    /// As a person or a program reads it.
-    pub fn print(&self, options: &Options) {
-        if options.json {
+    /// As a program reads it, or a person, who is told what puts it right in the stack that was looked at.
+    pub fn print(&self, json: bool, stack: Option<&str>) {
+        if json {
             outln!("{}", self.json());
             return;
         }
         for problem in self.problems {
             outln!("{problem}");
-            if let Some(stack) = &options.stack {
+            if let Some(stack) = stack {
                 let stage = stack.strip_prefix("koala-destination-").unwrap_or("STAGE");
                 let name = format!("/koala-destination/{stage}/{}", problem.parameter);
                 let kind = if problem.parameter.starts_with("mappings/") { "String" } else { "SecureString" };

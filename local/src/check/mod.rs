@@ -80,7 +80,8 @@ pub async fn run(options: Options) -> Result<ExitCode> {
                     Some(named) => Some(database::look(named, Beside::Stack(stack), &aws).await?),
                     None => None,
                 };
-                Found { settings: None, problems: &[], warnings: &[], findings: &findings, database }.print(&options);
+                Found { settings: None, problems: &[], warnings: &[], findings: &findings, database }
+                    .print(options.json, options.stack.as_deref());
                 return Ok(ExitCode::FAILURE);
             };
             Trees { destination, collector: Vec::new(), of_collector: "/koala-collector/<stage>/".to_owned() }
@@ -131,7 +132,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     let problems = problems.as_slice();
     let found =
         Found { settings: settings.as_ref().ok(), problems, warnings: &warnings, findings: &findings, database };
-    found.print(&options);
+    found.print(options.json, options.stack.as_deref());
     Ok(status(found.count()))
 }
 

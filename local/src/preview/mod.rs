@@ -10,8 +10,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use koala_collector::alert_preview::{PreviewedAlert, of_request};
 use koala_collector::settings::CollectorSettings;
-use koala_collector::signals::preview::{PreviewedAlert, of_request};
 use koala_destination::clock::now_milliseconds;
 use koala_destination::preview::{MappingPreview, Preview, Previewer, Verdict};
 use koala_destination::settings::{ParameterSource, Settings};

@@ -20,9 +20,13 @@ pub(super) fn part(text: &str) -> Value {
 /// as there are visitors, the other as long as there are finds.
 const COMMON: u32 = 20_000;
 
-/// Whether so many rows of a table are found that what they belong to is looked through rather than they.
-pub(super) fn is_common(connection: &Connection, table: &str, rows: &str, values: &[Value]) -> rusqlite::Result<bool> {
-    let sql = format!("SELECT count(*) >= {COMMON} FROM (SELECT 1 FROM {table} WHERE {rows} LIMIT {COMMON})");
+/// Whether at least so many rows of a table are found.
+pub(super) fn are_there(
+    connection: &Connection,
+    (table, rows, values): (&str, &str, &[Value]),
+    least: u32,
+) -> rusqlite::Result<bool> {
+    let sql = format!("SELECT count(*) >= {least} FROM (SELECT 1 FROM {table} WHERE {rows} LIMIT {least})");
     connection.prepare_cached(&sql)?.query_row(params_from_iter(values), |row| row.get(0))
 }
 
@@ -40,7 +44,7 @@ pub(super) struct Done {
 
 impl Done {
     fn new(connection: &Connection, table: &'static str, rows: String, values: Vec<Value>) -> rusqlite::Result<Self> {
-        let is_common = is_common(connection, table, &rows, &values)?;
+        let is_common = are_there(connection, (table, &rows, &values), COMMON)?;
         Ok(Self { table, rows, values, at_a_time: None, times: Vec::new(), is_common })
     }
 

@@ -25,7 +25,7 @@ use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use rusqlite::types::ValueRef;
@@ -34,15 +34,13 @@ use tokio::sync::{oneshot, watch};
 
 use self::damage::LogDamage;
 pub use self::error::FileError;
-use self::lock::FileLock;
+use self::lock::{FileLock, OWNER_ONLY};
 pub use self::migration::Migration;
 use self::migration::migrate;
-use self::rewrite::Rewritten;
+use self::rewrite::Rewriting;
 use self::writer::{Changes, Job, Work, in_savepoint, write_all};
 use super::readers::Readers;
 
-/// Read and write for the owner, nothing for others.
-const OWNER_ONLY: u32 = 0o600;
 /// Connections for short reads.
 const READERS: usize = 2;
 /// Connections for long ones: two of them leave the rest of the machine to the others.
@@ -52,7 +50,7 @@ const LONG_READERS: usize = 2;
 #[derive(Clone)]
 pub struct SqliteFile {
     writer: mpsc::Sender<Job>,
-    rewritten: Arc<Mutex<Option<Rewritten>>>,
+    rewriting: Arc<Rewriting>,
     changes: Arc<Changes>,
     readers: Readers,
     /// For what reads long, so that nothing short waits for it.
@@ -61,6 +59,14 @@ pub struct SqliteFile {
 }
 
 impl SqliteFile {
+    /// Writes the file anew, so that nothing of what was deleted is left in it: see [`Rewriting::run`].
+    ///
+    /// # Errors
+    /// When SQLite refuses it, as where there is no room for a second copy.
+    pub async fn rewrite(&self) -> Result<bool, FileError> {
+        self.rewriting.run(&self.writer).await
+    }
+
     /// Opens the file, or makes it with its folder, and brings it up to date.
     ///
     /// # Errors
@@ -102,7 +108,7 @@ impl SqliteFile {
             drop(held);
         };
         thread::Builder::new().name("store".to_owned()).spawn(write).map_err(at)?;
-        Ok(Self { writer, rewritten: Arc::default(), changes, readers, long_readers, lock })
+        Ok(Self { writer, rewriting: Arc::default(), changes, readers, long_readers, lock })
     }
 
     /// Where the file is, under its own name.

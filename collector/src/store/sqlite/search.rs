@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
-use super::done::{Done, IN_PAGE, Time, is_common, part, whatever_was_done};
+use super::done::{Done, IN_PAGE, Time, are_there, part, whatever_was_done};
 use super::ids;
 use crate::store::filter::{CompanyFilter, Did, Filter, TraitFilter};
 use crate::store::visitor_points::VisitorPoints;
@@ -14,6 +14,10 @@ use crate::store::visitor_points::VisitorPoints;
 const LATEST_TRAIT: &str = "NOT EXISTS (
     SELECT 1 FROM identity AS other CROSS JOIN trait AS later ON later.identity_id = other.id AND later.name = trait.name
     WHERE other.visitor_id = identity.visitor_id AND later.at > trait.at)";
+/// A trait that so many ids have is looked for at each visitor: a page of those who have it is soon full. One that fewer have is looked for
+/// once among all traits.
+const COMMON: u32 = 2000;
+
 /// Conditions with the values that they ask for.
 #[derive(Default)]
 struct Conditions {
@@ -90,7 +94,7 @@ impl Conditions {
             };
             let rows = format!("trait.name = ? COLLATE NOCASE AND {of_value}");
             let values: Vec<Value> = [name.clone().into()].into_iter().chain(value).collect();
-            let sql = if is_common(connection, "trait", &rows, &values)? {
+            let sql = if are_there(connection, ("trait", &rows, &values), COMMON)? {
                 format!(
                     "EXISTS (SELECT 1 FROM identity CROSS JOIN trait ON trait.identity_id = identity.id
                              WHERE identity.visitor_id = visitor.id AND {rows} AND {LATEST_TRAIT})"

@@ -12,7 +12,7 @@ use super::super::error::PostgresError;
 use super::super::migrations;
 use super::super::options::PostgresOptions;
 use super::super::transaction::Attempts;
-use super::SelfTestError;
+use super::error::SelfTestError;
 
 /// How the name of each begins. The time at which it was made follows, by which one that a test has left is known.
 const NAME: &str = "koala_self_test_";

@@ -1,16 +1,20 @@
 //! What a database is tried with: each part by itself, on tables that are there.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 
 use koala_destination::clock;
+use koala_destination::ids::{EventIds, WrittenIds};
+use serde_json::json;
+use serde_json::value::to_raw_value;
 
 use super::super::PostgresStore;
 use super::super::connection::connect;
 use super::super::error::PostgresError;
 use super::super::options::PostgresOptions;
 use super::super::turns::Turns;
-use super::SelfTestError;
-use crate::protocol::batch;
+use super::error::SelfTestError;
+use crate::received::{Batch, EntryKind, ReceivedEntry};
 use crate::store::Store;
 use crate::store::filter::Filter;
 use crate::store::visitor::{Visitor, VisitorId};
@@ -22,15 +26,22 @@ const MOST_ROWS: i64 = 3000;
 const VISITORS: usize = 5;
 const PAGE: u32 = 2;
 
-async fn ingest(store: &PostgresStore, what: &'static str, body: &str) -> Result<(), SelfTestError> {
-    let batch =
-        batch::read(body.as_bytes()).map_err(|refusal| SelfTestError::Otherwise(format!("{what}: {refusal}")))?;
+async fn ingest(
+    store: &PostgresStore,
+    what: &'static str,
+    who: &WrittenIds,
+    message: &str,
+) -> Result<(), SelfTestError> {
+    let otherwise = |reason: &dyn Display| SelfTestError::Otherwise(format!("{what}: {reason}"));
+    let event = json!({"event": "Self Test", "message_id": message, "sent_at": clock::now()});
+    let event = to_raw_value(&event).map_err(|error| otherwise(&error))?;
+    let entry = ReceivedEntry::read(EntryKind::Event, &event).map_err(|reason| otherwise(&reason))?;
+    let batch = Batch { ids: EventIds::from(who), received_at: None, traits: None, entries: vec![entry] };
     store.ingest(batch).await.map_err(|error| SelfTestError::Store(what, error))
 }
 
-/// A request of one person, told by `ids`, with one event.
-fn event(ids: &str, message: &str) -> String {
-    format!(r#"{{{ids},"events":[{{"event":"Self Test","message_id":"{message}","sent_at":"{}"}}]}}"#, clock::now())
+fn of_email(name: &str) -> WrittenIds {
+    WrittenIds { email: Some(format!("{name}@self-test.example")), ..WrittenIds::default() }
 }
 
 async fn visitors(store: &PostgresStore, what: &'static str, search: &str) -> Result<Vec<Visitor>, SelfTestError> {
@@ -47,9 +58,9 @@ async fn entries(store: &PostgresStore, what: &'static str, id: &VisitorId) -> R
 /// The same entry, three times.
 pub(super) async fn keeps_once(store: &PostgresStore, run: &str) -> Result<(), SelfTestError> {
     const WHAT: &str = "an entry that comes again";
-    let body = event(&format!(r#""email":"once-{run}@self-test.example""#), &format!("once-{run}"));
+    let name = format!("once-{run}");
     for _ in 0..3 {
-        ingest(store, WHAT, &body).await?;
+        ingest(store, WHAT, &of_email(&name), &name).await?;
     }
     let found = visitors(store, WHAT, &format!("once-{run}")).await?;
     let kept = match &found[..] {
@@ -66,9 +77,10 @@ pub(super) async fn keeps_once(store: &PostgresStore, run: &str) -> Result<(), S
 pub(super) async fn makes_one(store: &PostgresStore, run: &str) -> Result<(), SelfTestError> {
     const WHAT: &str = "a device and its person";
     let device = format!("{:x}-{run}", u128::MAX);
-    ingest(store, WHAT, &event(&format!(r#""anonymous_id":"{device}""#), &format!("before-{run}"))).await?;
-    let both = format!(r#""anonymous_id":"{device}","email":"one-{run}@self-test.example""#);
-    ingest(store, WHAT, &event(&both, &format!("with-{run}"))).await?;
+    let on_device = WrittenIds { anonymous_id: Some(device), ..WrittenIds::default() };
+    ingest(store, WHAT, &on_device, &format!("before-{run}")).await?;
+    let both = WrittenIds { email: of_email(&format!("one-{run}")).email, ..on_device };
+    ingest(store, WHAT, &both, &format!("with-{run}")).await?;
     let found = visitors(store, WHAT, &format!("one-{run}")).await?;
     let kept = match &found[..] {
         [visitor] => entries(store, WHAT, &visitor.id).await?,
@@ -84,8 +96,8 @@ pub(super) async fn makes_one(store: &PostgresStore, run: &str) -> Result<(), Se
 pub(super) async fn pages(store: &PostgresStore, run: &str) -> Result<(), SelfTestError> {
     const WHAT: &str = "pages of visitors";
     for n in 0..VISITORS {
-        let body = event(&format!(r#""email":"page-{n}-{run}@self-test.example""#), &format!("page-{n}-{run}"));
-        ingest(store, WHAT, &body).await?;
+        let name = format!("page-{n}-{run}");
+        ingest(store, WHAT, &of_email(&name), &name).await?;
     }
     let filter = Filter { text: Some(run.to_owned()), ..Filter::default() };
     let (mut seen, mut count, mut after) = (BTreeSet::new(), 0, None);
@@ -109,11 +121,12 @@ pub(super) async fn pages(store: &PostgresStore, run: &str) -> Result<(), SelfTe
 /// Two requests of one person at once: whoever is in the other's way tries again.
 pub(super) async fn both_are_kept(store: &PostgresStore, run: &str) -> Result<(), SelfTestError> {
     const WHAT: &str = "two requests at once";
-    let id = format!(r#""email":"both-{run}@self-test.example""#);
-    let (first, second) = (event(&id, &format!("first-{run}")), event(&id, &format!("second-{run}")));
+    let who = of_email(&format!("both-{run}"));
+    let (first, second) = (format!("first-{run}"), format!("second-{run}"));
     // Another process has turns of its own.
     let beside = PostgresStore { turns: Turns::default(), ..store.clone() };
-    let (a, b) = futures_util::future::join(ingest(store, WHAT, &first), ingest(&beside, WHAT, &second)).await;
+    let (a, b) =
+        futures_util::future::join(ingest(store, WHAT, &who, &first), ingest(&beside, WHAT, &who, &second)).await;
     a.and(b)?;
     let found = visitors(store, WHAT, &format!("both-{run}")).await?;
     let kept = match &found[..] {

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{FileError, OWNER_ONLY};
+use super::error::FileError;
 
+/// Read and write for the owner, nothing for others.
+pub const OWNER_ONLY: u32 = 0o600;
 /// A process that is ending still has the file for a moment.
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
 

@@ -1,13 +1,14 @@
 //! A file written anew, so that nothing of what was deleted is left in it.
 
-use std::sync::PoisonError;
+use std::sync::mpsc::Sender;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::error::FileError;
 use super::writer::Job;
-use super::{FileError, SqliteFile};
 
 /// A file that is written anew in so long holds up nobody.
 const QUICK: Duration = Duration::from_millis(250);
@@ -16,20 +17,26 @@ const PAUSE_TIMES: u32 = 10;
 
 /// When the file was last written anew, and how long that took.
 #[derive(Debug, Clone, Copy)]
-pub struct Rewritten {
+struct Rewritten {
     at: Instant,
     took: Duration,
 }
 
-impl SqliteFile {
+/// A file that is written anew now and then.
+#[derive(Debug, Default)]
+pub struct Rewriting {
+    last: Mutex<Option<Rewritten>>,
+}
+
+impl Rewriting {
     /// Writes the file anew, so that nothing of what was deleted is left in it: not in free pages, not between rows, where moved
     /// ones leave copies that no deletion finds, and not in the log. Gives back whether it is done. It is not while somebody
     /// reads what was there before, or when it was just done and took long: writing waits meanwhile.
     ///
     /// # Errors
     /// When SQLite refuses it, as where there is no room for a second copy.
-    pub async fn rewrite(&self) -> Result<bool, FileError> {
-        let last = *self.rewritten.lock().unwrap_or_else(PoisonError::into_inner);
+    pub async fn run(&self, writer: &Sender<Job>) -> Result<bool, FileError> {
+        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.is_some_and(|last| last.took > QUICK && last.at.elapsed() < last.took * PAUSE_TIMES) {
             return Ok(false);
         }
@@ -40,9 +47,9 @@ impl SqliteFile {
             // Nobody waits for the answer when the process ends.
             let _ = answer.send((done, begun.elapsed()));
         };
-        self.writer.send(Job::Alone(Box::new(work))).map_err(|_| FileError::Closed)?;
+        writer.send(Job::Alone(Box::new(work))).map_err(|_| FileError::Closed)?;
         let (done, took) = answered.await.map_err(|_| FileError::Closed)?;
-        *self.rewritten.lock().unwrap_or_else(PoisonError::into_inner) = Some(Rewritten { at: Instant::now(), took });
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Rewritten { at: Instant::now(), took });
         Ok(done?)
     }
 }

@@ -13,7 +13,7 @@ use koala_destination::clock;
 use sha2::Sha256;
 use thiserror::Error;
 
-use crate::fingerprint::Fingerprint;
+use super::fingerprint::Fingerprint;
 
 /// How long a browser stays signed in: a working day.
 pub const LONGEST_SESSION: Duration = Duration::from_hours(12);
@@ -70,7 +70,7 @@ impl SessionKeys {
     }
 
     /// A session that begins now; none where there is no key.
-    pub(super) fn begin(&self, token: Fingerprint) -> Option<String> {
+    pub(crate) fn begin(&self, token: Fingerprint) -> Option<String> {
         self.sign(
             token,
             clock::now_milliseconds() / 1000 + i64::try_from(LONGEST_SESSION.as_secs()).unwrap_or_default(),
@@ -85,7 +85,7 @@ impl SessionKeys {
 
     /// The token of a session that one of the keys has signed and that has not ended. Whether the token still opens anything is
     /// another question.
-    pub(super) fn read(&self, session: &str) -> Option<Fingerprint> {
+    pub(crate) fn read(&self, session: &str) -> Option<Fingerprint> {
         self.read_at(session, clock::now_milliseconds() / 1000)
     }
 

@@ -3,7 +3,7 @@
 use koala_destination::settings::Token;
 use thiserror::Error;
 
-use crate::fingerprint::Fingerprint;
+use super::fingerprint::Fingerprint;
 
 /// The least bytes of a token: as many as the hash of a session's signature has.
 pub const LEAST_TOKEN_BYTES: usize = 32;

@@ -4,11 +4,11 @@ use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::alert::{Alert, Occasion};
 use crate::intent::with_event;
 use crate::protocol::batch::array_of;
 use crate::received::EntryKind;
 use crate::settings::CollectorSettings;
+use crate::signals::alert::{Alert, Occasion};
 
 /// An alert that an event would set off.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
