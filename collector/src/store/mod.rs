@@ -21,6 +21,7 @@ pub mod filter;
 pub mod history;
 mod interests;
 pub mod postgres;
+#[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod traits;
 pub mod visitor;

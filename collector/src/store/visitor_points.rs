@@ -26,6 +26,7 @@ impl VisitorPoints {
         self.0.entry(row).or_default().add(worth, 1.0);
     }
 
+    #[cfg(feature = "sqlite")]
     /// Whether a filter looks for the visitor.
     pub(super) fn are_found_by(&self, filter: &Filter, row: i64) -> bool {
         filter.takes(self.of(row))

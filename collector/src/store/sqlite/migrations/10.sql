@@ -10,3 +10,6 @@ CREATE TABLE alert_target (
 ) STRICT, WITHOUT ROWID;
 -- When a change was noted first.
 ALTER TABLE alert_changed ADD COLUMN noted_at INTEGER NOT NULL DEFAULT 0;
+-- Lists and searches go through visitors in this order, and need not look at those who came after a time.
+DROP INDEX visitor_by_last_seen;
+CREATE INDEX visitor_by_last_seen ON visitor (last_seen, id, first_seen);
