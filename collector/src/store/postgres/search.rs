@@ -136,23 +136,23 @@ impl Conditions {
 
     fn add_trait(&mut self, TraitFilter { name, value }: &TraitFilter) {
         let name = self.value(part(name));
-        let exists = format!(
-            "EXISTS (SELECT 1 FROM identity JOIN trait ON trait.identity_id = identity.id
-                     WHERE identity.visitor_id = visitor.id AND lower(trait.name) = {name}::text AND {LATEST_TRAIT}"
-        );
-        match value {
-            None => self.sql.push(format!("{exists} AND trait.value <> 'null')")),
+        let of_value = match value {
+            None => "trait.value <> 'null'".to_owned(),
             Some(value) => {
                 // A text stands with its quotes, and all others as JSON writes them.
                 let value = part(value);
                 let quoted = self.value(serde_json::Value::from(value.as_str()).to_string());
                 let plain = self.value(value);
-                self.sql.push(format!(
-                    "{exists} AND (lower(trait.value) = {quoted}::text
-                                   OR (lower(trait.value) = {plain}::text AND trait.value NOT LIKE '\"%')))"
-                ));
+                format!(
+                    "(lower(trait.value) = {quoted}::text OR (lower(trait.value) = {plain}::text AND trait.value NOT LIKE '\"%'))"
+                )
             }
-        }
+        };
+        // Looked for once among all traits, whatever a planner knows of them: it never knows how many have one.
+        self.sql.push(format!(
+            "visitor.id = ANY(ARRAY(SELECT identity.visitor_id FROM trait JOIN identity ON identity.id = trait.identity_id
+                                    WHERE lower(trait.name) = {name}::text AND {of_value} AND {LATEST_TRAIT}))"
+        ));
     }
 
     fn add_entry(&mut self, filter: &Filter) {
