@@ -58,8 +58,13 @@ impl Found<'_> {
             outln!("{problem}");
             if let Some(stack) = stack {
                 let stage = stack.strip_prefix("koala-destination-").unwrap_or("STAGE");
-                let name = format!("/koala-destination/{stage}/{}", problem.parameter);
-                let kind = if problem.parameter.starts_with("mappings/") { "String" } else { "SecureString" };
+                // A problem of the collector's names its parameter in full.
+                let is_full = problem.parameter.starts_with('/');
+                let folder = if is_full { String::new() } else { format!("/koala-destination/{stage}/") };
+                let name = format!("{folder}{}", problem.parameter);
+                let is_plain =
+                    ["mappings/", "/intent/", "/alerts/"].iter().any(|part| problem.parameter.contains(part));
+                let kind = if is_plain { "String" } else { "SecureString" };
                 outln!("    aws ssm put-parameter --overwrite --name {name} --type {kind} --value NEW_VALUE");
             }
         }

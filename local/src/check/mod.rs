@@ -69,7 +69,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         let looked = database::look(named, Beside::Nothing, &aws).await?;
         return Ok(print_database_alone(&options, &looked));
     }
-    let mut findings = Vec::new();
+    let (mut findings, mut kind) = (Vec::new(), None);
     let Trees { destination, collector, of_collector } = match (&options.prefix, &options.stack) {
         (_, Some(stack)) => {
             let deployed = deployed::look(&aws, &aws.shell, stack).await?;
@@ -84,13 +84,16 @@ pub async fn run(options: Options) -> Result<ExitCode> {
                     .print(options.json, options.stack.as_deref());
                 return Ok(ExitCode::FAILURE);
             };
-            Trees { destination, collector: Vec::new(), of_collector: "/koala-collector/<stage>/".to_owned() }
+            kind = deployed.kind;
+            let (of_collector, collector) =
+                deployed.of_collector.unwrap_or_else(|| ("/koala-collector/<stage>/".to_owned(), Vec::new()));
+            Trees { destination, collector, of_collector }
         }
         (Some(prefix), None) => in_parameter_store(prefix).await?,
         (None, None) => in_directory(options.parameters.as_deref().unwrap_or(Path::new(PARAMETERS))).await?,
     };
     let environment = if options.prefix.is_some() || options.stack.is_some() {
-        Environment::of_function(CollectorKind::Koala)?
+        Environment::of_function(kind.unwrap_or(CollectorKind::Koala))?
     } else {
         Environment::of_process()?
     };

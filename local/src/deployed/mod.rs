@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use koala_destination::http_client;
+use koala_destination::koala::CollectorKind;
 use koala_destination::settings::Parameter;
 use serde_json::Value;
 
@@ -33,6 +34,10 @@ pub struct Deployed {
     pub parameters: Option<Vec<Parameter>>,
     /// Where they stand.
     pub prefix: String,
+    /// The parameters of its collector, where it has one of its own, and where they stand.
+    pub of_collector: Option<(String, Vec<Parameter>)>,
+    /// What its deliveries are written for.
+    pub kind: Option<CollectorKind>,
 }
 
 /// Looks at a stack.
@@ -55,10 +60,21 @@ pub async fn look(aws: &impl Aws, shell: &AwsShell, stack: &str) -> Result<Deplo
     let described = &described["Stacks"][0];
     found.findings.extend(findings::stack(stack, described));
     found.prefix = output_of(described, "ParameterPrefix");
-    match aws.call(&["ssm", "get-parameters-by-path", "--recursive", "--with-decryption", "--path", &found.prefix])? {
-        Ok(parameters) => found.parameters = Some(parameters_of(&parameters, &found.prefix)),
+    match parameters_below(aws, &found.prefix)? {
+        Ok(parameters) => found.parameters = Some(parameters),
         Err(said) => found.findings.push(findings::no_parameters(&found.prefix, &said)),
     }
+    let has_own = parameter_of(described, "Collector") == Some("own");
+    found.kind = if has_own {
+        let beside = found.prefix.replacen("/koala-destination/", "/koala-collector/", 1);
+        match parameters_below(aws, &beside)? {
+            Ok(parameters) => found.of_collector = Some((format!("{beside}/"), parameters)),
+            Err(said) => found.findings.push(findings::no_parameters(&beside, &said)),
+        }
+        Some(CollectorKind::Own)
+    } else {
+        parameter_of(described, "CollectorKind").and_then(|kind| kind.parse().ok())
+    };
     if let Ok(account) = aws.call(&["lambda", "get-account-settings"])? {
         found.findings.extend(findings::executions(stack, described, &account));
     }
@@ -72,6 +88,17 @@ fn output_of(stack: &Value, name: &str) -> String {
     let outputs = stack["Outputs"].as_array().into_iter().flatten();
     let output = outputs.filter(|it| it["OutputKey"] == name).find_map(|it| it["OutputValue"].as_str());
     output.unwrap_or_default().to_owned()
+}
+
+/// A parameter that a stack was deployed with.
+fn parameter_of<'d>(stack: &'d Value, name: &str) -> Option<&'d str> {
+    let mut parameters = stack["Parameters"].as_array().into_iter().flatten();
+    parameters.find(|it| it["ParameterKey"] == name)?["ParameterValue"].as_str()
+}
+
+fn parameters_below(aws: &impl Aws, prefix: &str) -> Result<Result<Vec<Parameter>, String>> {
+    let said = aws.call(&["ssm", "get-parameters-by-path", "--recursive", "--with-decryption", "--path", prefix])?;
+    Ok(said.map(|parameters| parameters_of(&parameters, prefix)))
 }
 
 async fn look_at_queues(
@@ -144,4 +171,51 @@ async fn server_time(endpoint: Option<&str>, region: Option<&str>) -> Option<Sys
     let client = http_client::builder().context("a client").ok()?.timeout(Duration::from_secs(5)).build().ok()?;
     let answer = client.get(url).send().await.ok()?;
     httpdate::parse_http_date(answer.headers().get("date")?.to_str().ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// An account with one stack, and a tree of parameters for each part of it.
+    struct Account {
+        collector: &'static str,
+    }
+
+    impl Aws for Account {
+        fn call(&self, arguments: &[&str]) -> Result<Result<Value, String>> {
+            let tree = |name: &str| json!({"Parameters": [{"Name": name, "Value": "{"}]});
+            Ok(match arguments {
+                ["cloudformation", ..] => Ok(json!({"Stacks": [{
+                    "StackStatus": "CREATE_COMPLETE",
+                    "Parameters": [{"ParameterKey": "Collector", "ParameterValue": self.collector},
+                                   {"ParameterKey": "CollectorKind", "ParameterValue": "own"}],
+                    "Outputs": [{"OutputKey": "ParameterPrefix", "OutputValue": "/koala-destination/dev"}],
+                }]})),
+                ["ssm", .., "/koala-destination/dev"] => Ok(tree("/koala-destination/dev/mappings/a")),
+                ["ssm", .., "/koala-collector/dev"] => Ok(tree("/koala-collector/dev/intent/a")),
+                other => Err(format!("AccessDenied: {}", other[0])),
+            })
+        }
+
+        fn region(&self) -> Option<String> {
+            None
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stack_with_its_own_collector_has_two_trees_of_parameters() {
+        let looked = async |collector| {
+            let shell = AwsShell::default();
+            let found = look(&Account { collector }, &shell, "koala-destination-dev").await.expect("AWS answers");
+            let names = |of: &[Parameter]| of.iter().map(|it| it.name.clone()).collect::<Vec<_>>();
+            let of_collector = found.of_collector.map(|(folder, parameters)| (folder, names(&parameters)));
+            (names(&found.parameters.expect("a tree")), of_collector, found.kind)
+        };
+        let own = Some(("/koala-collector/dev/".to_owned(), vec!["intent/a".to_owned()]));
+        assert_eq!(looked("own").await, (vec!["mappings/a".to_owned()], own, Some(CollectorKind::Own)));
+        assert_eq!(looked("url").await, (vec!["mappings/a".to_owned()], None, Some(CollectorKind::Own)));
+    }
 }

@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use super::prices::{API, LAMBDA_GB_SECOND, LAMBDA_REQUESTS, MILLION, SECONDS_OF_A_MONTH};
+use super::prices::{
+    API, GB, IDLE_POLLS_PER_SECOND, LAMBDA_GB_SECOND, LAMBDA_REQUESTS, LOGS_GB, METRIC, MILLION, SECONDS_OF_A_MONTH,
+    SQS, TRACES,
+};
 use super::usage::{MEMORY_GB, Usage};
 
 /// Aurora DSQL, a million DPU, and a GB a month (<https://aws.amazon.com/rds/aurora/dsql/pricing/>).
@@ -28,6 +31,12 @@ const COLLECT_SECONDS: f64 = 0.05;
 /// `signals` and `caretaker` run each minute, for so long when nothing is to be done.
 const SCHEDULED_A_MINUTE: f64 = 2.0;
 const SCHEDULED_SECONDS: f64 = 0.05;
+/// Bytes in the logs of one of these: the platform's lines and that of the metrics.
+const SCHEDULED_LOG_BYTES: f64 = 1500.0;
+/// The metrics that have a value each minute: `StoreUnavailable`, and `SettingsStale`, which the other functions give as well once events
+/// come.
+const METRICS_OF_ALL: f64 = 1.0;
+const METRICS_WITHOUT_EVENTS: f64 = 2.0;
 /// The alarms of infra/template.yaml that the collector adds.
 const ALARMS: f64 = 5.0 * 0.10;
 
@@ -38,7 +47,8 @@ pub struct OwnBill {
     storage: f64,
     collect: f64,
     schedules: f64,
-    alarms: f64,
+    doorbell: f64,
+    metrics_and_alarms: f64,
 }
 
 impl OwnBill {
@@ -49,6 +59,7 @@ impl OwnBill {
         let dpu = written * LEAST_WRITTEN_BYTES * DPU_OF_A_WRITTEN_BYTE
             + requests * READ * LEAST_READ_BYTES * DPU_OF_A_READ_BYTE;
         let scheduled = SECONDS_OF_A_MONTH / 60.0 * SCHEDULED_A_MINUTE;
+        let metrics = if events > 0.0 { METRICS_OF_ALL } else { METRICS_WITHOUT_EVENTS };
         let lambda = |count: f64, seconds: f64| {
             count / MILLION * LAMBDA_REQUESTS + count * seconds * MEMORY_GB * LAMBDA_GB_SECOND
         };
@@ -56,21 +67,25 @@ impl OwnBill {
             database: dpu * WITH_COMPUTE / MILLION * DPU,
             storage: events * KEPT_MONTHS * STORED_BYTES / 1e9 * STORED_GB,
             collect: requests / MILLION * API[0] + lambda(requests, COLLECT_SECONDS),
-            schedules: lambda(scheduled, SCHEDULED_SECONDS),
-            alarms: ALARMS,
+            // X-Ray keeps the first request of each second, which nearly all of these are.
+            schedules: lambda(scheduled, SCHEDULED_SECONDS)
+                + scheduled * (TRACES / MILLION + SCHEDULED_LOG_BYTES / GB * LOGS_GB),
+            doorbell: IDLE_POLLS_PER_SECOND * SECONDS_OF_A_MONTH / MILLION * SQS,
+            metrics_and_alarms: metrics * METRIC + ALARMS,
         }
     }
 
     /// Each line with its name, the sum last.
-    pub fn lines(&self) -> [(&'static str, f64); 6] {
-        let Self { database, storage, collect, schedules, alarms } = *self;
+    pub fn lines(&self) -> [(&'static str, f64); 7] {
+        let Self { database, storage, collect, schedules, doorbell, metrics_and_alarms } = *self;
         [
             ("Aurora DSQL, DPU", database),
             ("Aurora DSQL, storage", storage),
             ("collect", collect),
             ("signals and caretaker", schedules),
-            ("Alarms", alarms),
-            ("All", database + storage + collect + schedules + alarms),
+            ("Doorbell, polled", doorbell),
+            ("Metrics and alarms", metrics_and_alarms),
+            ("All", database + storage + collect + schedules + doorbell + metrics_and_alarms),
         ]
     }
 }

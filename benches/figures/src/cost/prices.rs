@@ -13,11 +13,11 @@ pub const API: [f64; 2] = [1.00, 0.90];
 pub const LAMBDA_REQUESTS: f64 = 0.20;
 pub const LAMBDA_GB_SECOND: f64 = 0.000_013_333_4;
 /// SQS standard queues, a million calls of up to 64 KB (<https://aws.amazon.com/sqs/pricing/>).
-const SQS: f64 = 0.40;
+pub const SQS: f64 = 0.40;
 /// `CloudWatch` Logs, a GB taken in (<https://aws.amazon.com/cloudwatch/pricing/>), a metric and an alarm's metric a month.
-const LOGS_GB: f64 = 0.50;
+pub const LOGS_GB: f64 = 0.50;
 /// a dashboard, of which an account has three free.
-const METRIC: f64 = 0.30;
+pub const METRIC: f64 = 0.30;
 const ALARM_METRIC: f64 = 0.10;
 const DASHBOARD: f64 = 3.00;
 /// The metrics that have a value whenever a function runs, of the table in `metrics`; one without a value in an hour costs nothing
@@ -26,18 +26,18 @@ const METRICS: f64 = 4.0;
 const ALARM_METRICS: f64 = 15.0;
 /// Lambda's poller asks an empty queue from five connections, each of which waits for 10 s
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html>).
-const IDLE_POLLS_PER_SECOND: f64 = 5.0 / 10.0;
+pub const IDLE_POLLS_PER_SECOND: f64 = 5.0 / 10.0;
 const QUEUES: f64 = 2.0;
 /// KMS, ten thousand calls: a read of the settings decrypts three parameters, each warm instance reads every 300 s.
 const KMS: f64 = 0.03;
 /// X-Ray, a million traces, of which its default rule keeps 5 % (<https://aws.amazon.com/xray/pricing/>).
-const TRACES: f64 = 5.00;
+pub const TRACES: f64 = 5.00;
 const SAMPLED: f64 = 0.05;
 /// Data out to the internet, a GB.
 const OUT_GB: f64 = 0.09;
 
 pub const MILLION: f64 = 1e6;
-const GB: f64 = 1e9;
+pub const GB: f64 = 1e9;
 pub const SECONDS_OF_A_MONTH: f64 = 30.0 * 24.0 * 3600.0;
 
 /// A month's bill, in US dollars.
