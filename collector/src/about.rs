@@ -51,7 +51,7 @@ impl Utm {
 
 /// Where a visitor came from: another site, a campaign, or both.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Origin {
+pub struct CameFrom {
     /// The host of the other site.
     pub referrer: Option<String>,
     /// The campaign.
@@ -99,10 +99,10 @@ impl About {
 
     /// Where the visitor came from; nothing where they were here before: on a page of the same site.
     #[must_use]
-    pub fn origin(&self) -> Option<Origin> {
+    pub fn origin(&self) -> Option<CameFrom> {
         let referrer = self.referrer.as_deref().and_then(host_of).filter(|host| self.host.as_ref() != Some(host));
-        let origin = Origin { referrer: referrer.map(|host| shortened(&host)), utm: self.utm.clone() };
-        (origin != Origin::default()).then_some(origin)
+        let origin = CameFrom { referrer: referrer.map(|host| shortened(&host)), utm: self.utm.clone() };
+        (origin != CameFrom::default()).then_some(origin)
     }
 }
 

@@ -10,7 +10,7 @@ use lambda_http::Error;
 use super::database::Database;
 use super::doorbell::Doorbell;
 use super::environment::CollectorEnvironment;
-use super::parameters::Settings;
+use super::parameters::SharedSettings;
 use super::site::Site;
 use crate::networks::{NetworkOptions, Networks};
 use crate::protocol::keys::{Keys, KeysUnavailable};
@@ -49,7 +49,7 @@ pub async fn serve() -> Result<(), Error> {
 
 /// The keys of the workspace, and the token of the stack's own handlers.
 struct OwnKeys {
-    settings: Settings,
+    settings: SharedSettings,
     is_public: bool,
 }
 

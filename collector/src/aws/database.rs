@@ -6,7 +6,7 @@ use thiserror::Error;
 use tokio::sync::Mutex;
 
 use super::environment::CollectorEnvironment;
-use super::parameters::CollectorSettings;
+use super::parameters::SharedCollectorSettings;
 use crate::store::postgres::token::{DsqlTokens, TokenError};
 use crate::store::postgres::{DatabaseUrl, PostgresError, PostgresOptions, PostgresStore};
 use crate::store::{Store, StoreError};
@@ -36,7 +36,7 @@ pub enum DatabaseUnavailable {
 
 /// Where the store is.
 pub struct Database {
-    settings: CollectorSettings,
+    settings: SharedCollectorSettings,
     /// The cluster, where it is not the parameter that says so.
     cluster: Option<DatabaseUrl>,
     /// Who signs the tokens of a cluster.
@@ -49,7 +49,7 @@ impl Database {
     ///
     /// # Errors
     /// When the cluster's endpoint is no host.
-    pub fn new(environment: &CollectorEnvironment, settings: CollectorSettings) -> Result<Self, PostgresError> {
+    pub fn new(environment: &CollectorEnvironment, settings: SharedCollectorSettings) -> Result<Self, PostgresError> {
         let cluster = environment.dsql_endpoint.as_ref();
         let cluster = cluster
             .map(|host| DatabaseUrl::parse(&format!("postgres://{}@{host}/postgres", environment.database_user)));

@@ -15,14 +15,14 @@ const OF_DESTINATION: &[&str] = &["public-api-key", "collector-token"];
 const OF_COLLECTOR: &[&str] = &["database-url", "exclude"];
 
 /// The destination's settings.
-pub type Settings = Arc<SettingsCache<ParameterStore>>;
+pub type SharedSettings = Arc<SettingsCache<ParameterStore>>;
 /// The collector's.
-pub type CollectorSettings = Arc<CollectorSettingsCache<ParameterStore>>;
+pub type SharedCollectorSettings = Arc<CollectorSettingsCache<ParameterStore>>;
 
 impl CollectorEnvironment {
     /// What `collect` reads.
     #[must_use]
-    pub fn settings_by_name(&self) -> (Settings, CollectorSettings) {
+    pub fn settings_by_name(&self) -> (SharedSettings, SharedCollectorSettings) {
         let destination = self.store(&self.function.parameter_prefix).only(OF_DESTINATION);
         let collector = self.store(&self.collector_prefix).only(OF_COLLECTOR);
         (self.destination(destination), self.collector(collector))
@@ -30,13 +30,13 @@ impl CollectorEnvironment {
 
     /// The destination's whole tree.
     #[must_use]
-    pub fn settings(&self) -> Settings {
+    pub fn settings(&self) -> SharedSettings {
         self.destination(self.store(&self.function.parameter_prefix))
     }
 
     /// The collector's whole tree.
     #[must_use]
-    pub fn collector_settings(&self) -> CollectorSettings {
+    pub fn collector_settings(&self) -> SharedCollectorSettings {
         self.collector(self.store(&self.collector_prefix))
     }
 
@@ -44,11 +44,11 @@ impl CollectorEnvironment {
         ParameterStore::new(self.function.aws.ssm(), prefix)
     }
 
-    fn destination(&self, source: ParameterStore) -> Settings {
+    fn destination(&self, source: ParameterStore) -> SharedSettings {
         Arc::new(SettingsCache::new(source, self.function.settings_ttl).with_collector(CollectorKind::Own))
     }
 
-    fn collector(&self, source: ParameterStore) -> CollectorSettings {
+    fn collector(&self, source: ParameterStore) -> SharedCollectorSettings {
         Arc::new(CollectorSettingsCache::of(source, self.function.settings_ttl))
     }
 }

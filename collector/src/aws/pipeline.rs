@@ -16,7 +16,7 @@ use koala_destination::preview::{Preview, Previewer};
 use koala_destination::segment::{Function, Mapping};
 use koala_destination::settings::Settings as Destination;
 
-use super::parameters::{CollectorSettings, Settings};
+use super::parameters::{SharedCollectorSettings, SharedSettings};
 use crate::store::Store;
 use crate::store::deletion::{Departed, Forgotten};
 use crate::web::{
@@ -62,9 +62,9 @@ impl StackQueues {
 /// The queues and the settings of a stack.
 pub struct StackPipeline {
     /// The destination's parameters.
-    pub settings: Settings,
+    pub settings: SharedSettings,
     /// The collector's.
-    pub collector_settings: CollectorSettings,
+    pub collector_settings: SharedCollectorSettings,
     /// SQS.
     pub sqs: Lazy<Client>,
     /// Where the queues are.

@@ -15,7 +15,7 @@ use tracing::Instrument;
 use super::database::{Database, DatabaseUnavailable};
 use super::environment::CollectorEnvironment;
 use super::figures::Requested;
-use super::parameters::CollectorSettings;
+use super::parameters::SharedCollectorSettings;
 use crate::signals::SignalsOptions;
 use crate::signals::deliver::Deliver;
 use crate::signals::outbound::Client;
@@ -59,7 +59,7 @@ pub async fn serve() -> Result<(), Error> {
 /// What is worked with.
 struct Work {
     database: Database,
-    settings: CollectorSettings,
+    settings: SharedCollectorSettings,
     options: SignalsOptions,
     client: Client,
 }

@@ -18,7 +18,7 @@ use super::database::{Database, DatabaseUnavailable};
 use super::doorbell::Doorbell;
 use super::environment::CollectorEnvironment;
 use super::figures::Requested;
-use super::parameters::CollectorSettings;
+use super::parameters::SharedCollectorSettings;
 use crate::store::postgres::PostgresStore;
 use crate::web::ClientAddress;
 
@@ -33,7 +33,7 @@ type Follow = Box<dyn Fn(&crate::settings::CollectorSettings) + Send + Sync>;
 
 /// A router, and what it works with.
 pub struct Site {
-    settings: CollectorSettings,
+    settings: SharedCollectorSettings,
     database: Database,
     routes: Routes,
     router: RwLock<Option<Router>>,
@@ -47,7 +47,7 @@ impl Site {
     pub fn new(
         function: &'static str,
         environment: &CollectorEnvironment,
-        settings: CollectorSettings,
+        settings: SharedCollectorSettings,
         database: Database,
         routes: impl Fn(Arc<PostgresStore>) -> Router + Send + Sync + 'static,
     ) -> Self {

@@ -78,7 +78,7 @@ impl Claim {
 
 /// One of the ids that claim an owner.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Member {
+pub struct Claimant {
     /// How good the claim is.
     pub rank: Rank,
     /// When.

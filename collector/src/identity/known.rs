@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use koala_destination::ids::{EventIds, Id, IdKind};
 
-use super::claim::{Claim, Member};
+use super::claim::{Claim, Claimant};
 
 /// The row of an id. One that has none yet is the default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -82,7 +82,7 @@ impl Wants {
 #[derive(Debug, Clone, Default)]
 pub struct Known {
     ids: HashMap<Id, KnownId>,
-    lines: HashMap<(Id, IdKind), Vec<Member>>,
+    lines: HashMap<(Id, IdKind), Vec<Claimant>>,
 }
 
 #[derive(Debug, Clone)]
@@ -98,7 +98,7 @@ impl Known {
     }
 
     /// Puts in the members of a kind of an owner, in any order.
-    pub fn put_line(&mut self, owner: Id, kind: IdKind, mut members: Vec<Member>) {
+    pub fn put_line(&mut self, owner: Id, kind: IdKind, mut members: Vec<Claimant>) {
         members.sort_unstable();
         self.lines.insert((owner, kind), members);
     }
@@ -107,7 +107,7 @@ impl Known {
         self.ids.get(id)
     }
 
-    pub(super) fn line(&self, owner: &Id, kind: IdKind) -> Option<&[Member]> {
+    pub(super) fn line(&self, owner: &Id, kind: IdKind) -> Option<&[Claimant]> {
         // The key of a map is owned; an id is two words and a count.
         self.lines.get(&(owner.clone(), kind)).map(Vec::as_slice)
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use koala_destination::ids::{EventIds, Id, IdKind};
 
 use super::change::Change;
-use super::claim::{Claim, Member, Rank, line_length};
+use super::claim::{Claim, Claimant, Rank, line_length};
 use super::decision::{Decision, Refused, Undecided, recompute};
 use super::known::{Decided, Identity, Known, Wants};
 use super::resolve::Reading;
@@ -34,10 +34,10 @@ impl Memory {
         }
         for (owner, kind) in &wants.lines {
             let members = self.members_of(owner).filter(|id| id.kind() == *kind && self.is_free(id, owner));
-            let mut members: Vec<Member> = members
+            let mut members: Vec<Claimant> = members
                 .filter_map(|id| {
                     let (rank, at) = *self.claims.get(&(id.clone(), owner.clone()))?;
-                    Some(Member { rank, at, id: id.clone() })
+                    Some(Claimant { rank, at, id: id.clone() })
                 })
                 .collect();
             members.sort_unstable();

@@ -97,8 +97,8 @@ mod view;
 
 pub use change::{Change, IdentityChange};
 pub use claim::{
-    CROWD, Claim, LATEST, MOST_DEVICES, MOST_EMAILS, Member, OWNERS_OF_A_DEVICE, OWNERS_OF_AN_EMAIL, Rank, claim_time,
-    line_length,
+    CROWD, Claim, Claimant, LATEST, MOST_DEVICES, MOST_EMAILS, OWNERS_OF_A_DEVICE, OWNERS_OF_AN_EMAIL, Rank,
+    claim_time, line_length,
 };
 pub use decision::{Decision, Refused, Undecided, recompute};
 pub use known::{Decided, Identity, Known, Wants};

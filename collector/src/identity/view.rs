@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use koala_destination::ids::{Id, IdKind};
 
 use super::change::Change;
-use super::claim::{CROWD, Claim, MOST_DEVICES, MOST_EMAILS, Member, Rank, limit};
+use super::claim::{CROWD, Claim, Claimant, MOST_DEVICES, MOST_EMAILS, Rank, limit};
 use super::known::{Decided, Identity, Known, Wants};
 
 pub(super) struct View<'k> {
@@ -76,7 +76,7 @@ impl<'k> View<'k> {
     }
 
     /// The best ids of a kind that claim an owner and are free to.
-    pub fn line(&self, owner: &Id, kind: IdKind) -> Loaded<Vec<Member>> {
+    pub fn line(&self, owner: &Id, kind: IdKind) -> Loaded<Vec<Claimant>> {
         let Some(known) = self.known.line(owner, kind) else {
             self.wants.borrow_mut().lines.insert((owner.clone(), kind));
             return None;
@@ -99,7 +99,7 @@ impl<'k> View<'k> {
             };
             let claim = self.all_claims(one)?.into_iter().find(|claim| claim.owner == *owner);
             if let Some(claim) = claim.filter(|_| is_free) {
-                line.push(Member { rank: claim.rank, at: claim.at, id: one.clone() });
+                line.push(Claimant { rank: claim.rank, at: claim.at, id: one.clone() });
             }
         }
         line.sort_unstable();

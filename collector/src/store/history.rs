@@ -93,7 +93,7 @@ impl HashedId {
 
 /// Something that somebody did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Deed {
+pub struct HistoryEntry {
     /// Its place.
     #[serde(skip)]
     pub cursor: HistoryCursor,

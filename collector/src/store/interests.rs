@@ -17,7 +17,7 @@ const MOST_BY: usize = 5;
 
 /// What one visitor did, with how often and when last.
 #[derive(Debug)]
-pub(crate) struct Deed {
+pub(crate) struct DoneByVisitor {
     /// `event` or `page_view`.
     pub(crate) kind: String,
     pub(crate) name: String,
@@ -30,9 +30,9 @@ pub(crate) struct Deed {
 
 /// The pages and events, of deeds of which the last come first: what most visitors did, and most often, first. An event is one
 /// whatever the page it was done on, and a page one whatever its title.
-pub(crate) fn of(deeds: impl IntoIterator<Item = Deed>) -> Vec<Interest> {
+pub(crate) fn of(deeds: impl IntoIterator<Item = DoneByVisitor>) -> Vec<Interest> {
     let mut all: HashMap<(String, String), (Interest, Reached)> = HashMap::new();
-    for Deed { kind, name, path, title, visitor_id, times, last_at } in deeds {
+    for DoneByVisitor { kind, name, path, title, visitor_id, times, last_at } in deeds {
         let is_page = kind == "page_view";
         let known_by =
             if is_page { [&path, &name, &title].into_iter().find(|it| !it.is_empty()).unwrap_or(&path) } else { &name };

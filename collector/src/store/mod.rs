@@ -38,7 +38,7 @@ use self::company::{Company, CompanyId, CompanyPage, DaysOfActivity, Excluded, R
 use self::decision::{Decision, Undone};
 use self::deletion::{Deletion, DeletionId, Departed, Forgotten, Person, Retention};
 use self::filter::{CompanyFilter, Filter};
-use self::history::{Actor, Deed, HistoryCursor};
+use self::history::{Actor, HistoryCursor, HistoryEntry};
 use self::visitor::{EntryCursor, TimelineEntry, Visitor, VisitorId};
 use crate::exclude::Exclude;
 use crate::intent::IntentRule;
@@ -151,7 +151,7 @@ pub trait Store: Send + Sync {
     -> Result<Option<DeletionId>, StoreError>;
 
     /// What people did, the latest first: at most `limit` deeds from behind a place on.
-    async fn history(&self, behind: Option<HistoryCursor>, limit: u32) -> Result<Vec<Deed>, StoreError>;
+    async fn history(&self, behind: Option<HistoryCursor>, limit: u32) -> Result<Vec<HistoryEntry>, StoreError>;
 
     /// How far a deletion is.
     async fn deletion(&self, id: &DeletionId) -> Result<Option<Deletion>, StoreError>;

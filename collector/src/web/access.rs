@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Version};
 use axum_extra::extract::CookieJar;
 
-use super::origin::{self, Origin};
+use super::origin::{self, RequestOrigin};
 use super::throttle::Throttle;
 use crate::credentials::fingerprint::Fingerprint;
 use crate::credentials::session::LONGEST_SESSION;
@@ -66,7 +66,7 @@ pub struct ClientAddress(pub IpAddr);
 
 /// Why a request does not pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(super) enum Denied {
     /// Nobody may see anything.
     Closed(&'static str),
     /// It has no token and no session, or none that is good.
@@ -145,7 +145,7 @@ impl Access {
     }
 
     /// Who may pass, by a token, by a session, or because none is asked for here.
-    pub(super) fn admit(&self, request: &Parts) -> Result<Caller, Refusal> {
+    pub(super) fn admit(&self, request: &Parts) -> Result<Caller, Denied> {
         let headers = &request.headers;
         if !self.asks_for_token() {
             let refusal = self.refusal_without_token(request.version, headers);
@@ -154,33 +154,33 @@ impl Access {
         if let Some(token) = bearer(headers).and_then(|shown| self.keys(|keys| keys.tokens.find(shown.as_bytes()))) {
             return Ok(Caller { token: Some(token), is_signed_in: false });
         }
-        let token = self.session(headers).ok_or(Refusal::NotSignedIn)?;
+        let token = self.session(headers).ok_or(Denied::NotSignedIn)?;
         // The browser adds the cookie, whoever's page asks.
-        if Origin::of(headers) == Origin::Other && !origin::is_navigation(&request.method, headers) {
-            return Err(Refusal::OtherSite);
+        if RequestOrigin::of(headers) == RequestOrigin::Other && !origin::is_navigation(&request.method, headers) {
+            return Err(Denied::OtherSite);
         }
         Ok(Caller { token: Some(token), is_signed_in: true })
     }
 
     /// What is asked of a request where no token is set: that it comes from this machine, and from no other site's page.
-    fn refusal_without_token(&self, version: Version, headers: &HeaderMap) -> Option<Refusal> {
+    fn refusal_without_token(&self, version: Version, headers: &HeaderMap) -> Option<Denied> {
         if !self.0.is_loopback {
-            return Some(Refusal::Closed(
+            return Some(Denied::Closed(
                 "others can reach this address: set the parameter page-token (koala up also takes --token) to open page and API to who has it",
             ));
         }
         if !origin::names_this_machine(headers) {
-            return Some(Refusal::Closed(
+            return Some(Denied::Closed(
                 "the name in the request is not this machine's: open http://localhost, or start the set with --token",
             ));
         }
         // Browsers have long left HTTP/1.0; a reverse proxy that is set up in three lines speaks it, and says nothing of itself.
         if version < Version::HTTP_11 || origin::is_forwarded(headers) {
-            return Some(Refusal::Closed(
+            return Some(Denied::Closed(
                 "a proxy has forwarded this request, so others may reach the set: start it with --token",
             ));
         }
-        (Origin::of(headers) == Origin::Other).then_some(Refusal::OtherSite)
+        (RequestOrigin::of(headers) == RequestOrigin::Other).then_some(Denied::OtherSite)
     }
 
     /// The token that the browser of a request is signed in by, while that token opens anything.

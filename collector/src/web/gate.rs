@@ -7,7 +7,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::access::{Access, Refusal};
+use super::access::{Access, Denied};
 use super::destination::Destination;
 use super::page::sign_in;
 
@@ -26,15 +26,15 @@ pub async fn check(State(access): State<Access>, request: Request, next: Next) -
             let is_for_programs = head.uri.path().starts_with("/api/");
             let mut answer = match refusal {
                 _ if is_for_programs => as_json(refusal),
-                Refusal::NotSignedIn if matches!(head.method, Method::GET | Method::HEAD) => {
+                Denied::NotSignedIn if matches!(head.method, Method::GET | Method::HEAD) => {
                     sign_in::asked(&access, &head.headers, &Destination::of(&head.uri))
                 }
-                Refusal::NotSignedIn => sign_in::asked(&access, &head.headers, &Destination::default()),
-                Refusal::Closed(words) => sign_in::refused("Closed", words),
-                Refusal::OtherSite => sign_in::refused("Refused", words(refusal)),
+                Denied::NotSignedIn => sign_in::asked(&access, &head.headers, &Destination::default()),
+                Denied::Closed(words) => sign_in::refused("Closed", words),
+                Denied::OtherSite => sign_in::refused("Refused", words(refusal)),
             };
             *answer.status_mut() = status(refusal);
-            if refusal == Refusal::NotSignedIn {
+            if refusal == Denied::NotSignedIn {
                 answer.headers_mut().insert(WWW_AUTHENTICATE, BEARER);
             }
             answer
@@ -42,28 +42,28 @@ pub async fn check(State(access): State<Access>, request: Request, next: Next) -
     }
 }
 
-fn as_json(refusal: Refusal) -> Response {
+fn as_json(refusal: Denied) -> Response {
     let code = match refusal {
-        Refusal::Closed(_) => "closed",
-        Refusal::NotSignedIn => "unauthorized",
-        Refusal::OtherSite => "other_site",
+        Denied::Closed(_) => "closed",
+        Denied::NotSignedIn => "unauthorized",
+        Denied::OtherSite => "other_site",
     };
     axum::Json(json!({"error": {"code": code, "message": words(refusal)}})).into_response()
 }
 
-fn status(refusal: Refusal) -> StatusCode {
+fn status(refusal: Denied) -> StatusCode {
     match refusal {
-        Refusal::Closed(_) | Refusal::OtherSite => StatusCode::FORBIDDEN,
-        Refusal::NotSignedIn => StatusCode::UNAUTHORIZED,
+        Denied::Closed(_) | Denied::OtherSite => StatusCode::FORBIDDEN,
+        Denied::NotSignedIn => StatusCode::UNAUTHORIZED,
     }
 }
 
-fn words(refusal: Refusal) -> &'static str {
+fn words(refusal: Denied) -> &'static str {
     match refusal {
-        Refusal::Closed(words) => words,
-        Refusal::NotSignedIn => {
+        Denied::Closed(words) => words,
+        Denied::NotSignedIn => {
             "send Authorization: Bearer with a token of the parameter page-token, or sign in at /sign-in"
         }
-        Refusal::OtherSite => "a page of another site cannot read this",
+        Denied::OtherSite => "a page of another site cannot read this",
     }
 }

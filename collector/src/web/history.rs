@@ -9,7 +9,7 @@ use super::api_error::ApiError;
 use super::parameters::Parameters;
 use super::state::Web;
 use crate::store::StoreError;
-use crate::store::history::{Deed, HistoryCursor};
+use crate::store::history::{HistoryCursor, HistoryEntry};
 
 /// The most deeds in one answer.
 const MOST_DEEDS: u32 = 1000;
@@ -32,7 +32,7 @@ pub async fn deeds(
     web: &Web,
     behind: Option<HistoryCursor>,
     limit: u32,
-) -> Result<(Vec<Deed>, Option<HistoryCursor>), StoreError> {
+) -> Result<(Vec<HistoryEntry>, Option<HistoryCursor>), StoreError> {
     let mut deeds = web.store.history(behind, limit.saturating_add(1)).await?;
     let is_more = u32::try_from(deeds.len()).is_ok_and(|count| count > limit);
     deeds.truncate(usize::try_from(limit).unwrap_or(usize::MAX));

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, Method};
 
 /// What a request tells of where it comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
+pub enum RequestOrigin {
     /// A page of ours, as its browser says.
     Own,
     /// A page of another site, as its browser says.
@@ -16,7 +16,7 @@ pub enum Origin {
     Unsaid,
 }
 
-impl Origin {
+impl RequestOrigin {
     /// By `Sec-Fetch-Site`, which no page can set, and where a browser does not send it by `Origin`.
     pub fn of(headers: &HeaderMap) -> Self {
         match (text(headers, "sec-fetch-site"), text(headers, ORIGIN.as_str())) {
@@ -100,16 +100,19 @@ mod tests {
     #[test]
     fn a_browser_says_whose_page_asks_and_what_it_says_goes_before_the_origin() {
         for (said, origin) in [
-            (&[][..], Origin::Unsaid),
-            (&[("sec-fetch-site", "none")], Origin::Unsaid),
-            (&[("sec-fetch-site", "same-origin")], Origin::Own),
-            (&[("sec-fetch-site", "same-site")], Origin::Other),
-            (&[("sec-fetch-site", "cross-site"), ("host", "localhost"), ("origin", "http://localhost")], Origin::Other),
-            (&[("host", "localhost:8787"), ("origin", "http://localhost:8787")], Origin::Own),
-            (&[("host", "localhost:8787"), ("origin", "http://localhost:3000")], Origin::Other),
-            (&[("host", "localhost"), ("origin", "null")], Origin::Other),
+            (&[][..], RequestOrigin::Unsaid),
+            (&[("sec-fetch-site", "none")], RequestOrigin::Unsaid),
+            (&[("sec-fetch-site", "same-origin")], RequestOrigin::Own),
+            (&[("sec-fetch-site", "same-site")], RequestOrigin::Other),
+            (
+                &[("sec-fetch-site", "cross-site"), ("host", "localhost"), ("origin", "http://localhost")],
+                RequestOrigin::Other,
+            ),
+            (&[("host", "localhost:8787"), ("origin", "http://localhost:8787")], RequestOrigin::Own),
+            (&[("host", "localhost:8787"), ("origin", "http://localhost:3000")], RequestOrigin::Other),
+            (&[("host", "localhost"), ("origin", "null")], RequestOrigin::Other),
         ] {
-            assert_eq!(Origin::of(&headers(said)), origin, "{said:?}");
+            assert_eq!(RequestOrigin::of(&headers(said)), origin, "{said:?}");
         }
     }
 

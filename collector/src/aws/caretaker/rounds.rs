@@ -7,19 +7,19 @@ use koala_destination::settings::Freshness;
 use tokio::time::Instant;
 
 use crate::aws::database::Database;
-use crate::aws::parameters::CollectorSettings;
+use crate::aws::parameters::SharedCollectorSettings;
 use crate::store::deletion::Retention;
 use crate::upkeep::Upkeep;
 
 /// The work, and what it is done with.
 pub struct Rounds {
     database: Arc<Database>,
-    settings: CollectorSettings,
+    settings: SharedCollectorSettings,
     retention: Retention,
 }
 
 impl Rounds {
-    pub fn new(database: Arc<Database>, settings: CollectorSettings, retention: Retention) -> Self {
+    pub fn new(database: Arc<Database>, settings: SharedCollectorSettings, retention: Retention) -> Self {
         Self { database, settings, retention }
     }
 

@@ -49,9 +49,9 @@ pub(super) fn key_of(text: &str) -> Option<CompanyKey> {
 
 /// Identities of companies of which something changed.
 #[derive(Debug, Default)]
-pub(super) struct Changed(BTreeMap<String, (bool, bool)>);
+pub(super) struct ChangedCompanies(BTreeMap<String, (bool, bool)>);
 
-impl Changed {
+impl ChangedCompanies {
     /// Of one its counts.
     pub(super) fn count(&mut self, key: impl Into<String>) {
         self.0.entry(key.into()).or_default();
@@ -144,7 +144,7 @@ impl Statements {
         }
     }
 
-    pub(super) fn note_changed(&self, changed: &mut Changed) {
+    pub(super) fn note_changed(&self, changed: &mut ChangedCompanies) {
         for [domain, group_id, name] in &self.changed {
             changed.say_all([domain, group_id, name]);
         }
@@ -195,7 +195,7 @@ impl<'t> CompanyTraits<'t> {
         &self,
         transaction: &Transaction,
         said_by: i64,
-        changed: &mut Changed,
+        changed: &mut ChangedCompanies,
     ) -> Result<(), PostgresError> {
         if self.0.is_empty() {
             return Ok(());
@@ -231,7 +231,7 @@ impl<'t> CompanyTraits<'t> {
 pub(super) async fn keep(transaction: &Transaction, accounts: &[ReceivedAccount]) -> Result<(), PostgresError> {
     let now = now_milliseconds();
     let ((), mut statements) = together!(transaction.begin(), Statements::read(transaction, NO_VISITOR, false))?;
-    let (mut changed, mut of_companies) = (Changed::default(), CompanyTraits::default());
+    let (mut changed, mut of_companies) = (ChangedCompanies::default(), CompanyTraits::default());
     for (account, traits) in accounts {
         let said = Said::of_account(account);
         let Some(domain) = &said.domain else { continue };

@@ -8,7 +8,7 @@ use super::ids;
 use super::keys;
 use super::pool::Pool;
 use super::sql::{Sql, statements};
-use super::transaction::{Access, Transaction, Values, together, transact};
+use super::transaction::{Mode, Transaction, Values, together, transact};
 use crate::store::alerts::{
     Claim, Claimed, LONGEST_REST, MessageState, NewMessage, Rest, Settled, StoredMessage, alone_or_new,
 };
@@ -204,7 +204,7 @@ pub(super) async fn recover(pool: &Pool, now: i64) -> Result<u64, PostgresError>
 async fn in_pieces(pool: &Pool, sql: Sql, values: Values<'_>) -> Result<u64, PostgresError> {
     let mut all = 0;
     loop {
-        let some = transact!(pool, Access::Write, |transaction| async {
+        let some = transact!(pool, Mode::Write, |transaction| async {
             let ((), some, ()) =
                 together!(transaction.begin(), transaction.execute(sql, values), transaction.commit())?;
             Ok(some)
@@ -278,7 +278,7 @@ pub(super) async fn forget_ended(pool: &Pool, before: i64, limit: u32) -> Result
     let (mut all, limit) = (0, u64::from(limit));
     while all < limit {
         let most = i64::try_from(limit - all).unwrap_or(i64::MAX).min(FORGOTTEN_AT_ONCE);
-        let some = transact!(pool, Access::Write, |transaction| forget_some(&transaction, before, most))?;
+        let some = transact!(pool, Mode::Write, |transaction| forget_some(&transaction, before, most))?;
         all += some;
         if i64::try_from(some).is_ok_and(|some| some < most) {
             break;

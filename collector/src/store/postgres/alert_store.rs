@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::ids;
 use super::store::PostgresStore;
-use super::transaction::{Access, together, transact};
+use super::transaction::{Mode, together, transact};
 use super::{alert_changes, alert_messages, alert_tell, points, recent, row_ids};
 use crate::store::StoreError;
 use crate::store::alerts::{
@@ -16,30 +16,30 @@ use crate::store::company::{Activity, CompanyId};
 impl AlertStore for PostgresStore {
     async fn changed(&self, limit: u32, unsettled: Unsettled<'_>) -> Result<Vec<Changed>, StoreError> {
         // Nearly always there is nothing.
-        if !transact!(&self.pool, Access::Read, |transaction| alert_changes::is_any(&transaction))? {
+        if !transact!(&self.pool, Mode::Read, |transaction| alert_changes::is_any(&transaction))? {
             return Ok(Vec::new());
         }
         // Whose company was not counted yet is looked at when it was.
         self.count().await?;
         let rules = self.rules.now(&self.pool).await?;
-        Ok(transact!(&self.pool, Access::Read, |transaction| {
+        Ok(transact!(&self.pool, Mode::Read, |transaction| {
             alert_changes::changed(&transaction, &rules, limit, unsettled)
         })?)
     }
 
     async fn is_any_unsettled(&self, unsettled: Unsettled<'_>) -> Result<bool, StoreError> {
-        Ok(transact!(&self.pool, Access::Read, |transaction| {
+        Ok(transact!(&self.pool, Mode::Read, |transaction| {
             alert_changes::is_any_unsettled(&transaction, unsettled)
         })?)
     }
 
     async fn standing(&self, company: &CompanyId) -> Result<Standing, StoreError> {
-        Ok(transact!(&self.pool, Access::Read, |transaction| alert_tell::standing(&transaction, company))?)
+        Ok(transact!(&self.pool, Mode::Read, |transaction| alert_tell::standing(&transaction, company))?)
     }
 
     async fn recent(&self, company: &CompanyId, since: i64, limit: u32) -> Result<Vec<Activity>, StoreError> {
         let company = ids::company_row(company.as_str());
-        Ok(transact!(&self.pool, Access::Read, |transaction| recent::of_company(
+        Ok(transact!(&self.pool, Mode::Read, |transaction| recent::of_company(
             &transaction,
             company,
             since,
@@ -48,7 +48,7 @@ impl AlertStore for PostgresStore {
     }
 
     async fn turn(&self) -> Result<Option<Turn>, StoreError> {
-        Ok(transact!(&self.pool, Access::Read, |transaction| async {
+        Ok(transact!(&self.pool, Mode::Read, |transaction| async {
             let ((), turn, ()) = together!(transaction.begin(), alert_tell::turn(&transaction), transaction.commit())?;
             Ok(turn)
         })?)
@@ -61,7 +61,7 @@ impl AlertStore for PostgresStore {
 
     async fn is_told(&self, alert: &str, occasion: &str) -> Result<bool, StoreError> {
         let told =
-            transact!(&self.pool, Access::Read, |transaction| alert_messages::is_told(&transaction, alert, occasion));
+            transact!(&self.pool, Mode::Read, |transaction| alert_messages::is_told(&transaction, alert, occasion));
         Ok(told?)
     }
 
@@ -69,7 +69,7 @@ impl AlertStore for PostgresStore {
         if evaluated == Evaluated::default() {
             return Ok(true);
         }
-        let told = transact!(&self.pool, Access::Write, |transaction| alert_tell::tell(&transaction, &evaluated))?;
+        let told = transact!(&self.pool, Mode::Write, |transaction| alert_tell::tell(&transaction, &evaluated))?;
         if told && !evaluated.messages.is_empty() {
             self.have_pages_look_again();
         }
@@ -77,18 +77,17 @@ impl AlertStore for PostgresStore {
     }
 
     async fn due_targets(&self, now: i64) -> Result<Vec<String>, StoreError> {
-        Ok(transact!(&self.pool, Access::Read, |transaction| alert_messages::due_targets(&transaction, now))?)
+        Ok(transact!(&self.pool, Mode::Read, |transaction| alert_messages::due_targets(&transaction, now))?)
     }
 
     async fn claim(&self, claim: Claim<'_>) -> Result<Vec<Claimed>, StoreError> {
         let holder = row_ids::next();
-        Ok(transact!(&self.pool, Access::Write, |transaction| alert_messages::claim(&transaction, claim, holder))?)
+        Ok(transact!(&self.pool, Mode::Write, |transaction| alert_messages::claim(&transaction, claim, holder))?)
     }
 
     async fn recover(&self, now: i64) -> Result<u64, StoreError> {
         // Nearly always there is nothing.
-        let any_left =
-            transact!(&self.pool, Access::Read, |transaction| alert_messages::is_any_left(&transaction, now))?;
+        let any_left = transact!(&self.pool, Mode::Read, |transaction| alert_messages::is_any_left(&transaction, now))?;
         Ok(if any_left { alert_messages::recover(&self.pool, now).await? } else { 0 })
     }
 
@@ -99,7 +98,7 @@ impl AlertStore for PostgresStore {
         settled: Settled,
         rest: Option<Rest>,
     ) -> Result<(), StoreError> {
-        transact!(&self.pool, Access::Write, |transaction| {
+        transact!(&self.pool, Mode::Write, |transaction| {
             alert_messages::settle(&transaction, target, ids, &settled, rest)
         })?;
         self.have_pages_look_again();
@@ -107,7 +106,7 @@ impl AlertStore for PostgresStore {
     }
 
     async fn messages(&self, limit: u32) -> Result<Vec<StoredMessage>, StoreError> {
-        Ok(transact!(&self.pool, Access::Read, |transaction| alert_messages::messages(&transaction, limit))?)
+        Ok(transact!(&self.pool, Mode::Read, |transaction| alert_messages::messages(&transaction, limit))?)
     }
 
     async fn redrive_messages(&self, now: i64) -> Result<u64, StoreError> {

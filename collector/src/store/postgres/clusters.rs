@@ -9,14 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use koala_destination::ids::{Id, IdKind};
 use tokio_postgres::Row;
 
-use super::accounts::{self, Changed};
+use super::accounts::{self, ChangedCompanies};
 use super::error::PostgresError;
 use super::identities;
 use super::pointers::Moved;
 use super::pool::Pool;
 use super::regrouped::{IDS_AT_ONCE, Regrouped};
 use super::sql::statements;
-use super::transaction::{Access, Transaction, together, transact};
+use super::transaction::{Mode, Transaction, together, transact};
 use crate::company::{self, CompanyKey, CompanyKind, TRAITS_OF_COMPANY, WhatIsSaid};
 
 /// All ids that lead to the same ones as those of `$1`, or did before: those of the visitors of `$2`; in the array `ids`.
@@ -65,7 +65,7 @@ statements! {
 
 /// Goes on with putting a visitor together that has more ids than go at once. Tells whether there was one.
 pub(super) async fn regroup_some(pool: &Pool) -> Result<bool, PostgresError> {
-    transact!(pool, Access::Write, |transaction| async {
+    transact!(pool, Mode::Write, |transaction| async {
         let ((), next) = together!(transaction.begin(), transaction.query_opt(NEXT, &[]))?;
         let Some(next) = next else {
             transaction.commit().await?;
@@ -99,7 +99,7 @@ pub(super) struct Clusters {
     guesses: Vec<(i64, String)>,
     /// Which companies the visitors were of, and the domains of their addresses.
     before: Vec<(i64, Option<String>, Option<String>)>,
-    changed: Changed,
+    changed: ChangedCompanies,
 }
 
 impl Clusters {
@@ -122,7 +122,7 @@ impl Clusters {
         });
         let guesses = guesses.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
         let before = visitors.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)));
-        let mut changed = Changed::default();
+        let mut changed = ChangedCompanies::default();
         changed.say_rows(&statements, 0)?;
         Ok(Self {
             members,

@@ -18,7 +18,7 @@ use crate::company::{self, CompanyKey, CompanyKind};
 use crate::intent::{Strength, Trend};
 use crate::store::company::{Company, CompanyId, CompanyPage, DAYS, DaysOfActivity, LastPage, Member, Reason, Source};
 use crate::store::filter::CompanyFilter;
-use crate::store::interests::{self, Deed};
+use crate::store::interests::{self, DoneByVisitor};
 use crate::store::visitor::{Visitor, VisitorId};
 
 statements! {
@@ -143,8 +143,8 @@ pub(super) async fn show(
     Ok(Some(CompanyPage { company, reasons, days, people, interests, sources, activity }))
 }
 
-fn deed(row: &Row) -> Result<Deed, PostgresError> {
-    Ok(Deed {
+fn deed(row: &Row) -> Result<DoneByVisitor, PostgresError> {
+    Ok(DoneByVisitor {
         kind: row.try_get(0)?,
         name: row.try_get(1)?,
         path: row.try_get(2)?,

@@ -12,7 +12,7 @@ use super::pointers::Rows;
 use super::pool::Pool;
 use super::row_ids;
 use super::sql::statements;
-use super::transaction::{Access, Transaction, together, transact};
+use super::transaction::{Mode, Transaction, together, transact};
 use crate::identity::{Decision, Undecided, Wants, recompute};
 use crate::store::decision::Undone;
 use crate::store::visitor::VisitorId;
@@ -35,16 +35,16 @@ pub(super) async fn decide(
 ) -> Result<Result<VisitorId, Undone>, PostgresError> {
     // One number for every attempt: it is noted once.
     let number = row_ids::next();
-    let decided = transact!(pool, Access::Write, |transaction| write(&transaction, decision, number, note))?;
+    let decided = transact!(pool, Mode::Write, |transaction| write(&transaction, decision, number, note))?;
     let row = match decided {
         Ok(row) => row,
         Err(undone) => return Ok(Err(undone)),
     };
     if matches!(decision, Decision::Block { .. }) {
-        let claimants = transact!(pool, Access::Read, |transaction| claimants(&transaction, row))?;
+        let claimants = transact!(pool, Mode::Read, |transaction| claimants(&transaction, row))?;
         look_anew(pool, &claimants).await?;
     }
-    let visitor = transact!(pool, Access::Read, |transaction| async {
+    let visitor = transact!(pool, Mode::Read, |transaction| async {
         let ((), row_of, ()) =
             together!(transaction.begin(), transaction.query_opt(VISITOR_OF, &[&row]), transaction.commit())?;
         Ok(row_of.map(|row| row.try_get(0)).transpose()?)
@@ -114,7 +114,7 @@ async fn claimants(transaction: &Transaction, owner: i64) -> Result<Vec<Id>, Pos
 /// Has ids belong to whom their claims lead now, in pieces.
 pub(super) async fn look_anew(pool: &Pool, claimants: &[Id]) -> Result<(), PostgresError> {
     for some in claimants.chunks(IDS_AT_ONCE) {
-        transact!(pool, Access::Write, |transaction| look_at(&transaction, some))?;
+        transact!(pool, Mode::Write, |transaction| look_at(&transaction, some))?;
     }
     Ok(())
 }

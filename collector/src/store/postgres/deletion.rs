@@ -12,7 +12,7 @@ use super::identities::{self, Ids};
 use super::ids;
 use super::pool::Pool;
 use super::sql::statements;
-use super::transaction::{Access, Transaction, together, transact};
+use super::transaction::{Mode, Transaction, together, transact};
 use super::{clusters, decisions, taken, tombstones};
 use crate::identity::{Decided, Rank, Wants};
 use crate::store::deletion::{DeletionId, MOST_ACCOUNTS, Person};
@@ -67,7 +67,7 @@ pub(super) async fn request(
 ) -> Result<Option<DeletionId>, PostgresError> {
     // Whose ids are not all put together yet goes as a whole.
     while clusters::regroup_some(pool).await? {}
-    let asked = transact!(pool, Access::Read, |transaction| whom(&transaction, people))?;
+    let asked = transact!(pool, Mode::Read, |transaction| whom(&transaction, people))?;
     if asked.visitor_ids.is_empty() && asked.ids.is_empty() {
         return Ok(None);
     }
@@ -78,8 +78,8 @@ pub(super) async fn request(
     // What came in beside it under ids that nobody had is seen now, or meets their tombstones.
     let unknown: Vec<Person> = asked.unknown.into_iter().map(Person::Id).collect();
     if !unknown.is_empty() {
-        let late = transact!(pool, Access::Read, |transaction| whom(&transaction, &unknown))?;
-        let late = transact!(pool, Access::Read, |transaction| seen_before(&transaction, &late, requested_at))?;
+        let late = transact!(pool, Mode::Read, |transaction| whom(&transaction, &unknown))?;
+        let late = transact!(pool, Mode::Read, |transaction| seen_before(&transaction, &late, requested_at))?;
         if !late.visitor_ids.is_empty() {
             take_all(pool, key, &id, &late, None).await?;
         }
@@ -96,7 +96,7 @@ async fn take_all(
 ) -> Result<(), PostgresError> {
     let mut tries = 0;
     loop {
-        let taken = match transact!(pool, Access::Write, |transaction| take(&transaction, key, id, asked, note)) {
+        let taken = match transact!(pool, Mode::Write, |transaction| take(&transaction, key, id, asked, note)) {
             // Somebody who is active at this moment: each of their events writes the same rows.
             Err(error) if error.is_passing() && tries < TRIES => {
                 tries += 1;

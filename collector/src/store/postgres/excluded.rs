@@ -1,14 +1,14 @@
 //! Who is kept out of the ranking. A visitor who changed, and all when the parameter changed, are looked at again, a piece at a time;
 //! companies when they are counted.
 
-use super::accounts::Changed;
+use super::accounts::ChangedCompanies;
 use super::error::PostgresError;
 use super::excludes::Excludes;
 use super::ids;
 use super::intent::RuleSet;
 use super::pool::Pool;
 use super::sql::statements;
-use super::transaction::{Access, Transaction, together, transact};
+use super::transaction::{Mode, Transaction, together, transact};
 use super::visitors;
 use crate::exclude::Exclude;
 
@@ -27,7 +27,7 @@ const AT_ONCE: i64 = 500;
 /// Looks at a piece of the visitors that are yet to be. Gives back whether there is more.
 pub(super) async fn look_back(excludes: &Excludes, pool: &Pool) -> Result<bool, PostgresError> {
     let (exclude, version) = excludes.now();
-    transact!(pool, Access::Write, |transaction| look(&transaction, &exclude, version))
+    transact!(pool, Mode::Write, |transaction| look(&transaction, &exclude, version))
 }
 
 async fn look(transaction: &Transaction, exclude: &Exclude, version: i64) -> Result<bool, PostgresError> {
@@ -47,7 +47,7 @@ async fn look(transaction: &Transaction, exclude: &Exclude, version: i64) -> Res
             }
         }
     }
-    let mut changed = Changed::default();
+    let mut changed = ChangedCompanies::default();
     for row in &rows {
         if let Some(key) = row.try_get::<_, Option<String>>(1)? {
             changed.count(key);

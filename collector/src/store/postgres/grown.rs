@@ -20,7 +20,7 @@ statements! {
 }
 
 /// A page view as it stands.
-struct Standing {
+struct Present {
     id: i64,
     began_at: i64,
     topic_id: Option<i64>,
@@ -46,10 +46,10 @@ impl Grown {
         noted: &mut Noted,
     ) -> Result<Self, PostgresError> {
         // What is there now: of a batch that has one several times, each is held beside the one before.
-        let mut now: HashMap<String, Standing> = HashMap::new();
+        let mut now: HashMap<String, Present> = HashMap::new();
         for row in there {
             let json = body::unpack(row.try_get(3)?)?.into_owned();
-            let standing = Standing { id: row.try_get(1)?, began_at: row.try_get(2)?, topic_id: row.try_get(4)?, json };
+            let standing = Present { id: row.try_get(1)?, began_at: row.try_get(2)?, topic_id: row.try_get(4)?, json };
             now.insert(row.try_get(0)?, standing);
         }
         let mut latest: HashMap<i64, usize> = HashMap::new();
@@ -63,7 +63,7 @@ impl Grown {
             let Some(topic) = arrived.topics.get(place) else { continue };
             if inserted.contains(id) {
                 let (began_at, json) = (arrived.at(entry), entry.json.clone());
-                now.insert(key.clone(), Standing { id: *id, began_at, topic_id: topic.id, json });
+                now.insert(key.clone(), Present { id: *id, began_at, topic_id: topic.id, json });
             } else if let Some(before) = now.get_mut(key)
                 && entry.json != before.json
                 && entry.has_grown_from(&before.json)

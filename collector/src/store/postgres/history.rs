@@ -9,7 +9,7 @@ use super::sql::statements;
 use super::transaction::{Transaction, together};
 use crate::identity::Decision;
 use crate::store::deletion::DeletionId;
-use crate::store::history::{Actor, Deed, HashedId, HistoryCursor, What};
+use crate::store::history::{Actor, HashedId, HistoryCursor, HistoryEntry, What};
 use crate::tombstone::TombstoneKey;
 
 statements! {
@@ -71,7 +71,7 @@ pub(super) async fn list(
     transaction: &Transaction,
     behind: Option<HistoryCursor>,
     limit: u32,
-) -> Result<Vec<Deed>, PostgresError> {
+) -> Result<Vec<HistoryEntry>, PostgresError> {
     let (behind, limit) = (behind.map_or(i64::MAX, |behind| behind.0), i64::from(limit));
     let ((), rows, ()) =
         together!(transaction.begin(), transaction.query(LIST, &[&behind, &limit]), transaction.commit())?;
@@ -80,10 +80,10 @@ pub(super) async fn list(
     Ok(deeds.into_iter().flatten().collect())
 }
 
-fn deed(row: &Row) -> Result<Option<Deed>, PostgresError> {
+fn deed(row: &Row) -> Result<Option<HistoryEntry>, PostgresError> {
     let Some(what) = What::parse(row.try_get(2)?) else { return Ok(None) };
     let visitors: Option<i64> = row.try_get(9)?;
-    Ok(Some(Deed {
+    Ok(Some(HistoryEntry {
         cursor: HistoryCursor(row.try_get(0)?),
         at: clock::from_milliseconds(row.try_get(1)?),
         what,

@@ -9,7 +9,7 @@ use super::error::PostgresError;
 use super::row_ids;
 use super::sql::statements;
 use super::transaction::{Transaction, together};
-use crate::identity::{Claim, Decided, Identity, Known, Member, Rank, Wants, line_length};
+use crate::identity::{Claim, Claimant, Decided, Identity, Known, Rank, Wants, line_length};
 
 statements! {
     IDS = "SELECT identity.kind, identity.value, identity.id, identity.visitor_id, identity.first_at, identity.decision,
@@ -117,12 +117,12 @@ impl<'t> Ids<'t> {
             self.known_since.extend(times.min().map(|at| (id.clone(), at)));
             self.known.put_id(id, identity, claims);
         }
-        let mut members: BTreeMap<(Id, IdKind), Vec<Member>> =
+        let mut members: BTreeMap<(Id, IdKind), Vec<Claimant>> =
             wants.lines.iter().map(|line| (line.clone(), Vec::new())).collect();
         for row in lines {
             let kind = kind_of(row.try_get(2)?);
             let id = self.note(Id::stored(kind, row.try_get::<_, &str>(5)?), row, 6)?;
-            let member = Member { rank: Rank::of(row.try_get(3)?), at: row.try_get(4)?, id };
+            let member = Claimant { rank: Rank::of(row.try_get(3)?), at: row.try_get(4)?, id };
             members.entry((id_of(row, 0)?, kind)).or_default().push(member);
         }
         for ((owner, kind), members) in members {

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeSet;
 
-use super::accounts::{self, Changed, CompanyTraits, Statements};
+use super::accounts::{self, ChangedCompanies, CompanyTraits, Statements};
 use super::alert_changes::Moved;
 use super::arrived::Arrived;
 use super::clusters::Clusters;
@@ -105,7 +105,7 @@ async fn keep_all(
     let given: Option<String> = visitor.as_ref().map(|row| row.try_get(1)).transpose()?.flatten();
     let mut noted = Noted::of(arrived, &inserted, (rules, &taking), Days::beside(days));
     let grown = Grown::of(arrived, &inserted, &page_views, (rules, &taking), &mut noted)?;
-    let mut changed = Changed::default();
+    let mut changed = ChangedCompanies::default();
     if let Some(key) = company {
         changed.count(key);
     }

@@ -14,7 +14,7 @@ use super::error::PostgresError;
 use super::pool::Pool;
 use super::row_ids;
 use super::sql::statements;
-use super::transaction::{Access, Transaction, together, transact};
+use super::transaction::{Mode, Transaction, together, transact};
 use crate::intent::{self, Count, IntentRule};
 use crate::received::EntryKind;
 
@@ -107,7 +107,7 @@ impl IntentRules {
 
     /// The rules as they stand in the database now.
     pub(super) async fn now(&self, pool: &Pool) -> Result<Arc<RuleSet>, PostgresError> {
-        transact!(pool, Access::Read, |transaction| async {
+        transact!(pool, Mode::Read, |transaction| async {
             let ((), version) = together!(transaction.begin(), version(&transaction))?;
             let rules = self.of_version(&transaction, version).await?;
             transaction.commit().await?;
@@ -120,7 +120,7 @@ impl IntentRules {
         if self.asked.lock().unwrap_or_else(PoisonError::into_inner).as_deref() == Some(rules) {
             return Ok(());
         }
-        transact!(pool, Access::Write, |transaction| put_rules(&transaction, rules))?;
+        transact!(pool, Mode::Write, |transaction| put_rules(&transaction, rules))?;
         *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(rules.to_vec());
         Ok(())
     }

@@ -9,7 +9,7 @@ use super::error::PostgresError;
 use super::identities::{self, Ids};
 use super::pool::Pool;
 use super::sql::statements;
-use super::transaction::{Access, Transaction, together, transact};
+use super::transaction::{Mode, Transaction, together, transact};
 use crate::identity::Wants;
 use crate::store::deletion::{DeletionId, Person};
 use crate::tombstone::{Tombstone, TombstoneKey};
@@ -37,7 +37,7 @@ pub(super) async fn learn(
     id: &DeletionId,
     asked: &[Id],
 ) -> Result<Vec<Id>, PostgresError> {
-    let (learned, devices) = transact!(pool, Access::Write, |transaction| learn_of(&transaction, key, id, asked))?;
+    let (learned, devices) = transact!(pool, Mode::Write, |transaction| learn_of(&transaction, key, id, asked))?;
     request_late(pool, key, BTreeSet::new(), devices.into_iter().collect()).await?;
     Ok(learned)
 }
@@ -117,7 +117,7 @@ pub(super) async fn request_late(
     let devices = if devices.is_empty() {
         devices
     } else {
-        transact!(pool, Access::Read, |transaction| async {
+        transact!(pool, Mode::Read, |transaction| async {
             transaction.begin().await?;
             let devices = lone_devices(&transaction, &devices).await?;
             transaction.commit().await?;

@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use koala_destination::clock::{MILLISECONDS_OF_A_DAY, now_milliseconds};
 use tokio_postgres::types::ToSql;
 
-use super::accounts::Changed;
+use super::accounts::ChangedCompanies;
 use super::error::PostgresError;
 use super::intent::{self, IntentRules, RuleSet};
 use super::pool::Pool;
 use super::sql::statements;
-use super::transaction::{Access, LONGEST_ATTEMPT, Transaction, together, transact};
+use super::transaction::{LONGEST_ATTEMPT, Mode, Transaction, together, transact};
 use super::{body, days, row_ids};
 use crate::received::EntryKind;
 
@@ -52,7 +52,7 @@ fn under_way() -> i64 {
 
 /// Looks at a piece of the entries that were there before a rule. Gives back whether there is more.
 pub(super) async fn look_back(pool: &Pool, rules: &IntentRules) -> Result<bool, PostgresError> {
-    transact!(pool, Access::Write, |transaction| piece(&transaction, rules))
+    transact!(pool, Mode::Write, |transaction| piece(&transaction, rules))
 }
 
 async fn piece(transaction: &Transaction, rules: &IntentRules) -> Result<bool, PostgresError> {
@@ -86,7 +86,7 @@ async fn piece(transaction: &Transaction, rules: &IntentRules) -> Result<bool, P
     let counts = count(transaction, &rules, &found.counted).await?;
     let ids: Vec<i64> = found.days.iter().chain(&found.counted).map(|(id, _, _)| *id).collect();
     let companies = if ids.is_empty() { Vec::new() } else { transaction.query(COMPANIES, &[&ids]).await? };
-    let mut changed = Changed::default();
+    let mut changed = ChangedCompanies::default();
     for row in &companies {
         changed.count(row.try_get::<_, String>(0)?);
     }

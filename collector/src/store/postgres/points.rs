@@ -19,7 +19,7 @@ use super::excludes::Excludes;
 use super::intent::{IntentRules, RuleSet};
 use super::pool::Pool;
 use super::sql::statements;
-use super::transaction::{Access, Transaction, together, transact};
+use super::transaction::{Mode, Transaction, together, transact};
 use crate::company::{CompanyKey, CompanyKind};
 use crate::exclude::Exclude;
 use crate::intent::worth::{EntriesByDay, Worth, days_that_count, share};
@@ -91,7 +91,7 @@ pub(super) async fn count(pool: &Pool, rules: &IntentRules, excludes: &Excludes)
     let rules = rules.now(pool).await?;
     let (exclude, version) = excludes.now();
     let counted_for = counted_for(&rules, version);
-    let any_left = transact!(pool, Access::Read, |transaction| async {
+    let any_left = transact!(pool, Mode::Read, |transaction| async {
         let ((), rows, ()) =
             together!(transaction.begin(), transaction.query(ANY_LEFT, &[&counted_for]), transaction.commit(),)?;
         Ok(rows.first().map(|row| row.try_get::<_, bool>(0)).transpose()?.unwrap_or_default())
@@ -99,7 +99,7 @@ pub(super) async fn count(pool: &Pool, rules: &IntentRules, excludes: &Excludes)
     if !any_left? {
         return Ok(false);
     }
-    transact!(pool, Access::Write, |transaction| count_some(&transaction, &rules, &exclude, &counted_for))?;
+    transact!(pool, Mode::Write, |transaction| count_some(&transaction, &rules, &exclude, &counted_for))?;
     Ok(true)
 }
 
@@ -107,7 +107,7 @@ pub(super) async fn count(pool: &Pool, rules: &IntentRules, excludes: &Excludes)
 pub(super) async fn is_any_stale(pool: &Pool, rules: &IntentRules, excludes: &Excludes) -> Result<bool, PostgresError> {
     let rules = rules.now(pool).await?;
     let counted_for = counted_for(&rules, excludes.now().1);
-    transact!(pool, Access::Read, |transaction| async {
+    transact!(pool, Mode::Read, |transaction| async {
         let ((), stale, ()) = together!(
             transaction.begin(),
             transaction.query_opt(STALE, &[&counted_for, &1_i64]),

@@ -1,6 +1,6 @@
 //! Visitors that were put together, written.
 
-use super::accounts::Changed;
+use super::accounts::ChangedCompanies;
 use super::error::PostgresError;
 use super::row_ids;
 use super::sql::statements;
@@ -62,7 +62,7 @@ pub(super) struct Regrouped {
     pub(super) gone: Vec<i64>,
     /// The companies that they were and are of.
     pub(super) of_companies: Vec<String>,
-    pub(super) changed: Changed,
+    pub(super) changed: ChangedCompanies,
 }
 
 impl Regrouped {

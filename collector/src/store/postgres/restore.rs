@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::accounts::{self, Changed};
+use super::accounts::{self, ChangedCompanies};
 use super::clusters::Clusters;
 use super::error::PostgresError;
 use super::pointers::Moved;
@@ -70,7 +70,7 @@ pub(super) async fn restore(transaction: &Transaction, records: &[Record]) -> Re
     transaction.begin().await?;
     let mut identities = Vec::new();
     let (mut about, mut entries, mut statements) = (Vec::new(), Vec::new(), Vec::new());
-    let mut changed = Changed::default();
+    let mut changed = ChangedCompanies::default();
     for record in records {
         match record {
             Record::TombstoneKey(key) => {
@@ -224,7 +224,7 @@ async fn put_about(transaction: &Transaction, all: &[&AboutRecord], ids: &Number
 async fn put_statements(
     transaction: &Transaction,
     all: &[(i64, &SaidRecord)],
-    changed: &mut Changed,
+    changed: &mut ChangedCompanies,
 ) -> Result<(), PostgresError> {
     if all.is_empty() {
         return Ok(());
@@ -246,7 +246,7 @@ async fn put_statements(
 async fn put_company(
     transaction: &Transaction,
     company: &CompanyRecord,
-    changed: &mut Changed,
+    changed: &mut ChangedCompanies,
 ) -> Result<(), PostgresError> {
     let (kind, value) = &company.id;
     let Some(kind) = CompanyKind::of(kind) else { return Ok(()) };

@@ -10,13 +10,13 @@ use std::time::Instant;
 use koala_destination::clock::MILLISECONDS_OF_A_DAY;
 use tokio_postgres::Row;
 
-use super::accounts::Changed;
+use super::accounts::ChangedCompanies;
 use super::error::PostgresError;
 use super::identities::Ids;
 use super::pool::Pool;
 use super::sql::statements;
 use super::taken::{self, ROWS_AT_ONCE};
-use super::transaction::{Access, Transaction, together, transact};
+use super::transaction::{Mode, Transaction, together, transact};
 use crate::identity::{Wants, recompute};
 use crate::store::deletion::RETENTION_EVERY;
 
@@ -91,9 +91,9 @@ impl RetentionSearch {
             Place::Until(_) => Place::Entries(0),
             Place::Entries(after) => {
                 let (old, last) =
-                    transact!(pool, Access::Read, |transaction| find(&transaction, OF_OLD_ENTRIES, after, cutoff))?;
+                    transact!(pool, Mode::Read, |transaction| find(&transaction, OF_OLD_ENTRIES, after, cutoff))?;
                 let is_all = old.is_empty()
-                    || transact!(pool, Access::Write, |transaction| delete_old(&transaction, &old, cutoff))?;
+                    || transact!(pool, Mode::Write, |transaction| delete_old(&transaction, &old, cutoff))?;
                 match last {
                     None => Place::Visitors(0),
                     Some(last) => Place::Entries(if is_all { last } else { after }),
@@ -101,14 +101,14 @@ impl RetentionSearch {
             }
             Place::Visitors(after) => {
                 let (old, last) =
-                    transact!(pool, Access::Read, |transaction| find(&transaction, OLD_VISITORS, after, cutoff))?;
+                    transact!(pool, Mode::Read, |transaction| find(&transaction, OLD_VISITORS, after, cutoff))?;
                 for visitor_id in old {
-                    transact!(pool, Access::Write, |transaction| take_old(&transaction, visitor_id, cutoff))?;
+                    transact!(pool, Mode::Write, |transaction| take_old(&transaction, visitor_id, cutoff))?;
                 }
                 last.map_or(Place::Deletions, Place::Visitors)
             }
             Place::Deletions => {
-                let is_all = transact!(pool, Access::Write, |transaction| delete_deletions(&transaction, cutoff))?;
+                let is_all = transact!(pool, Mode::Write, |transaction| delete_deletions(&transaction, cutoff))?;
                 if is_all { Place::Until(Instant::now() + RETENTION_EVERY) } else { Place::Deletions }
             }
         };
@@ -162,7 +162,7 @@ async fn delete_old(transaction: &Transaction, ids: &[i64], cutoff: i64) -> Resu
     let column = |place: usize| -> Vec<i64> { less.values().filter_map(|less| less.get(place)).copied().collect() };
     let (rows, events, identifies, page_views): (Vec<i64>, _, _, _) =
         (less.keys().copied().collect(), column(0), column(1), column(2));
-    let mut changed = Changed::default();
+    let mut changed = ChangedCompanies::default();
     for row in &companies {
         changed.count(row.try_get::<_, String>(0)?);
     }

@@ -19,7 +19,7 @@ use super::pool::Pool;
 use super::retention::RetentionSearch;
 use super::search::Conditions;
 use super::tombstones::Sifted;
-use super::transaction::{Access, together, transact};
+use super::transaction::{Mode, together, transact};
 use super::turns::Turns;
 use super::visitor_points::PointsOfVisitors;
 use super::{
@@ -34,7 +34,7 @@ use crate::store::company::{Company, CompanyId, CompanyPage, DaysOfActivity, Exc
 use crate::store::decision::{Decision, Undone};
 use crate::store::deletion::{Deletion, DeletionId, Departed, Forgotten, Person, Retention};
 use crate::store::filter::{CompanyFilter, Filter};
-use crate::store::history::{Actor, Deed, HistoryCursor};
+use crate::store::history::{Actor, HistoryCursor, HistoryEntry};
 use crate::store::visitor::{EntryCursor, TimelineEntry, Visitor, VisitorId};
 use crate::store::{Store, StoreError};
 use crate::tombstone::TombstoneKey;
@@ -124,7 +124,7 @@ impl PostgresStore {
     /// Has the pages look again when another process has kept something.
     async fn notice_others(&self) -> Result<(), PostgresError> {
         let newest: Option<i64> =
-            transact!(&self.pool, Access::Read, |transaction| visitors::newest_entry(&transaction))?;
+            transact!(&self.pool, Mode::Read, |transaction| visitors::newest_entry(&transaction))?;
         let before = self.newest.swap(newest.unwrap_or_default(), Ordering::Relaxed);
         if before != newest.unwrap_or_default() {
             self.changed();
@@ -133,7 +133,7 @@ impl PostgresStore {
     }
 
     async fn keep<'b>(&self, arrived: &Arrived<'b>) -> Result<Option<Sifted<'b>>, PostgresError> {
-        transact!(&self.pool, Access::Write, |transaction| {
+        transact!(&self.pool, Mode::Write, |transaction| {
             ingest::keep(&transaction, &self.rules, &self.key, arrived)
         })
     }
@@ -175,7 +175,7 @@ impl Store for PostgresStore {
     }
 
     async fn ingest_accounts(&self, accounts: Vec<ReceivedAccount>) -> Result<(), StoreError> {
-        transact!(&self.pool, Access::Write, |transaction| accounts::keep(&transaction, &accounts))?;
+        transact!(&self.pool, Mode::Write, |transaction| accounts::keep(&transaction, &accounts))?;
         self.changed();
         Ok(())
     }
@@ -193,7 +193,7 @@ impl Store for PostgresStore {
         let conditions = Conditions::of(&filter).among(points.as_ref().map(|points| points.rows(&filter)));
         // Without a filter there is a quick way to count all.
         let most_counted = if filter == Filter::default() { u32::MAX } else { most_counted };
-        Ok(transact!(&self.pool, Access::Read, |transaction| async {
+        Ok(transact!(&self.pool, Mode::Read, |transaction| async {
             transaction.begin().await?;
             let (ids, total) = conditions.found(&transaction, (offset, limit), most_counted).await?;
             let visitors = visitors::of_ids(&transaction, &rules, points.as_deref(), &ids).await?;
@@ -212,7 +212,7 @@ impl Store for PostgresStore {
         let points = self.points.asked_by(filter, &self.pool, &rules).await?;
         let conditions = Conditions::of(filter).among(points.as_ref().map(|points| points.rows(filter)));
         let page = conditions.behind(after.map_or(0, ids::visitor_row), limit);
-        Ok(transact!(&self.pool, Access::Read, |transaction| async {
+        Ok(transact!(&self.pool, Mode::Read, |transaction| async {
             transaction.begin().await?;
             let ids = conditions.numbers(&transaction, &page).await?;
             let visitors = visitors::of_ids(&transaction, &rules, points.as_deref(), &ids).await?;
@@ -228,7 +228,7 @@ impl Store for PostgresStore {
     ) -> Result<Option<(Visitor, Vec<TimelineEntry>)>, StoreError> {
         self.count().await?;
         let rules = self.rules.now(&self.pool).await?;
-        Ok(transact!(&self.pool, Access::Read, |transaction| visitors::show(&transaction, &rules, id, limit))?)
+        Ok(transact!(&self.pool, Mode::Read, |transaction| visitors::show(&transaction, &rules, id, limit))?)
     }
 
     async fn list_companies(
@@ -238,22 +238,22 @@ impl Store for PostgresStore {
         limit: u32,
     ) -> Result<(Vec<Company>, u64), StoreError> {
         self.count().await?;
-        Ok(transact!(&self.pool, Access::Read, |transaction| companies::list(&transaction, &filter, offset, limit))?)
+        Ok(transact!(&self.pool, Mode::Read, |transaction| companies::list(&transaction, &filter, offset, limit))?)
     }
 
     async fn show_company(&self, key: &str, limit: u32) -> Result<Option<CompanyPage>, StoreError> {
         self.count().await?;
         let rules = self.rules.now(&self.pool).await?;
-        Ok(transact!(&self.pool, Access::Read, |transaction| companies::show(&transaction, &rules, key, limit))?)
+        Ok(transact!(&self.pool, Mode::Read, |transaction| companies::show(&transaction, &rules, key, limit))?)
     }
 
     async fn activity(&self, companies: Vec<CompanyId>) -> Result<Vec<DaysOfActivity>, StoreError> {
-        Ok(transact!(&self.pool, Access::Read, |transaction| companies::activity(&transaction, &companies))?)
+        Ok(transact!(&self.pool, Mode::Read, |transaction| companies::activity(&transaction, &companies))?)
     }
 
     async fn top_reasons(&self, companies: Vec<CompanyId>) -> Result<Vec<Option<Reason>>, StoreError> {
         let rules = self.rules.now(&self.pool).await?;
-        Ok(transact!(&self.pool, Access::Read, |transaction| {
+        Ok(transact!(&self.pool, Mode::Read, |transaction| {
             companies::top_reasons(&transaction, &rules, &companies)
         })?)
     }
@@ -265,7 +265,7 @@ impl Store for PostgresStore {
 
     async fn excluded(&self) -> Result<Excluded, StoreError> {
         self.count().await?;
-        let [companies, visitors] = transact!(&self.pool, Access::Read, |transaction| excluded::count(&transaction))?;
+        let [companies, visitors] = transact!(&self.pool, Mode::Read, |transaction| excluded::count(&transaction))?;
         Ok(Excluded { companies, visitors })
     }
 
@@ -286,7 +286,7 @@ impl Store for PostgresStore {
     }
 
     async fn looked_back(&self) -> Result<f64, StoreError> {
-        Ok(transact!(&self.pool, Access::Read, |transaction| async {
+        Ok(transact!(&self.pool, Mode::Read, |transaction| async {
             let ((), progress, ()) =
                 together!(transaction.begin(), look_back::progress(&transaction), transaction.commit())?;
             Ok(progress)
@@ -306,7 +306,7 @@ impl Store for PostgresStore {
         after: Option<&EntryCursor>,
         limit: u32,
     ) -> Result<(Vec<TimelineEntry>, Option<EntryCursor>), StoreError> {
-        Ok(transact!(&self.pool, Access::Read, |transaction| visitors::entries(&transaction, id, after, limit))?)
+        Ok(transact!(&self.pool, Mode::Read, |transaction| visitors::entries(&transaction, id, after, limit))?)
     }
 
     async fn request_deletion_by(
@@ -319,16 +319,16 @@ impl Store for PostgresStore {
         Ok(requested)
     }
 
-    async fn history(&self, behind: Option<HistoryCursor>, limit: u32) -> Result<Vec<Deed>, StoreError> {
-        Ok(transact!(&self.pool, Access::Read, |transaction| history::list(&transaction, behind, limit))?)
+    async fn history(&self, behind: Option<HistoryCursor>, limit: u32) -> Result<Vec<HistoryEntry>, StoreError> {
+        Ok(transact!(&self.pool, Mode::Read, |transaction| history::list(&transaction, behind, limit))?)
     }
 
     async fn deletion(&self, id: &DeletionId) -> Result<Option<Deletion>, StoreError> {
-        Ok(transact!(&self.pool, Access::Read, |transaction| deletion_progress::show(&transaction, id))?)
+        Ok(transact!(&self.pool, Mode::Read, |transaction| deletion_progress::show(&transaction, id))?)
     }
 
     async fn departed(&self) -> Result<Option<Departed>, StoreError> {
-        Ok(transact!(&self.pool, Access::Read, |transaction| deletion_progress::departed(&transaction))?)
+        Ok(transact!(&self.pool, Mode::Read, |transaction| deletion_progress::departed(&transaction))?)
     }
 
     async fn learn(&self, id: &DeletionId, ids: &[Id]) -> Result<Vec<Id>, StoreError> {
@@ -336,17 +336,13 @@ impl Store for PostgresStore {
     }
 
     async fn forgotten(&self, id: &DeletionId, forgotten: Forgotten) -> Result<(), StoreError> {
-        Ok(transact!(&self.pool, Access::Write, |transaction| deletion_progress::forgotten(
-            &transaction,
-            id,
-            forgotten
-        ))?)
+        Ok(transact!(&self.pool, Mode::Write, |transaction| deletion_progress::forgotten(&transaction, id, forgotten))?)
     }
 
     async fn sweep(&self, retention: Retention) -> Result<bool, StoreError> {
         let is_more = clusters::regroup_some(&self.pool).await?
             || taken::purge(&self.pool).await?
-            || transact!(&self.pool, Access::Write, |transaction| deletion_progress::complete(&transaction))?;
+            || transact!(&self.pool, Mode::Write, |transaction| deletion_progress::complete(&transaction))?;
         Ok(is_more || self.retention.go_on(&self.pool, retention.cutoff(now_milliseconds())).await?)
     }
 

@@ -9,11 +9,11 @@ use std::collections::BTreeSet;
 use koala_destination::ids::Id;
 use tokio_postgres::Row;
 
-use super::accounts::Changed;
+use super::accounts::ChangedCompanies;
 use super::error::PostgresError;
 use super::pool::Pool;
 use super::sql::statements;
-use super::transaction::{Access, Transaction, together, transact};
+use super::transaction::{Mode, Transaction, together, transact};
 use super::{alert_changes, alert_messages, decisions, guesses, identities, row_ids};
 use crate::identity::{MOST_DEVICES, Rank};
 
@@ -147,7 +147,7 @@ pub(super) async fn take(
         transaction.execute(NOTE, &[&all, &deletion]),
         again.write(transaction, rank, visitor_ids),
     )?;
-    let mut changed = Changed::default();
+    let mut changed = ChangedCompanies::default();
     changed.say_rows(&said, 0)?;
     for row in &forgotten {
         if let Some(key) = row.try_get::<_, Option<String>>(0)? {
@@ -198,13 +198,13 @@ impl Again {
 
 /// Deletes a piece of what hangs on taken ids. Tells whether there was any.
 pub(super) async fn purge(pool: &Pool) -> Result<bool, PostgresError> {
-    let next = transact!(pool, Access::Read, |transaction| next(&transaction))?;
+    let next = transact!(pool, Mode::Read, |transaction| next(&transaction))?;
     let Some((ids, deletion)) = next else { return Ok(false) };
     // First whoever claims them, or moves up when they go, belongs to whom the other claims lead: those of taken ids count for
     // nothing already. If all ends here it is done again.
-    let others = transact!(pool, Access::Read, |transaction| affected(&transaction, &ids))?;
+    let others = transact!(pool, Mode::Read, |transaction| affected(&transaction, &ids))?;
     decisions::look_anew(pool, &others).await?;
-    transact!(pool, Access::Write, |transaction| delete(&transaction, &ids, deletion.as_deref()))?;
+    transact!(pool, Mode::Write, |transaction| delete(&transaction, &ids, deletion.as_deref()))?;
     Ok(true)
 }
 
@@ -262,7 +262,7 @@ async fn delete(transaction: &Transaction, ids: &[i64], deletion: Option<&str>) 
     let (topics, sources) = (of(&done)?, of(&came_from)?);
     let of_companies = transaction.query(COMPANY_TRAITS, &[&ids, &ROWS_AT_ONCE]).await?;
     // A company of which nobody says anything any more goes as well.
-    let mut changed = Changed::default();
+    let mut changed = ChangedCompanies::default();
     changed.say_rows(&statements, 0)?;
     for row in &of_companies {
         changed.say(row.try_get::<_, String>(0)?);

@@ -27,7 +27,7 @@ const BEGIN_BY_INDEXES: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL
 
 /// What a transaction begins with.
 #[derive(Clone, Copy)]
-pub(super) enum Access {
+pub(super) enum Mode {
     Write,
     Read,
 }
@@ -36,23 +36,23 @@ pub(super) enum Access {
 /// polled, and [`together`] polls in order.
 pub(super) struct Transaction {
     lent: Lent,
-    access: Access,
+    mode: Mode,
     excludes: i64,
 }
 
 impl Transaction {
-    pub(super) async fn take(pool: &Pool, access: Access) -> Result<Self, PostgresError> {
+    pub(super) async fn take(pool: &Pool, mode: Mode) -> Result<Self, PostgresError> {
         let excludes = pool.excludes.load(Ordering::Relaxed);
-        Ok(Self { lent: pool.take().await?, access, excludes })
+        Ok(Self { lent: pool.take().await?, mode, excludes })
     }
 
     /// Begins; everything has the same snapshot from the first statement on.
     pub(super) async fn begin(&self) -> Result<(), PostgresError> {
-        let begin = match self.access {
+        let begin = match self.mode {
             // Aurora DSQL has no such setting.
-            Access::Write if self.lent.connection().is_dsql() => BEGIN,
-            Access::Write => BEGIN_BY_INDEXES,
-            Access::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            Mode::Write if self.lent.connection().is_dsql() => BEGIN,
+            Mode::Write => BEGIN_BY_INDEXES,
+            Mode::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         };
         Ok(self.lent.connection().client().batch_execute(begin).await?)
     }
@@ -170,11 +170,11 @@ pub(super) use together;
 /// Does work in a transaction, and again as a whole where another one was in its way. The work begins and commits by itself, so
 /// that both can travel with its first and its last statements.
 macro_rules! transact {
-    ($pool:expr, $access:expr, |$transaction:ident| $work:expr) => {{
+    ($pool:expr, $mode:expr, |$transaction:ident| $work:expr) => {{
         let mut attempts = $crate::store::postgres::transaction::Attempts::default();
         loop {
             let attempt = async {
-                let $transaction = $crate::store::postgres::transaction::Transaction::take($pool, $access).await?;
+                let $transaction = $crate::store::postgres::transaction::Transaction::take($pool, $mode).await?;
                 let done = tokio::time::timeout($crate::store::postgres::transaction::LONGEST_ATTEMPT, $work).await;
                 match done {
                     Ok(done) => $transaction.finish(done).await,

@@ -12,7 +12,7 @@ use super::intent::{RuleSet, StoredRule};
 use super::points::{entries_of, today};
 use super::pool::Pool;
 use super::sql::statements;
-use super::transaction::{Access, Transaction, transact};
+use super::transaction::{Mode, Transaction, transact};
 use crate::intent::worth::{EntriesByDay, Worth, days_that_count};
 use crate::store::filter::Filter;
 use crate::store::visitor_points::VisitorPoints;
@@ -80,7 +80,7 @@ impl PointsOfVisitors {
             return Ok(Some(Arc::clone(&counted.points)));
         }
         let of_day = today();
-        let points = Arc::new(transact!(pool, Access::Read, |transaction| of_all(&transaction, rules, of_day))?);
+        let points = Arc::new(transact!(pool, Mode::Read, |transaction| of_all(&transaction, rules, of_day))?);
         let ended = now_milliseconds();
         let took = ended - begun;
         let serves_for = if took > QUICK { (took * SERVES_TIMES).min(SERVES_AT_MOST) } else { 0 };

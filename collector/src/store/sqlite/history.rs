@@ -6,7 +6,7 @@ use rusqlite::{Connection, Row, params};
 use super::tombstones;
 use crate::identity::Decision;
 use crate::store::deletion::DeletionId;
-use crate::store::history::{Actor, Deed, HashedId, HistoryCursor, What};
+use crate::store::history::{Actor, HashedId, HistoryCursor, HistoryEntry, What};
 
 /// Notes a decision.
 pub(super) fn note_decision(
@@ -44,7 +44,11 @@ pub(super) fn note_deletion(
 }
 
 /// The latest deeds from behind a place on.
-pub(super) fn list(connection: &Connection, behind: Option<HistoryCursor>, limit: u32) -> rusqlite::Result<Vec<Deed>> {
+pub(super) fn list(
+    connection: &Connection,
+    behind: Option<HistoryCursor>,
+    limit: u32,
+) -> rusqlite::Result<Vec<HistoryEntry>> {
     let mut select = connection.prepare_cached(
         "SELECT id, at, what, token, kind, hash, to_kind, to_hash, deletion_id, visitors FROM history
          WHERE id < ?1 ORDER BY id DESC LIMIT ?2",
@@ -53,10 +57,10 @@ pub(super) fn list(connection: &Connection, behind: Option<HistoryCursor>, limit
     select.query_map(params![behind, limit], deed)?.collect()
 }
 
-fn deed(row: &Row<'_>) -> rusqlite::Result<Deed> {
+fn deed(row: &Row<'_>) -> rusqlite::Result<HistoryEntry> {
     let what: String = row.get(2)?;
     let visitors: Option<i64> = row.get(9)?;
-    Ok(Deed {
+    Ok(HistoryEntry {
         cursor: HistoryCursor(row.get(0)?),
         at: clock::from_milliseconds(row.get(1)?),
         what: What::parse(&what).ok_or(rusqlite::Error::InvalidQuery)?,

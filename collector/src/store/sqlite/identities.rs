@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use koala_destination::ids::{Id, IdKind};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::identity::{Claim, Decided, Identity, Known, Member, Rank, Wants, line_length};
+use crate::identity::{Claim, Claimant, Decided, Identity, Known, Rank, Wants, line_length};
 
 /// What is known of some ids within one piece of work, and their rows.
 pub(super) struct Ids<'c> {
@@ -122,7 +122,7 @@ fn claims_of(connection: &Connection, row: i64) -> rusqlite::Result<Vec<Claim>> 
 }
 
 /// The best members of a kind of an owner, of those that no decision of a person has taken elsewhere.
-pub(super) fn line_of(connection: &Connection, owner: i64, kind: IdKind) -> rusqlite::Result<Vec<Member>> {
+pub(super) fn line_of(connection: &Connection, owner: i64, kind: IdKind) -> rusqlite::Result<Vec<Claimant>> {
     let mut select = connection.prepare_cached(
         "SELECT claim.rank, claim.at, identity.kind, identity.value
          FROM claim CROSS JOIN identity ON identity.id = claim.identity_id
@@ -132,7 +132,7 @@ pub(super) fn line_of(connection: &Connection, owner: i64, kind: IdKind) -> rusq
     )?;
     let most = i64::try_from(line_length(kind)).unwrap_or(i64::MAX);
     let members = select.query_map(params![owner, kind.name(), most], |row| {
-        Ok(Member { rank: Rank::of(row.get(0)?), at: row.get(1)?, id: id_of(row, 2, 3)? })
+        Ok(Claimant { rank: Rank::of(row.get(0)?), at: row.get(1)?, id: id_of(row, 2, 3)? })
     })?;
     members.collect()
 }

@@ -5,7 +5,7 @@ use rusqlite::{Connection, params};
 
 use crate::about::Utm;
 use crate::store::company::{Interest, Source};
-use crate::store::interests::{self, Deed, MOST, MOST_VISITORS};
+use crate::store::interests::{self, DoneByVisitor, MOST, MOST_VISITORS};
 use crate::store::visitor::VisitorId;
 
 /// The pages and events of a company's visitors: what most of them did, and most often, first.
@@ -20,7 +20,7 @@ pub(super) fn of_company(connection: &Connection, company_id: i64) -> rusqlite::
     let deeds = select.query_map(params![company_id, MOST_VISITORS], |row| {
         let visitor_id = VisitorId::new(row.get::<_, i64>(4)?.to_string());
         let (kind, name, path, title) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-        Ok(Deed { kind, name, path, title, visitor_id, times: row.get(5)?, last_at: row.get(6)? })
+        Ok(DoneByVisitor { kind, name, path, title, visitor_id, times: row.get(5)?, last_at: row.get(6)? })
     })?;
     Ok(interests::of(deeds.collect::<rusqlite::Result<Vec<_>>>()?))
 }

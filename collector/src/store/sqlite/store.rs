@@ -27,7 +27,7 @@ use crate::store::company::{Company, CompanyId, CompanyPage, DaysOfActivity, Exc
 use crate::store::decision::{Decision, Undone};
 use crate::store::deletion::{Deletion, DeletionId, Departed, Forgotten, Person, Retention};
 use crate::store::filter::{CompanyFilter, Filter};
-use crate::store::history::{Actor, Deed, HistoryCursor};
+use crate::store::history::{Actor, HistoryCursor, HistoryEntry};
 use crate::store::visitor::{EntryCursor, TimelineEntry, Visitor, VisitorId};
 use crate::store::visitor_points::VisitorPoints;
 use crate::store::{Store, StoreError};
@@ -259,7 +259,7 @@ impl Store for SqliteStore {
         Ok(self.file.write(request).await?)
     }
 
-    async fn history(&self, behind: Option<HistoryCursor>, limit: u32) -> Result<Vec<Deed>, StoreError> {
+    async fn history(&self, behind: Option<HistoryCursor>, limit: u32) -> Result<Vec<HistoryEntry>, StoreError> {
         Ok(self.file.read(move |connection| history::list(connection, behind, limit)).await?)
     }
 

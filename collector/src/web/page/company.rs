@@ -8,12 +8,12 @@ use koala_destination::plural::counted;
 use maud::{Markup, html};
 
 use super::answer::{Content, Page, PageError};
-use super::entry::{self, Told};
+use super::entry::{self, Described};
 use super::filters::address;
 use super::layout;
 use super::place::Place;
 use super::{visitors, words};
-use crate::about::Origin;
+use crate::about::CameFrom;
 use crate::company::shown;
 use crate::store::company::{Activity, Company, CompanyPage, CompanySource, Interest, Member, Reason, Source};
 use crate::store::visitor::{Visitor, VisitorId};
@@ -115,7 +115,7 @@ fn interests_tables(interests: &[Interest], people: &People<'_>, company: &Compa
 fn interests_table(interests: &[Interest], people: &People<'_>, company: &Company) -> Markup {
     let row = |interest: &Interest| {
         html! {
-            td { (Told::in_short(&interest.kind, interest.title.as_deref().or(interest.name.as_deref()), interest.path.as_deref()).markup()) }
+            td { (Described::in_short(&interest.kind, interest.title.as_deref().or(interest.name.as_deref()), interest.path.as_deref()).markup()) }
             td { (by(interest, people, company)) }
             td.number { (interest.times) }
             td { (layout::ago(&interest.last_at)) }
@@ -174,7 +174,7 @@ fn people_table(people: &[Member]) -> Markup {
 
 fn sources_table(sources: &[Source]) -> Markup {
     let row = |source: &Source| {
-        let origin = Origin { referrer: source.referrer.clone(), utm: source.utm.clone() };
+        let origin = CameFrom { referrer: source.referrer.clone(), utm: source.utm.clone() };
         html! {
             td { (words::capitalised(&entry::came(&origin).unwrap_or_default())) }
             td { (counted(source.visitors.unsigned_abs(), "person")) }
@@ -219,7 +219,7 @@ fn activity_table(activity: &[Activity], people: &People<'_>) -> Markup {
                     td { (layout::time(&entry.at)) }
                     td {
                         @if let Some(visitor) = people.get(&entry.visitor_id) { (visitors::link(visitor)) " " span.soft { "·" } " " }
-                        (Told::in_short(&entry.kind, entry.name.as_deref(), entry.path.as_deref()).markup())
+                        (Described::in_short(&entry.kind, entry.name.as_deref(), entry.path.as_deref()).markup())
                     }
                 }
             }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::words;
-use crate::about::{About, Origin};
+use crate::about::{About, CameFrom};
 
 /// The most properties of an event that stand beside its name.
 const MOST_PROPERTIES: usize = 5;
@@ -15,7 +15,7 @@ const VIEWED: &str = "Viewed";
 
 /// What an entry tells.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct Described {
     /// What was done: `Viewed`, `Signed Up`, `Identified`.
     what: String,
     /// The page's path, or where it has none its title.
@@ -43,7 +43,7 @@ struct Entry {
     domain: Value,
 }
 
-impl Told {
+impl Described {
     /// Of an entry of a kind (`event`, `identify`, `page_view`) with its name and its JSON. What cannot be read is told by its kind.
     pub fn of(kind: &str, name: Option<&str>, json: &str) -> Self {
         let about = About::of(json);
@@ -117,19 +117,19 @@ impl Entry {
         self.properties.iter().filter_map(told).take(MOST_PROPERTIES).collect()
     }
 
-    fn identified(&self, about: About) -> Told {
+    fn identified(&self, about: About) -> Described {
         let said = |own: &Value, name: &str| text(own).or_else(|| self.traits.get(name).and_then(text));
         let (what, whom) = match self.of_type.as_str() {
             Some("group") => ("Of the company", said(&self.name, "name").or_else(|| said(&self.domain, "domain"))),
             Some("alias") => ("Known by another id", None),
             _ => ("Identified", said(&self.email, "email").map(|email| format!("as {email}"))),
         };
-        Told { what: what.to_owned(), whom, page: about.path, ..Told::default() }
+        Described { what: what.to_owned(), whom, page: about.path, ..Described::default() }
     }
 }
 
 /// Where somebody came from: `from google.com`, `by newsletter (email), campaign november`.
-pub fn came(Origin { referrer, utm }: &Origin) -> Option<String> {
+pub fn came(CameFrom { referrer, utm }: &CameFrom) -> Option<String> {
     let by = match (&utm.source, &utm.medium) {
         (Some(source), Some(medium)) => Some(format!("by {source} ({medium})")),
         (Some(one), None) | (None, Some(one)) => Some(format!("by {one}")),
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_page_view_says_which_page_and_from_which_other_site() {
-        let view = |page: Value| Told::of("page_view", None, &json!({"type": "page", "page": page}).to_string());
+        let view = |page: Value| Described::of("page_view", None, &json!({"type": "page", "page": page}).to_string());
         let told = view(json!({"path": "/pricing", "title": "Pricing", "url": "https://www.a.example/pricing",
                                "host": "www.a.example", "referrer": "https://www.google.com/"}));
         assert_eq!(
@@ -174,14 +174,14 @@ mod tests {
         assert_eq!(view(own).came, None);
         let utm = json!({"path": "/b", "utm": {"source": "newsletter", "medium": "email", "campaign": "november"}});
         assert_eq!(view(utm).came.as_deref(), Some("by newsletter (email), campaign november"));
-        assert_eq!(Told::of("page_view", None, "{").page.as_deref(), Some("a page"));
+        assert_eq!(Described::of("page_view", None, "{").page.as_deref(), Some("a page"));
     }
 
     #[test]
     fn an_event_says_what_it_says_besides_the_page() {
         let entry = json!({"type": "track", "event": "Subscription Started",
                            "properties": {"plan": "team", "seats": 12, "path": "/app", "items": [1], "isTrial": false}});
-        let told = Told::of("event", Some("Subscription Started"), &entry.to_string());
+        let told = Described::of("event", Some("Subscription Started"), &entry.to_string());
         assert_eq!((told.what.as_str(), told.page.as_deref()), ("Subscription Started", Some("/app")));
         let said = [("Plan", "team"), ("Seats", "12"), ("Is trial", "no")].map(|(a, b)| (a.to_owned(), b.to_owned()));
         assert_eq!(told.properties, said);
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn an_identify_says_as_whom_and_a_group_call_of_which_company() {
         let identified = |entry: Value| {
-            let told = Told::of("identify", None, &entry.to_string());
+            let told = Described::of("identify", None, &entry.to_string());
             (told.what, told.whom)
         };
         let person = json!({"type": "identify", "email": "ada@a.example", "traits": {"email": "ada@a.example"}});
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn what_has_another_form_than_it_should_is_told_by_its_kind() {
         for json in ["{", "[]", r#"{"page":5}"#, r#"{"properties":[]}"#, r#"{"context":{"page":"x"}}"#] {
-            assert_eq!(Told::of("event", Some("A"), json).what, "A", "{json}");
+            assert_eq!(Described::of("event", Some("A"), json).what, "A", "{json}");
         }
     }
 }

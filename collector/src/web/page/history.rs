@@ -9,7 +9,7 @@ use super::answer::{Content, Page};
 use super::layout;
 use super::place::Place;
 use super::query::Query;
-use crate::store::history::{Deed, HashedId, HistoryCursor, What};
+use crate::store::history::{HashedId, HistoryCursor, HistoryEntry, What};
 use crate::web::history::deeds;
 use crate::web::state::Web;
 
@@ -43,8 +43,8 @@ pub async fn show(State(web): State<Web>, Query(Which { before }): Query<Which>)
     ))
 }
 
-fn table(deeds: &[Deed]) -> Markup {
-    let row = |deed: &Deed| {
+fn table(deeds: &[HistoryEntry]) -> Markup {
+    let row = |deed: &HistoryEntry| {
         html! {
             td { (layout::time(&deed.at)) }
             td { (what(deed)) }
@@ -63,7 +63,7 @@ fn table(deeds: &[Deed]) -> Markup {
     )
 }
 
-fn what(deed: &Deed) -> Markup {
+fn what(deed: &HistoryEntry) -> Markup {
     let id = |id: &Option<HashedId>| {
         html! { @if let Some(HashedId { kind, hash }) = id { (kind) " " code { (hash) } } }
     };

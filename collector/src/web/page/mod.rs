@@ -32,7 +32,7 @@ use axum::routing::{get, post};
 
 use self::answer::Content;
 use super::access::{Access, Caller};
-use super::origin::Origin;
+use super::origin::RequestOrigin;
 use super::state::Web;
 
 /// The most bytes of the form that signs in.
@@ -95,7 +95,7 @@ async fn frame(State(web): State<Web>, request: Request, next: Next) -> Response
 /// Refuses what is not sent from a page of ours: a browser says with every form where the page is from that sends it.
 async fn guard(request: Request, next: Next) -> Response {
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-    if !is_read && Origin::of(request.headers()) != Origin::Own {
+    if !is_read && RequestOrigin::of(request.headers()) != RequestOrigin::Own {
         return (StatusCode::FORBIDDEN, "this can only be sent from the page itself").into_response();
     }
     next.run(request).await

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 use super::answer::{Content, Page, PageError};
 use super::decisions;
-use super::entry::Told;
+use super::entry::Described;
 use super::filters::{self, Field, address};
 use super::layout;
 use super::place::Place;
@@ -189,7 +189,7 @@ fn timeline_table(timeline: &[TimelineEntry]) -> Markup {
                 tr {
                     td { (layout::time(&entry.at)) }
                     td {
-                        (Told::of(&entry.kind, entry.name.as_deref(), entry.entry.get()).markup())
+                        (Described::of(&entry.kind, entry.name.as_deref(), entry.entry.get()).markup())
                         details data-key=[entry.message_id.as_deref()] {
                             summary { "Raw JSON" }
                             pre { code { (indented(entry.entry.get())) } }
