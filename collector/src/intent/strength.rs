@@ -65,7 +65,7 @@ impl Intent {
     pub fn of(points: f64, points_week_ago: f64) -> Self {
         let strength = Strength::of(points);
         // What is next to nothing is 0, and never -0.
-        let rounded = (points * 100.0).round() / 100.0 + 0.0;
+        let rounded = (clamped(points) * 100.0).round() / 100.0 + 0.0;
         Self { points: rounded, strength, strength_label: strength.label(), trend: Trend::of(points, points_week_ago) }
     }
 }

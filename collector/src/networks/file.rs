@@ -37,7 +37,8 @@ impl AddressFile {
     /// The company whose own network an address is of.
     #[must_use]
     pub fn guess(&self, address: IpAddr) -> Option<Guess> {
-        let record = self.reader.lookup(address).ok()?;
+        // An IPv4 address that is written as one of IPv6 stands in a file as itself.
+        let record = self.reader.lookup(address.to_canonical()).ok()?;
         self.fields.guess(|field| {
             let path: Vec<_> = field.split('.').map(PathElement::Key).collect();
             // A field of another form says nothing.

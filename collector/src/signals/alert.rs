@@ -113,14 +113,18 @@ impl Alert {
         Object::from_json(&seen).is_some_and(|seen| only.matches(&seen))
     }
 
-    /// Whether the alert is about a company or one of its people, whose traits these are.
+    /// Whether the alert is about one of a company's people, whose traits these are, or, where there is none, about the company.
     #[must_use]
     pub fn is_about_any<'p>(
         &self,
         people: impl IntoIterator<Item = &'p Map<String, Value>>,
         company: &Map<String, Value>,
     ) -> bool {
-        self.is_about(&Map::new(), Some(company)) || people.into_iter().any(|one| self.is_about(one, Some(company)))
+        let mut people = people.into_iter().peekable();
+        if people.peek().is_none() {
+            return self.is_about(&Map::new(), Some(company));
+        }
+        people.any(|one| self.is_about(one, Some(company)))
     }
 }
 

@@ -4,6 +4,9 @@ use super::alert::{Alert, Occasion};
 use super::crossing::{Armed, Crossing};
 use crate::store::alerts::{Fired, Look, Standing};
 
+/// Stands before the condition of an alert that a company has met and that is about others: it goes off once it is about the company too.
+const WAITS: &str = "waits: ";
+
 /// Whether a company that was never looked at had nothing before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Before {
@@ -13,11 +16,12 @@ pub enum Before {
     Unknown,
 }
 
-/// Which of these alerts a company sets off that is as `now` and was as `before` when it was looked at last, and how the alerts stand
+/// Which of these alerts a company sets off whom they are about, that is as `now` and was as `before` when it was looked at last, and how the alerts stand
 /// with it afterwards. An alert that is new takes a company as it is: who has been above its limit all along does not cross it.
 #[must_use]
 pub fn crossed<'a>(
     alerts: &'a [Alert],
+    is_about: impl Fn(&Alert) -> bool,
     before: &Standing,
     never_seen: Before,
     now: Look,
@@ -26,8 +30,14 @@ pub fn crossed<'a>(
     let mut after = Standing { look: Some(now), fired: Vec::new() };
     for alert in alerts {
         let Some(condition) = condition(&alert.on) else { continue };
-        let fired = before.fired.iter().find(|fired| fired.alert == alert.name && fired.condition == condition);
-        let was = match (fired, before.look, never_seen) {
+        let is_noted = |condition: &str| {
+            let of_alert = |fired: &&Fired| fired.alert == alert.name && fired.condition == condition;
+            before.fired.iter().find(of_alert)
+        };
+        let (fired, waiting) = (is_noted(&condition), format!("{WAITS}{condition}"));
+        let look = before.look.filter(|_| is_noted(&waiting).is_none());
+        let never_seen = if look.is_none() && before.look.is_some() { Before::Nothing } else { never_seen };
+        let was = match (fired, look, never_seen) {
             (Some(fired), _, _) => Some(fired.points),
             (None, Some(look), _) => holds(&alert.on, look).then_some(look.points),
             (None, None, Before::Nothing) => None,
@@ -39,6 +49,10 @@ pub fn crossed<'a>(
             Occasion::Trend { is } => Crossing::of_trend(armed, *is, now, was.unwrap_or(now.points)),
             Occasion::Rule(_) | Occasion::Week => continue,
         };
+        if crossing.fires && !is_about(alert) {
+            after.fired.push(Fired { alert: alert.name.clone(), condition: waiting, points: now.points });
+            continue;
+        }
         if crossing.fires {
             goes_off.push(alert);
         }
@@ -79,7 +93,8 @@ mod tests {
     fn story(alerts: &[Alert], never_seen: Before, steps: &[(f64, Trend)]) -> Vec<Vec<String>> {
         let mut standing = Standing::default();
         let mut step = |(points, trend): &(f64, Trend)| {
-            let (fires, after) = crossed(alerts, &standing, never_seen, Look { points: *points, trend: *trend });
+            let (fires, after) =
+                crossed(alerts, |_| true, &standing, never_seen, Look { points: *points, trend: *trend });
             standing = after;
             fires.into_iter().map(|alert| alert.name.clone()).collect()
         };
@@ -105,7 +120,7 @@ mod tests {
         let look = |points| Look { points, trend: Trend::Neutral };
         let step = |over: u32, standing: &Standing, points| {
             let of = alerts(&[("hot", &format!(r#"{{"on":"points","over":{over},"to":"t"}}"#))]);
-            let (fires, standing) = crossed(&of, standing, Before::Nothing, look(points));
+            let (fires, standing) = crossed(&of, |_| true, standing, Before::Nothing, look(points));
             (fires.len(), standing)
         };
         let (fires, standing) = step(50, &Standing::default(), 60.0);
@@ -117,6 +132,21 @@ mod tests {
         let (fires, standing) = step(70, &standing, 61.0);
         assert_eq!((fires, standing.fired.len()), (0, 0));
         assert_eq!(step(70, &standing, 71.0).0, 1);
+    }
+
+    #[test]
+    fn a_company_that_an_alert_is_not_about_yet_sets_it_off_when_it_is() {
+        let alerts = alerts(&[("hers", r#"{"on":"points","over":4,"to":"t"}"#)]);
+        let mut standing = Standing::default();
+        let mut step = |points, is_hers: bool| {
+            let look = Look { points, trend: Trend::Neutral };
+            let (fires, after) = crossed(&alerts, |_| is_hers, &standing, Before::Nothing, look);
+            standing = after;
+            fires.len()
+        };
+        assert_eq!([step(6.0, false), step(6.5, false), step(7.0, true), step(8.0, true)], [0, 0, 1, 0]);
+        assert_eq!([step(2.0, false), step(6.0, false), step(3.0, true), step(3.9, true)], [0; 4], "it fell meanwhile");
+        assert_eq!(step(6.0, true), 1);
     }
 
     #[test]

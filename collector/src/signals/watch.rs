@@ -201,13 +201,14 @@ impl Watch {
     ) -> (Vec<NewMessage>, Standing) {
         let company = &seen.page.company;
         let look = look_at(company);
-        let (goes_off, standing) = crossed(configured.alerts(), &seen.standing, before(company, is_settled, now), look);
-        if !is_settled || !is_fresh || company.excluded {
+        let is_silent = !is_settled || !is_fresh || company.excluded;
+        let traits = facts::traits_of(company);
+        let is_about = |alert: &Alert| is_silent || alert.is_about_any(facts::traits_of_people(&seen.page), &traits);
+        let before = before(company, is_settled, now);
+        let (goes_off, standing) = crossed(configured.alerts(), is_about, &seen.standing, before, look);
+        if is_silent {
             return (Vec::new(), standing);
         }
-        let traits = facts::traits_of(company);
-        let about =
-            goes_off.into_iter().filter(|alert| alert.is_about_any(facts::traits_of_people(&seen.page), &traits));
         let tell = |alert: &Alert| {
             let subject = match alert.on {
                 Occasion::Points { over } => Subject::Points { over },
@@ -216,7 +217,7 @@ impl Watch {
             let told = self.message(alert, (subject, None), Some(seen), None, &[]);
             new_messages((configured, alert), &format!("company {now}"), told, Some(seen.id()), None, now)
         };
-        (about.flat_map(tell).collect(), standing)
+        (goes_off.into_iter().flat_map(tell).collect(), standing)
     }
 
     fn message(

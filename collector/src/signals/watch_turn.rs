@@ -65,7 +65,7 @@ impl Watch {
         for company in page().await?.0 {
             let Some(standing) = standings.remove(&company.id) else { continue };
             let (goes_off, after) =
-                crossed(configured.alerts(), &standing, before(&company, is_settled, now), look_at(&company));
+                crossed(configured.alerts(), |_| true, &standing, before(&company, is_settled, now), look_at(&company));
             if is_settled && !goes_off.is_empty() {
                 if let Some(seen) = self.see(&company.id, now).await? {
                     let (messages, after) = self.of_company(configured, &seen, (true, true), now);

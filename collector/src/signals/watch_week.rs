@@ -58,10 +58,10 @@ impl Watch {
     }
 
     async fn is_about(&self, alert: &Alert, company: &Company) -> Result<bool, StoreError> {
-        let traits = facts::traits_of(company);
-        if alert.is_about_any([], &traits) {
+        if alert.only.is_none() {
             return Ok(true);
         }
+        let traits = facts::traits_of(company);
         let page = self.store.show_company(&company.key, MOST_PEOPLE).await?;
         Ok(page.is_some_and(|page| alert.is_about_any(facts::traits_of_people(&page), &traits)))
     }

@@ -250,6 +250,13 @@ pub(super) fn alone_or_new(claimed: &mut Vec<Claimed>) {
     }
 }
 
+/// What is told without who did what: who was named in it is gone, and the others are told all the same. Nothing where it cannot be read.
+pub(super) fn without_deeds(told: &str) -> Option<String> {
+    let mut told: serde_json::Map<String, serde_json::Value> = serde_json::from_str(told).ok()?;
+    told.insert("deeds".to_owned(), serde_json::Value::Array(Vec::new()));
+    serde_json::to_string(&told).ok()
+}
+
 /// What came of a try.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settled {

@@ -4,7 +4,8 @@
 //!
 //! - **An address** leads to its visitor, and to those of the user ids whose events said it as their own, unless a person split
 //!   it off or blocked it, or more than five said so: two accounts are never one visitor, and are one person where the address
-//!   is asked for.
+//!   is asked for. It leads as well to whom it is said of as a trait `email`, in whatever letters, also where it is a role's (`info@…`),
+//!   unless of more than five.
 //! - **A user id or a device** leads to its visitor alone.
 //!
 //! All ids of these visitors go, with all that is filed under them, their traits, intent, claims and decisions. An id that a person
@@ -12,12 +13,13 @@
 //! another visitor stays, whatever it says; and an address or a device that another visitor's own events have as theirs is that
 //! one's now, as if the person had never been there.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
 use koala_destination::clock::MILLISECONDS_OF_A_DAY;
-use koala_destination::ids::{EventIds, Id};
+use koala_destination::ids::{EventIds, Id, IdKind};
 use serde::{Deserialize, Serialize};
 
 use super::visitor::VisitorId;
@@ -25,6 +27,13 @@ use crate::tombstone::{Tombstone, Whose, whose};
 
 /// How many user ids may say an address before it is no one's: as many as people may log in on a device.
 pub const MOST_ACCOUNTS: usize = crate::identity::CROWD;
+
+/// Whether a trait that is stored as JSON is an address, in whatever letters it was written.
+pub(super) fn is_address(json: &str, email: &Id) -> bool {
+    let text =
+        serde_json::from_str::<&str>(json).map(Cow::Borrowed).or_else(|_| serde_json::from_str(json).map(Cow::Owned));
+    text.is_ok_and(|text: Cow<'_, str>| Id::parse(IdKind::Email, &text).as_ref() == Some(email))
+}
 
 /// Whose data is to go.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -93,12 +93,19 @@ impl Visitor {
     /// What they are known by: the name, else an address, else a user id.
     #[must_use]
     pub fn known_name(&self) -> Option<String> {
-        let full = || match (self.text("firstName"), self.text("lastName")) {
+        let id = || self.emails.first().or(self.user_ids.first()).cloned();
+        self.said_name().or_else(id)
+    }
+
+    /// The name that is said of them: the trait `name`, else the first and the last one.
+    #[must_use]
+    pub fn said_name(&self) -> Option<String> {
+        let part = |camel: &str, snake: &str| self.text(camel).or_else(|| self.text(snake));
+        let full = || match (part("firstName", "first_name"), part("lastName", "last_name")) {
             (Some(first), Some(last)) => Some(format!("{first} {last}")),
             (one, other) => one.or(other).map(str::to_owned),
         };
-        let id = || self.emails.first().or(self.user_ids.first()).cloned();
-        self.text("name").map(str::to_owned).or_else(full).or_else(id)
+        self.text("name").map(str::to_owned).or_else(full)
     }
 
     /// What they are called: what they are known by, else `Anonymous visitor c8ff` by the end of their device's id.

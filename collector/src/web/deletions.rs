@@ -38,6 +38,8 @@ impl DeletionRequest {
             // A role's address that is sent as a user id is one.
             people.extend(Id::parse(IdKind::User, id.value()).filter(|_| id.is_role_mailbox()).map(Person::Id));
             people.push(Person::Id(id));
+            // Who took it for the id of a device as well.
+            people.extend(Id::parse(IdKind::Device, email).map(Person::Id));
         }
         for (at, user) in self.user_ids.iter().enumerate() {
             let id = Id::parse(IdKind::User, user).ok_or_else(|| format!("user_ids[{at}] is not a valid user id"))?;
@@ -90,7 +92,7 @@ mod tests {
             let ids: Vec<String> = (0..count).map(|n| format!("a{n}@acme.com")).collect();
             people(&json!({key: ids}).to_string())
         };
-        assert_eq!(many("emails", 50).map(|people| people.len()), Ok(50));
+        assert_eq!(many("emails", 50).map(|people| people.len()), Ok(100), "each also as a device's");
         for key in ["emails", "user_ids"] {
             assert!(many(key, 51).is_err_and(|why| why.contains(key) && why.contains("50 is the most")));
         }
@@ -106,6 +108,8 @@ mod tests {
         let ids = people(r#"{"user_ids":["Ada@Acme.com"]}"#).expect("people");
         assert_eq!(ids, [(IdKind::Email, "ada@acme.com".to_owned()), (IdKind::User, "Ada@Acme.com".to_owned())]);
         let ids = people(r#"{"emails":["Info@Acme.com"]}"#).expect("people");
-        assert_eq!(ids, [(IdKind::User, "info@acme.com".to_owned()), (IdKind::Email, "info@acme.com".to_owned())]);
+        let as_asked =
+            [(IdKind::User, "info@acme.com"), (IdKind::Email, "info@acme.com"), (IdKind::Device, "Info@Acme.com")];
+        assert_eq!(ids, as_asked.map(|(kind, id)| (kind, id.to_owned())));
     }
 }

@@ -164,11 +164,10 @@ fn company(Listed { company, top_reason }: &Listed) -> Vec<String> {
 }
 
 fn visitor(visitor: &Visitor) -> Vec<String> {
-    let name = visitor.traits.get("name").and_then(|name| name.as_str()).unwrap_or_default();
     vec![
         harmless(visitor.id.as_str()),
         harmless(&visitor.user_ids.join(" ")),
-        harmless(name),
+        harmless(&visitor.said_name().unwrap_or_default()),
         harmless(&visitor.emails.join(" ")),
         harmless(&visitor.anonymous_ids.join(" ")),
         harmless(visitor.account.as_deref().unwrap_or_default()),

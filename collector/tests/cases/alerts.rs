@@ -231,6 +231,34 @@ pub async fn a_rule_that_counts_goes_off_when_two_visitors_who_did_enough_togeth
     assert_eq!(looks(phone, "p-3").await, 1, "once a day");
 }
 
+pub async fn a_rule_that_counts_goes_off_when_what_makes_it_enough_comes_late(store: Arc<dyn Engine>) {
+    let rule = r#"{"trigger":"event = \"Looks\"","score":9,"at_least":3,"within_days":7}"#;
+    let parameters = [("intent/keen", rule), ("alerts/a", r#"{"on":"keen","to":"sales"}"#)];
+    let watched = Watched::new(&store, &parameters).await;
+    let looks = async |id: &str, at: String| {
+        ingest(&*store, &json!({"email": "ada@acme.example", "events": [track("Looks", id, &at)]})).await;
+        watched.headlines().await.len()
+    };
+    assert_eq!(looks("e-1", ago(50)).await, 0);
+    assert_eq!(looks("e-2", ago(40)).await, 0);
+    // Of yesterday, unless the day is younger than an hour or about to end.
+    assert_eq!(looks("e-0", ago(23 * HOUR)).await, 1);
+}
+
+pub async fn an_alert_is_not_used_up_while_it_is_about_others(store: Arc<dyn Engine>) {
+    let only = r#"{"on":"points","over":4,"only":"context.company.owner = \"ada\"","to":"sales"}"#;
+    let not_free = r#"{"on":"points","over":4,"only":"traits.plan != \"free\"","to":"sales"}"#;
+    let watched = Watched::new(&store, &[("alerts/hers", only), ("alerts/paying", not_free)]).await;
+    let demo = |id: &str| track("Demo Requested", id, &ago(1000));
+    let says = json!({"type": "identify", "message_id": "i-1", "sent_at": ago(3000), "traits": {"plan": "free"}});
+    ingest(&*store, &json!({"email": "bob@acme.example", "identifies": [says], "events": [demo("e-1")]})).await;
+    assert_eq!(watched.headlines().await, Vec::<String>::new(), "nobody is whom either is about");
+    let group = json!({"type": "group", "message_id": "g-1", "sent_at": ago(2000), "group_id": "g",
+                       "traits": {"domain": "acme.example", "owner": "ada"}});
+    ingest(&*store, &json!({"email": "bob@acme.example", "groups": [group], "events": [demo("e-2")]})).await;
+    assert_eq!(watched.headlines().await.len(), 1, "it has an owner now");
+}
+
 pub async fn the_week_is_told_once(store: Arc<dyn Engine>) {
     let watched = Watched::new(&store, &[("alerts/monday", r#"{"on":"week","to":"sales"}"#)]).await;
     ingest(&*store, &json!({"email": "ada@acme.example", "events": [track("Demo Requested", "e-1", &ago(1000))]}))
@@ -337,6 +365,24 @@ pub async fn a_deleted_person_is_in_no_message(store: Arc<dyn Engine>) {
     assert_eq!(store.changed(100, SETTLED).await.expect("changes"), []);
     let left: Vec<_> = messages(&*store).await.into_iter().map(|it| it.headline).collect();
     assert!(left.len() == 1 && left[0].starts_with("other.example"), "{left:?}");
+}
+
+pub async fn who_is_named_beside_a_deleted_person_is_told_all_the_same_and_once(store: Arc<dyn Engine>) {
+    let watched = Watched::new(&store, &[("alerts/a", r#"{"on":"demo","to":"sales"}"#)]).await;
+    let asks = async |ids: Value, id: &str| {
+        let mut body = ids;
+        body["events"] = json!([track("Demo Requested", id, &ago(1000))]);
+        ingest(&*store, &body).await;
+        watched.headlines().await.len()
+    };
+    assert_eq!(asks(json!({"user_id": "u-ada", "email": "ada@acme.example"}), "e-1").await, 1);
+    assert_eq!(asks(json!({"user_id": "u-dave", "email": "dave@acme.example"}), "e-2").await, 2);
+    delete(&*store, &[by_email("ada@acme.example")]).await;
+    let due = claim(&*store, "sales", now_milliseconds() + 10_000, false).await;
+    assert_eq!(due.len(), 1, "{due:?}");
+    assert!(!due[0].told.contains("ada@") && due[0].told.contains("dave@acme.example"), "{}", due[0].told);
+    assert!(serde_json::from_str::<Told>(&due[0].told).is_ok());
+    assert_eq!(asks(json!({"profile_id": ADA, "user_id": "u-dave"}), "e-3").await, 1, "once a day");
 }
 
 pub async fn what_names_somebody_who_was_deleted_since_they_were_looked_at_is_not_written(store: Arc<dyn Engine>) {

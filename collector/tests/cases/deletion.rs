@@ -90,9 +90,16 @@ pub async fn whoever_says_an_address_as_a_trait_is_found_by_it(store: &dyn Store
     ingest(store, &says("login@acme.com", "email", "Ada.B@Acme.com")).await;
     ingest(store, &says("u-2", "Email", "ada.b@acme.com")).await;
     ingest(store, &says("u-3", "email", "my-ada.b@acme.com")).await;
-    assert_eq!(delete(store, &[by_email("ada.b@acme.com")]).await.visitors, 2);
+    ingest(store, &says("u-4", "Email", " ADA.B@acme.com")).await;
+    assert_eq!(delete(store, &[by_email("ada.b@acme.com")]).await.visitors, 3);
     let left: Vec<String> = visitors(store).await.into_iter().flat_map(|visitor| visitor.user_ids).collect();
     assert_eq!(left, ["u-3"]);
+    // In other letters, and where it is a role's, that joins nobody.
+    for (user, email, asked) in [("u-5", "JÖRG@acme.com", "jörg@acme.com"), ("u-6", "sales@acme.com", "sales@acme.com")]
+    {
+        ingest(store, &says(user, "Email", email)).await;
+        assert_eq!(delete(store, &[by_email(asked)]).await.visitors, 1, "{email}");
+    }
     // As with accounts: what very many say is nobody's in particular.
     for n in 0..6 {
         ingest(store, &says(&format!("many-{n}@acme.com"), "email", "everyone.x@acme.com")).await;

@@ -74,7 +74,9 @@ pub(super) async fn note(
 ) -> Result<(), PostgresError> {
     let now = now_milliseconds();
     let mut rows = BTreeMap::new();
-    for (rule, day, at) in days.new_ones().chain(moved.into_iter().flat_map(Moved::rows)) {
+    // What was done yesterday and comes late may be what makes today enough.
+    let of_today = days.new_ones_that_count().map(|(rule, at)| (rule, day_of(now), at));
+    for (rule, day, at) in days.new_ones().chain(of_today).chain(moved.into_iter().flat_map(Moved::rows)) {
         let (rule, day) = if at > now - MILLISECONDS_OF_A_DAY { (rule, day) } else { (NO_RULE, 0) };
         let latest = rows.entry((rule, day)).or_insert(at);
         *latest = at.max(*latest);

@@ -10,7 +10,7 @@ use super::pool::Pool;
 use super::sql::{Sql, statements};
 use super::transaction::{Mode, Transaction, Values, together, transact};
 use crate::store::alerts::{
-    Claim, Claimed, LONGEST_REST, MessageState, NewMessage, Rest, Settled, StoredMessage, alone_or_new,
+    Claim, Claimed, LONGEST_REST, MessageState, NewMessage, Rest, Settled, StoredMessage, alone_or_new, without_deeds,
 };
 
 statements! {
@@ -59,7 +59,18 @@ statements! {
     REDRIVE = "UPDATE alert_message SET state = 'due', next_at = $1, tries = 0
                WHERE id IN (SELECT id FROM alert_message WHERE state = 'dead' LIMIT $2)";
     ENDED = "SELECT id FROM alert_message WHERE at < $1 AND state IN ('sent', 'unknown', 'dead') ORDER BY at LIMIT $2";
-    NAMING = "SELECT DISTINCT message_id FROM alert_message_visitor WHERE identity_id = ANY($1::bigint[]) LIMIT $2";
+    ABOUT = "SELECT id FROM (
+                 SELECT id FROM alert_message WHERE identity_id = ANY($1::bigint[])
+                 UNION SELECT message_id FROM alert_message_visitor AS named WHERE identity_id = ANY($1::bigint[]) AND NOT EXISTS (
+                     SELECT 1 FROM alert_message_visitor AS other
+                     WHERE other.message_id = named.message_id AND other.identity_id <> ALL($1::bigint[]))) AS about
+             LIMIT $2";
+    NAMING = "SELECT DISTINCT named.message_id, alert_message.told
+              FROM alert_message_visitor AS named LEFT JOIN alert_message ON alert_message.id = named.message_id
+              WHERE named.identity_id = ANY($1::bigint[]) LIMIT $2";
+    TELL_LESS = "UPDATE alert_message SET told = less.told FROM unnest($1::text[], $2::text[]) AS less (id, told)
+                 WHERE alert_message.id = less.id";
+    FORGET_NAMED = "DELETE FROM alert_message_visitor WHERE message_id = ANY($1::text[]) AND identity_id = ANY($2::bigint[])";
     FORGET_NAMES = "DELETE FROM alert_message_visitor WHERE message_id = ANY($1::text[])";
     FORGET = "DELETE FROM alert_message WHERE id = ANY($1::text[])";
 }
@@ -294,10 +305,22 @@ async fn forget_some(transaction: &Transaction, before: i64, most: i64) -> Resul
     Ok(gone)
 }
 
-/// Forgets some messages that name one of these ids, within a transaction. Gives back how many.
+/// Forgets some messages about one of these ids, or that name nobody else, within a transaction; those that name one of them beside
+/// others say no more who did what. Gives back how many.
 pub(super) async fn forget_naming(transaction: &Transaction, ids: &[i64]) -> Result<u64, PostgresError> {
-    let rows = transaction.query(NAMING, &[&ids, &FORGOTTEN_AT_ONCE]).await?;
-    forget(transaction, &rows).await
+    let about = transaction.query(ABOUT, &[&ids, &FORGOTTEN_AT_ONCE]).await?;
+    let gone = forget(transaction, &about).await?;
+    let (mut naming, mut told) = (Vec::new(), Vec::new());
+    for row in &transaction.query(NAMING, &[&ids, &FORGOTTEN_AT_ONCE]).await? {
+        let before: Option<String> = row.try_get(1)?;
+        naming.push(row.try_get::<_, String>(0)?);
+        told.push(before.and_then(|told| without_deeds(&told)).unwrap_or_default());
+    }
+    together!(
+        transaction.execute_if(!naming.is_empty(), TELL_LESS, &[&naming, &told]),
+        transaction.execute_if(!naming.is_empty(), FORGET_NAMED, &[&naming, &ids]),
+    )?;
+    Ok(gone + naming.len() as u64)
 }
 
 async fn forget(transaction: &Transaction, rows: &[Row]) -> Result<u64, PostgresError> {

@@ -225,7 +225,7 @@ async fn days_of(transaction: &Transaction, companies: &[i64]) -> Result<HashMap
 
 fn company(row: &Row) -> Result<Company, PostgresError> {
     let time = |column| Ok::<_, PostgresError>(row.try_get::<_, Option<i64>>(column)?.map(clock::from_milliseconds));
-    let (points, week_ago): (f64, f64) = (row.try_get(6)?, row.try_get(12)?);
+    let (points, week_ago): (f64, f64) = (row.try_get(6)?, row.try_get::<_, f64>(12)?.max(0.0));
     Ok(Company {
         id: ids::company_id(row.try_get(0)?),
         key: row.try_get(1)?,
@@ -249,5 +249,5 @@ fn company(row: &Row) -> Result<Company, PostgresError> {
 
 /// Points with two digits. What is next to nothing is 0, and never -0.
 fn rounded(points: f64) -> f64 {
-    (points * 100.0).round() / 100.0 + 0.0
+    (points.max(0.0) * 100.0).round() / 100.0 + 0.0
 }

@@ -84,6 +84,11 @@ impl Days {
         self.days.iter().filter(move |(key, _)| is_new(key)).map(|((rule, day), brought)| (*rule, *day, brought.at))
     }
 
+    /// The rules among them that count the entries of a day, and when that happened last.
+    pub(super) fn new_ones_that_count(&self) -> impl Iterator<Item = (i64, i64)> {
+        self.new_ones().filter(|(rule, ..)| self.counting.contains(rule)).map(|(rule, _, at)| (rule, at))
+    }
+
     pub(super) async fn write(&self, transaction: &Transaction, identity_id: i64) -> Result<(), PostgresError> {
         let (counted, once): (Vec<_>, Vec<_>) =
             self.days.iter().partition(|((rule, _), _)| self.counting.contains(rule));

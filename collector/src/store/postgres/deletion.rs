@@ -15,7 +15,7 @@ use super::sql::statements;
 use super::transaction::{Mode, Transaction, together, transact};
 use super::{clusters, decisions, taken, tombstones};
 use crate::identity::{Decided, Rank, Wants};
-use crate::store::deletion::{DeletionId, MOST_ACCOUNTS, Person};
+use crate::store::deletion::{DeletionId, MOST_ACCOUNTS, Person, is_address};
 use crate::store::history::Actor;
 use crate::tombstone::{Tombstone, TombstoneKey};
 
@@ -29,15 +29,11 @@ statements! {
                 JOIN claim ON claim.identity_id = identity.id AND claim.rank = $2
                 JOIN identity AS owner ON owner.id = claim.owner_id
                 WHERE owner.kind = 'user' AND (owner.decision IS NULL OR owner.decision <> 'blocked')";
-    // An address that is said as a trait of whom is known by another one; as with accounts, not where it is said of many. The rows are
-    // looked through: a deletion is rare.
-    WHO_SAY = "SELECT value, id FROM (
-                   SELECT lower(trait.value) AS value, min(identity.id) AS id,
-                          row_number() OVER (PARTITION BY lower(trait.value) ORDER BY min(identity.id)) AS place
-                   FROM trait JOIN identity ON identity.id = trait.identity_id AND identity.kind <> 'taken'
-                   WHERE lower(trait.name) = 'email' AND lower(trait.value) = ANY($1::text[])
-                   GROUP BY lower(trait.value), identity.visitor_id) AS said
-               WHERE place <= $2";
+    // An address that is said as a trait of whom is known by another one. The rows are looked through: a deletion is rare. What may be
+    // one of them in other letters, or with white space around it, is read as an event's is.
+    WHO_SAY = "SELECT DISTINCT trait.value, identity.visitor_id
+               FROM trait JOIN identity ON identity.id = trait.identity_id AND identity.kind <> 'taken'
+               WHERE lower(trait.name) = 'email' AND (lower(trait.value) = ANY($1::text[]) OR trait.value ~ '[^!-~]' OR trait.value LIKE '%\\\\%')";
     SEEN_BEFORE = "SELECT id FROM visitor WHERE id = ANY($1::bigint[]) AND last_seen <= $2";
     // A deletion that gets more ids is not completed any more, and it conflicts with whoever completes it beside that.
     NOTE = "INSERT INTO deletion (id, requested_at, visitors) VALUES ($1, $2, $3)
@@ -152,18 +148,27 @@ async fn whom(transaction: &Transaction, people: &[Person]) -> Result<Asked, Pos
         }
         whole.insert(id, is_whole);
     }
-    let said = |(id, is_whole): (&Id, &bool)| is_whole.then(|| Value::from(id.value()).to_string());
-    let said: Vec<String> = whole.iter().filter_map(said).collect();
+    let said: Vec<&Id> =
+        whole.iter().filter(|(id, is_whole)| **is_whole || id.is_role_mailbox()).map(|(id, _)| id).collect();
+    let mut visitor_ids: BTreeSet<i64> = BTreeSet::new();
     if !said.is_empty() {
-        let most = i64::try_from(MOST_ACCOUNTS).unwrap_or(i64::MAX).saturating_add(1);
-        let mut who_say: HashMap<String, Vec<i64>> = HashMap::new();
-        for row in &transaction.query(WHO_SAY, &[&said, &most]).await? {
-            who_say.entry(row.try_get(0)?).or_default().push(row.try_get(1)?);
+        let values: Vec<String> = said.iter().map(|id| Value::from(id.value()).to_string()).collect();
+        let who_say = transaction.query(WHO_SAY, &[&values]).await?;
+        for email in said {
+            let mut of_email = BTreeSet::new();
+            for row in &who_say {
+                if is_address(row.try_get(0)?, email) {
+                    of_email.insert(row.try_get::<_, i64>(1)?);
+                }
+            }
+            // As with accounts, not where it is said of many.
+            if of_email.len() <= MOST_ACCOUNTS {
+                visitor_ids.extend(of_email);
+            }
         }
-        rows.extend(who_say.into_values().filter(|who| who.len() <= MOST_ACCOUNTS).flatten());
     }
     // Ids that are no visitor's by themselves go as well.
-    let mut visitor_ids: BTreeSet<i64> = whole.keys().filter_map(|id| ids.row(id)).map(|row| row.visitor_id).collect();
+    visitor_ids.extend(whole.keys().filter_map(|id| ids.row(id)).map(|row| row.visitor_id));
     let unknown = whole.keys().filter(|id| ids.row(id).is_none()).cloned().collect();
     let (there, ()) = together!(transaction.query(VISITORS_OF_ROWS, &[&rows]), transaction.commit())?;
     for row in &there {

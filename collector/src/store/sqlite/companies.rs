@@ -152,7 +152,7 @@ fn company(connection: &Connection, ranked: &Ranked) -> rusqlite::Result<Option<
             name: row.get(2)?,
             group_ids: Vec::new(),
             intent: rounded(points),
-            intent_week_ago: points_week_ago,
+            intent_week_ago: points_week_ago.max(0.0),
             strength: Strength::of(points),
             strength_label: Strength::of(points).label(),
             trend: Trend::of(points, points_week_ago),
@@ -173,5 +173,5 @@ fn company(connection: &Connection, ranked: &Ranked) -> rusqlite::Result<Option<
 
 /// Points with two digits. What is next to nothing is 0, and never -0.
 fn rounded(points: f64) -> f64 {
-    (points * 100.0).round() / 100.0 + 0.0
+    (points.max(0.0) * 100.0).round() / 100.0 + 0.0
 }

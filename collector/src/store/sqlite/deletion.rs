@@ -9,7 +9,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::ids;
 use super::{identities, taken, tombstones, visitors};
 use crate::identity::{Decided, Rank};
-use crate::store::deletion::{Deletion, DeletionId, DeletionStatus, Departed, Forgotten, MOST_ACCOUNTS, Person};
+use crate::store::deletion::{
+    Deletion, DeletionId, DeletionStatus, Departed, Forgotten, MOST_ACCOUNTS, Person, is_address,
+};
 use crate::tombstone::Tombstone;
 
 /// Takes out all that the people are known by; what is kept of them goes piece by piece.
@@ -25,7 +27,7 @@ pub(super) fn request(connection: &Connection, people: &[Person], now: i64) -> r
             Person::Id(id) => {
                 let (of_id, is_whole) = visitors_of(connection, id)?;
                 visitor_ids.extend(of_id);
-                if is_whole {
+                if is_whole || id.is_role_mailbox() {
                     visitor_ids.extend(visitors_who_say(connection, id)?);
                 }
                 asked.insert(id.clone(), is_whole);
@@ -79,17 +81,26 @@ fn visitors_of(connection: &Connection, id: &Id) -> rusqlite::Result<(Vec<i64>, 
 }
 
 /// The visitors of whom an address is said as a trait, though they are known by another one; as with accounts, not where it is said of
-/// many.
-fn visitors_who_say(connection: &Connection, email: &Id) -> rusqlite::Result<Vec<i64>> {
+/// many. What may be the same address in other letters or with white space around it is read as an event's is.
+fn visitors_who_say(connection: &Connection, email: &Id) -> rusqlite::Result<BTreeSet<i64>> {
     let mut select = connection.prepare_cached(
-        "SELECT DISTINCT identity.visitor_id FROM trait JOIN identity ON identity.id = trait.identity_id
-         WHERE lower(trait.name) = 'email' AND lower(trait.value) = lower(?1) AND identity.kind <> 'taken' LIMIT ?2",
+        "SELECT identity.visitor_id, trait.value FROM trait JOIN identity ON identity.id = trait.identity_id
+         WHERE lower(trait.name) = 'email' AND lower(trait.value) = lower(?1) AND identity.kind <> 'taken'
+         UNION
+         SELECT identity.visitor_id, trait.value FROM trait JOIN identity ON identity.id = trait.identity_id
+         WHERE lower(trait.name) = 'email' AND lower(trait.value) GLOB '*[^!-~]*' AND identity.kind <> 'taken'
+         UNION
+         SELECT identity.visitor_id, trait.value FROM trait JOIN identity ON identity.id = trait.identity_id
+         WHERE lower(trait.name) = 'email' AND lower(trait.value) GLOB '*\\*' AND identity.kind <> 'taken'",
     )?;
-    let most = i64::try_from(MOST_ACCOUNTS).unwrap_or(i64::MAX);
-    let value = serde_json::Value::from(email.value()).to_string();
-    let visitors =
-        select.query_map(params![value, most + 1], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
-    Ok(if visitors.len() > MOST_ACCOUNTS { Vec::new() } else { visitors })
+    let mut rows = select.query([serde_json::Value::from(email.value()).to_string()])?;
+    let mut visitors = BTreeSet::new();
+    while let Some(row) = rows.next()? {
+        if is_address(row.get_ref(1)?.as_str()?, email) {
+            visitors.insert(row.get(0)?);
+        }
+    }
+    Ok(if visitors.len() > MOST_ACCOUNTS { BTreeSet::new() } else { visitors })
 }
 
 /// An id of a deletion gets its tombstone, and is known to whoever holds messages.

@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use koala_destination::clock::MILLISECONDS_OF_A_DAY;
+use koala_destination::clock::{MILLISECONDS_OF_A_DAY, now_milliseconds};
 use rusqlite::{Connection, params};
 
 use super::alert_changes;
@@ -111,8 +111,7 @@ pub(super) struct Kept<'a> {
 /// Notes the day of an entry that came in under each rule that takes it, and that this changed something.
 pub(super) fn note(connection: &Connection, rules: &[StoredRule], entry: Kept<'_>) -> rusqlite::Result<()> {
     let new = note_days(connection, rules, entry)?;
-    new.into_iter()
-        .try_for_each(|(rule_id, day)| alert_changes::note(connection, entry.identity_id, rule_id, day, entry.at))
+    note_changes(connection, rules, entry, new)
 }
 
 /// Visitors were put together: what one did and what the other one did may be enough now for rules that count.
@@ -150,8 +149,26 @@ pub(super) fn note_growth(
         }
     }
     let new = note_days(connection, left, entry)?;
-    new.into_iter()
-        .try_for_each(|(rule_id, day)| alert_changes::note(connection, entry.identity_id, rule_id, day, entry.at))
+    note_changes(connection, rules, entry, new)
+}
+
+/// Notes for alerts the rules for which a day is new. What was done yesterday and comes late may be what makes today enough for a rule
+/// that counts.
+fn note_changes(
+    connection: &Connection,
+    rules: &[StoredRule],
+    entry: Kept<'_>,
+    new: Vec<(i64, i64)>,
+) -> rusqlite::Result<()> {
+    let today = now_milliseconds().div_euclid(MILLISECONDS_OF_A_DAY);
+    let is_counting = |rule: i64| rules.iter().any(|stored| stored.id == rule && stored.rule.count.is_some());
+    for (rule_id, day) in new {
+        alert_changes::note(connection, entry.identity_id, rule_id, day, entry.at)?;
+        if day != today && is_counting(rule_id) {
+            alert_changes::note(connection, entry.identity_id, rule_id, today, entry.at)?;
+        }
+    }
+    Ok(())
 }
 
 /// Notes the day of an entry under each rule that takes it. Gives back the rules for which it is new, and the day.

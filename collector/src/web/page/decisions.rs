@@ -29,7 +29,7 @@ pub fn identity(visitor: &VisitorId, identity: &VisitorIdentity) -> Markup {
     html! {
         dt { (name(id.kind())) }
         dd {
-            @if id.kind() == IdKind::Email { (id.value()) } @else { code { (id.value()) } }
+            @if id.kind() == IdKind::Email { bdi { (id.value()) } } @else { code { (id.value()) } }
             @if *is_blocked {
                 " " span.soft { "blocked" }
             } @else {
