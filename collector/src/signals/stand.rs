@@ -2,6 +2,7 @@
 
 use super::alert::{Alert, Occasion};
 use super::crossing::{Armed, Crossing};
+use crate::intent::Trend;
 use crate::store::alerts::{Fired, Look, Standing};
 
 /// Stands before the condition of an alert that a company has met and that is about others: it goes off once it is about the company too.
@@ -40,6 +41,10 @@ pub fn crossed<'a>(
         let was = match (fired, look, never_seen) {
             (Some(fired), _, _) => Some(fired.points),
             (None, Some(look), _) => holds(&alert.on, look).then_some(look.points),
+            // Who is new has turned to nothing, and is steady.
+            (None, None, Before::Nothing) if alert.on == (Occasion::Trend { is: Trend::Neutral }) => {
+                holds(&alert.on, now).then_some(now.points)
+            }
             (None, None, Before::Nothing) => None,
             (None, None, Before::Unknown) => holds(&alert.on, now).then_some(now.points),
         };
@@ -83,7 +88,6 @@ fn holds(on: &Occasion, look: Look) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::intent::Trend;
 
     fn alerts(json: &[(&str, &str)]) -> Vec<Alert> {
         json.iter().map(|(name, json)| Alert::parse(name, json).expect("an alert").expect("one that is on")).collect()
@@ -147,6 +151,14 @@ mod tests {
         assert_eq!([step(6.0, false), step(6.5, false), step(7.0, true), step(8.0, true)], [0, 0, 1, 0]);
         assert_eq!([step(2.0, false), step(6.0, false), step(3.0, true), step(3.9, true)], [0; 4], "it fell meanwhile");
         assert_eq!(step(6.0, true), 1);
+    }
+
+    #[test]
+    fn who_is_new_has_not_turned_steady() {
+        let alerts = alerts(&[("steady", r#"{"on":"trend","is":"neutral","to":"t"}"#)]);
+        let steps = [(0.0, Trend::Neutral), (9.0, Trend::Surging), (9.0, Trend::Neutral)];
+        let fired: Vec<usize> = story(&alerts, Before::Nothing, &steps).iter().map(Vec::len).collect();
+        assert_eq!(fired, [0, 0, 1]);
     }
 
     #[test]

@@ -76,7 +76,12 @@ impl VisitorQuery {
             user_id: text(&self.user_id),
             company: text(&self.company),
             first_seen_since: first_seen_since(&self.new)?,
-            of_trait: TraitFilter::parse(&self.of_trait),
+            of_trait: match TraitFilter::parse(&self.of_trait) {
+                None if !self.of_trait.trim().is_empty() => {
+                    return Err("trait: write name=value, or a name alone".to_owned());
+                }
+                of_trait => of_trait,
+            },
             since: time("since", &self.since, 0)?,
             before: time("until", &self.until, MILLISECONDS_OF_A_DAY)?,
             strength: strength(&self.strength)?,
