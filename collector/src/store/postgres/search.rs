@@ -15,9 +15,11 @@ use crate::store::visitor_points::Rows;
 const MOST_READ: u32 = 10_000;
 
 /// Whether of a trait, in a query over `identity` and `trait`, nothing was said later under another id of the visitor.
+/// Id by id and name by name: a planner that knows nothing of the rows yet would look through all traits for each.
 const LATEST_TRAIT: &str = "NOT EXISTS (
-    SELECT 1 FROM identity AS other JOIN trait AS later ON later.identity_id = other.id AND later.name_key = trait.name_key
-    WHERE other.visitor_id = identity.visitor_id AND later.at > trait.at)";
+    SELECT 1 FROM (SELECT id FROM identity AS one WHERE one.visitor_id = identity.visitor_id OFFSET 0) AS other
+        CROSS JOIN LATERAL (SELECT at FROM trait AS said WHERE said.identity_id = other.id AND said.name_key = trait.name_key OFFSET 0) AS later
+    WHERE later.at > trait.at)";
 
 /// Conditions with the values that they ask for.
 #[derive(Default)]
