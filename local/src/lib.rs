@@ -8,6 +8,8 @@
 //! | `gateway` | HTTP: intake, and the routes of the collector beside it |
 //! | `database`, `aws_credentials` | the database that keeps visitors, and what opens Aurora DSQL |
 //! | `environment` | the environment variables, read in one place |
+//! | `bodies` | bodies of requests, read within bounds |
+//! | `own_handlers`, `session_key` | how the collector knows the deliveries of this process, and what signs sessions |
 //! | `forwarded` | whom a proxy says that a request comes from |
 //! | `queue` | the queues, as SQS would keep them |
 //! | `request_id` | a request's id, on its answer and each line of the log |

@@ -3,8 +3,8 @@
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::middleware;
+use tower_http::request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
 use tower_http::trace::TraceLayer;
 use uuid::Uuid;
 
@@ -21,18 +21,24 @@ pub fn with_ids(router: Router) -> Router {
                 // Intake and the collector say themselves what they refuse.
                 .on_failure(()),
         )
-        .layer(middleware::from_fn(with_id))
+        .layer(PropagateRequestIdLayer::x_request_id())
+        .layer(SetRequestIdLayer::x_request_id(RandomIds))
+        .layer(middleware::map_request(without_id))
 }
 
-/// What tower-http's `request-id` does, but that it keeps an id which the client sent.
-async fn with_id(mut request: Request, next: Next) -> Response {
-    let Ok(id) = HeaderValue::from_str(&Uuid::from_u128(fastrand::u128(..)).to_string()) else {
-        return next.run(request).await;
-    };
-    request.headers_mut().insert(HEADER, id.clone());
-    let mut response = next.run(request).await;
-    response.headers_mut().insert(HEADER, id);
-    response
+/// Ids that nobody can guess.
+#[derive(Debug, Clone, Copy)]
+struct RandomIds;
+
+impl MakeRequestId for RandomIds {
+    fn make_request_id<B>(&mut self, _: &axum::http::Request<B>) -> Option<RequestId> {
+        HeaderValue::from_str(&Uuid::from_u128(fastrand::u128(..)).to_string()).ok().map(RequestId::new)
+    }
+}
+
+async fn without_id(mut request: Request) -> Request {
+    request.headers_mut().remove(HEADER);
+    request
 }
 
 /// The id of a request that came through [`with_ids`].
@@ -43,6 +49,7 @@ pub fn of(headers: &HeaderMap) -> &str {
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
+    use axum::response::Response;
     use axum::routing::get;
     use tower::ServiceExt;
 

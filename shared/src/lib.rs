@@ -17,6 +17,10 @@
 //! | [`resolver`] | host names → addresses, and whether a name that has none does not exist |
 //! | [`metrics`] | counts and times in the embedded format of `CloudWatch` |
 //! | [`telemetry`] | the logs |
+//! | [`json`], [`clock`], [`plural`] | JSON read without building a tree; points in time; how many there are, in words |
+//! | `collector_kind` | which collector is at the other end |
+//! | [`patience`] | an answer waited for in a process that may stand still |
+//! | [`public_address`] | which addresses are of the internet |
 //! | `lambda` (feature) | what a function does with an event of API Gateway or SQS |
 //! | `aws` (feature) | the adapters to AWS: Parameter Store, SQS, the Lambda runtime |
 //!

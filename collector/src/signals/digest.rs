@@ -40,30 +40,11 @@ impl Digest {
     /// The digest of these companies, each of which stands under one of the three headings at most.
     #[must_use]
     pub fn of(alert: &str, week: &str, candidates: Vec<Candidate>, link: Option<String>) -> Self {
-        let (mut rose, mut new, mut cold) = (Vec::new(), Vec::new(), Vec::new());
-        for candidate in candidates {
-            let change = candidate.facts.points - candidate.points_week_ago;
-            let was_strong = Strength::of(candidate.points_week_ago).label() >= StrengthLabel::Medium;
-            match candidate.facts.trend {
-                _ if candidate.is_new => new.push((candidate.facts.points, candidate.facts)),
-                Trend::Surging | Trend::Heating => rose.push((change, candidate.facts)),
-                Trend::Cooling if was_strong => cold.push((-change, candidate.facts)),
-                Trend::Cooling | Trend::Neutral => {}
-            }
-        }
-        let most = |mut ranked: Vec<(f64, CompanyFacts)>| {
-            ranked.sort_by(|(a, a_facts), (b, b_facts)| b.total_cmp(a).then_with(|| a_facts.key.cmp(&b_facts.key)));
-            ranked.into_iter().take(MOST_NAMED).map(|(_, facts)| facts).collect::<Vec<_>>()
-        };
-        new.retain(|(points, _)| *points > 0.0);
-        Self {
-            alert: alert.to_owned(),
-            week: week.to_owned(),
-            rose: most(rose),
-            new: most(new),
-            cold: most(cold),
-            link,
-        }
+        let [rose, new, cold] = ranked(candidates).map(|mut companies| {
+            companies.truncate(MOST_NAMED);
+            companies
+        });
+        Self { alert: alert.to_owned(), week: week.to_owned(), rose, new, cold, link }
     }
 
     /// The digest in one line.
@@ -88,6 +69,27 @@ impl Digest {
     pub fn parts(&self) -> [(&'static str, &[CompanyFacts]); 3] {
         [("Rose most", &self.rose), ("New", &self.new), ("Went cold", &self.cold)]
     }
+}
+
+/// The companies of each heading, the first first: rose, new, went cold.
+#[must_use]
+pub fn ranked(candidates: Vec<Candidate>) -> [Vec<CompanyFacts>; 3] {
+    let (mut rose, mut new, mut cold) = (Vec::new(), Vec::new(), Vec::new());
+    for candidate in candidates {
+        let change = candidate.facts.points - candidate.points_week_ago;
+        let was_strong = Strength::of(candidate.points_week_ago).label() >= StrengthLabel::Medium;
+        match candidate.facts.trend {
+            _ if candidate.is_new => new.push((candidate.facts.points, candidate.facts)),
+            Trend::Surging | Trend::Heating => rose.push((change, candidate.facts)),
+            Trend::Cooling if was_strong => cold.push((-change, candidate.facts)),
+            Trend::Cooling | Trend::Neutral => {}
+        }
+    }
+    new.retain(|(points, _)| *points > 0.0);
+    [rose, new, cold].map(|mut companies: Vec<(f64, CompanyFacts)>| {
+        companies.sort_by(|(a, a_facts), (b, b_facts)| b.total_cmp(a).then_with(|| a_facts.key.cmp(&b_facts.key)));
+        companies.into_iter().map(|(_, facts)| facts).collect()
+    })
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub enum Before {
 #[must_use]
 pub fn crossed<'a>(
     alerts: &'a [Alert],
-    is_about: impl Fn(&Alert) -> bool,
+    (is_about, is_silent): (impl Fn(&Alert) -> bool, bool),
     before: &Standing,
     never_seen: Before,
     now: Look,
@@ -42,7 +42,9 @@ pub fn crossed<'a>(
             (Some(fired), _, _) => Some(fired.points),
             (None, Some(look), _) => holds(&alert.on, look).then_some(look.points),
             // Who is new has turned to nothing, and is steady.
-            (None, None, Before::Nothing) if alert.on == (Occasion::Trend { is: Trend::Neutral }) => {
+            (None, None, Before::Nothing)
+                if before.look.is_none() && alert.on == (Occasion::Trend { is: Trend::Neutral }) =>
+            {
                 holds(&alert.on, now).then_some(now.points)
             }
             (None, None, Before::Nothing) => None,
@@ -54,7 +56,8 @@ pub fn crossed<'a>(
             Occasion::Trend { is } => Crossing::of_trend(armed, *is, now, was.unwrap_or(now.points)),
             Occasion::Rule(_) | Occasion::Week => continue,
         };
-        if crossing.fires && !is_about(alert) {
+        // What is looked at in silence uses up no alert that waits.
+        if crossing.fires && (!is_about(alert) || is_silent && is_noted(&waiting).is_some()) {
             after.fired.push(Fired { alert: alert.name.clone(), condition: waiting, points: now.points });
             continue;
         }
@@ -98,7 +101,7 @@ mod tests {
         let mut standing = Standing::default();
         let mut step = |(points, trend): &(f64, Trend)| {
             let (fires, after) =
-                crossed(alerts, |_| true, &standing, never_seen, Look { points: *points, trend: *trend });
+                crossed(alerts, (|_| true, false), &standing, never_seen, Look { points: *points, trend: *trend });
             standing = after;
             fires.into_iter().map(|alert| alert.name.clone()).collect()
         };
@@ -124,7 +127,7 @@ mod tests {
         let look = |points| Look { points, trend: Trend::Neutral };
         let step = |over: u32, standing: &Standing, points| {
             let of = alerts(&[("hot", &format!(r#"{{"on":"points","over":{over},"to":"t"}}"#))]);
-            let (fires, standing) = crossed(&of, |_| true, standing, Before::Nothing, look(points));
+            let (fires, standing) = crossed(&of, (|_| true, false), standing, Before::Nothing, look(points));
             (fires.len(), standing)
         };
         let (fires, standing) = step(50, &Standing::default(), 60.0);
@@ -142,15 +145,33 @@ mod tests {
     fn a_company_that_an_alert_is_not_about_yet_sets_it_off_when_it_is() {
         let alerts = alerts(&[("hers", r#"{"on":"points","over":4,"to":"t"}"#)]);
         let mut standing = Standing::default();
-        let mut step = |points, is_hers: bool| {
+        let mut look = |points, is_hers: bool, is_silent| {
             let look = Look { points, trend: Trend::Neutral };
-            let (fires, after) = crossed(&alerts, |_| is_hers, &standing, Before::Nothing, look);
+            let (fires, after) = crossed(&alerts, (|_| is_hers, is_silent), &standing, Before::Nothing, look);
             standing = after;
             fires.len()
         };
+        let mut step = |points, is_hers| look(points, is_hers, false);
         assert_eq!([step(6.0, false), step(6.5, false), step(7.0, true), step(8.0, true)], [0, 0, 1, 0]);
         assert_eq!([step(2.0, false), step(6.0, false), step(3.0, true), step(3.9, true)], [0; 4], "it fell meanwhile");
         assert_eq!(step(6.0, true), 1);
+        assert_eq!([step(1.0, false), step(6.0, false)], [0; 2]);
+        assert_eq!(look(6.0, true, true), 0, "in silence");
+        assert_eq!(look(6.0, true, false), 1, "it waited on");
+    }
+
+    #[test]
+    fn a_company_that_is_steady_sets_an_alert_off_when_it_is_about_it() {
+        let alerts = alerts(&[("steady", r#"{"on":"trend","is":"neutral","to":"t"}"#)]);
+        let mut standing = Standing::default();
+        let mut step = |trend, is_hers: bool| {
+            let look = Look { points: 9.0, trend };
+            let (fires, after) = crossed(&alerts, (|_| is_hers, false), &standing, Before::Nothing, look);
+            standing = after;
+            fires.len()
+        };
+        let steps = [step(Trend::Surging, false), step(Trend::Neutral, false), step(Trend::Neutral, true)];
+        assert_eq!(steps, [0, 0, 1]);
     }
 
     #[test]

@@ -179,8 +179,7 @@ impl Watch {
             at: entry.at,
         };
         let own: Vec<Activity> = recent.map(of).collect();
-        let day = changed.at.div_euclid(MILLISECONDS_OF_A_DAY);
-        let occasion = format!("rule {rule} {}", &clock::from_milliseconds(day * MILLISECONDS_OF_A_DAY)[..10]);
+        let occasion = format!("rule {rule} {}", &clock::from_milliseconds(changed.day * MILLISECONDS_OF_A_DAY)[..10]);
         let rules = self.store.intent_rules().await?;
         let of_name = rules.iter().find(|one| one.name == *rule);
         let tell = |alert: &Alert| {
@@ -205,7 +204,7 @@ impl Watch {
         let traits = facts::traits_of(company);
         let is_about = |alert: &Alert| is_silent || alert.is_about_any(facts::traits_of_people(&seen.page), &traits);
         let before = before(company, is_settled, now);
-        let (goes_off, standing) = crossed(configured.alerts(), is_about, &seen.standing, before, look);
+        let (goes_off, standing) = crossed(configured.alerts(), (is_about, is_silent), &seen.standing, before, look);
         if is_silent {
             return (Vec::new(), standing);
         }

@@ -64,8 +64,13 @@ impl Watch {
         // Once more, as they are after it was read how alerts stood with them.
         for company in page().await?.0 {
             let Some(standing) = standings.remove(&company.id) else { continue };
-            let (goes_off, after) =
-                crossed(configured.alerts(), |_| true, &standing, before(&company, is_settled, now), look_at(&company));
+            let (goes_off, after) = crossed(
+                configured.alerts(),
+                (|_| true, !is_settled),
+                &standing,
+                before(&company, is_settled, now),
+                look_at(&company),
+            );
             if is_settled && !goes_off.is_empty() {
                 if let Some(seen) = self.see(&company.id, now).await? {
                     let (messages, after) = self.of_company(configured, &seen, (true, true), now);

@@ -4,17 +4,19 @@ use koala_destination::clock;
 
 use super::alert::{Alert, Occasion};
 use super::configured::Configured;
-use super::digest::{Candidate, Digest};
+use super::digest::{Candidate, Digest, MOST_NAMED, ranked};
 use super::facts::MOST_PEOPLE;
+use super::message::CompanyFacts;
 use super::new_messages::new_messages;
 use super::told::Told;
 use super::watch::{COMPANIES_AT_ONCE, RECENT, Watch};
 use super::{facts, week};
 use crate::store::StoreError;
 use crate::store::alerts::Evaluated;
-use crate::store::company::Company;
 use crate::store::filter::CompanyFilter;
 
+/// Companies of each heading that are looked at for those whom an alert is about: each is read with its people.
+const MOST_LOOKED_AT: usize = 300;
 /// A company of fewer points, now and a week ago, is in no digest.
 const LEAST_POINTS: f64 = 1.0;
 
@@ -27,8 +29,15 @@ impl Watch {
             if self.alerts.is_told(&alert.name, &occasion).await? {
                 continue;
             }
-            let candidates = self.candidates(alert, now).await?;
-            let digest = Digest::of(&alert.name, &monday.to_string(), candidates, self.options.link_to_all());
+            let [rose, new, cold] = ranked(self.candidates(now).await?);
+            let digest = Digest {
+                alert: alert.name.clone(),
+                week: monday.to_string(),
+                rose: self.first_of(alert, rose).await?,
+                new: self.first_of(alert, new).await?,
+                cold: self.first_of(alert, cold).await?,
+                link: self.options.link_to_all(),
+            };
             let messages =
                 new_messages((configured, alert), &occasion, (Told::Digest(digest), Vec::new()), None, None, now);
             self.alerts.tell(Evaluated { messages, ..Evaluated::default() }).await?;
@@ -36,7 +45,7 @@ impl Watch {
         Ok(())
     }
 
-    async fn candidates(&self, alert: &Alert, now: i64) -> Result<Vec<Candidate>, StoreError> {
+    async fn candidates(&self, now: i64) -> Result<Vec<Candidate>, StoreError> {
         let (mut candidates, mut offset) = (Vec::new(), 0);
         let week_ago = clock::from_milliseconds(now - RECENT);
         loop {
@@ -45,7 +54,7 @@ impl Watch {
             offset = offset.saturating_add(read);
             for company in companies {
                 let is_told = company.intent >= LEAST_POINTS || company.intent_week_ago >= LEAST_POINTS;
-                if is_told && self.is_about(alert, &company).await? {
+                if is_told {
                     candidates.push(Candidate {
                         points_week_ago: company.intent_week_ago,
                         is_new: company.first_seen.as_ref().is_some_and(|at| *at >= week_ago),
@@ -57,12 +66,26 @@ impl Watch {
         Ok(candidates)
     }
 
-    async fn is_about(&self, alert: &Alert, company: &Company) -> Result<bool, StoreError> {
+    /// The first companies whom an alert is about; no further than into the first of very many.
+    async fn first_of(&self, alert: &Alert, companies: Vec<CompanyFacts>) -> Result<Vec<CompanyFacts>, StoreError> {
+        let mut first = Vec::new();
+        for company in companies.into_iter().take(MOST_LOOKED_AT) {
+            if first.len() == MOST_NAMED {
+                break;
+            }
+            if self.is_about(alert, &company).await? {
+                first.push(company);
+            }
+        }
+        Ok(first)
+    }
+
+    async fn is_about(&self, alert: &Alert, company: &CompanyFacts) -> Result<bool, StoreError> {
         if alert.only.is_none() {
             return Ok(true);
         }
-        let traits = facts::traits_of(company);
         let page = self.store.show_company(&company.key, MOST_PEOPLE).await?;
-        Ok(page.is_some_and(|page| alert.is_about_any(facts::traits_of_people(&page), &traits)))
+        Ok(page
+            .is_some_and(|page| alert.is_about_any(facts::traits_of_people(&page), &facts::traits_of(&page.company))))
     }
 }

@@ -97,6 +97,8 @@ pub struct Changed {
     pub company: Option<CompanyId>,
     /// The intent rule that took something of the visitor for the first time on a day; nothing where it happened long ago.
     pub rule: Option<String>,
+    /// The UTC day that counts for the rule, counted from 1970; 0 where there is no rule.
+    pub day: i64,
     /// When it happened, in milliseconds since 1970.
     pub at: i64,
 }
@@ -106,7 +108,7 @@ pub struct Changed {
 pub struct Standing {
     /// What it was like when it was looked at last.
     pub look: Option<Look>,
-    /// The alerts that it has set off, and that are not armed again.
+    /// The alerts that it has set off, and that are not armed again; and those that wait until they are about it.
     pub fired: Vec<Fired>,
 }
 
@@ -178,7 +180,7 @@ pub struct NewMessage {
     pub visitor: Option<VisitorId>,
     /// The company that it is about.
     pub company: Option<CompanyId>,
-    /// The visitors who are named in it: it goes with them when they are deleted.
+    /// The visitors who are named in it: with the last of them it goes when they are deleted, and says less before.
     pub named: Vec<VisitorId>,
     /// It in one line.
     pub headline: String,

@@ -2,7 +2,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`visitor`], [`company`], [`filter`], [`decision`], [`deletion`], [`history`] | what the port takes and gives |
+//! | [`visitor`], [`company`], [`company_id`], [`filter`], [`decision`], [`deletion`], [`history`] | what the port takes and gives |
 //! | [`alerts`] | the port of alerts: what changed, and messages on their way |
 //! | [`archive`] | the ports by which a store is written out and read into another one |
 //! | [`sqlite`] | the engine of one machine: one file, one writer |

@@ -2,11 +2,13 @@
 
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Version};
 use axum_extra::extract::CookieJar;
+use axum_extra::extract::cookie::{Cookie, SameSite};
 
 use super::origin::{self, RequestOrigin};
 use super::throttle::Throttle;
@@ -193,18 +195,23 @@ impl Access {
     /// Signs a browser in that shows a token: the value of a `Set-Cookie`. None where it is no token of ours.
     pub(super) fn sign_in(&self, shown: &str, headers: &HeaderMap) -> Option<String> {
         let session = self.keys(|keys| keys.sessions.begin(keys.tokens.find(shown.as_bytes())?))?;
-        Some(self.cookie(&session, LONGEST_SESSION.as_secs(), headers))
+        Some(self.cookie(&session, LONGEST_SESSION, headers))
     }
 
     /// Signs a browser out: the value of a `Set-Cookie`.
     pub(super) fn sign_out(&self, headers: &HeaderMap) -> String {
-        self.cookie("", 0, headers)
+        self.cookie("", Duration::ZERO, headers)
     }
 
-    fn cookie(&self, session: &str, seconds: u64, headers: &HeaderMap) -> String {
-        let name = self.cookie_name(headers);
-        let secure = if self.is_https(headers) { "; Secure" } else { "" };
-        format!("{name}={session}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
+    fn cookie(&self, session: &str, longest: Duration, headers: &HeaderMap) -> String {
+        let seconds = i64::try_from(longest.as_secs()).unwrap_or(i64::MAX);
+        Cookie::build((self.cookie_name(headers), session))
+            .path("/")
+            .max_age(cookie::time::Duration::seconds(seconds))
+            .http_only(true)
+            .same_site(SameSite::Lax)
+            .secure(self.is_https(headers))
+            .to_string()
     }
 
     fn cookie_name(&self, headers: &HeaderMap) -> &'static str {

@@ -1,6 +1,8 @@
 //! Deletions of people by the API, as Koala documents it (`POST /api/v1/deletion-requests`, up to 50 addresses, and
 //! `GET …/{id}` for how far it is), and by user ids as well.
 
+use std::collections::BTreeSet;
+
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Extension, Path, State};
 use axum::response::{IntoResponse, Response};
@@ -37,9 +39,13 @@ impl DeletionRequest {
             let id = Id::parse(IdKind::Email, email).ok_or_else(|| format!("emails[{at}] must be an email address"))?;
             // A role's address that is sent as a user id is one.
             people.extend(Id::parse(IdKind::User, id.value()).filter(|_| id.is_role_mailbox()).map(Person::Id));
+            let other = other_spelling(id.value()).and_then(|other| Id::parse(IdKind::Email, &other));
+            // Who took it for the id of a device as well, in these letters or as it is written here.
+            let devices: BTreeSet<Id> =
+                [email.as_str(), id.value()].into_iter().filter_map(|text| Id::parse(IdKind::Device, text)).collect();
             people.push(Person::Id(id));
-            // Who took it for the id of a device as well.
-            people.extend(Id::parse(IdKind::Device, email).map(Person::Id));
+            people.extend(other.map(Person::Id));
+            people.extend(devices.into_iter().map(Person::Id));
         }
         for (at, user) in self.user_ids.iter().enumerate() {
             let id = Id::parse(IdKind::User, user).ok_or_else(|| format!("user_ids[{at}] is not a valid user id"))?;
@@ -73,6 +79,14 @@ pub async fn show(State(web): State<Web>, Path(id): Path<DeletionId>) -> Result<
     }
 }
 
+/// The same mailbox with its domain in the other letters: `bücher.example` and `xn--bcher-kva.example` are one.
+fn other_spelling(email: &str) -> Option<String> {
+    let (mailbox, domain) = email.rsplit_once('@')?;
+    let ascii = idna::domain_to_ascii(domain).ok()?;
+    let other = if ascii == domain { idna::domain_to_unicode(domain).0 } else { ascii };
+    (other != domain).then(|| format!("{mailbox}@{other}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,12 +118,29 @@ mod tests {
     }
 
     #[test]
+    fn a_mailbox_is_asked_for_in_both_spellings_of_its_domain() {
+        for (asked, other) in
+            [("ada@bücher.example", "ada@xn--bcher-kva.example"), ("ada@xn--bcher-kva.example", "ada@bücher.example")]
+        {
+            let ids = people(&json!({"emails": [asked]}).to_string()).expect("people");
+            let emails: Vec<_> =
+                ids.iter().filter(|(kind, _)| *kind == IdKind::Email).map(|(_, id)| id.as_str()).collect();
+            assert_eq!(emails, [asked, other]);
+        }
+        assert_eq!(other_spelling("ada@acme.com"), None);
+    }
+
+    #[test]
     fn a_user_id_that_is_an_address_is_that_address_as_well() {
         let ids = people(r#"{"user_ids":["Ada@Acme.com"]}"#).expect("people");
         assert_eq!(ids, [(IdKind::Email, "ada@acme.com".to_owned()), (IdKind::User, "Ada@Acme.com".to_owned())]);
         let ids = people(r#"{"emails":["Info@Acme.com"]}"#).expect("people");
-        let as_asked =
-            [(IdKind::User, "info@acme.com"), (IdKind::Email, "info@acme.com"), (IdKind::Device, "Info@Acme.com")];
+        let as_asked = [
+            (IdKind::User, "info@acme.com"),
+            (IdKind::Email, "info@acme.com"),
+            (IdKind::Device, "Info@Acme.com"),
+            (IdKind::Device, "info@acme.com"),
+        ];
         assert_eq!(ids, as_asked.map(|(kind, id)| (kind, id.to_owned())));
     }
 }

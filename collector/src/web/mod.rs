@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`access`], [`gate`] | who may see what was collected |
 //! | [`throttle`], [`destination`] | how often one may try to sign in, and where a browser goes then |
-//! | [`api`], [`export`] | JSON and CSV for programs and spreadsheets |
+//! | [`api`], `api_error`, `listed`, [`export`] | JSON and CSV for programs and spreadsheets |
 //! | [`origin`], [`headers`] | what a request tells of where it comes from, and what an answer says to a browser |
 //! | [`page`] | the page for people |
 //! | [`filter_query`] | which visitors and companies an address asks for |

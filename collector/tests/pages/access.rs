@@ -70,8 +70,9 @@ async fn a_token_is_exchanged_for_a_cookie_that_only_this_host_can_set_and_no_sc
     let answer = site.ask(sign_in().body(form(TOKEN, "/visitors?q=ada")).unwrap()).await;
     assert_eq!((answer.status().as_u16(), header(answer.headers(), "location")), (303, "/visitors?q=ada"));
     let set = header(answer.headers(), "set-cookie");
-    let attributes: Vec<&str> = set.split("; ").skip(1).collect();
-    assert_eq!(attributes, ["Path=/", "Max-Age=43200", "HttpOnly", "SameSite=Lax", "Secure"], "{set}");
+    let mut attributes: Vec<&str> = set.split("; ").skip(1).collect();
+    attributes.sort_unstable();
+    assert_eq!(attributes, ["HttpOnly", "Max-Age=43200", "Path=/", "SameSite=Lax", "Secure"], "{set}");
     assert!(set.starts_with("__Host-koala_session=") && !set.contains(TOKEN), "{set}");
     assert_eq!(status_with(&site, &cookie(&answer)).await, 200);
     // The same without the prefix may be another host's.
@@ -285,7 +286,7 @@ async fn who_signs_out_has_no_cookie_any_more_and_only_who_is_signed_in_can() {
     let answer = site.ask(request.body(Body::empty()).unwrap()).await;
     assert_eq!((answer.status().as_u16(), header(answer.headers(), "location")), (303, "/sign-in"));
     let set = header(answer.headers(), "set-cookie");
-    assert!(set.starts_with("__Host-koala_session=; Path=/; Max-Age=0;"), "{set}");
+    assert!(set.starts_with("__Host-koala_session=; ") && set.contains("Path=/; Max-Age=0"), "{set}");
 }
 
 #[tokio::test]

@@ -50,14 +50,14 @@ statements! {
 const NO_RULE: i64 = 0;
 
 /// Something was said by which what was there already may be another company's now, or another visitor's.
-pub(super) struct Moved {
+pub(super) struct Reassigned {
     /// When.
     pub(super) at: i64,
     /// The rules that count, where visitors were put together: what one did and what the other one did may be enough now.
     pub(super) counting: Vec<i64>,
 }
 
-impl Moved {
+impl Reassigned {
     fn rows(&self) -> impl Iterator<Item = (i64, i64, i64)> {
         let of_rule = |rule: &i64| (*rule, day_of(self.at), self.at);
         [(NO_RULE, 0, self.at)].into_iter().chain(self.counting.iter().map(of_rule))
@@ -70,13 +70,13 @@ pub(super) async fn note(
     transaction: &Transaction,
     identity_id: i64,
     days: &Days,
-    moved: Option<&Moved>,
+    moved: Option<&Reassigned>,
 ) -> Result<(), PostgresError> {
     let now = now_milliseconds();
     let mut rows = BTreeMap::new();
     // What was done yesterday and comes late may be what makes today enough.
     let of_today = days.new_ones_that_count().map(|(rule, at)| (rule, day_of(now), at));
-    for (rule, day, at) in days.new_ones().chain(of_today).chain(moved.into_iter().flat_map(Moved::rows)) {
+    for (rule, day, at) in days.new_ones().chain(of_today).chain(moved.into_iter().flat_map(Reassigned::rows)) {
         let (rule, day) = if at > now - MILLISECONDS_OF_A_DAY { (rule, day) } else { (NO_RULE, 0) };
         let latest = rows.entry((rule, day)).or_insert(at);
         *latest = at.max(*latest);
@@ -144,6 +144,7 @@ pub(super) async fn changed(
         visitor: ids::visitor_id(found.visitor_id),
         company: found.company_id.map(ids::company_id),
         rule: found.rule.clone().filter(|_| counts(found)),
+        day: found.day,
         at: found.at,
     });
     Ok(changed.collect())

@@ -33,7 +33,7 @@ statements! {
     LEAVE_ALONE = "INSERT INTO alert_target (target, next_at) VALUES ($1, $3) ON CONFLICT (target) DO UPDATE
                    SET next_at = CASE WHEN alert_target.next_at = $2 THEN excluded.next_at
                                       ELSE greatest(least(alert_target.next_at, excluded.next_at + $4), excluded.next_at) END";
-    // One that names somebody who is deleted goes with them.
+    // One that names somebody who is deleted waits until it does so no more, or goes with them.
     FREE = "SELECT id, told, at, tries + 1 FROM alert_message WHERE target = $1 AND state = 'due' AND next_at <= $2
                 AND NOT EXISTS (SELECT 1 FROM alert_message_visitor JOIN taken ON taken.identity_id = alert_message_visitor.identity_id
                                 WHERE alert_message_visitor.message_id = alert_message.id)
@@ -78,7 +78,7 @@ statements! {
 /// Messages that are written at once: a row each.
 const MESSAGES_AT_ONCE: i64 = 1000;
 /// Messages that are forgotten at once, each with the rows of the few people who are named in it.
-pub(super) const FORGOTTEN_AT_ONCE: i64 = 100;
+pub(super) const FORGOTTEN_AT_ONCE: i64 = 90;
 
 /// A message with what it is known by.
 pub(super) struct Keyed<'m> {
@@ -310,6 +310,9 @@ async fn forget_some(transaction: &Transaction, before: i64, most: i64) -> Resul
 pub(super) async fn forget_naming(transaction: &Transaction, ids: &[i64]) -> Result<u64, PostgresError> {
     let about = transaction.query(ABOUT, &[&ids, &FORGOTTEN_AT_ONCE]).await?;
     let gone = forget(transaction, &about).await?;
+    if gone >= FORGOTTEN_AT_ONCE.unsigned_abs() {
+        return Ok(gone); // those are first; the next piece has the rest
+    }
     let (mut naming, mut told) = (Vec::new(), Vec::new());
     for row in &transaction.query(NAMING, &[&ids, &FORGOTTEN_AT_ONCE]).await? {
         let before: Option<String> = row.try_get(1)?;

@@ -1,5 +1,7 @@
 //! The port of alerts over the database.
 
+use std::time::{Duration, Instant};
+
 use async_trait::async_trait;
 
 use super::ids;
@@ -11,6 +13,9 @@ use crate::store::alerts::{
     AlertStore, Changed, Claim, Claimed, Evaluated, Rest, Settled, Standing, StoredMessage, Turn, Unsettled,
 };
 use crate::store::company::{Activity, CompanyId};
+
+/// How long companies are counted before it is said that they are not all counted yet.
+const COUNT_FOR_A_TURN: Duration = Duration::from_secs(5);
 
 #[async_trait]
 impl AlertStore for PostgresStore {
@@ -55,8 +60,15 @@ impl AlertStore for PostgresStore {
     }
 
     async fn is_counted(&self) -> Result<bool, StoreError> {
-        self.count().await?;
-        Ok(!points::is_any_stale(&self.pool, &self.rules, &self.excludes).await?)
+        // The day's turn waits for it, and where it is a function nobody else counts.
+        let begun = Instant::now();
+        loop {
+            self.count().await?;
+            let is_counted = !points::is_any_stale(&self.pool, &self.rules, &self.excludes).await?;
+            if is_counted || begun.elapsed() > COUNT_FOR_A_TURN {
+                return Ok(is_counted);
+            }
+        }
     }
 
     async fn is_told(&self, alert: &str, occasion: &str) -> Result<bool, StoreError> {

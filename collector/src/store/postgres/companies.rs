@@ -89,7 +89,7 @@ pub(super) async fn list(
     let count: i64 = match page.first() {
         Some(row) => row.try_get(HOW_MANY)?,
         // A page behind the last one has none who says it.
-        None if offset > 0 => {
+        None if offset > 0 || limit == 0 => {
             let count = conditions.numbers(transaction, &conditions.count_of_companies()).await?;
             count.first().copied().unwrap_or_default()
         }

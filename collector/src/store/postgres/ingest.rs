@@ -11,7 +11,7 @@
 use std::collections::BTreeSet;
 
 use super::accounts::{self, ChangedCompanies, CompanyTraits, Statements};
-use super::alert_changes::Moved;
+use super::alert_changes::Reassigned;
 use super::arrived::Arrived;
 use super::clusters::Clusters;
 use super::days::Days;
@@ -160,8 +160,10 @@ async fn keep_all(
     let put_together = !is_known || !said.is_empty() || guess.is_of_another();
     let mut rows = Rows::of(&mut ids, &change);
     let is_put_together = !rows.moved.is_empty();
-    noted.moved = (is_put_together || !said.is_empty() || statements.is_changed())
-        .then(|| Moved { at: last, counting: if is_put_together { rules.counting().collect() } else { Vec::new() } });
+    noted.moved = (is_put_together || !said.is_empty() || statements.is_changed()).then(|| Reassigned {
+        at: last,
+        counting: if is_put_together { rules.counting().collect() } else { Vec::new() },
+    });
     let of_visitor = if rows.moved.is_empty() && !put_together {
         OfVisitor::AsItWas { rows: Box::new(rows), visitor_id: row.visitor_id, guess }
     } else {

@@ -12,6 +12,7 @@
 //! | `ingest`, `decisions` | what is done with a visitor |
 //! | `arrived`, `noted`, `grown` | a batch as it will be written, what of it is new, and page views that have grown |
 //! | `deletion`, `deletion_progress`, `learned`, `taken`, `tombstones`, `retention` | who and what is to go |
+//! | `history` | what people did with the page |
 //! | `visitors`, `companies`, `reasons`, `visitor_points`, `search` | what is shown |
 //! | `alert_changes`, `alert_tell`, `alert_messages`, `recent` | what alerts keep |
 //! | `guesses` | companies that are guessed by networks |

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::alert_changes::Moved;
+use super::alert_changes::Reassigned;
 use super::arrived::Arrived;
 use super::days::Days;
 use super::intent::RuleSet;
@@ -15,7 +15,7 @@ pub(super) struct Noted {
     pub(super) times: Option<Times>,
     pub(super) counts: [i64; 3],
     /// When something was said by which what was there may be another visitor's or company's.
-    pub(super) moved: Option<Moved>,
+    pub(super) moved: Option<Reassigned>,
     /// The days on which rules took something.
     pub(super) days: Days,
     /// What they are about.

@@ -88,8 +88,8 @@ const IDS_OF_A_PIECE: i64 = 50;
 pub(super) const ROWS_AT_ONCE: i64 = 120;
 /// Rows that say that a company changed: of a statement three, of a trait one.
 const ROWS_OF_COMPANIES: i64 = 4;
-/// A message and who is named in it.
-const ROWS_OF_A_MESSAGE: i64 = 5;
+/// A message that goes and one that says less, each with who is named in it.
+const ROWS_OF_A_MESSAGE: i64 = 10;
 // Aurora DSQL takes 3,000 rows in a transaction.
 const _: () = assert!(
     (12 + ROWS_OF_COMPANIES) * ROWS_AT_ONCE

@@ -66,6 +66,7 @@ pub(super) fn changed(
             visitor: VisitorId::new(visitor_id.to_string()),
             company: row.get::<_, Option<i64>>(5)?.map(ids::company_id),
             rule: row.get::<_, Option<String>>(6)?.filter(|_| counts),
+            day,
             at,
         })
     })?;

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `store`, `alert_store`, `archive` | the ports over it |
 //! | `versions`, `upgrade` | what each version of the file has more, and what one of an earlier version needs |
-//! | [`file`] | the file: one thread writes, others read |
+//! | [`file`], `readers` | the file: one thread writes, others read |
 //! | `ingest`, `decisions` | what is done with a visitor |
 //! | `deletion`, `taken`, `tombstones`, `late` | people deleted, and kept from coming back |
 //! | `history` | what people did |

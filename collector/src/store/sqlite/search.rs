@@ -221,7 +221,7 @@ pub(super) fn find_behind(
     let mut all = Conditions::of(connection, filter)?;
     all.add("id > ?", [after.into()]);
     let sql = all.sql.join(" AND ");
-    // What has no points is skipped.
+    // What the points of a filter do not take is skipped.
     let most = points.map_or(i64::from(limit), |_| -1);
     let mut select =
         connection.prepare_cached(&format!("SELECT id FROM visitor WHERE {sql} ORDER BY id LIMIT {most}"))?;

@@ -26,9 +26,9 @@ use crate::web::state::Web;
 
 /// Visitors on a page.
 const ON_A_PAGE: u32 = 50;
-/// The most entries of a timeline that are shown.
 /// Of what a search finds so many visitors are counted.
 const MOST_COUNTED: u32 = 1000;
+/// The most entries of a timeline that are shown.
 const LONGEST_TIMELINE: u32 = 200;
 /// After so long without an entry a session is over, as Google Analytics counts them
 /// (<https://support.google.com/analytics/answer/9191807>).
