@@ -83,7 +83,7 @@ struct Said {
 
 fn read(said: &[u8]) -> std::result::Result<Credentials, String> {
     let Said { access_key_id, secret_access_key, session_token, expiration } =
-        serde_json::from_slice(said).map_err(|_| "the AWS CLI says no credentials".to_owned())?;
+        serde_json::from_slice(said).map_err(|_| "the AWS CLI did not print credentials".to_owned())?;
     let expiry = expiration.as_deref().and_then(clock::milliseconds).and_then(|at| u64::try_from(at).ok());
     let expiry = expiry.map(|at| SystemTime::UNIX_EPOCH + Duration::from_millis(at));
     Ok(Credentials::new(access_key_id, secret_access_key, session_token, expiry, "aws"))

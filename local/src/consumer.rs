@@ -71,7 +71,7 @@ where
                 }
             }
             Err(error) => {
-                tracing::error!(function = function.name(), %error, "the queue cannot be read or written; retrying");
+                tracing::error!(function = function.name(), %error, "queue read failed; retrying");
                 sleep(LONGEST_IDLE).await;
             }
         }

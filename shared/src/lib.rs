@@ -24,7 +24,7 @@
 //! | `lambda` (feature) | what a function does with an event of API Gateway or SQS |
 //! | `aws` (feature) | the adapters to AWS: Parameter Store, SQS, the Lambda runtime |
 //!
-//! Decisions are pure functions. What does I/O stands behind four small traits: [`settings::ParameterSource`],
+//! Decisions are pure functions. What does I/O stands behind small traits, as [`settings::ParameterSource`],
 //! [`intake::Outbox`], [`delivery::SourceQueue`] and [`koala::Collector`], each with an AWS (or HTTP) implementation and one in memory or
 //! on one machine.
 

@@ -195,7 +195,7 @@ async fn a_damaged_row_is_a_dead_letter_with_its_reason_and_stops_nobody() {
     collector.until_taken(1, Duration::from_secs(10)).await;
     koala.until_queues(json!({"waiting": 0, "in_flight": 0, "dead": 2})).await;
     let (_, letters) = koala.get("/api/dead-letters").await;
-    assert!(letters.to_string().contains("the message is damaged: it is no UTF-8"), "{letters}");
+    assert!(letters.to_string().contains("the message is damaged: it is not valid UTF-8"), "{letters}");
     assert_eq!(koala.get("/api/mappings").await.0, 200);
 }
 

@@ -191,9 +191,12 @@ fn told_to_wait_for_ages() -> impl Fn(&Received) -> Reply {
 /// The library that sets a process's clock, as `LD_PRELOAD` wants it.
 #[cfg(target_os = "linux")]
 pub fn faketime() -> String {
+    // Below a folder of the architecture in Debian, and without one elsewhere.
     let folders = std::fs::read_dir("/usr/lib").unwrap().map(|folder| folder.unwrap().path());
-    let library: Option<std::path::PathBuf> =
-        folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1")).find(|library| library.exists());
+    let library: Option<std::path::PathBuf> = folders
+        .chain(["/usr/lib64", "/usr/lib"].map(std::path::PathBuf::from))
+        .map(|folder| folder.join("faketime/libfaketimeMT.so.1"))
+        .find(|library| library.exists());
     library.expect("libfaketime is installed").to_string_lossy().into_owned()
 }
 

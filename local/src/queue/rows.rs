@@ -85,9 +85,8 @@ pub fn hand_out(
 
 fn body<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, String> {
     match row.get_ref(column) {
-        Ok(ValueRef::Text(bytes) | ValueRef::Blob(bytes)) => {
-            std::str::from_utf8(bytes).map_err(|error| format!("the message is damaged: it is no UTF-8 ({error})"))
-        }
+        Ok(ValueRef::Text(bytes) | ValueRef::Blob(bytes)) => std::str::from_utf8(bytes)
+            .map_err(|error| format!("the message is damaged: it is not valid UTF-8 ({error})")),
         Ok(other) => Err(format!("the message is damaged: it is {}", other.data_type())),
         Err(error) => Err(format!("the message is damaged: {error}")),
     }

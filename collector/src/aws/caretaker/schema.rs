@@ -13,7 +13,7 @@ pub async fn make(options: &PostgresOptions, roles: &[String], user: &str) -> Re
         .map_err(|error| format!("{url} does not do what the collector counts on: {error}"))?;
     if url.is_dsql() {
         let granted = administration::grant(options, user, roles).await;
-        granted.map_err(|error| format!("the functions cannot be let into {url}: {error}"))?;
+        granted.map_err(|error| format!("cannot grant the functions access to {url}: {error}"))?;
     }
     Ok(())
 }

@@ -95,7 +95,7 @@ pub enum ArchiveError {
     #[error(transparent)]
     Io(#[from] std::io::Error),
     /// It is no archive, or one of a later version.
-    #[error("this is no archive of version {VERSION}: its first line is {0:?}")]
+    #[error("not an archive of version {VERSION}: its first line is {0:?}")]
     NotAnArchive(String),
     /// A line cannot be read.
     #[error("line {0}: {1}")]
