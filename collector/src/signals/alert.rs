@@ -113,7 +113,7 @@ impl Alert {
         Object::from_json(&seen).is_some_and(|seen| only.matches(&seen))
     }
 
-    /// Whether the alert is about one of a company's people, whose traits these are, or, where there is none, about the company.
+    /// Whether the alert is about one of a company's people, by their traits; a company without people is judged by its own.
     #[must_use]
     pub fn is_about_any<'p>(
         &self,

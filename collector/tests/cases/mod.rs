@@ -3,6 +3,7 @@
 pub mod alert_messages;
 pub mod alerts;
 pub mod alerts_of_companies;
+pub mod alerts_that_count;
 pub mod companies;
 pub mod company_page;
 pub mod decisions;
@@ -180,11 +181,8 @@ macro_rules! all_of_alerts {
             what_happened_more_than_a_day_ago_sets_nothing_off,
             points_and_a_trend_go_off_on_crossing_and_again_after_falling,
             an_alert_is_only_about_whom_it_names,
-            a_rule_that_counts_goes_off_with_the_entry_that_is_enough,
-            a_rule_that_counts_goes_off_when_what_makes_it_enough_comes_late,
             an_alert_is_not_used_up_while_it_is_about_others,
             who_is_named_beside_a_deleted_person_is_told_all_the_same_and_once,
-            a_rule_that_counts_goes_off_when_two_visitors_who_did_enough_together_are_one,
             the_week_is_told_once,
             of_two_who_evaluate_at_once_one_writes,
             of_two_who_look_at_one_company_at_once_one_writes,
@@ -192,6 +190,9 @@ macro_rules! all_of_alerts {
             who_says_who_they_are_a_moment_after_what_they_did_is_told_with_the_company,
             a_deleted_person_is_in_no_message,
                 what_names_somebody_who_was_deleted_since_they_were_looked_at_is_not_written;
+            alerts_that_count: a_rule_that_counts_goes_off_with_the_entry_that_is_enough,
+                a_rule_that_counts_goes_off_when_what_makes_it_enough_comes_late,
+                a_rule_that_counts_goes_off_when_two_visitors_who_did_enough_together_are_one;
             alert_messages: a_message_is_in_one_s_hands_at_a_time_and_of_each_occasion_there_is_one,
                 what_a_webhook_refuses_again_and_again_holds_back_nothing_behind_it,
                 a_rest_that_a_wrong_clock_wrote_holds_nobody_back,
