@@ -26,7 +26,7 @@ pub struct Configured {
     problems: Vec<Problem>,
 }
 
-/// Where the alerts in force are had from.
+/// Where the alerts in force come from.
 #[async_trait]
 pub trait CurrentlyConfigured: Send + Sync {
     /// The alerts in force; nothing where the settings cannot be read now.

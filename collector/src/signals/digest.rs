@@ -37,10 +37,10 @@ pub struct Candidate {
 }
 
 impl Digest {
-    /// The digest of these companies, each of which stands under one of the three headings at most.
+    /// The digest of these companies, ranked below each heading; the first of each are named.
     #[must_use]
-    pub fn of(alert: &str, week: &str, candidates: Vec<Candidate>, link: Option<String>) -> Self {
-        let [rose, new, cold] = ranked(candidates).map(|mut companies| {
+    pub fn of(alert: &str, week: &str, ranked: [Vec<CompanyFacts>; 3], link: Option<String>) -> Self {
+        let [rose, new, cold] = ranked.map(|mut companies| {
             companies.truncate(MOST_NAMED);
             companies
         });
@@ -71,7 +71,7 @@ impl Digest {
     }
 }
 
-/// The companies of each heading, the first first: rose, new, went cold.
+/// The companies below each heading (rose, new, went cold), the first first; each stands below one at most.
 #[must_use]
 pub fn ranked(candidates: Vec<Candidate>) -> [Vec<CompanyFacts>; 3] {
     let (mut rose, mut new, mut cold) = (Vec::new(), Vec::new(), Vec::new());
@@ -118,7 +118,7 @@ pub(crate) mod tests {
         let digest = Digest::of(
             "monday",
             "2026-11-23",
-            vec![
+            ranked(vec![
                 candidate("steady", 20.0, 20.0, false),
                 candidate("rising", 30.0, 10.0, false),
                 candidate("rocket", 60.0, 10.0, false),
@@ -126,7 +126,7 @@ pub(crate) mod tests {
                 candidate("silent", 0.0, 0.0, true),
                 candidate("gone", 5.0, 40.0, false),
                 candidate("never-was", 1.0, 4.0, false),
-            ],
+            ]),
             None,
         );
         let names = digest
@@ -140,7 +140,11 @@ pub(crate) mod tests {
     #[test]
     fn a_digest_is_bounded_and_a_quiet_week_is_said() {
         let many = (0..40).map(|n| candidate(&format!("c{n:02}"), 50.0, 1.0, false)).collect();
-        assert_eq!(Digest::of("monday", "2026-11-23", many, None).rose.len(), MOST_NAMED);
-        assert!(Digest::of("monday", "2026-11-23", Vec::new(), None).headline().starts_with("The last week was quiet"));
+        assert_eq!(Digest::of("monday", "2026-11-23", ranked(many), None).rose.len(), MOST_NAMED);
+        assert!(
+            Digest::of("monday", "2026-11-23", ranked(Vec::new()), None)
+                .headline()
+                .starts_with("The last week was quiet")
+        );
     }
 }

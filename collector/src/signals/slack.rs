@@ -154,6 +154,7 @@ fn is_invisible(character: char) -> bool {
 mod tests {
     use super::*;
     use crate::intent::{Strength, Trend};
+    use crate::signals::digest::ranked;
     use crate::signals::digest::tests::candidate;
     use crate::signals::message::Subject;
 
@@ -255,7 +256,7 @@ mod tests {
             let of = |n: usize, points, week_ago, is_new| candidate(&format!("{name}{n}"), points, week_ago, is_new);
             (0..9).flat_map(|n| [of(n, 40.0, 20.0, false), of(n, 30.0, 0.0, true), of(n, 5.0, 40.0, false)]).collect()
         };
-        let digest = |name: &str| Told::Digest(Digest::of("monday", "2026-11-23", candidates(name), None));
+        let digest = |name: &str| Told::Digest(Digest::of("monday", "2026-11-23", ranked(candidates(name)), None));
         let full = read(&body(&vec![digest(&long); MOST_FOLDED + 1]));
         assert_within_limits(&full);
         let one = read(&body(&[digest("acme")]));

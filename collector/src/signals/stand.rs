@@ -5,7 +5,7 @@ use super::crossing::{Armed, Crossing};
 use crate::intent::Trend;
 use crate::store::alerts::{Fired, Look, Standing};
 
-/// Stands before the condition of an alert that a company has met and that is about others: it goes off once it is about the company too.
+/// Stands before the condition of an alert that waits.
 const WAITS: &str = "waits: ";
 
 /// Whether a company that was never looked at had nothing before.
@@ -17,8 +17,9 @@ pub enum Before {
     Unknown,
 }
 
-/// Which of these alerts a company sets off whom they are about, that is as `now` and was as `before` when it was looked at last, and how the alerts stand
-/// with it afterwards. An alert that is new takes a company as it is: who has been above its limit all along does not cross it.
+/// Which of these alerts a company sets off that is as `now` and was as `before` when it was looked at last, and how the alerts stand with
+/// it afterwards. An alert that is new takes a company as it is: who has been above its limit all along does not cross it. One that the
+/// company crosses before it is about the company waits, and goes off when it is; a silent look leaves it waiting.
 #[must_use]
 pub fn crossed<'a>(
     alerts: &'a [Alert],
@@ -35,16 +36,14 @@ pub fn crossed<'a>(
             let of_alert = |fired: &&Fired| fired.alert == alert.name && fired.condition == condition;
             before.fired.iter().find(of_alert)
         };
-        let (fired, waiting) = (is_noted(&condition), format!("{WAITS}{condition}"));
-        let look = before.look.filter(|_| is_noted(&waiting).is_none());
-        let never_seen = if look.is_none() && before.look.is_some() { Before::Nothing } else { never_seen };
-        let was = match (fired, look, never_seen) {
+        let waiting = format!("{WAITS}{condition}");
+        let waits = is_noted(&waiting).is_some();
+        let was = match (is_noted(&condition), before.look, never_seen) {
+            _ if waits => None,
             (Some(fired), _, _) => Some(fired.points),
             (None, Some(look), _) => holds(&alert.on, look).then_some(look.points),
-            // Who is new has turned to nothing, and is steady.
-            (None, None, Before::Nothing)
-                if before.look.is_none() && alert.on == (Occasion::Trend { is: Trend::Neutral }) =>
-            {
+            // A new company has not turned steady.
+            (None, None, Before::Nothing) if alert.on == (Occasion::Trend { is: Trend::Neutral }) => {
                 holds(&alert.on, now).then_some(now.points)
             }
             (None, None, Before::Nothing) => None,
@@ -56,8 +55,7 @@ pub fn crossed<'a>(
             Occasion::Trend { is } => Crossing::of_trend(armed, *is, now, was.unwrap_or(now.points)),
             Occasion::Rule(_) | Occasion::Week => continue,
         };
-        // What is looked at in silence uses up no alert that waits.
-        if crossing.fires && (!is_about(alert) || is_silent && is_noted(&waiting).is_some()) {
+        if crossing.fires && (!is_about(alert) || is_silent && waits) {
             after.fired.push(Fired { alert: alert.name.clone(), condition: waiting, points: now.points });
             continue;
         }

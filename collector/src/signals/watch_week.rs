@@ -25,19 +25,23 @@ impl Watch {
     pub(super) async fn look_at_week(&self, configured: &Configured, now: i64) -> Result<(), StoreError> {
         let Some(monday) = week::due(now, &self.options.zone) else { return Ok(()) };
         let occasion = format!("week {monday}");
+        let mut due = Vec::new();
         for alert in configured.alerts().iter().filter(|alert| alert.on == Occasion::Week) {
-            if self.alerts.is_told(&alert.name, &occasion).await? {
-                continue;
+            if !self.alerts.is_told(&alert.name, &occasion).await? {
+                due.push(alert);
             }
-            let [rose, new, cold] = ranked(self.candidates(now).await?);
-            let digest = Digest {
-                alert: alert.name.clone(),
-                week: monday.to_string(),
-                rose: self.first_of(alert, rose).await?,
-                new: self.first_of(alert, new).await?,
-                cold: self.first_of(alert, cold).await?,
-                link: self.options.link_to_all(),
-            };
+        }
+        if due.is_empty() {
+            return Ok(());
+        }
+        let [rose, new, cold] = ranked(self.candidates(now).await?);
+        for alert in due {
+            let named = [
+                self.first_of(alert, &rose).await?,
+                self.first_of(alert, &new).await?,
+                self.first_of(alert, &cold).await?,
+            ];
+            let digest = Digest::of(&alert.name, &monday.to_string(), named, self.options.link_to_all());
             let messages =
                 new_messages((configured, alert), &occasion, (Told::Digest(digest), Vec::new()), None, None, now);
             self.alerts.tell(Evaluated { messages, ..Evaluated::default() }).await?;
@@ -66,15 +70,15 @@ impl Watch {
         Ok(candidates)
     }
 
-    /// The first companies whom an alert is about; no further than into the first of very many.
-    async fn first_of(&self, alert: &Alert, companies: Vec<CompanyFacts>) -> Result<Vec<CompanyFacts>, StoreError> {
+    /// The first companies that an alert is about, of the first [`MOST_LOOKED_AT`].
+    async fn first_of(&self, alert: &Alert, companies: &[CompanyFacts]) -> Result<Vec<CompanyFacts>, StoreError> {
         let mut first = Vec::new();
-        for company in companies.into_iter().take(MOST_LOOKED_AT) {
+        for company in companies.iter().take(MOST_LOOKED_AT) {
             if first.len() == MOST_NAMED {
                 break;
             }
-            if self.is_about(alert, &company).await? {
-                first.push(company);
+            if self.is_about(alert, company).await? {
+                first.push(company.clone());
             }
         }
         Ok(first)

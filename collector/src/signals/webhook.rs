@@ -127,6 +127,7 @@ mod tests {
 
     use super::*;
     use crate::intent::{Strength, Trend};
+    use crate::signals::digest::ranked;
 
     fn message(subject: Subject) -> Message {
         Message {
@@ -176,7 +177,7 @@ mod tests {
     #[test]
     fn a_digest_and_a_test_have_types_of_their_own() {
         let rose = vec![crate::signals::digest::tests::candidate("northwind", 30.0, 10.0, false)];
-        let digest = Digest::of("monday", "2026-11-23", rose, None);
+        let digest = Digest::of("monday", "2026-11-23", ranked(rose), None);
         let read = |told: &Told| -> Value { serde_json::from_str(&body(told, "2026-11-23T08:00:00Z")).expect("JSON") };
         let week = read(&Told::Digest(digest));
         assert_eq!((&week["type"], &week["data"]["week"]), (&json!("digest.week"), &json!("2026-11-23")));

@@ -33,7 +33,8 @@ statements! {
     // one of them in other letters, or with white space around it, is read as an event's is.
     WHO_SAY = "SELECT DISTINCT trait.value, identity.visitor_id
                FROM trait JOIN identity ON identity.id = trait.identity_id AND identity.kind <> 'taken'
-               WHERE lower(trait.name) = 'email' AND (lower(trait.value) = ANY($1::text[]) OR trait.value ~ '[^!-~]' OR trait.value LIKE '%\\\\%')";
+               WHERE lower(trait.name) = 'email' AND (lower(trait.value) = ANY($1::text[])
+                   OR (lower(trait.value) LIKE ANY($2::text[]) AND (trait.value ~ '[^!-~]' OR trait.value LIKE '%\\\\%')))";
     SEEN_BEFORE = "SELECT id FROM visitor WHERE id = ANY($1::bigint[]) AND last_seen <= $2";
     // A deletion that gets more ids is not completed any more, and it conflicts with whoever completes it beside that.
     NOTE = "INSERT INTO deletion (id, requested_at, visitors) VALUES ($1, $2, $3)
@@ -153,7 +154,8 @@ async fn whom(transaction: &Transaction, people: &[Person]) -> Result<Asked, Pos
     let mut visitor_ids: BTreeSet<i64> = BTreeSet::new();
     if !said.is_empty() {
         let values: Vec<String> = said.iter().map(|id| Value::from(id.value()).to_string()).collect();
-        let who_say = transaction.query(WHO_SAY, &[&values]).await?;
+        let endings: Vec<String> = said.iter().map(|id| format!("%{}%", ending(id.value()))).collect();
+        let who_say = transaction.query(WHO_SAY, &[&values, &endings]).await?;
         for email in said {
             let mut of_email = BTreeSet::new();
             for row in &who_say {
@@ -175,6 +177,12 @@ async fn whom(transaction: &Transaction, people: &[Person]) -> Result<Asked, Pos
         visitor_ids.insert(row.try_get(0)?);
     }
     Ok(Asked { visitor_ids: visitor_ids.into_iter().collect(), unknown, ids: whole })
+}
+
+/// How an address ends in whatever letters it is written: its domain, as far as that is ASCII.
+fn ending(email: &str) -> &str {
+    let domain = email.rfind('@').map_or(email, |at| &email[at..]);
+    domain.rsplit(|letter: char| !letter.is_ascii()).next().unwrap_or_default()
 }
 
 async fn take(
