@@ -1,6 +1,6 @@
 //! Which alerts an event would set off, from the request that the collector would get for it.
 
-use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY};
+use koala_destination::clock;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -9,6 +9,7 @@ use crate::protocol::batch::array_of;
 use crate::received::EntryKind;
 use crate::settings::CollectorSettings;
 use crate::signals::alert::{Alert, Occasion};
+use crate::signals::fresh::is_fresh;
 
 /// An alert that an event would set off.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -44,7 +45,7 @@ pub fn of_request(settings: &CollectorSettings, request: &Value, now: i64) -> Ve
                 let of_rule =
                     settings.signals().alerts().iter().filter(|alert| alert.on == Occasion::Rule(rule.clone()));
                 let at = entry["sent_at"].as_str().and_then(clock::milliseconds);
-                let too_old = at.is_some_and(|at| at <= now - MILLISECONDS_OF_A_DAY);
+                let too_old = at.is_some_and(|at| !is_fresh(at, now));
                 let counting = settings.intent_rules().iter().find(|one| one.name == rule).and_then(|one| one.count);
                 let at_least = counting.map(|count| count.at_least);
                 let of_event = |alert| PreviewedAlert { at_least, too_old, ..previewed(alert, &rule) };

@@ -24,7 +24,7 @@
 //! | `aws` (feature) | the collector as functions on AWS |
 //!
 //! [`received`], [`identity`], [`company`], [`about`], [`intent`], [`exclude`] and [`tombstone`] are pure. So is what [`signals`] decides; beside it
-//! its `work`, `watch`, `watch_week`, `desk`, `deliver` and `outbound` read the store and send, and [`networks`] reads a file or asks. What is kept stands behind [`store::Store`], and the pipeline before the collector
+//! its `work`, `watch`, `members`, `desk`, `deliver` and `outbound` read the store and send, and [`networks`] reads a file or asks. What is kept stands behind [`store::Store`], and the pipeline before the collector
 //! (queues, dead letters, mappings) behind [`web::Pipeline`]: the routes know no engine and no queue.
 
 // The futures of the AWS SDK are nested deeply.

@@ -41,7 +41,7 @@ pub struct Database {
     cluster: Option<DatabaseUrl>,
     /// Who signs the tokens of a cluster.
     aws: AwsEnvironment,
-    opened: Mutex<Option<(String, PostgresStore)>>,
+    opened: Mutex<Option<(DatabaseUrl, PostgresStore)>>,
 }
 
 impl Database {
@@ -87,16 +87,16 @@ impl Database {
     /// When it cannot be reached.
     pub async fn store(&self) -> Result<(PostgresStore, bool), DatabaseUnavailable> {
         let options = self.options().await?;
-        let written = options.url().identity();
+        let url = options.url().clone();
         let mut opened = self.opened.lock().await;
-        let before = opened.as_ref().filter(|(of, _)| *of == written).map(|(_, store)| store.clone());
+        let before = opened.as_ref().filter(|(of, _)| *of == url).map(|(_, store)| store.clone());
         let is_new = before.is_none();
         let store = match before {
             Some(store) => store,
             None => PostgresStore::attach(options).await?,
         };
         if is_new {
-            *opened = Some((written, store.clone()));
+            *opened = Some((url, store.clone()));
         }
         drop(opened);
         if let Some(exclude) = self.settings.current().await?.exclude() {

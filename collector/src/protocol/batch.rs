@@ -11,7 +11,7 @@ use super::refusal::Refusal;
 use crate::received::{Batch, EntryKind, ReceivedEntry};
 
 /// The array of companies.
-const GROUPS: &str = koala::EntryKind::Group.array();
+const GROUPS: &str = koala::SentKind::Group.array();
 
 #[derive(Deserialize)]
 struct Written<'a> {
@@ -45,9 +45,9 @@ struct Written<'a> {
 #[must_use]
 pub fn array_of(kind: EntryKind) -> &'static str {
     let sent = match kind {
-        EntryKind::Identify => koala::EntryKind::Identify,
-        EntryKind::Event => koala::EntryKind::Event,
-        EntryKind::PageView => koala::EntryKind::PageView,
+        EntryKind::Identify => koala::SentKind::Identify,
+        EntryKind::Event => koala::SentKind::Event,
+        EntryKind::PageView => koala::SentKind::PageView,
     };
     sent.array()
 }

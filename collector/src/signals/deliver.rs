@@ -11,7 +11,7 @@ use tracing::{Instrument, Span};
 use super::configured::Configured;
 use super::members::with_members;
 use super::outbound::request::Unwritable;
-use super::outbound::{Answer, Client, Promise, Request, Verdict};
+use super::outbound::{Answer, Client, Promise, Request, SendOutcome};
 use super::target::Target;
 use super::told::Told;
 use crate::store::alerts::{AlertStore, Claim, Claimed, Rest, Settled};
@@ -209,17 +209,19 @@ impl One {
         };
         let verdict = match self.requested(target, told, first, now).await {
             Ok(Ok(request)) => self.client.send(request).await.verdict(promise),
-            Ok(Err(error)) => Verdict::Refused { reason: error.to_string() },
+            Ok(Err(error)) => SendOutcome::Refused { reason: error.to_string() },
             Err(error) => {
                 tracing::error!(%error, target = name, "the members of a company cannot be read; retried later");
-                Verdict::Later { reason: "the members of the company cannot be read".to_owned(), after: None }
+                SendOutcome::Later { reason: "the members of the company cannot be read".to_owned(), after: None }
             }
         };
         // A rest and a delay begin with the answer.
         let now = now + milliseconds(begun.elapsed());
         let verdict = match verdict {
             // One of them is not taken, and it is not said which: each goes by itself.
-            Verdict::Refused { reason } if sent.len() > 1 => Verdict::Later { reason, after: Some(Duration::ZERO) },
+            SendOutcome::Refused { reason } if sent.len() > 1 => {
+                SendOutcome::Later { reason, after: Some(Duration::ZERO) }
+            }
             verdict => verdict,
         };
         let settled = settled(verdict, first, &self.retry, now, fastrand::f64());
@@ -255,15 +257,15 @@ enum Went {
 }
 
 /// What a verdict means for messages of which `first` is the oldest.
-fn settled(verdict: Verdict, first: &Claimed, retry: &RetryPolicy, now: i64, jitter: f64) -> Settled {
+fn settled(verdict: SendOutcome, first: &Claimed, retry: &RetryPolicy, now: i64, jitter: f64) -> Settled {
     match verdict {
-        Verdict::Delivered => Settled::Sent { at: now },
-        Verdict::Ambiguous { reason } => Settled::Unknown { reason },
-        Verdict::Refused { reason } => Settled::Dead { reason },
-        Verdict::Later { reason, .. } if now - first.at >= GIVEN_UP_AFTER && first.tries >= TRIES_OF_AN_OLD_ONE => {
+        SendOutcome::Delivered => Settled::Sent { at: now },
+        SendOutcome::Ambiguous { reason } => Settled::Unknown { reason },
+        SendOutcome::Refused { reason } => Settled::Dead { reason },
+        SendOutcome::Later { reason, .. } if now - first.at >= GIVEN_UP_AFTER && first.tries >= TRIES_OF_AN_OLD_ONE => {
             Settled::Dead { reason: format!("given up after half a day: {reason}") }
         }
-        Verdict::Later { reason, after } => {
+        SendOutcome::Later { reason, after } => {
             let delay = match after {
                 // What the other end asks for is no failure that grows.
                 Some(after) => after.max(Duration::from_secs(1)),
@@ -293,7 +295,12 @@ fn milliseconds(duration: Duration) -> i64 {
 }
 
 /// Sends a test of an alert to each of its targets at once, past the store: each with what came of it.
-pub async fn test(configured: &Configured, client: &Client, alert: &str, now: i64) -> Option<Vec<(String, Verdict)>> {
+pub async fn test(
+    configured: &Configured,
+    client: &Client,
+    alert: &str,
+    now: i64,
+) -> Option<Vec<(String, SendOutcome)>> {
     let alert = configured.alert(alert)?;
     let told = [Told::Test { alert: alert.name.clone() }];
     let mut outcomes = Vec::new();
@@ -306,7 +313,7 @@ pub async fn test(configured: &Configured, client: &Client, alert: &str, now: i6
         };
         let verdict = match answer {
             Ok(answer) => answer.verdict(Promise::AtMostOnce),
-            Err(error) => Verdict::Refused { reason: error.to_string() },
+            Err(error) => SendOutcome::Refused { reason: error.to_string() },
         };
         outcomes.push((name.clone(), verdict));
     }
@@ -322,8 +329,8 @@ mod tests {
         Claimed { id: "msg_1".to_owned(), told: String::new(), at: 0, tries }
     }
 
-    fn later(after: Option<Duration>) -> Verdict {
-        Verdict::Later { reason: "the answer is 429".to_owned(), after }
+    fn later(after: Option<Duration>) -> SendOutcome {
+        SendOutcome::Later { reason: "the answer is 429".to_owned(), after }
     }
 
     #[test]

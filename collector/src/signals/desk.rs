@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::alert::{Alert, Occasion};
 use super::configured::{Configured, CurrentlyConfigured};
 use super::deliver;
-use super::outbound::{Client, Verdict};
+use super::outbound::{Client, SendOutcome};
 use crate::store::StoreError;
 use crate::store::alerts::{AlertStore, StoredMessage};
 
@@ -107,11 +107,11 @@ impl ShownAlerts {
 impl Tested {
     /// What a verdict says to people.
     #[must_use]
-    pub fn of((target, verdict): (String, Verdict)) -> Self {
+    pub fn of((target, verdict): (String, SendOutcome)) -> Self {
         let reason = match verdict {
-            Verdict::Delivered => None,
-            Verdict::Later { reason, .. } | Verdict::Refused { reason } => Some(reason),
-            Verdict::Ambiguous { reason } => Some(format!("delivery status unknown; not retried: {reason}")),
+            SendOutcome::Delivered => None,
+            SendOutcome::Later { reason, .. } | SendOutcome::Refused { reason } => Some(reason),
+            SendOutcome::Ambiguous { reason } => Some(format!("delivery status unknown; not retried: {reason}")),
         };
         Self { target, delivered: reason.is_none(), reason }
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::message::CompanyFacts;
+use super::signal::CompanyFacts;
 use crate::intent::{Strength, StrengthLabel, Trend};
 
 /// The most companies of each kind that a digest names.

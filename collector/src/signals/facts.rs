@@ -6,7 +6,7 @@ use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY};
 use koala_destination::plural::counted;
 use serde_json::{Map, Value, json};
 
-use super::message::{CompanyFacts, Deed, MOST_DEEDS, MOST_MEMBERS};
+use super::signal::{CompanyFacts, Deed, MOST_DEEDS, MOST_MEMBERS};
 use crate::about::shortened;
 use crate::intent::{IntentRule, did, with_event};
 use crate::received::EntryKind;

@@ -1,7 +1,7 @@
 //! The known members of a company, for a source of Segment.
 
 use super::facts::{self, MOST_PEOPLE};
-use super::message::Message;
+use super::signal::Signal;
 use super::told::Told;
 use crate::store::{Store, StoreError};
 
@@ -17,5 +17,5 @@ pub async fn with_members(store: &dyn Store, told: Told) -> Result<Told, StoreEr
     let page = store.show_company(&company.key, MOST_PEOPLE).await?;
     let people = page.iter().flat_map(|page| page.people.iter().map(|member| &member.visitor));
     let user_ids = facts::user_ids(people);
-    Ok(Told::Signal(Message { user_ids, ..message }))
+    Ok(Told::Signal(Signal { user_ids, ..message }))
 }

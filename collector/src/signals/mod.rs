@@ -6,17 +6,18 @@
 //! | [`target`] | a parameter `alert-targets/<name>`: where it is sent, a secret |
 //! | [`configured`] | both together, each with what is wrong |
 //! | [`options`] | what is set beside the parameters |
-//! | [`watch`], `watch_turn`, `watch_week` | what changed is looked at, all companies at the day's turn, and the week |
+//! | [`watch`] | what changed is looked at, all companies at the day's turn, and the week |
+//! | [`fresh`] | what is recent enough to set anything off |
 //! | `new_messages` | what goes off as messages of the store |
 //! | [`crossing`], [`stand`] | when a value that rises sets an alert off, and when it may again |
 //! | [`week`] | when a week's digest is due |
-//! | [`told`], [`message`], [`digest`] | what is told, in plain terms |
+//! | [`told`], [`signal`], [`digest`] | what is told, in plain terms |
 //! | [`slack`], [`webhook`], [`segment`] | the same as a Slack message, as signed JSON, and as calls of Segment's API |
 //! | [`facts`], `members` | what of a company and its people is told |
 //! | [`deliver`], [`outbound`] | how it leaves |
 //! | [`work`], [`desk`] | all of it at work, and as people look at it |
 //!
-//! All but [`watch`] and its two, `members`, [`deliver`], [`work`], [`desk`] and [`outbound`]'s client is pure. What is due is decided from what the store gives; what is sent is
+//! All but [`watch`], `members`, [`deliver`], [`work`], [`desk`] and [`outbound`]'s client is pure. What is due is decided from what the store gives; what is sent is
 //! claimed there before.
 
 pub mod alert;
@@ -26,19 +27,18 @@ pub mod deliver;
 pub mod desk;
 pub mod digest;
 pub mod facts;
+pub mod fresh;
 mod members;
-pub mod message;
 mod new_messages;
 pub mod options;
 pub mod outbound;
 pub mod segment;
+pub mod signal;
 pub mod slack;
 pub mod stand;
 pub mod target;
 pub mod told;
 pub mod watch;
-mod watch_turn;
-mod watch_week;
 pub mod webhook;
 pub mod week;
 pub mod work;

@@ -6,7 +6,7 @@
 use koala_destination::segment::{OWN_LIBRARY, hashed_message_id};
 use serde_json::{Value, json};
 
-use super::message::{MOST_MEMBERS, Message};
+use super::signal::{MOST_MEMBERS, Signal};
 
 /// Of Segment's (<https://segment.com/docs/connections/spec/common/>).
 const LONGEST_MESSAGE_ID: usize = 100;
@@ -20,7 +20,7 @@ pub const EVENT: &str = "Company Showed Intent";
 /// Only members with a user id are named: an anonymous one would be billed as a new user. Where there is none, or no company,
 /// nothing is sent. Each member is two calls, and a batch holds at most 500 KB.
 #[must_use]
-pub fn body(message: &Message, id: &str, at: &str) -> Option<String> {
+pub fn body(message: &Signal, id: &str, at: &str) -> Option<String> {
     let company = message.company.as_ref().filter(|_| !message.user_ids.is_empty())?;
     let group_id = company.group_id.as_deref().or(company.domain.as_deref()).unwrap_or(&company.name);
     let traits = json!({
@@ -65,7 +65,7 @@ fn message_id(id: &str, kind: &str, user_id: &str) -> String {
 mod tests {
     use super::*;
     use crate::intent::{Strength, Trend};
-    use crate::signals::message::{CompanyFacts, Subject};
+    use crate::signals::signal::{CompanyFacts, Subject};
 
     fn company() -> CompanyFacts {
         CompanyFacts {
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn each_known_member_gets_a_group_and_a_track_call_that_are_the_same_with_each_try() {
-        let message = Message {
+        let message = Signal {
             alert: "crm".to_owned(),
             subject: Subject::Trend(Trend::Surging),
             company: Some(company()),

@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::digest::Digest;
-use super::message::{CompanyFacts, Deed, Message};
+use super::signal::{CompanyFacts, Deed, Signal};
 use super::told::Told;
 
 /// The longest value that is shown, in characters; a name is not an essay.
@@ -64,7 +64,7 @@ fn interest(company: &CompanyFacts) -> String {
     format!("{label} ({} of 100) · {}", company.strength.value(), company.trend.as_str())
 }
 
-fn blocks_of(message: &Message) -> Vec<Value> {
+fn blocks_of(message: &Signal) -> Vec<Value> {
     let mut says = format!("*{}*", escaped(&message.headline()));
     if let Some(company) = &message.company {
         says.push('\n');
@@ -156,7 +156,7 @@ mod tests {
     use crate::intent::{Strength, Trend};
     use crate::signals::digest::ranked;
     use crate::signals::digest::tests::candidate;
-    use crate::signals::message::Subject;
+    use crate::signals::signal::Subject;
 
     fn message(name: &str, who: &str) -> Told {
         let company = CompanyFacts {
@@ -177,7 +177,7 @@ mod tests {
             times,
             last: "2026-11-24T10:05:09Z".to_owned(),
         };
-        Told::Signal(Message {
+        Told::Signal(Signal {
             alert: "pricing-sales".to_owned(),
             subject: Subject::Rule("pricing".to_owned()),
             company: Some(company),

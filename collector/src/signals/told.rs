@@ -3,14 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::digest::Digest;
-use super::message::Message;
+use super::signal::Signal;
 
 /// One thing that is told. It is kept as JSON; fields may be added to it, and what another release wrote is read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Told {
     /// A company or a visitor showed intent.
-    Signal(Message),
+    Signal(Signal),
     /// What a week brought.
     Digest(Digest),
     /// Somebody asked whether messages arrive.

@@ -4,7 +4,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::digest::Digest;
-use super::message::{CompanyFacts, Deed, Message, Subject};
+use super::signal::{CompanyFacts, Deed, Signal, Subject};
 use super::told::Told;
 
 /// The version of the JSON; fields may be added to it.
@@ -91,7 +91,7 @@ fn week(digest: &Digest) -> Week<'_> {
     Week { alert, headline: digest.headline(), monday: week, rose, new, cold, url: link.as_deref() }
 }
 
-fn signal(message: &Message, at: &str) -> String {
+fn signal(message: &Signal, at: &str) -> String {
     let (kind, cause) = match &message.subject {
         Subject::Rule(rule) => ("visitor.signal", Cause::Rule(rule)),
         Subject::Points { over } => ("company.intent", Cause::PointsOver(*over)),
@@ -129,8 +129,8 @@ mod tests {
     use crate::intent::{Strength, Trend};
     use crate::signals::digest::ranked;
 
-    fn message(subject: Subject) -> Message {
-        Message {
+    fn message(subject: Subject) -> Signal {
+        Signal {
             alert: "pricing-sales".to_owned(),
             subject,
             company: Some(CompanyFacts {

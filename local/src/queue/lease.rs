@@ -1,15 +1,13 @@
 //! A lane in hand: its messages, and what becomes of each, recorded as it comes.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use koala_destination::delivery::{DeadReason, Outcome, Outcomes};
 use tokio::time::Instant;
 
-use koala_destination::segment::Function;
-
-use super::Queues;
+use super::action_queue::ActionQueue;
 use super::outbox::mapping_named_in;
 use super::rows::Recorded;
 use super::schedule::{Hand, LaneKey, Waiting};
@@ -33,8 +31,8 @@ pub struct LeasedMessage {
 
 /// A lane that is handed out. When it is dropped, what has no outcome is retried; so a consumer may end in any way.
 pub struct Lease {
-    queues: Queues,
-    function: Function,
+    queue: Arc<ActionQueue>,
+    keep_ip: bool,
     lane: LaneKey,
     /// What is to be delivered, oldest first.
     pub messages: Vec<LeasedMessage>,
@@ -48,9 +46,9 @@ struct Left {
 }
 
 impl Lease {
-    pub(super) fn new(queues: Queues, function: Function, hand: Hand) -> Self {
+    pub(super) fn new(queue: Arc<ActionQueue>, hand: Hand, keep_ip: bool) -> Self {
         let left = Mutex::new(Left { waiting: hand.messages, after: None });
-        Self { queues, function, lane: hand.lane, messages: Vec::new(), left }
+        Self { queue, keep_ip, lane: hand.lane, messages: Vec::new(), left }
     }
 
     fn left(&self) -> MutexGuard<'_, Left> {
@@ -67,7 +65,7 @@ impl Lease {
         let waiting = std::mem::take(&mut self.left().waiting);
         for waiting in waiting {
             let Some(body) = bodies.remove(&waiting.id) else {
-                self.queues.queue(self.function).schedule().settled();
+                self.queue.schedule().settled();
                 continue;
             };
             let receive_count = waiting.retries.saturating_add(1);
@@ -104,7 +102,7 @@ impl Outcomes for Lease {
             };
             if let Recorded::Dead(_, why) = &recorded {
                 let (id, mapping, reason) = (waiting.id, &why.mapping, why.for_log());
-                let function = self.function.name();
+                let function = self.queue.function.name();
                 tracing::error!(function, queue_message_id = id, mapping, reason, "message to the dead letters");
             }
             if !matches!(recorded, Recorded::Retried(..)) {
@@ -117,8 +115,8 @@ impl Outcomes for Lease {
             let mut left = self.left();
             left.waiting.retain(|message| !done.contains(&message.id));
         }
-        self.queues.record(self.function, outcomes).await;
-        let mut schedule = self.queues.queue(self.function).schedule();
+        self.queue.record(outcomes, self.keep_ip).await;
+        let mut schedule = self.queue.schedule();
         for _ in &done {
             schedule.settled();
         }
@@ -127,11 +125,10 @@ impl Outcomes for Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let queue = self.queues.queue(self.function);
         let Left { waiting, after } = &mut *self.left();
         let after = after.unwrap_or(AFTER_A_FAULT);
-        queue.schedule().give_back(self.lane, std::mem::take(waiting), after, Instant::now());
-        queue.bell.notify_one();
+        self.queue.schedule().give_back(self.lane, std::mem::take(waiting), after, Instant::now());
+        self.queue.bell.notify_one();
     }
 }
 

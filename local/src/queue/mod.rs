@@ -2,6 +2,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
+//! | `action_queue` | the queue of one function: its schedule and its rows |
 //! | `outbox` | what intake writes |
 //! | `lease` | a lane in hand, and what becomes of its messages |
 //! | `schedule` | whose turn it is, in memory: a lane for each visitor |
@@ -14,6 +15,7 @@
 //! A message is durable before it is answered for. It is loaded into the schedule, handed out with its lane, and each outcome
 //! is recorded as it comes ([`Lease`]). Leases are in memory: when the process ends, all that has no outcome is in its queue.
 
+mod action_queue;
 mod bring;
 mod forget;
 mod lease;
@@ -26,28 +28,22 @@ mod tally;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use koala_collector::store::sqlite::file::{FileError, Migration, SqliteFile};
 use koala_collector::web::{QueueCounts, ReceivedTally, RejectedEvent, RequestTally, StoredDeadLetter, Tallies};
 use koala_destination::intake::AnswerCounts;
 use koala_destination::segment::Function;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
+use self::action_queue::ActionQueue;
 pub use self::lease::Lease;
 use self::room::Room;
-use self::rows::Recorded;
-use self::schedule::{Schedule, Waiting};
 
 const MIGRATIONS: [Migration; 2] =
     [Migration::sql(include_str!("migrations/1.sql")), Migration::sql(include_str!("migrations/2.sql"))];
-
-/// The most messages of a queue that the schedule knows; what is newer waits in the file until there is room. About 10 MB.
-const MOST_KNOWN: usize = 100_000;
-/// How many are loaded at once.
-const LOADED_AT_ONCE: usize = 1_000;
 
 /// The queues; clones share them.
 #[derive(Clone)]
@@ -55,28 +51,7 @@ pub struct Queues {
     file: SqliteFile,
     keep_ip: bool,
     room: Arc<Room>,
-    of_functions: Arc<[ActionQueue; 2]>,
-}
-
-struct ActionQueue {
-    function: Function,
-    schedule: Mutex<Schedule>,
-    /// The newest row that the schedule has been told of.
-    loaded: tokio::sync::Mutex<i64>,
-    /// Outcomes that could not be recorded, a full disk's fault; nothing more is handed out until they are.
-    unrecorded: Mutex<Vec<Recorded>>,
-    /// Rings when a message comes in, or a lane comes back.
-    bell: Notify,
-}
-
-impl ActionQueue {
-    fn schedule(&self) -> MutexGuard<'_, Schedule> {
-        self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn unrecorded(&self) -> MutexGuard<'_, Vec<Recorded>> {
-        self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    of_functions: [Arc<ActionQueue>; 2],
 }
 
 impl Queues {
@@ -88,15 +63,10 @@ impl Queues {
     pub async fn open(data: &SqliteFile) -> Result<Self, FileError> {
         let file = SqliteFile::open(&beside(data.path()), &MIGRATIONS)?;
         bring::bring_over(&file, data).await?;
-        let queue = |function| ActionQueue {
-            function,
-            schedule: Mutex::default(),
-            loaded: tokio::sync::Mutex::default(),
-            unrecorded: Mutex::default(),
-            bell: Notify::new(),
-        };
+        let queue = |function| Arc::new(ActionQueue::new(function, file.clone()));
         let room = Arc::new(Room::beside(file.path().to_owned()));
-        Ok(Self { file, keep_ip: false, room, of_functions: Arc::new(Function::ALL.map(queue)) })
+        let of_functions = Function::ALL.map(queue);
+        Ok(Self { file, keep_ip: false, room, of_functions })
     }
 
     /// The same, that keep IP addresses in what is not on its way any more: dead letters and rejected events.
@@ -105,8 +75,8 @@ impl Queues {
         Self { keep_ip, ..self }
     }
 
-    fn queue(&self, function: Function) -> &ActionQueue {
-        let [first, second] = &*self.of_functions;
+    fn queue(&self, function: Function) -> &Arc<ActionQueue> {
+        let [first, second] = &self.of_functions;
         if first.function == function { first } else { second }
     }
 
@@ -130,17 +100,18 @@ impl Queues {
     /// # Errors
     /// When the file cannot be read or written; then nothing is handed out.
     pub async fn hand_out(&self, function: Function, most: usize) -> Result<Vec<Lease>, FileError> {
-        self.record_again(function).await?;
-        self.load(function).await?;
+        let (queue, keep_ip) = (self.queue(function), self.keep_ip);
+        queue.record_again(keep_ip).await?;
+        queue.load().await?;
         let now = Instant::now();
-        let hands = self.queue(function).schedule().take(most, now);
+        let hands = queue.schedule().take(most, now);
         // From here on a failure, or a caller that is gone, gives the lanes back.
-        let mut leases: Vec<Lease> = hands.into_iter().map(|hand| Lease::new(self.clone(), function, hand)).collect();
+        let mut leases: Vec<Lease> =
+            hands.into_iter().map(|hand| Lease::new(Arc::clone(queue), hand, keep_ip)).collect();
         let marked = leases.iter().flat_map(|lease| lease.rows(now)).collect::<Vec<_>>();
         if marked.is_empty() {
             return Ok(leases);
         }
-        let keep_ip = self.keep_ip;
         let bodies = self.file.write(move |connection| rows::hand_out(connection, &marked, keep_ip)).await?;
         let mut bodies: HashMap<i64, String> = bodies.into_iter().collect();
         for lease in &mut leases {
@@ -150,51 +121,12 @@ impl Queues {
         Ok(leases)
     }
 
-    /// Tells the schedule of messages that it does not know.
-    async fn load(&self, function: Function) -> Result<(), FileError> {
-        let queue = self.queue(function);
-        let mut loaded = queue.loaded.lock().await;
-        while queue.schedule().known() < MOST_KNOWN {
-            let after = *loaded;
-            let rows =
-                self.file.read(move |connection| rows::load(connection, function, after, LOADED_AT_ONCE)).await?;
-            let is_last = rows.len() < LOADED_AT_ONCE;
-            let now = Instant::now();
-            let mut schedule = queue.schedule();
-            for row in rows {
-                let tried_for = Duration::from_millis(u64::try_from(row.tried_for).unwrap_or(0));
-                let message = Waiting { id: row.id, tried_for, since: now, retries: 0, crashes: row.crashes };
-                schedule.add(row.lane, message, now);
-                *loaded = row.id;
-            }
-            if is_last {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    async fn record(&self, function: Function, outcomes: Vec<Recorded>) {
-        let (recorded, keep_ip) = (outcomes.clone(), self.keep_ip);
-        if let Err(error) = self.file.write(move |connection| rows::record(connection, &recorded, keep_ip)).await {
-            tracing::error!(function = function.name(), %error, "outcomes cannot be recorded; nothing is delivered until they are");
-            self.queue(function).unrecorded().extend(outcomes);
-        }
-    }
-
     /// Records what could not be recorded when it came.
     ///
     /// # Errors
     /// When it still cannot.
     pub async fn record_again(&self, function: Function) -> Result<(), FileError> {
-        let outcomes = self.queue(function).unrecorded().clone();
-        if outcomes.is_empty() {
-            return Ok(());
-        }
-        let (count, keep_ip) = (outcomes.len(), self.keep_ip);
-        self.file.write(move |connection| rows::record(connection, &outcomes, keep_ip)).await?;
-        self.queue(function).unrecorded().drain(..count);
-        Ok(())
+        self.queue(function).record_again(self.keep_ip).await
     }
 
     /// Counts the events of a request that was answered; one of which none was read costs no writing.
@@ -241,7 +173,7 @@ impl Queues {
     pub async fn redrive(&self, function: Option<Function>) -> Result<u64, FileError> {
         let queue = function.map(Function::name);
         let redriven = self.file.write(move |connection| rows::redrive(connection, queue)).await?;
-        for queue in self.of_functions.iter() {
+        for queue in &self.of_functions {
             queue.bell.notify_one();
         }
         Ok(redriven)

@@ -36,7 +36,7 @@ impl Outbox for Queues {
         };
         let all = messages.len();
         self.file.write(insert).await.map_err(|error| OutboxError { failed: all, all, reason: error.to_string() })?;
-        for queue in self.of_functions.iter() {
+        for queue in &self.of_functions {
             if messages.iter().any(|message| message.queue == Queue::Function(queue.function)) {
                 queue.bell.notify_one();
             }

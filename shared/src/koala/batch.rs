@@ -1,6 +1,6 @@
 //! The request that tells the collector several entries of one visitor.
 
-use super::entry_kind::EntryKind;
+use super::sent_kind::SentKind;
 use super::{Entry, Route, Subject};
 use crate::json::ObjectWriter;
 
@@ -31,7 +31,7 @@ fn request_body(subject: &Subject, entries: &[&Entry]) -> String {
     if let Some(ip) = entries.iter().rev().find_map(|entry| entry.ip.as_deref()) {
         object.string("ip", ip);
     }
-    for kind in EntryKind::OF_A_BATCH {
+    for kind in SentKind::OF_A_BATCH {
         let of_kind: Vec<&str> =
             entries.iter().filter(|entry| entry.kind == kind).map(|entry| entry.json.as_str()).collect();
         if !of_kind.is_empty() {
@@ -48,7 +48,7 @@ fn accounts_body(subject: &Subject, entries: &[&Entry]) -> String {
     let mut object = ObjectWriter::start(&mut body);
     subject.write(&mut object);
     let entries: Vec<&str> = entries.iter().map(|entry| entry.json.as_str()).collect();
-    write_list(object.key(EntryKind::Account.array()), &entries);
+    write_list(object.key(SentKind::Account.array()), &entries);
     object.end();
     body
 }

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::ip::{ip_address, parse_ip};
 use super::write::{write_context, write_object, written_object};
-use super::{CollectorKind, EntryKind, EntryOptions, Subject, account, page_view};
+use super::{CollectorKind, EntryOptions, SentKind, Subject, account, page_view};
 use crate::clock;
 use crate::ids::{EventIds, MappedIds};
 use crate::json::{self, ObjectWriter};
@@ -18,7 +18,7 @@ pub struct Entry {
     /// Whom it is about.
     pub subject: Subject,
     /// What it is.
-    pub kind: EntryKind,
+    pub kind: SentKind,
     /// Its idempotency key.
     pub message_id: String,
     /// When it happened, in milliseconds since 1970; what orders a visitor's entries.
@@ -129,7 +129,7 @@ pub fn entry(
             if options.repeat_identify_traits {
                 traits = Some(written_object(&own, options));
             }
-            EntryKind::Identify
+            SentKind::Identify
         }
         MappedAction::Track { name, properties } => {
             object.string("type", "track");
@@ -140,7 +140,7 @@ pub fn entry(
                 write_object(object.key("traits"), Some(context_traits), options, &[]);
             }
             traits = Some(context_traits.map_or_else(|| "{}".to_owned(), |traits| written_object(&traits, options)));
-            EntryKind::Event
+            SentKind::Event
         }
         MappedAction::Page(page) => {
             object.string("type", "page");
@@ -148,17 +148,17 @@ pub fn entry(
             write_object(object.key("properties"), page.properties.as_ref(), options, &[]);
             object.string("visit_start", sent_at);
             traits = context_traits().map(|traits| written_object(&traits, options));
-            EntryKind::PageView
+            SentKind::PageView
         }
         MappedAction::Account(own) if is_account => {
             write_object(object.key("traits"), own.traits.as_ref(), options, &account::additions(&own));
-            EntryKind::Account
+            SentKind::Account
         }
         MappedAction::Account(own) => {
             object.string("type", "group");
             account::write(&mut object, &own);
             write_object(object.key("traits"), own.traits.as_ref(), options, &[]);
-            EntryKind::Group
+            SentKind::Group
         }
     };
     object.string("sent_at", sent_at);

@@ -9,10 +9,10 @@ mod batch;
 mod client;
 mod collector;
 mod entry;
-mod entry_kind;
 mod entry_options;
 mod ip;
 mod page_view;
+mod sent_kind;
 mod subject;
 mod write;
 
@@ -21,8 +21,8 @@ pub use batch::{MOST_ENTRIES, request};
 pub use client::{COLLECTOR_TOKEN_HEADER, KoalaClient, LONGEST_ANSWER_BODY, USER_AGENT};
 pub use collector::{Collector, Route, SendError, classify, retry_after};
 pub use entry::{Delivered, Entry, EntryProblem, entry};
-pub use entry_kind::EntryKind;
 pub use entry_options::EntryOptions;
+pub use sent_kind::SentKind;
 pub use subject::Subject;
 
 pub use crate::collector_kind::{CollectorKind, UnknownCollectorKind};

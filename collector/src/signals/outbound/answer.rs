@@ -42,7 +42,7 @@ pub enum Answer {
 
 /// What to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum SendOutcome {
     /// It arrived.
     Delivered,
     /// It did not, and may the next time.
@@ -72,27 +72,27 @@ impl Answer {
     /// what is wrong with the webhook or with the message. A webhook of one's own may answer 401 or 404 while it is being deployed;
     /// Standard Webhooks wants 410 to end it.
     #[must_use]
-    pub fn verdict(self, promise: Promise) -> Verdict {
+    pub fn verdict(self, promise: Promise) -> SendOutcome {
         match self {
-            Self::Forbidden { reason } => Verdict::Refused { reason: reason.to_owned() },
-            Self::NotSent { reason } => Verdict::Later { reason, after: None },
+            Self::Forbidden { reason } => SendOutcome::Refused { reason: reason.to_owned() },
+            Self::NotSent { reason } => SendOutcome::Later { reason, after: None },
             Self::Lost { reason } => unknown(promise, reason, None),
-            Self::Status { status: 200..300, .. } => Verdict::Delivered,
+            Self::Status { status: 200..300, .. } => SendOutcome::Delivered,
             Self::Status { status, retry_after, said } => {
                 let reason = match &said {
                     Some(said) => format!("the answer is {status}: {said}"),
                     None => format!("the answer is {status}"),
                 };
                 match status {
-                    425 | 429 => Verdict::Later { reason, after: retry_after },
-                    300..400 => Verdict::Refused {
+                    425 | 429 => SendOutcome::Later { reason, after: retry_after },
+                    300..400 => SendOutcome::Refused {
                         reason: format!("{reason}, a redirect; it is not followed: name the address that it leads to"),
                     },
-                    400 | 410 | 413 | 422 => Verdict::Refused { reason },
+                    400 | 410 | 413 | 422 => SendOutcome::Refused { reason },
                     // The request was understood, and nothing was done.
                     400..500 if status != 408 => match promise {
-                        Promise::AtMostOnce => Verdict::Refused { reason },
-                        Promise::AtLeastOnce => Verdict::Later { reason, after: retry_after },
+                        Promise::AtMostOnce => SendOutcome::Refused { reason },
+                        Promise::AtLeastOnce => SendOutcome::Later { reason, after: retry_after },
                     },
                     _ => unknown(promise, reason, retry_after),
                 }
@@ -101,10 +101,10 @@ impl Answer {
     }
 }
 
-fn unknown(promise: Promise, reason: String, after: Option<Duration>) -> Verdict {
+fn unknown(promise: Promise, reason: String, after: Option<Duration>) -> SendOutcome {
     match promise {
-        Promise::AtMostOnce => Verdict::Ambiguous { reason },
-        Promise::AtLeastOnce => Verdict::Later { reason, after },
+        Promise::AtMostOnce => SendOutcome::Ambiguous { reason },
+        Promise::AtLeastOnce => SendOutcome::Later { reason, after },
     }
 }
 
@@ -120,21 +120,21 @@ mod tests {
     fn what_may_have_arrived_is_sent_again_only_to_who_knows_a_repeat() {
         let lost = || Answer::Lost { reason: "no answer in time".to_owned() };
         for answer in [lost(), status(500), status(502), status(408)] {
-            assert!(matches!(answer.clone().verdict(Promise::AtMostOnce), Verdict::Ambiguous { .. }), "{answer:?}");
-            assert!(matches!(answer.clone().verdict(Promise::AtLeastOnce), Verdict::Later { .. }), "{answer:?}");
+            assert!(matches!(answer.clone().verdict(Promise::AtMostOnce), SendOutcome::Ambiguous { .. }), "{answer:?}");
+            assert!(matches!(answer.clone().verdict(Promise::AtLeastOnce), SendOutcome::Later { .. }), "{answer:?}");
         }
         let not_sent = Answer::NotSent { reason: "connection refused".to_owned() };
         for promise in [Promise::AtMostOnce, Promise::AtLeastOnce] {
-            assert!(matches!(not_sent.clone().verdict(promise), Verdict::Later { after: None, .. }));
-            assert_eq!(status(200).verdict(promise), Verdict::Delivered);
-            assert_eq!(status(204).verdict(promise), Verdict::Delivered);
+            assert!(matches!(not_sent.clone().verdict(promise), SendOutcome::Later { after: None, .. }));
+            assert_eq!(status(200).verdict(promise), SendOutcome::Delivered);
+            assert_eq!(status(204).verdict(promise), SendOutcome::Delivered);
         }
     }
 
     #[test]
     fn too_many_requests_are_told_when_to_come_back() {
         for promise in [Promise::AtMostOnce, Promise::AtLeastOnce] {
-            let expected = Verdict::Later {
+            let expected = SendOutcome::Later {
                 reason: "the answer is 429: no_service".to_owned(),
                 after: Some(Duration::from_secs(7)),
             };
@@ -146,14 +146,14 @@ mod tests {
     fn what_is_wrong_with_the_target_or_the_message_is_not_tried_again() {
         for refused in [400, 410, 413, 422, 301, 302, 307, 308] {
             for promise in [Promise::AtMostOnce, Promise::AtLeastOnce] {
-                assert!(matches!(status(refused).verdict(promise), Verdict::Refused { .. }), "{refused}");
+                assert!(matches!(status(refused).verdict(promise), SendOutcome::Refused { .. }), "{refused}");
             }
         }
         for being_deployed in [401, 403, 404, 405] {
-            assert!(matches!(status(being_deployed).verdict(Promise::AtMostOnce), Verdict::Refused { .. }));
-            assert!(matches!(status(being_deployed).verdict(Promise::AtLeastOnce), Verdict::Later { .. }));
+            assert!(matches!(status(being_deployed).verdict(Promise::AtMostOnce), SendOutcome::Refused { .. }));
+            assert!(matches!(status(being_deployed).verdict(Promise::AtLeastOnce), SendOutcome::Later { .. }));
         }
         let forbidden = Answer::Forbidden { reason: "a private address" };
-        assert!(matches!(forbidden.verdict(Promise::AtLeastOnce), Verdict::Refused { .. }));
+        assert!(matches!(forbidden.verdict(Promise::AtLeastOnce), SendOutcome::Refused { .. }));
     }
 }

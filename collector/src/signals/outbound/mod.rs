@@ -12,6 +12,6 @@ pub mod answer;
 pub mod client;
 pub mod request;
 
-pub use answer::{Answer, Promise, Verdict};
+pub use answer::{Answer, Promise, SendOutcome};
 pub use client::Client;
 pub use request::Request;

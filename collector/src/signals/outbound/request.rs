@@ -102,7 +102,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::signals::message::tests::message;
+    use crate::signals::signal::tests::message;
 
     const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 

@@ -10,7 +10,7 @@ use super::error::PostgresError;
 use super::tls::Roots;
 
 /// Where a database is, and how it is spoken to.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct DatabaseUrl {
     config: Config,
     is_dsql: bool,
@@ -93,12 +93,6 @@ impl DatabaseUrl {
                 "it begins with postgres://, or is an endpoint <cluster>.dsql.<region>.on.aws".to_owned(),
             )
         })
-    }
-
-    /// Tells two databases, users or passwords apart; never to be shown.
-    #[must_use]
-    pub fn identity(&self) -> String {
-        format!("{self} {:?} {:?}", self.config.get_user(), self.config.get_password())
     }
 
     pub(super) fn config(&self) -> &Config {

@@ -6,6 +6,7 @@ use axum::http::header::{LOCATION, RETRY_AFTER, SET_COOKIE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use maud::{Markup, html};
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::layout;
@@ -16,7 +17,7 @@ use crate::web::origin;
 /// What the form sends.
 #[derive(Deserialize)]
 pub struct SignIn {
-    token: String,
+    token: SecretString,
     #[serde(default)]
     next: String,
 }
@@ -52,7 +53,7 @@ pub async fn sign_in(
         let form = form_of(&access, &headers, &next, Some(&words));
         return (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, seconds.to_string())], form).into_response();
     }
-    let Some(cookie) = access.sign_in(token.trim(), &headers) else {
+    let Some(cookie) = access.sign_in(token.expose_secret().trim(), &headers) else {
         tracing::warn!("a sign-in to the page was refused: no token of the parameter page-token");
         let form = form_of(&access, &headers, &next, Some("Invalid token."));
         return (StatusCode::UNAUTHORIZED, form).into_response();

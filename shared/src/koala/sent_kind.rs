@@ -2,7 +2,7 @@
 
 /// What an entry is, by the array of a request that it stands in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum EntryKind {
+pub enum SentKind {
     /// `identifies`
     Identify,
     /// `events`
@@ -15,7 +15,7 @@ pub enum EntryKind {
     Account,
 }
 
-impl EntryKind {
+impl SentKind {
     /// The kinds of a batch request, in the order in which it has them.
     pub(super) const OF_A_BATCH: [Self; 4] = [Self::Identify, Self::Event, Self::PageView, Self::Group];
 

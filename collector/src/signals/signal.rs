@@ -28,7 +28,7 @@ pub enum Subject {
 
 /// One message about one company, or about a visitor of whom no company is known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Message {
+pub struct Signal {
     /// The alert's name.
     pub alert: String,
     /// What set it off.
@@ -88,7 +88,7 @@ pub struct Deed {
     pub last: String,
 }
 
-impl Message {
+impl Signal {
     /// The message in one line, as a seller would say it: `Northwind looks at pricing, 3 people, surging`.
     #[must_use]
     pub fn headline(&self) -> String {
@@ -168,8 +168,8 @@ pub(crate) mod tests {
     }
 
     /// A message about a company of this name.
-    pub fn message(name: &str) -> Message {
-        Message {
+    pub fn message(name: &str) -> Signal {
+        Signal {
             alert: "pricing-sales".to_owned(),
             subject: Subject::Rule("pricing".to_owned()),
             company: Some(CompanyFacts { name: name.to_owned(), ..company(3, Trend::Surging) }),
@@ -183,7 +183,7 @@ pub(crate) mod tests {
 
     fn headline(subject: Subject, company: Option<CompanyFacts>, visitor: Option<&str>) -> String {
         let visitor = visitor.map(str::to_owned);
-        Message { subject, company, visitor, ..message("") }.headline()
+        Signal { subject, company, visitor, ..message("") }.headline()
     }
 
     #[test]
