@@ -15,6 +15,7 @@ mod receiver;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use koala_collector::exclude::Exclude;
 use koala_collector::protocol::batch;
 use koala_collector::settings::CollectorSettings;
 use koala_collector::signals::SignalsOptions;
@@ -49,6 +50,9 @@ on_each_engine! {
     a_target_that_is_down_for_half_a_day_gives_dead_letters_with_the_reason,
     what_a_segment_source_gets_is_of_known_members_alone,
     a_member_who_was_deleted_while_a_segment_source_was_down_is_not_sent_to_it,
+    who_is_excluded_before_a_segment_source_is_told_is_not_sent_to_it,
+    a_burst_that_has_to_wait_is_folded_all_the_same,
+    one_webhook_under_two_names_is_told_once_at_its_pace,
 }
 
 /// A collector's store with alerts at work.
@@ -372,4 +376,57 @@ async fn a_member_who_was_deleted_while_a_segment_source_was_down_is_not_sent_to
     let calls = bodies.iter().flat_map(|body| body["batch"].as_array().unwrap());
     let told_of: Vec<&str> = calls.map(|call| call["userId"].as_str().unwrap()).collect();
     assert_eq!(told_of, ["bob", "bob"]);
+}
+
+async fn who_is_excluded_before_a_segment_source_is_told_is_not_sent_to_it(place: Place) {
+    let receiver = Receiver::default();
+    let target = json!({"segment": "wk", "url": receiver.clone().start().await}).to_string();
+    let alert = r#"{"on":"pricing","to":"sales"}"#.to_owned();
+    let mut set = Set::on(place, &[("alerts/prices", alert), ("alert-targets/sales", target)]).await;
+    for user_id in ["ada", "bob"] {
+        let mut looks = looks_at_pricing(&format!("{user_id}@acme.example"));
+        looks["user_id"] = user_id.into();
+        set.ingest(&looks).await;
+    }
+    set.look().await;
+    set.store.follow_exclude(&Exclude::parse(r#"{"emails":["ada@acme.example"]}"#).unwrap()).await.unwrap();
+    while set.store.look_back().await.unwrap() {}
+    set.work().await;
+    let bodies = receiver.bodies();
+    let calls = bodies.iter().flat_map(|body| body["batch"].as_array().unwrap());
+    let told_of: Vec<&str> = calls.map(|call| call["userId"].as_str().unwrap()).collect();
+    assert_eq!(told_of, ["bob", "bob"]);
+    let mut states: Vec<&str> = set.states().await.into_iter().map(|(state, _)| state.name()).collect();
+    states.sort_unstable();
+    assert_eq!(states, ["sent", "skipped"]);
+}
+
+async fn a_burst_that_has_to_wait_is_folded_all_the_same(place: Place) {
+    let slack = Receiver { holds_slack_s_rate: true, ..Receiver::default() };
+    slack.answers.lock().unwrap().push((429, Some("1")));
+    let mut set = Set::on(place, &alert_to(&slack.clone().start().await)).await;
+    for n in 0..5 {
+        set.ingest(&looks_at_pricing(&format!("someone@company-{n}.example"))).await;
+    }
+    set.work().await;
+    assert_eq!((slack.bodies().len(), slack.asked.lock().unwrap().len()), (1, 2));
+    assert!(set.states().await.iter().all(|(state, _)| *state == MessageState::Sent));
+}
+
+async fn one_webhook_under_two_names_is_told_once_at_its_pace(place: Place) {
+    let slack = Receiver { holds_slack_s_rate: true, ..Receiver::default() };
+    let url = slack.clone().start().await;
+    let parameters = [
+        ("alerts/prices", r#"{"on":"pricing","to":["sales","vip"]}"#.to_owned()),
+        ("alerts/hot", r#"{"on":"points","over":4,"to":"vip"}"#.to_owned()),
+        ("alert-targets/sales", url.clone()),
+        ("alert-targets/vip", url),
+    ];
+    let mut set = Set::on(place, &parameters).await;
+    set.ingest(&looks_at_pricing("ada@acme.example")).await;
+    set.work().await;
+    let of_alert: Vec<String> = set.messages().await.into_iter().map(|it| it.alert).collect();
+    assert_eq!(of_alert.iter().filter(|alert| *alert == "prices").count(), 1, "{of_alert:?}");
+    let asked = slack.asked.lock().unwrap().clone();
+    assert!(asked.iter().all(|(_, status)| *status == 200), "{asked:?}");
 }

@@ -64,6 +64,7 @@ impl Configured {
         }
         let targets: BTreeMap<_, _> = targets.into_iter().take(MOST_TARGETS).collect();
 
+        let one_webhook = of_one_webhook(&targets);
         let mut alerts = Vec::new();
         for (name, value) in of_folder(parameters, ALERTS) {
             match Alert::parse(name, value) {
@@ -73,6 +74,7 @@ impl Configured {
                     for message in settle(&mut alert, &targets, rules) {
                         problem(format!("{ALERTS}{name}"), message);
                     }
+                    alert.to = told_once(alert.to, &one_webhook);
                     alerts.push(alert);
                 }
             }
@@ -147,6 +149,26 @@ fn settle(alert: &mut Alert, targets: &BTreeMap<String, Option<Target>>, rules: 
         }
     }
     wrong
+}
+
+/// Targets that are the Slack webhook of another one, each with the first that is: Slack takes one message a second from a webhook, whatever
+/// it is called here, and nobody wants to read twice what is told once.
+fn of_one_webhook(targets: &BTreeMap<String, Option<Target>>) -> BTreeMap<String, String> {
+    let usable = || targets.iter().filter_map(|(name, target)| Some((name, target.as_ref()?)));
+    let first_of = |target: &Target| usable().find(|(_, other)| target.is_webhook_of_slack(other));
+    let all = usable().filter_map(|(name, target)| Some((name.clone(), first_of(target)?.0.clone())));
+    all.filter(|(name, first)| name != first).collect()
+}
+
+fn told_once(to: Vec<String>, one_webhook: &BTreeMap<String, String>) -> Vec<String> {
+    let mut once: Vec<String> = Vec::with_capacity(to.len());
+    for name in to {
+        let name = one_webhook.get(&name).cloned().unwrap_or(name);
+        if !once.contains(&name) {
+            once.push(name);
+        }
+    }
+    once
 }
 
 /// Whether a text can be the last part of a parameter's name, and no address or key: those are longer.

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tracing::{Instrument, Span};
 
 use super::configured::Configured;
-use super::members::with_members;
+use super::members::with_members_of_now;
 use super::outbound::request::Unwritable;
 use super::outbound::{Answer, Client, Promise, Request, SendOutcome};
 use super::target::Target;
@@ -34,6 +34,8 @@ const GIVEN_UP_AFTER: i64 = 12 * 60 * 60 * 1000;
 const TRIES_OF_AN_OLD_ONE: u32 = 5;
 /// How long the requests to a target go on before it is looked at anew what is due and how it is configured.
 const LONGEST_RUN: Duration = Duration::from_secs(8);
+/// No try follows another one sooner.
+const SHORTEST_DELAY: Duration = Duration::from_secs(1);
 /// The delays between tries.
 const RETRY: RetryPolicy = RetryPolicy { first_delay: Duration::from_secs(30), longest_delay: Duration::from_mins(15) };
 
@@ -130,7 +132,7 @@ impl Deliver {
         }
         if !young.is_empty() {
             let at = now + milliseconds(self.retry.first_delay);
-            self.alerts.settle(name, &ids(&young), Settled::Later { reason: reason(), at }, None).await?;
+            self.alerts.settle(name, &ids(&young), Settled::Later { reason: reason(), at, alone: false }, None).await?;
         }
         Ok(())
     }
@@ -207,8 +209,9 @@ impl One {
         let Some(first) = sent.first() else {
             return Ok(if claimed.is_empty() { Went::NoFurther } else { Went::On });
         };
-        let verdict = match self.requested(target, told, first, now).await {
+        let outcome = match self.requested(target, told, first, now).await {
             Ok(Ok(request)) => self.client.send(request).await.verdict(promise),
+            Ok(Err(error @ Unwritable::NobodyKnown)) => SendOutcome::Skipped { reason: error.to_string() },
             Ok(Err(error)) => SendOutcome::Refused { reason: error.to_string() },
             Err(error) => {
                 tracing::error!(%error, target = name, "the members of a company cannot be read; retried later");
@@ -217,14 +220,13 @@ impl One {
         };
         // A rest and a delay begin with the answer.
         let now = now + milliseconds(begun.elapsed());
-        let verdict = match verdict {
+        let settled = match outcome {
             // One of them is not taken, and it is not said which: each goes by itself.
             SendOutcome::Refused { reason } if sent.len() > 1 => {
-                SendOutcome::Later { reason, after: Some(Duration::ZERO) }
+                Settled::Later { reason, at: now.saturating_add(milliseconds(SHORTEST_DELAY)), alone: true }
             }
-            verdict => verdict,
+            outcome => settled(outcome, first, &self.retry, now, fastrand::f64()),
         };
-        let settled = settled(verdict, first, &self.retry, now, fastrand::f64());
         let ids: Vec<String> = sent.iter().map(|one| one.id.clone()).collect();
         report(name, &settled, ids.len());
         let went = if matches!(settled, Settled::Later { .. }) { Went::NoFurther } else { Went::On };
@@ -242,7 +244,11 @@ impl One {
         let mut complete = Vec::with_capacity(told.len());
         for one in told {
             let is_of_members = matches!(target, Target::Segment { .. });
-            complete.push(if is_of_members { with_members(&*self.store, one).await? } else { one });
+            complete.push(if is_of_members {
+                with_members_of_now(&*self.store, one, first.visitor.as_ref()).await?
+            } else {
+                one
+            });
         }
         Ok(Request::of(target, &complete, &first.id, first.at, now))
     }
@@ -256,11 +262,12 @@ enum Went {
     NoFurther,
 }
 
-/// What a verdict means for messages of which `first` is the oldest.
-fn settled(verdict: SendOutcome, first: &Claimed, retry: &RetryPolicy, now: i64, jitter: f64) -> Settled {
-    match verdict {
+/// What an outcome means for messages of which `first` is the oldest.
+fn settled(outcome: SendOutcome, first: &Claimed, retry: &RetryPolicy, now: i64, jitter: f64) -> Settled {
+    match outcome {
         SendOutcome::Delivered => Settled::Sent { at: now },
         SendOutcome::Ambiguous { reason } => Settled::Unknown { reason },
+        SendOutcome::Skipped { reason } => Settled::Skipped { reason },
         SendOutcome::Refused { reason } => Settled::Dead { reason },
         SendOutcome::Later { reason, .. } if now - first.at >= GIVEN_UP_AFTER && first.tries >= TRIES_OF_AN_OLD_ONE => {
             Settled::Dead { reason: format!("given up after half a day: {reason}") }
@@ -268,10 +275,10 @@ fn settled(verdict: SendOutcome, first: &Claimed, retry: &RetryPolicy, now: i64,
         SendOutcome::Later { reason, after } => {
             let delay = match after {
                 // What the other end asks for is no failure that grows.
-                Some(after) => after.max(Duration::from_secs(1)),
+                Some(after) => after.max(SHORTEST_DELAY),
                 None => retry.delay(first.tries, jitter),
             };
-            Settled::Later { reason, at: now.saturating_add(milliseconds(delay)) }
+            Settled::Later { reason, at: now.saturating_add(milliseconds(delay)), alone: false }
         }
     }
 }
@@ -286,6 +293,7 @@ fn report(target: &str, settled: &Settled, messages: usize) {
         Settled::Unknown { reason } => {
             tracing::warn!(target, messages, reason, "alert delivery status unknown; not retried");
         }
+        Settled::Skipped { reason } => tracing::info!(target, messages, reason, "alerts are skipped"),
         Settled::Dead { reason } => tracing::error!(target, messages, reason, "alerts cannot be sent: dead letters"),
     }
 }
@@ -326,7 +334,7 @@ mod tests {
     use crate::store::alerts::LONGEST_REST;
 
     fn claimed(tries: u32) -> Claimed {
-        Claimed { id: "msg_1".to_owned(), told: String::new(), at: 0, tries }
+        Claimed { id: "msg_1".to_owned(), told: String::new(), at: 0, tries, visitor: None, alone: false }
     }
 
     fn later(after: Option<Duration>) -> SendOutcome {

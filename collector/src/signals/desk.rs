@@ -110,7 +110,9 @@ impl Tested {
     pub fn of((target, verdict): (String, SendOutcome)) -> Self {
         let reason = match verdict {
             SendOutcome::Delivered => None,
-            SendOutcome::Later { reason, .. } | SendOutcome::Refused { reason } => Some(reason),
+            SendOutcome::Later { reason, .. } | SendOutcome::Skipped { reason } | SendOutcome::Refused { reason } => {
+                Some(reason)
+            }
             SendOutcome::Ambiguous { reason } => Some(format!("delivery status unknown; not retried: {reason}")),
         };
         Self { target, delivered: reason.is_none(), reason }

@@ -53,6 +53,15 @@ struct Written {
 const FORM: &str = "a target is the URL of a Slack incoming webhook, or {\"slack\":\"https://…\"}, {\"url\":\"https://…\",\"secret\":\"whsec_…\"} or {\"segment\":\"<write key>\"}";
 
 impl Target {
+    /// Whether both are one webhook of Slack.
+    #[must_use]
+    pub fn is_webhook_of_slack(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Slack { url }, Self::Slack { url: other }) => url.expose_secret() == other.expose_secret(),
+            _ => false,
+        }
+    }
+
     /// Reads a parameter `alert-targets/<name>`: the URL of a Slack webhook as it is, or JSON.
     ///
     /// # Errors

@@ -240,15 +240,19 @@ pub struct Claimed {
     pub at: i64,
     /// How often it was tried, this time too.
     pub tries: u32,
+    /// The visitor whom it is about, where it is about one.
+    pub visitor: Option<VisitorId>,
+    /// Whether it goes by itself.
+    pub alone: bool,
 }
 
-/// Of messages that may go together, oldest first, those that do: one that was tried before goes by itself, since with others it may
-/// have been refused for the sake of one of them.
-pub(super) fn alone_or_new(claimed: &mut Vec<Claimed>) {
-    if claimed.first().is_some_and(|first| first.tries > 1) {
+/// Of messages that may go together, oldest first, those that do: one that was refused with others goes by itself, since it may have
+/// been refused for the sake of one of them.
+pub(super) fn alone_or_together(claimed: &mut Vec<Claimed>) {
+    if claimed.first().is_some_and(|first| first.alone) {
         claimed.truncate(1);
     } else {
-        claimed.retain(|one| one.tries == 1);
+        claimed.retain(|one| !one.alone);
     }
 }
 
@@ -278,12 +282,26 @@ pub enum Settled {
         reason: String,
         /// When.
         at: i64,
+        /// Whether each goes by itself from now on.
+        alone: bool,
+    },
+    /// There is nobody left to tell.
+    Skipped {
+        /// Why.
+        reason: String,
     },
     /// It never will arrive as it is.
     Dead {
         /// Why.
         reason: String,
     },
+}
+
+impl Settled {
+    /// Whether each message goes by itself from now on.
+    pub(super) fn is_alone(&self) -> bool {
+        matches!(self, Self::Later { alone: true, .. })
+    }
 }
 
 /// Where a message is.
@@ -298,6 +316,8 @@ pub enum MessageState {
     Sent,
     /// It may have arrived, and is not sent again.
     Unknown,
+    /// There was nobody left to tell when its turn came.
+    Skipped,
     /// It was given up.
     Dead,
 }
@@ -311,6 +331,7 @@ impl MessageState {
             Self::Sending => "sending",
             Self::Sent => "sent",
             Self::Unknown => "unknown",
+            Self::Skipped => "skipped",
             Self::Dead => "dead",
         }
     }
@@ -318,7 +339,7 @@ impl MessageState {
     /// The state that has a name in the store.
     #[must_use]
     pub fn of(name: &str) -> Option<Self> {
-        let all = [Self::Due, Self::Sending, Self::Sent, Self::Unknown, Self::Dead];
+        let all = [Self::Due, Self::Sending, Self::Sent, Self::Unknown, Self::Skipped, Self::Dead];
         all.into_iter().find(|state| state.name() == name)
     }
 }

@@ -92,6 +92,9 @@ pub struct Deletion {
     pub entries: u64,
     /// Messages of theirs that were deleted from queues, dead letters and rejected events.
     pub messages: u64,
+    /// Visitors who say an address that was asked for, and stay, since more than five do or a person decided whose it is: as it was when
+    /// the deletion was asked for. Who is to go as well is deleted by a user id.
+    pub others: u64,
 }
 
 /// Whether a deletion is done.

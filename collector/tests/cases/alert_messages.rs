@@ -87,21 +87,26 @@ pub async fn what_came_of_a_message_is_written_with_the_reason_and_a_dead_one_ca
     tell(&*store, vec![message("m-1", "sales"), message("m-2", "sales")]).await;
     let claimed = Claim { target: "sales", most: 1, now: 2000, until: 3000, once: true, turn_until: None };
     let claimed = store.claim(claimed).await.expect("claimed");
-    let later = Settled::Later { reason: "the answer is 429".to_owned(), at: 9000 };
-    store.settle("sales", &ids(&claimed), later, None).await.expect("settled");
+    let later = |at, alone| Settled::Later { reason: "the answer is 429".to_owned(), at, alone };
+    store.settle("sales", &ids(&claimed), later(9000, false), None).await.expect("settled");
     // Who says when to come back means all messages, those too that come after that.
     tell(&*store, vec![message("m-3", "sales")]).await;
     assert_eq!(store.due_targets(8999).await.expect("targets"), Vec::<String>::new());
+    // One that had to wait goes with the others; what was refused together goes one by one, and not with what is new.
     let claimed = claim(&*store, "sales", 9000, true).await;
-    assert_eq!(ids(&claimed), ["m-1"], "one that was tried goes by itself");
+    assert_eq!(ids(&claimed), ["m-1", "m-2", "m-3"]);
+    store.settle("sales", &["m-1".to_owned()], later(9001, true), None).await.expect("settled");
+    store.settle("sales", &["m-2".to_owned(), "m-3".to_owned()], later(9001, false), None).await.expect("settled");
+    let claimed = claim(&*store, "sales", 9001, true).await;
+    assert_eq!(ids(&claimed), ["m-1"]);
     store.settle("sales", &ids(&claimed), Settled::Sent { at: 9001 }, None).await.expect("settled");
-    let claimed = claim(&*store, "sales", 9000, true).await;
+    let claimed = claim(&*store, "sales", 9001, true).await;
     assert_eq!(ids(&claimed), ["m-2", "m-3"]);
     let dead = Settled::Dead { reason: "no_service".to_owned() };
     store.settle("sales", &ids(&claimed), dead, None).await.expect("settled");
     let shown = messages(&*store).await;
     let of = |id: &str| shown.iter().find(|it| it.id == id).expect("a message");
-    assert_eq!((of("m-1").state, of("m-1").tries), (MessageState::Sent, 2));
+    assert_eq!((of("m-1").state, of("m-1").tries), (MessageState::Sent, 3));
     assert_eq!((of("m-2").state, of("m-2").reason.as_deref()), (MessageState::Dead, Some("no_service")));
     assert_eq!(store.redrive_messages(10_000).await.expect("two"), 2);
     assert_eq!(ids(&claim(&*store, "sales", 10_000, true).await), ["m-2", "m-3"]);
@@ -112,11 +117,10 @@ pub async fn what_came_of_a_message_is_written_with_the_reason_and_a_dead_one_ca
 pub async fn what_a_webhook_refuses_again_and_again_holds_back_nothing_behind_it(store: Arc<dyn Engine>) {
     tell(&*store, vec![message("m-1", "hook")]).await;
     assert_eq!(ids(&claim(&*store, "hook", 2000, false).await), ["m-1"]);
-    let later = Settled::Later { reason: "the answer is 500".to_owned(), at: 9000 };
+    let later = Settled::Later { reason: "the answer is 500".to_owned(), at: 9000, alone: false };
     store.settle("hook", &["m-1".to_owned()], later, None).await.expect("settled");
     tell(&*store, vec![message("m-2", "hook"), message("m-3", "hook")]).await;
-    assert_eq!(ids(&claim(&*store, "hook", 9000, false).await), ["m-2", "m-3"]);
-    assert_eq!(ids(&claim(&*store, "hook", 9001, false).await), ["m-1"]);
+    assert_eq!(ids(&claim(&*store, "hook", 9000, false).await), ["m-2", "m-3", "m-1"]);
 }
 
 pub async fn a_rest_that_a_wrong_clock_wrote_holds_nobody_back(store: Arc<dyn Engine>) {
@@ -157,7 +161,8 @@ pub async fn one_alone_sends_to_a_target_and_a_rest_and_a_delay_hold_for_all(sto
     assert_eq!((due(3599).await, take_turn(&*store, 3599, 30_000).await), (vec!["other".to_owned()], Vec::new()));
     assert_eq!((due(3600).await.len(), take_turn(&*store, 3600, 23_600).await), (2, vec!["m-2".to_owned()]));
     // Who says when to come back means everybody, and all messages.
-    settle("m-2", Settled::Later { reason: "the answer is 429".to_owned(), at: 9000 }, 23_600, 4800).await;
+    settle("m-2", Settled::Later { reason: "the answer is 429".to_owned(), at: 9000, alone: false }, 23_600, 4800)
+        .await;
     tell(&*store, vec![message("m-7", "sales")]).await;
     assert_eq!((due(8999).await.len(), take_turn(&*store, 8999, 30_000).await), (1, Vec::new()));
     let shown = messages(&*store).await;

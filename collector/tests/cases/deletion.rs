@@ -104,7 +104,8 @@ pub async fn whoever_says_an_address_as_a_trait_is_found_by_it(store: &dyn Store
     for n in 0..6 {
         ingest(store, &says(&format!("many-{n}@acme.com"), "email", "everyone.x@acme.com")).await;
     }
-    assert_eq!(delete(store, &[by_email("everyone.x@acme.com")]).await.visitors, 0);
+    let deletion = delete(store, &[by_email("everyone.x@acme.com")]).await;
+    assert_eq!((deletion.visitors, deletion.others), (0, 6));
 }
 
 pub async fn a_visitor_without_an_address_is_deleted_by_id(store: &dyn Store) {
@@ -225,9 +226,14 @@ pub async fn an_address_that_many_accounts_say_takes_none_of_them_along(store: &
     }
     let before = visitors(store).await.len();
     let of_address = u64::from(count(store, "qa@acme.com").await > 0);
-    delete(store, &[by_email("qa@acme.com")]).await;
+    let deletion = delete(store, &[by_email("qa@acme.com")]).await;
     assert!(visitors(store).await.len() as u64 + of_address >= before as u64);
     assert!(addresses(store).await.len() >= 6);
+    // The receipt says how many say it all the same, and a user id deletes each.
+    assert_eq!(deletion.others, visitors(store).await.len() as u64);
+    let each: Vec<Person> = (1..=7).map(|n| person(IdKind::User, &format!("u{n}"))).collect();
+    assert_eq!(delete(store, &each).await.others, 0);
+    assert!(visitors(store).await.is_empty());
 }
 
 pub async fn several_people_are_deleted_at_once_by_addresses_and_user_ids(store: &dyn Store) {

@@ -52,6 +52,11 @@ pub enum SendOutcome {
         /// Not before then, where the other end says so.
         after: Option<Duration>,
     },
+    /// There is nobody to tell, and nothing was sent.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
     /// It never will as it is.
     Refused {
         /// Why.

@@ -159,6 +159,9 @@ pub struct DeletionRecord {
     pub completed_at: Option<i64>,
     /// How many visitors, entries and messages it was.
     pub counts: [i64; 3],
+    /// How many visitors say an address that was asked for, and stay.
+    #[serde(default)]
+    pub others: i64,
     /// The ids that queues are looked through for: when each was deleted, and whether it was asked for by itself.
     pub departed: Vec<(IdName, i64, bool)>,
 }

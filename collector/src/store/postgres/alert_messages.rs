@@ -10,7 +10,8 @@ use super::pool::Pool;
 use super::sql::{Sql, statements};
 use super::transaction::{Mode, Transaction, Values, together, transact};
 use crate::store::alerts::{
-    Claim, Claimed, LONGEST_REST, MessageState, NewMessage, Rest, Settled, StoredMessage, alone_or_new, without_deeds,
+    Claim, Claimed, LONGEST_REST, MessageState, NewMessage, Rest, Settled, StoredMessage, alone_or_together,
+    without_deeds,
 };
 
 statements! {
@@ -34,19 +35,19 @@ statements! {
                    SET next_at = CASE WHEN alert_target.next_at = $2 THEN excluded.next_at
                                       ELSE greatest(least(alert_target.next_at, excluded.next_at + $4), excluded.next_at) END";
     // One that names somebody who is deleted waits until it does so no more, or goes with them.
-    FREE = "SELECT id, told, at, tries + 1 FROM alert_message WHERE target = $1 AND state = 'due' AND next_at <= $2
+    FREE = "SELECT id, told, at, tries + 1, identity_id, coalesce(alone, false) FROM alert_message WHERE target = $1 AND state = 'due' AND next_at <= $2
                 AND NOT EXISTS (SELECT 1 FROM alert_message_visitor JOIN taken ON taken.identity_id = alert_message_visitor.identity_id
                                 WHERE alert_message_visitor.message_id = alert_message.id)
             ORDER BY CASE WHEN $4::boolean THEN at ELSE next_at END, at, id LIMIT $3";
     CLAIM = "UPDATE alert_message SET state = 'sending', tries = tries + 1, next_at = $2, once = $3, holder = $4
              WHERE id = ANY($1::text[])";
-    HELD = "SELECT id, told, at, tries FROM alert_message WHERE state = 'sending' AND next_at = $1 AND holder = $2";
+    HELD = "SELECT id, told, at, tries, identity_id, coalesce(alone, false) FROM alert_message WHERE state = 'sending' AND next_at = $1 AND holder = $2";
     IS_ANY_LEFT = "SELECT EXISTS (SELECT 1 FROM alert_message WHERE state = 'sending' AND next_at < $1)";
     RECOVER = "UPDATE alert_message SET state = CASE WHEN once THEN 'unknown' ELSE 'due' END,
                    reason = CASE WHEN once THEN 'the process ended while it was sent' ELSE reason END
                WHERE id IN (SELECT id FROM alert_message WHERE state = 'sending' AND next_at < $1 LIMIT $2)";
     // One that was given up for lost is heard of late: what is known now is better.
-    SETTLE = "UPDATE alert_message SET state = $2, reason = $3, next_at = coalesce($4, next_at)
+    SETTLE = "UPDATE alert_message SET state = $2, reason = $3, next_at = coalesce($4, next_at), alone = coalesce(alone, false) OR $5
               WHERE id = ANY($1::text[]) AND state IN ('sending', 'unknown')";
     MESSAGES = "SELECT id, alert, target, headline, company_id, at, state, tries, reason,
                        CASE state WHEN 'due' THEN greatest(next_at,
@@ -58,7 +59,7 @@ statements! {
                 ORDER BY at DESC, id LIMIT $1";
     REDRIVE = "UPDATE alert_message SET state = 'due', next_at = $1, tries = 0
                WHERE id IN (SELECT id FROM alert_message WHERE state = 'dead' LIMIT $2)";
-    ENDED = "SELECT id FROM alert_message WHERE at < $1 AND state IN ('sent', 'unknown', 'dead') ORDER BY at LIMIT $2";
+    ENDED = "SELECT id FROM alert_message WHERE at < $1 AND state IN ('sent', 'unknown', 'skipped', 'dead') ORDER BY at LIMIT $2";
     ABOUT = "SELECT id FROM (
                  SELECT id FROM alert_message WHERE identity_id = ANY($1::bigint[])
                  UNION SELECT message_id FROM alert_message_visitor AS named WHERE identity_id = ANY($1::bigint[]) AND NOT EXISTS (
@@ -175,7 +176,7 @@ pub(super) async fn claim(
         return Ok(Vec::new());
     }
     let mut claimed = claimed(&transaction.query(FREE, &[&target, &now, &i64::from(most), &once]).await?)?;
-    alone_or_new(&mut claimed);
+    alone_or_together(&mut claimed);
     let ids: Vec<&str> = claimed.iter().map(|one| one.id.as_str()).collect();
     let turn = turn_until.filter(|_| !ids.is_empty());
     together!(
@@ -193,7 +194,14 @@ pub(super) async fn claim(
 fn claimed(rows: &[Row]) -> Result<Vec<Claimed>, PostgresError> {
     let one = |row: &Row| {
         let tries = u32::try_from(row.try_get::<_, i64>(3)?).unwrap_or(u32::MAX);
-        Ok(Claimed { id: row.try_get(0)?, told: row.try_get(1)?, at: row.try_get(2)?, tries })
+        Ok(Claimed {
+            id: row.try_get(0)?,
+            told: row.try_get(1)?,
+            at: row.try_get(2)?,
+            tries,
+            visitor: row.try_get::<_, Option<i64>>(4)?.map(ids::visitor_id),
+            alone: row.try_get(5)?,
+        })
     };
     rows.iter().map(one).collect()
 }
@@ -238,7 +246,8 @@ pub(super) async fn settle(
     let (state, reason, at) = match settled {
         Settled::Sent { at } => (MessageState::Sent, None, Some(*at)),
         Settled::Unknown { reason } => (MessageState::Unknown, Some(reason), None),
-        Settled::Later { reason, at } => (MessageState::Due, Some(reason), Some(*at)),
+        Settled::Later { reason, at, .. } => (MessageState::Due, Some(reason), Some(*at)),
+        Settled::Skipped { reason } => (MessageState::Skipped, Some(reason), None),
         Settled::Dead { reason } => (MessageState::Dead, Some(reason), None),
     };
     let (state, reason) = (state.name(), reason.map(|reason| keys::text(reason).into_owned()));
@@ -246,7 +255,7 @@ pub(super) async fn settle(
     let (turn_until, until) = (rest.and_then(|rest| rest.turn_until), rest.map_or(0, |rest| rest.until));
     together!(
         transaction.begin(),
-        transaction.execute(SETTLE, &[&ids, &state, &reason, &at]),
+        transaction.execute(SETTLE, &[&ids, &state, &reason, &at, &settled.is_alone()]),
         transaction.execute_if(rest.is_some(), LEAVE_ALONE, &[&target, &turn_until, &until, &LONGEST_REST]),
         transaction.commit(),
     )

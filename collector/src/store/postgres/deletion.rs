@@ -37,7 +37,7 @@ statements! {
                    OR (lower(trait.value) LIKE ANY($2::text[]) AND (trait.value ~ '[^!-~]' OR trait.value LIKE '%\\\\%')))";
     SEEN_BEFORE = "SELECT id FROM visitor WHERE id = ANY($1::bigint[]) AND last_seen <= $2";
     // A deletion that gets more ids is not completed any more, and it conflicts with whoever completes it beside that.
-    NOTE = "INSERT INTO deletion (id, requested_at, visitors) VALUES ($1, $2, $3)
+    NOTE = "INSERT INTO deletion (id, requested_at, visitors, others) VALUES ($1, $2, $3, $4)
             ON CONFLICT (id) DO UPDATE SET forgotten_at = NULL, completed_at = NULL";
     BURY = "INSERT INTO departed (deletion_id, kind, value, at, is_whole)
             SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::boolean[]) ON CONFLICT DO NOTHING";
@@ -53,6 +53,8 @@ struct Asked {
     unknown: Vec<Id>,
     /// The ids that were asked for, and whether whoever says one as their own is the same person.
     ids: HashMap<Id, bool>,
+    /// How many visitors say one of them, and stay.
+    others: usize,
 }
 
 /// Takes out all that the people are known by; what is kept of them goes piece by piece.
@@ -116,7 +118,7 @@ async fn seen_before(transaction: &Transaction, asked: &Asked, at: i64) -> Resul
         transaction.commit()
     )?;
     let visitor_ids = rows.iter().map(|row| Ok(row.try_get(0)?)).collect::<Result<_, PostgresError>>()?;
-    Ok(Asked { visitor_ids, unknown: Vec::new(), ids: asked.ids.clone() })
+    Ok(Asked { visitor_ids, unknown: Vec::new(), ids: asked.ids.clone(), others: 0 })
 }
 
 async fn whom(transaction: &Transaction, people: &[Person]) -> Result<Asked, PostgresError> {
@@ -138,7 +140,7 @@ async fn whom(transaction: &Transaction, people: &[Person]) -> Result<Asked, Pos
     for row in &accounts {
         of_accounts.entry(identities::id_of(row, 0)?).or_default().push(row.try_get(2)?);
     }
-    let mut whole = HashMap::new();
+    let (mut whole, mut others) = (HashMap::new(), BTreeSet::new());
     for id in asked {
         let is_free = ids.decision(&id).is_none_or(|decision| decision == Decided::Attached);
         let accounts = of_accounts.remove(&id).unwrap_or_default();
@@ -146,17 +148,22 @@ async fn whom(transaction: &Transaction, people: &[Person]) -> Result<Asked, Pos
         rows.extend(ids.row(&id).map(|row| row.id));
         if is_whole {
             rows.extend(accounts);
+        } else {
+            others.extend(accounts);
         }
         whole.insert(id, is_whole);
     }
-    let said: Vec<&Id> =
-        whole.iter().filter(|(id, is_whole)| **is_whole || id.is_role_mailbox()).map(|(id, _)| id).collect();
+    let said: Vec<(&Id, bool)> = whole
+        .iter()
+        .filter(|(id, _)| id.kind() == IdKind::Email)
+        .map(|(id, is_whole)| (id, *is_whole || id.is_role_mailbox()))
+        .collect();
     let mut visitor_ids: BTreeSet<i64> = BTreeSet::new();
     if !said.is_empty() {
-        let values: Vec<String> = said.iter().map(|id| Value::from(id.value()).to_string()).collect();
-        let endings: Vec<String> = said.iter().map(|id| format!("%{}%", ending(id.value()))).collect();
+        let values: Vec<String> = said.iter().map(|(id, _)| Value::from(id.value()).to_string()).collect();
+        let endings: Vec<String> = said.iter().map(|(id, _)| format!("%{}%", ending(id.value()))).collect();
         let who_say = transaction.query(WHO_SAY, &[&values, &endings]).await?;
-        for email in said {
+        for (email, may_be_found) in said {
             let mut of_email = BTreeSet::new();
             for row in &who_say {
                 if is_address(row.try_get(0)?, email) {
@@ -164,8 +171,10 @@ async fn whom(transaction: &Transaction, people: &[Person]) -> Result<Asked, Pos
                 }
             }
             // As with accounts, not where it is said of many.
-            if of_email.len() <= MOST_ACCOUNTS {
+            if may_be_found && of_email.len() <= MOST_ACCOUNTS {
                 visitor_ids.extend(of_email);
+            } else {
+                others.extend(of_email);
             }
         }
     }
@@ -176,7 +185,8 @@ async fn whom(transaction: &Transaction, people: &[Person]) -> Result<Asked, Pos
     for row in &there {
         visitor_ids.insert(row.try_get(0)?);
     }
-    Ok(Asked { visitor_ids: visitor_ids.into_iter().collect(), unknown, ids: whole })
+    let others = others.difference(&visitor_ids).count();
+    Ok(Asked { visitor_ids: visitor_ids.into_iter().collect(), unknown, ids: whole, others })
 }
 
 /// How an address ends in whatever letters it is written: its domain, as far as that is ASCII.
@@ -193,8 +203,9 @@ async fn take(
     note: Option<&Note>,
 ) -> Result<taken::Taken, PostgresError> {
     let now = now_milliseconds();
-    let visitors = i64::try_from(asked.visitor_ids.len()).unwrap_or(i64::MAX);
-    together!(transaction.begin(), transaction.execute(NOTE, &[&id.as_str(), &now, &visitors]))?;
+    let [visitors, others] =
+        [asked.visitor_ids.len(), asked.others].map(|count| i64::try_from(count).unwrap_or(i64::MAX));
+    together!(transaction.begin(), transaction.execute(NOTE, &[&id.as_str(), &now, &visitors, &others]))?;
     let is_asked_for = |id: &Id| asked.ids.contains_key(id);
     let taken = taken::take(transaction, &asked.visitor_ids, Some(id.as_str()), is_asked_for).await?;
     let all = taken.ids.iter().chain(asked.ids.keys());
@@ -212,7 +223,7 @@ async fn take(
 
 /// A deletion of whom nothing is shown: of ids that came late.
 pub(super) async fn begin(transaction: &Transaction, id: &DeletionId, at: i64) -> Result<(), PostgresError> {
-    transaction.execute(NOTE, &[&id.as_str(), &at, &0_i64]).await.map(drop)
+    transaction.execute(NOTE, &[&id.as_str(), &at, &0_i64, &0_i64]).await.map(drop)
 }
 
 /// Ids of a deletion get their tombstones, and are known to whoever holds messages.

@@ -10,7 +10,7 @@ use crate::store::deletion::{Deletion, DeletionId, DeletionStatus, Departed, For
 use crate::tombstone::Tombstone;
 
 statements! {
-    SHOW = "SELECT requested_at, completed_at, visitors, entries, messages FROM deletion WHERE id = $1";
+    SHOW = "SELECT requested_at, completed_at, visitors, entries, messages, coalesce(others, 0) FROM deletion WHERE id = $1";
     NEXT_DEPARTED = "SELECT id FROM deletion WHERE completed_at IS NULL AND forgotten_at IS NULL ORDER BY requested_at, id LIMIT 1";
     DEPARTED = "SELECT kind, value, at, is_whole FROM departed WHERE deletion_id = $1";
     FORGOTTEN = "UPDATE deletion SET messages = messages + $3,
@@ -38,6 +38,7 @@ pub(super) async fn show(transaction: &Transaction, id: &DeletionId) -> Result<O
         visitors: count(2)?,
         entries: count(3)?,
         messages: count(4)?,
+        others: count(5)?,
     }))
 }
 

@@ -39,7 +39,7 @@ statements! {
                FROM entry JOIN identity ON identity.id = entry.identity_id AND identity.kind <> 'taken'
                WHERE entry.id > $1 ORDER BY entry.id LIMIT $2";
     TOMBSTONES = "SELECT hash, at, is_whole FROM tombstone ORDER BY hash LIMIT $1 OFFSET $2";
-    DELETIONS = "SELECT id, requested_at, forgotten_at, completed_at, visitors, entries, messages FROM deletion
+    DELETIONS = "SELECT id, requested_at, forgotten_at, completed_at, visitors, entries, messages, coalesce(others, 0) FROM deletion
                  ORDER BY id LIMIT $1 OFFSET $2";
     DEPARTED = "SELECT kind, value, at, is_whole, deletion_id FROM departed WHERE deletion_id = ANY($1::text[])
                 ORDER BY kind, value";
@@ -187,8 +187,9 @@ async fn deletions(transaction: &Transaction, place: i64) -> Result<Page, Postgr
         let id: String = row.try_get(0)?;
         let counts = [row.try_get(4)?, row.try_get(5)?, row.try_get(6)?];
         let (forgotten_at, completed_at) = (row.try_get(2)?, row.try_get(3)?);
-        let (requested_at, departed) = (row.try_get(1)?, Vec::new());
-        all.insert(id.clone(), DeletionRecord { id, requested_at, forgotten_at, completed_at, counts, departed });
+        let (requested_at, others, departed) = (row.try_get(1)?, row.try_get(7)?, Vec::new());
+        let record = DeletionRecord { id, requested_at, forgotten_at, completed_at, counts, others, departed };
+        all.insert(record.id.clone(), record);
     }
     let ids: Vec<&str> = all.keys().map(String::as_str).collect();
     let departed = transaction.query_rare(DEPARTED, &[&ids]).await?;

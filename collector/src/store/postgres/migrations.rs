@@ -10,7 +10,8 @@ use super::transaction::Attempts;
 use crate::tombstone::TombstoneKey;
 
 /// What each version has more. One that was released is never changed.
-const MIGRATIONS: [&str; 2] = [include_str!("migrations/1.sql"), include_str!("migrations/2.sql")];
+const MIGRATIONS: [&str; 3] =
+    [include_str!("migrations/1.sql"), include_str!("migrations/2.sql"), include_str!("migrations/3.sql")];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS migration (version bigint PRIMARY KEY)";
 const VERSION: &str = "SELECT coalesce(max(version), 0) FROM migration";

@@ -47,8 +47,8 @@ statements! {
     COUNTS = "UPDATE identity SET events = events + new.a, identifies = identifies + new.b, page_views = page_views + new.c
               FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS new (id, a, b, c) WHERE identity.id = new.id";
     TOMBSTONES = "INSERT INTO tombstone (hash, at, is_whole) SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::boolean[])";
-    DELETION = "INSERT INTO deletion (id, requested_at, forgotten_at, completed_at, visitors, entries, messages)
-                VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    DELETION = "INSERT INTO deletion (id, requested_at, forgotten_at, completed_at, visitors, entries, messages, others)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     DEPARTED = "INSERT INTO departed (deletion_id, kind, value, at, is_whole)
                 SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::boolean[])";
     TOPS = "SELECT id FROM identity WHERE into_id IS NULL AND kind <> 'taken' AND id > $1 ORDER BY id LIMIT $2";
@@ -314,10 +314,11 @@ async fn put_deletion(transaction: &Transaction, deletion: &DeletionRecord) -> R
         forgotten_at,
         completed_at,
         counts: [visitors, entries, messages],
+        others,
         departed,
     } = deletion;
     transaction
-        .execute_rare(DELETION, &[id, requested_at, forgotten_at, completed_at, visitors, entries, messages])
+        .execute_rare(DELETION, &[id, requested_at, forgotten_at, completed_at, visitors, entries, messages, others])
         .await?;
     if departed.is_empty() {
         return Ok(());

@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::ids;
 use crate::store::alerts::{
-    Claim, Claimed, LONGEST_REST, MessageState, NewMessage, Rest, Settled, StoredMessage, alone_or_new,
+    Claim, Claimed, LONGEST_REST, MessageState, NewMessage, Rest, Settled, StoredMessage, alone_or_together,
 };
 use crate::store::company::CompanyId;
 
@@ -64,8 +64,7 @@ pub(super) fn due_targets(connection: &Connection, now: i64) -> rusqlite::Result
     select.query_map([now, now + LONGEST_REST], |row| row.get(0))?.collect()
 }
 
-/// Takes messages that are due into one's hands. One that was tried already goes by itself: with others it was refused for the sake of
-/// one of them, or is not known to be fine. Where it is sent until it arrives, what is retried goes behind what waits; else in the order
+/// Takes messages that are due into one's hands. Where it is sent until it arrives, what is retried goes behind what waits; else in the order
 /// of what happened.
 pub(super) fn claim(
     connection: &Connection,
@@ -78,14 +77,21 @@ pub(super) fn claim(
         return Ok(Vec::new());
     }
     let mut select = connection.prepare_cached(
-        "SELECT id, told, at, tries + 1 FROM alert_message WHERE target = ?1 AND state = 'due' AND next_at <= ?2
+        "SELECT id, told, at, tries + 1, identity_id, alone FROM alert_message WHERE target = ?1 AND state = 'due' AND next_at <= ?2
          ORDER BY CASE WHEN ?4 THEN at ELSE next_at END, at, id LIMIT ?3",
     )?;
     let claimed = select.query_map(params![target, now, most, once], |row| {
-        Ok(Claimed { id: row.get(0)?, told: row.get(1)?, at: row.get(2)?, tries: row.get(3)? })
+        Ok(Claimed {
+            id: row.get(0)?,
+            told: row.get(1)?,
+            at: row.get(2)?,
+            tries: row.get(3)?,
+            visitor: row.get::<_, Option<i64>>(4)?.map(ids::visitor_id),
+            alone: row.get(5)?,
+        })
     })?;
     let mut claimed = claimed.collect::<rusqlite::Result<Vec<_>>>()?;
-    alone_or_new(&mut claimed);
+    alone_or_together(&mut claimed);
     let mut take = connection.prepare_cached(
         "UPDATE alert_message SET state = 'sending', tries = tries + 1, next_at = ?2, once = ?3 WHERE id = ?1",
     )?;
@@ -126,16 +132,17 @@ pub(super) fn settle(
     let (state, reason, at) = match settled {
         Settled::Sent { at } => (MessageState::Sent, None, Some(*at)),
         Settled::Unknown { reason } => (MessageState::Unknown, Some(reason), None),
-        Settled::Later { reason, at } => (MessageState::Due, Some(reason), Some(*at)),
+        Settled::Later { reason, at, .. } => (MessageState::Due, Some(reason), Some(*at)),
+        Settled::Skipped { reason } => (MessageState::Skipped, Some(reason), None),
         Settled::Dead { reason } => (MessageState::Dead, Some(reason), None),
     };
     // One that was given up for lost is heard of late: what is known now is better.
     let mut update = connection.prepare_cached(
-        "UPDATE alert_message SET state = ?2, reason = ?3, next_at = coalesce(?4, next_at)
+        "UPDATE alert_message SET state = ?2, reason = ?3, next_at = coalesce(?4, next_at), alone = alone OR ?5
          WHERE id = ?1 AND state IN ('sending', 'unknown')",
     )?;
     for id in ids {
-        update.execute(params![id, state.name(), reason, at])?;
+        update.execute(params![id, state.name(), reason, at, settled.is_alone()])?;
     }
     match Rest::with(rest, settled) {
         Some(rest) => leave_alone(connection, target, rest),
@@ -190,7 +197,7 @@ pub(super) fn redrive(connection: &Connection, now: i64) -> rusqlite::Result<usi
 /// Forgets messages that came to an end.
 pub(super) fn forget_messages(connection: &Connection, before: i64, limit: u32) -> rusqlite::Result<usize> {
     let mut select = connection.prepare_cached(
-        "SELECT id FROM alert_message WHERE at < ?1 AND state IN ('sent', 'unknown', 'dead') ORDER BY at LIMIT ?2",
+        "SELECT id FROM alert_message WHERE at < ?1 AND state IN ('sent', 'unknown', 'skipped', 'dead') ORDER BY at LIMIT ?2",
     )?;
     let ids = select.query_map([before, i64::from(limit)], |row| row.get(0))?;
     let ids = ids.collect::<rusqlite::Result<Vec<String>>>()?;

@@ -16,7 +16,7 @@ use crate::tombstone::Tombstone;
 
 /// Takes out all that the people are known by; what is kept of them goes piece by piece.
 pub(super) fn request(connection: &Connection, people: &[Person], now: i64) -> rusqlite::Result<Option<DeletionId>> {
-    let (mut visitor_ids, mut asked) = (BTreeSet::new(), HashMap::new());
+    let (mut visitor_ids, mut others, mut asked) = (BTreeSet::new(), BTreeSet::new(), HashMap::new());
     for person in people {
         match person {
             Person::Visitor(id) => {
@@ -25,19 +25,17 @@ pub(super) fn request(connection: &Connection, people: &[Person], now: i64) -> r
                 visitor_ids.extend(visitor_id);
             }
             Person::Id(id) => {
-                let (of_id, is_whole) = visitors_of(connection, id)?;
-                visitor_ids.extend(of_id);
-                if is_whole || id.is_role_mailbox() {
-                    visitor_ids.extend(visitors_who_say(connection, id)?);
-                }
-                asked.insert(id.clone(), is_whole);
+                let of_id = whom(connection, id)?;
+                visitor_ids.extend(of_id.visitor_ids);
+                others.extend(of_id.others);
+                asked.insert(id.clone(), of_id.is_whole);
             }
         }
     }
     if visitor_ids.is_empty() && asked.is_empty() {
         return Ok(None);
     }
-    let id = note(connection, visitor_ids.len(), now)?;
+    let id = note(connection, (visitor_ids.len(), others.difference(&visitor_ids).count()), now)?;
     let mut ids: BTreeSet<Id> = asked.keys().cloned().collect();
     for visitor_id in visitor_ids {
         ids.extend(taken::take(connection, visitor_id, Some(id.as_str()), |id| asked.contains_key(id))?.ids);
@@ -50,38 +48,64 @@ pub(super) fn request(connection: &Connection, people: &[Person], now: i64) -> r
 }
 
 /// A new deletion.
-fn note(connection: &Connection, visitors: usize, at: i64) -> rusqlite::Result<DeletionId> {
+fn note(connection: &Connection, (visitors, others): (usize, usize), at: i64) -> rusqlite::Result<DeletionId> {
     let id = DeletionId::random();
-    let visitors = i64::try_from(visitors).unwrap_or(i64::MAX);
+    let [visitors, others] = [visitors, others].map(|count| i64::try_from(count).unwrap_or(i64::MAX));
     connection
-        .prepare_cached("INSERT INTO deletion (id, requested_at, visitors) VALUES (?1, ?2, ?3)")?
-        .execute(params![id.as_str(), at, visitors])?;
+        .prepare_cached("INSERT INTO deletion (id, requested_at, visitors, others) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![id.as_str(), at, visitors, others])?;
     Ok(id)
 }
 
-/// The visitors that an id leads to, and whether whoever says it as their own is the same person.
-fn visitors_of(connection: &Connection, id: &Id) -> rusqlite::Result<(Vec<i64>, bool)> {
-    let may_be_whole = id.kind() == IdKind::Email && !id.is_role_mailbox();
-    let Some(row) = identities::row_of(connection, id)? else { return Ok((Vec::new(), may_be_whole)) };
-    let mut visitor_ids: Vec<i64> = identities::visitor_of_row(connection, row)?.into_iter().collect();
-    if !may_be_whole || identities::decision_of(connection, id)?.is_some_and(|it| it != Decided::Attached) {
-        return Ok((visitor_ids, false));
+/// Whom an id leads to.
+#[derive(Default)]
+struct Whom {
+    visitor_ids: BTreeSet<i64>,
+    /// Whether whoever says it as their own is the same person.
+    is_whole: bool,
+    /// Who says it and stays.
+    others: BTreeSet<i64>,
+}
+
+fn whom(connection: &Connection, id: &Id) -> rusqlite::Result<Whom> {
+    let row = identities::row_of(connection, id)?;
+    let mut whom = Whom::default();
+    if let Some(row) = row {
+        whom.visitor_ids.extend(identities::visitor_of_row(connection, row)?);
     }
+    if id.kind() != IdKind::Email {
+        return Ok(whom);
+    }
+    if !id.is_role_mailbox() {
+        let accounts = row.map(|row| accounts_of(connection, row)).transpose()?.unwrap_or_default();
+        let is_free = identities::decision_of(connection, id)?.is_none_or(|it| it == Decided::Attached);
+        whom.is_whole = is_free && accounts.len() <= MOST_ACCOUNTS;
+        if whom.is_whole {
+            whom.visitor_ids.extend(accounts);
+        } else {
+            whom.others.extend(accounts);
+        }
+    }
+    let who_say = visitors_who_say(connection, id)?;
+    let are_found = (whom.is_whole || id.is_role_mailbox()) && who_say.len() <= MOST_ACCOUNTS;
+    if are_found {
+        whom.visitor_ids.extend(who_say);
+    } else {
+        whom.others.extend(who_say);
+    }
+    Ok(whom)
+}
+
+/// The visitors whose user ids said an address as their own.
+fn accounts_of(connection: &Connection, email_row: i64) -> rusqlite::Result<Vec<i64>> {
     let mut accounts = connection.prepare_cached(
         "SELECT owner.visitor_id FROM claim CROSS JOIN identity AS owner ON owner.id = claim.owner_id
          WHERE claim.identity_id = ?1 AND claim.rank = ?2 AND owner.kind = 'user' AND owner.decision IS NOT 'blocked'",
     )?;
-    let accounts = accounts.query_map([row, Rank::ToUser.number()], |row| row.get(0))?;
-    let accounts = accounts.collect::<rusqlite::Result<Vec<i64>>>()?;
-    let is_whole = accounts.len() <= MOST_ACCOUNTS;
-    if is_whole {
-        visitor_ids.extend(accounts);
-    }
-    Ok((visitor_ids, is_whole))
+    accounts.query_map([email_row, Rank::ToUser.number()], |row| row.get(0))?.collect()
 }
 
-/// The visitors of whom an address is said as a trait, though they are known by another one; as with accounts, not where it is said of
-/// many. What may be the same address in other letters or with white space around it is read as an event's is.
+/// The visitors of whom an address is said as a trait, though they are known by another one. What may be the same address in other letters or with white space around it is read as an event's is.
 fn visitors_who_say(connection: &Connection, email: &Id) -> rusqlite::Result<BTreeSet<i64>> {
     let mut select = connection.prepare_cached(
         "SELECT identity.visitor_id, trait.value FROM trait JOIN identity ON identity.id = trait.identity_id
@@ -100,7 +124,7 @@ fn visitors_who_say(connection: &Connection, email: &Id) -> rusqlite::Result<BTr
             visitors.insert(row.get(0)?);
         }
     }
-    Ok(if visitors.len() > MOST_ACCOUNTS { BTreeSet::new() } else { visitors })
+    Ok(visitors)
 }
 
 /// An id of a deletion gets its tombstone, and is known to whoever holds messages.
@@ -115,8 +139,9 @@ fn bury(connection: &Connection, deletion: &DeletionId, id: &Id, tombstone: Tomb
 
 /// How far a deletion is.
 pub(super) fn show(connection: &Connection, id: &DeletionId) -> rusqlite::Result<Option<Deletion>> {
-    let mut select = connection
-        .prepare_cached("SELECT requested_at, completed_at, visitors, entries, messages FROM deletion WHERE id = ?1")?;
+    let mut select = connection.prepare_cached(
+        "SELECT requested_at, completed_at, visitors, entries, messages, others FROM deletion WHERE id = ?1",
+    )?;
     let deletion = select.query_row([id.as_str()], |row| {
         let completed_at: Option<i64> = row.get(1)?;
         let count = |column| Ok::<_, rusqlite::Error>(u64::try_from(row.get::<_, i64>(column)?).unwrap_or_default());
@@ -129,6 +154,7 @@ pub(super) fn show(connection: &Connection, id: &DeletionId) -> rusqlite::Result
             visitors: count(2)?,
             entries: count(3)?,
             messages: count(4)?,
+            others: count(5)?,
         })
     });
     deletion.optional()
@@ -194,7 +220,7 @@ pub(super) fn learn_late(
         connection.prepare_cached(again)?.execute([deletion.as_str()])?;
         deletion
     } else {
-        note(connection, 0, at)?
+        note(connection, (0, 0), at)?
     };
     learned.iter().try_for_each(|(id, tombstone)| bury(connection, &deletion, id, *tombstone))
 }

@@ -174,7 +174,7 @@ fn companies(connection: &Connection, place: i64) -> rusqlite::Result<(Vec<Recor
 
 fn deletions(connection: &Connection, place: i64) -> rusqlite::Result<(Vec<Record>, Option<i64>)> {
     let mut select = connection.prepare_cached(
-        "SELECT id, requested_at, forgotten_at, completed_at, visitors, entries, messages FROM deletion
+        "SELECT id, requested_at, forgotten_at, completed_at, visitors, entries, messages, others FROM deletion
          ORDER BY id LIMIT ?1 OFFSET ?2",
     )?;
     let rows = select.query_map([ROWS, place], |row| {
@@ -184,6 +184,7 @@ fn deletions(connection: &Connection, place: i64) -> rusqlite::Result<(Vec<Recor
             forgotten_at: row.get(2)?,
             completed_at: row.get(3)?,
             counts: [row.get(4)?, row.get(5)?, row.get(6)?],
+            others: row.get(7)?,
             departed: Vec::new(),
         })
     })?;

@@ -21,6 +21,11 @@ pub(super) fn source_of(is_guess: bool) -> CompanySource {
     if is_guess { CompanySource::Network } else { CompanySource::Said }
 }
 
+/// The id of a visitor's row.
+pub(super) fn visitor_id(row: i64) -> VisitorId {
+    VisitorId::new(row.to_string())
+}
+
 /// The row of a visitor. An id that no engine of this kind gave meets no row.
 pub(super) fn visitor_row(id: &VisitorId) -> i64 {
     id.as_str().parse().unwrap_or(-1)

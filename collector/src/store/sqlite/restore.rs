@@ -155,14 +155,15 @@ fn put_deletion(connection: &Connection, deletion: &DeletionRecord) -> rusqlite:
         forgotten_at,
         completed_at,
         counts: [visitors, entries, messages],
+        others,
         departed,
     } = deletion;
     connection
         .prepare_cached(
-            "INSERT INTO deletion (id, requested_at, forgotten_at, purged_at, completed_at, visitors, entries, messages)
-             VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7)",
+            "INSERT INTO deletion (id, requested_at, forgotten_at, purged_at, completed_at, visitors, entries, messages, others)
+             VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7, ?8)",
         )?
-        .execute(params![id, requested_at, forgotten_at, completed_at, visitors, entries, messages])?;
+        .execute(params![id, requested_at, forgotten_at, completed_at, visitors, entries, messages, others])?;
     for ((kind, value), at, is_whole) in departed {
         connection
             .prepare_cached(

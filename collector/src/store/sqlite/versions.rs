@@ -4,7 +4,7 @@ use super::file::Migration;
 use super::{tombstones, upgrade};
 
 /// The versions of the file. The first ones made the tables of the local set's queues too, which have a file of their own now.
-pub const MIGRATIONS: [Migration; 10] = [
+pub const MIGRATIONS: [Migration; 11] = [
     Migration::sql(include_str!("migrations/1.sql")),
     Migration::sql(include_str!("migrations/2.sql")),
     Migration::sql(include_str!("migrations/3.sql")),
@@ -16,4 +16,5 @@ pub const MIGRATIONS: [Migration; 10] = [
     Migration::sql(include_str!("migrations/8.sql")),
     Migration::sql(include_str!("migrations/9.sql")),
     Migration::sql(include_str!("migrations/10.sql")),
+    Migration::sql(include_str!("migrations/11.sql")),
 ];

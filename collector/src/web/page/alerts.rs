@@ -143,6 +143,7 @@ fn state(message: &StoredMessage) -> Markup {
             (MessageState::Due, Some(at)) if message.tries > 0 => { "retried at " (layout::time(at)) (reason()) }
             (MessageState::Due, _) => "due",
             (MessageState::Unknown, _) => { span.bad { "unknown: it may have arrived, and is not sent again" } (reason()) }
+            (MessageState::Skipped, _) => { span.soft { "skipped" } (reason()) }
             (MessageState::Dead, _) => { span.bad { "dead letter" } (reason()) }
         }
     }

@@ -243,6 +243,10 @@ pub async fn deletion(State(web): State<Web>, Path(id): Path<DeletionId>) -> Pag
                 }
                 dt { "Entries" } dd { (deletion.entries) }
                 dt { "Messages in queues" } dd { (deletion.messages) }
+                @if deletion.others > 0 {
+                    dt { "Kept" }
+                    dd { (counted(deletion.others, "visitor")) " with the address, which is not theirs alone. To delete one as well, use its user id or its page." }
+                }
             } }
             p { a href="/visitors" { "All visitors" } }
         },
