@@ -109,12 +109,15 @@ class Cloud:
 
     def make_up(self, stack):
         """Makes up for what ministack does otherwise than AWS; gives the id of the API that events are sent to."""
-        # A number that is a parameter stays text, and then its poller fails.
+        self.make_up_mappings()
+        return self.make_routes(stack)["Api"]
+
+    def make_up_mappings(self):
+        """A number that is a parameter stays text, and then its poller fails."""
         lambdas = self.client("lambda")
         for mapping in lambdas.list_event_source_mappings()["EventSourceMappings"]:
             concurrency = int(mapping["ScalingConfig"]["MaximumConcurrency"])
             lambdas.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": concurrency})
-        return self.make_routes(stack)["Api"]
 
     def make_routes(self, stack):
         """ministack makes no routes of an HTTP API's `Body`, as the transform writes it; here they are made of it. Gives the ids of

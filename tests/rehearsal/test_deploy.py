@@ -136,6 +136,7 @@ class TheDeploy(unittest.TestCase):
         queues = {name: url for name, url in outputs.items() if name.endswith("Url") and "Queue" in name}
         _, said = self.sam_deploy(samconfig=stack.edited(pathlib.Path(self.folder.name), self.collector.url, "more.toml", MemorySize=512))
         self.assertEqual(self.cloud.outputs(STACK) | queues, self.cloud.outputs(STACK))
+        self.stop_and_go(outputs, lambda: self.client_script("webhook.cjs", host.url, secret))
 
         # Removed: the stack, its queues, all of its parameters.
         remove = readme.commands("docs/operations.md", "## Remove")
@@ -150,6 +151,42 @@ class TheDeploy(unittest.TestCase):
         self.shell(next(it for it in remove if it.startswith("aws ssm get-parameters-by-path")))
         parameters = self.cloud.client("ssm").get_parameters_by_path(Path="/koala-destination", Recursive=True)["Parameters"]
         self.assertEqual(parameters, [])
+
+    def stop_and_go(self, outputs, send):
+        """Delivery stopped and begun again by an override on the command line, which changes nothing else."""
+        lambdas, sqs = self.cloud.client("lambda"), self.cloud.client("sqs")
+        queues = [outputs["IdentifyQueueUrl"], outputs["TrackQueueUrl"]]
+
+        def parameters():
+            described = self.cloud.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
+            return {it["ParameterKey"]: it["ParameterValue"] for it in described["Parameters"]}
+
+        def enabled():
+            states = [mapping["State"] for mapping in lambdas.list_event_source_mappings()["EventSourceMappings"]]
+            return {state in ("Enabled", "Enabling") for state in states}
+
+        def waiting():
+            counts = [sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"] for url in queues]
+            return sum(int(count["ApproximateNumberOfMessages"]) for count in counts)
+
+        status, said = self.sam_deploy("--parameter-overrides", "DeliveryReservedConcurrency=0", check=False)
+        self.assertNotEqual(status, 0)
+        self.assertIn("Deliver=false stops delivery", said)
+        before = parameters()
+        self.sam_deploy("--parameter-overrides", "Deliver=false")
+        self.assertEqual(parameters(), before | {"Deliver": "false"})
+        self.assertEqual(enabled(), {False})
+        self.assertEqual(self.cloud.outputs(STACK) | outputs, self.cloud.outputs(STACK))
+        taken = len(self.collector.requests)
+        send()
+        until(lambda: waiting() > 0)
+        time.sleep(3)
+        self.assertEqual(len(self.collector.requests), taken, "delivered while delivery is stopped")
+        self.sam_deploy("--parameter-overrides", "Deliver=true")
+        self.assertEqual(parameters(), before)
+        self.assertEqual(enabled(), {True})
+        self.cloud.make_up_mappings()
+        until(lambda: waiting() == 0 and len(self.collector.requests) > taken)
 
     def look(self, outputs):
         """What `koala check --online --stack` says of the stack, as the README has it, and the commands that it says."""
