@@ -96,7 +96,7 @@ impl Runtime {
                 self.changed.notified().await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(30), waiting).await.context("the function did not ask or answer")?
+        tokio::time::timeout(Duration::from_mins(3), waiting).await.context("the function did not ask or answer")?
     }
 }
 
