@@ -14,6 +14,7 @@
 //! | [`intent`] | which entries say that somebody means to buy, and how much |
 //! | [`signals`] | alerts: when they are sent, to whom, and what they say |
 //! | [`exclude`] | who is kept out of the ranking |
+//! | [`invisible`] | characters that show nothing |
 //! | [`credentials`] | what opens the page and the API |
 //! | [`tombstone`] | what keeps a person who was deleted from coming back |
 //! | [`store`] | the port of what is kept, and its engines |
@@ -23,7 +24,7 @@
 //! | [`upkeep`] | what is done beside the requests |
 //! | `aws` (feature) | the collector as functions on AWS |
 //!
-//! [`received`], [`identity`], [`company`], [`about`], [`intent`], [`exclude`] and [`tombstone`] are pure. So is what [`signals`] decides; beside it
+//! [`received`], [`identity`], [`company`], [`about`], [`intent`], [`invisible`], [`exclude`] and [`tombstone`] are pure. So is what [`signals`] decides; beside it
 //! its `work`, `watch`, `members`, `desk`, `deliver` and `outbound` read the store and send, and [`networks`] reads a file or asks. What is kept stands behind [`store::Store`], and the pipeline before the collector
 //! (queues, dead letters, mappings) behind [`web::Pipeline`]: the routes know no engine and no queue.
 
@@ -39,6 +40,7 @@ pub mod credentials;
 pub mod exclude;
 pub mod identity;
 pub mod intent;
+pub mod invisible;
 pub mod networks;
 pub mod protocol;
 pub mod received;

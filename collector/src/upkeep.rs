@@ -95,6 +95,7 @@ impl<S: ParameterSource> Upkeep<S> {
     async fn follow(&self, settings: &CollectorSettings) -> Result<(), StoreError> {
         let now = self.store.intent_rules().await?;
         self.store.follow_intent_rules(&rules_to_follow(settings, &now)).await?;
+        self.store.note_each_of(&settings.signals().rules_of_some());
         // One that cannot be read now changes nothing: the one before serves on.
         if let Some(exclude) = settings.exclude() {
             self.store.follow_exclude(exclude).await?;

@@ -99,7 +99,9 @@ impl Database {
             *opened = Some((url, store.clone()));
         }
         drop(opened);
-        if let Some(exclude) = self.settings.current().await?.exclude() {
+        let settings = self.settings.current().await?;
+        store.note_each_of(&settings.signals().rules_of_some());
+        if let Some(exclude) = settings.exclude() {
             store.follow_exclude(exclude).await?;
         }
         Ok((store, is_new))

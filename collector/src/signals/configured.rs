@@ -107,6 +107,16 @@ impl Configured {
         self.alerts.iter().find(|alert| alert.name == name)
     }
 
+    /// The intent rules of alerts that are only about some: who they are may be said after the rule took something.
+    #[must_use]
+    pub fn rules_of_some(&self) -> Vec<String> {
+        let rule = |alert: &Alert| match &alert.on {
+            Occasion::Rule(rule) if alert.only.is_some() => Some(rule.clone()),
+            _ => None,
+        };
+        self.alerts.iter().filter_map(rule).collect()
+    }
+
     /// Where messages are sent, by name.
     #[must_use]
     pub fn targets(&self) -> &BTreeMap<String, Target> {

@@ -21,6 +21,9 @@ pub struct Digest {
     pub new: Vec<CompanyFacts>,
     /// Those that were of some strength a week ago and cool down, the one that lost most first.
     pub cold: Vec<CompanyFacts>,
+    /// Whether there are more below each heading (rose, new, went cold) than are named.
+    #[serde(default)]
+    pub are_more: [bool; 3],
     /// The page that shows all.
     pub link: Option<String>,
 }
@@ -40,22 +43,29 @@ impl Digest {
     /// The digest of these companies, ranked below each heading; the first of each are named.
     #[must_use]
     pub fn of(alert: &str, week: &str, ranked: [Vec<CompanyFacts>; 3], link: Option<String>) -> Self {
+        let are_more = [0, 1, 2].map(|part: usize| ranked[part].len() > MOST_NAMED);
         let [rose, new, cold] = ranked.map(|mut companies| {
             companies.truncate(MOST_NAMED);
             companies
         });
-        Self { alert: alert.to_owned(), week: week.to_owned(), rose, new, cold, link }
+        Self { alert: alert.to_owned(), week: week.to_owned(), rose, new, cold, are_more, link }
     }
 
     /// The digest in one line.
     #[must_use]
     pub fn headline(&self) -> String {
-        let count = |companies: &[CompanyFacts], what: &str| match companies.len() {
+        let [more_rose, more_new, more_cold] = self.are_more;
+        let count = |companies: &[CompanyFacts], is_more: bool, what: &str| match companies.len() {
             0 => None,
             1 => Some(format!("1 company {what}")),
+            most if is_more => Some(format!("more than {most} companies {what}")),
             many => Some(format!("{many} companies {what}")),
         };
-        let parts = [count(&self.rose, "rose"), count(&self.new, "new"), count(&self.cold, "went cold")];
+        let parts = [
+            count(&self.rose, more_rose, "rose"),
+            count(&self.new, more_new, "new"),
+            count(&self.cold, more_cold, "went cold"),
+        ];
         let parts: Vec<_> = parts.into_iter().flatten().collect();
         if parts.is_empty() {
             "The last week was quiet: no company rose, was new or went cold".to_owned()
@@ -140,7 +150,9 @@ pub(crate) mod tests {
     #[test]
     fn a_digest_is_bounded_and_a_quiet_week_is_said() {
         let many = (0..40).map(|n| candidate(&format!("c{n:02}"), 50.0, 1.0, false)).collect();
-        assert_eq!(Digest::of("monday", "2026-11-23", ranked(many), None).rose.len(), MOST_NAMED);
+        let digest = Digest::of("monday", "2026-11-23", ranked(many), None);
+        assert_eq!(digest.rose.len(), MOST_NAMED);
+        assert_eq!(digest.headline(), "The last week: more than 5 companies rose");
         assert!(
             Digest::of("monday", "2026-11-23", ranked(Vec::new()), None)
                 .headline()

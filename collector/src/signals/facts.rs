@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::signal::{CompanyFacts, Deed, MOST_DEEDS, MOST_MEMBERS};
 use crate::about::shortened;
 use crate::intent::{IntentRule, did, with_event};
+use crate::invisible::is_blank;
 use crate::received::EntryKind;
 use crate::store::company::{Activity, Company, CompanyPage, CompanySource, Reason};
 use crate::store::visitor::{Visitor, VisitorId};
@@ -55,11 +56,14 @@ fn week_before(at: &str) -> String {
 /// A company of which so many visitors did something lately.
 #[must_use]
 pub fn of(company: &Company, people: u64) -> CompanyFacts {
+    let name = company.name.as_ref().filter(|name| !is_blank(name));
+    // Of several groups nobody knows which one a member is in.
+    let one_group = company.group_ids.first().filter(|_| company.group_ids.len() == 1);
     CompanyFacts {
         key: company.key.clone(),
-        name: shortened(company.name.as_ref().or(company.domain.as_ref()).unwrap_or(&company.key)),
+        name: shortened(name.or(company.domain.as_ref()).unwrap_or(&company.key)),
         domain: company.domain.clone(),
-        group_id: company.group_ids.first().cloned(),
+        group_id: one_group.cloned(),
         is_guess: company.company_source == CompanySource::Network,
         points: company.intent,
         strength: company.strength,

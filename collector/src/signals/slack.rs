@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 use super::digest::Digest;
 use super::signal::{CompanyFacts, Deed, Signal};
 use super::told::Told;
+use crate::invisible::is_invisible;
 
+/// Stands behind a company that is a guess.
+const INFERRED: &str = " · inferred from IP network";
 /// The longest value that is shown, in characters; a name is not an essay.
 const LONGEST_VALUE: usize = 140;
 /// The longest that it may be when it is escaped: `&` is five characters then, and a section of a company with three lines must
@@ -56,7 +59,8 @@ fn of_digest(company: &CompanyFacts) -> String {
         1 => " · 1 person".to_owned(),
         people => format!(" · {people} people"),
     };
-    format!("{}: {}{people}", escaped(&company.name), interest(company))
+    let guess = if company.is_guess { INFERRED } else { "" };
+    format!("{}: {}{people}{guess}", escaped(&company.name), interest(company))
 }
 
 fn interest(company: &CompanyFacts) -> String {
@@ -74,7 +78,7 @@ fn blocks_of(message: &Signal) -> Vec<Value> {
             says.push_str(&escaped(domain));
         }
         if company.is_guess {
-            says.push_str(" · inferred from IP network");
+            says.push_str(INFERRED);
         }
     }
     for deed in &message.deeds {
@@ -143,11 +147,6 @@ fn opens_or_closes(text: &[char], at: usize) -> bool {
     let is_letter =
         |place: Option<usize>| place.and_then(|place| text.get(place)).is_some_and(|it| it.is_alphanumeric());
     !(is_letter(at.checked_sub(1)) && is_letter(Some(at + 1)))
-}
-
-/// Marks that turn the direction of the text around, or hide in it.
-fn is_invisible(character: char) -> bool {
-    matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -257,12 +256,19 @@ mod tests {
             (0..9).flat_map(|n| [of(n, 40.0, 20.0, false), of(n, 30.0, 0.0, true), of(n, 5.0, 40.0, false)]).collect()
         };
         let digest = |name: &str| Told::Digest(Digest::of("monday", "2026-11-23", ranked(candidates(name)), None));
+        let mut guessed = candidate("guessed", 40.0, 20.0, false);
+        guessed.facts.is_guess = true;
+        let of_guess = Told::Digest(Digest::of("monday", "2026-11-23", ranked(vec![guessed]), None));
+        assert!(body(&[of_guess]).contains("2 people · inferred from IP network"));
         let full = read(&body(&vec![digest(&long); MOST_FOLDED + 1]));
         assert_within_limits(&full);
         let one = read(&body(&[digest("acme")]));
         let says: Vec<_> =
             one["blocks"].as_array().expect("blocks").iter().map(|block| &block["text"]["text"]).collect();
-        assert_eq!(says[0], "*The last week: 5 companies rose, 5 companies new, 5 companies went cold*");
+        assert_eq!(
+            says[0],
+            "*The last week: more than 5 companies rose, more than 5 companies new, more than 5 companies went cold*"
+        );
         // 40 points are a strength of 75 by the formula, and twice as many as a week ago.
         assert!(
             says[1]

@@ -87,7 +87,7 @@ fn written(kind: &'static str, at: &str, data: impl Serialize) -> String {
 }
 
 fn week(digest: &Digest) -> Week<'_> {
-    let Digest { alert, week, rose, new, cold, link } = digest;
+    let Digest { alert, week, rose, new, cold, link, .. } = digest;
     Week { alert, headline: digest.headline(), monday: week, rose, new, cold, url: link.as_deref() }
 }
 

@@ -109,6 +109,10 @@ pub trait Store: Send + Sync {
     /// What each of these companies has most of its points from, in their order; nothing for one without points.
     async fn top_reasons(&self, companies: Vec<CompanyId>) -> Result<Vec<Option<Reason>>, StoreError>;
 
+    /// Has alerts look at each entry that one of these intent rules takes, and not at the first alone that it takes of a visitor on a
+    /// day: whom an alert is about may change during it. What is kept from now on is noted so, by this process.
+    fn note_each_of(&self, rules: &[String]);
+
     /// Makes these the intent rules that count, from the next entry on.
     async fn follow_intent_rules(&self, rules: &[IntentRule]) -> Result<(), StoreError>;
 

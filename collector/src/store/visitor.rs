@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::company_id::{CompanyId, CompanySource};
 use crate::about::Utm;
 use crate::intent::Intent;
+use crate::invisible::is_blank;
 
 /// A visitor's id, which means something to the engine alone. It stays when further ids join; that of a visitor who was merged
 /// with another leads to that one.
@@ -123,7 +124,7 @@ impl Visitor {
     /// A trait that is a text with something in it.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.traits.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
+        self.traits.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !is_blank(text))
     }
 }
 

@@ -45,6 +45,7 @@ impl Watched {
     pub async fn new(store: &Arc<dyn Engine>, parameters: &[(&str, &str)]) -> Self {
         let settings = configured(parameters);
         store.follow_intent_rules(settings.intent_rules()).await.expect("rules");
+        store.note_each_of(&settings.signals().rules_of_some());
         while store.look_back().await.expect("a piece") {}
         let (all, alerts): (Arc<dyn Store>, Arc<dyn AlertStore>) = (store.clone(), store.clone());
         let watch = Watch::new(all, alerts, SignalsOptions::default());
@@ -204,6 +205,26 @@ pub async fn an_alert_is_not_used_up_while_it_is_about_others(store: Arc<dyn Eng
                        "traits": {"domain": "acme.example", "owner": "ada"}});
     ingest(&*store, &json!({"email": "bob@acme.example", "groups": [group], "events": [demo("e-2")]})).await;
     assert_eq!(watched.headlines().await.len(), 1, "it has an owner now");
+}
+
+pub async fn who_an_alert_is_about_later_that_day_sets_it_off_once(store: Arc<dyn Engine>) {
+    let hers = r#"{"on":"pricing","only":"context.company.owner = \"ada\"","to":"sales"}"#;
+    let teams = r#"{"on":"pricing","only":"traits.plan = \"team\"","to":"sales"}"#;
+    let watched = Watched::new(&store, &[("alerts/hers", hers), ("alerts/teams", teams)]).await;
+    let looks = async |id: &str| {
+        let view = track("Viewed Pricing", id, &ago(1000));
+        ingest(&*store, &json!({"email": "bob@acme.example", "events": [view]})).await;
+        watched.headlines().await.len()
+    };
+    assert_eq!(looks("e-1").await, 0, "nobody's owner, on no plan");
+    let group = json!({"type": "group", "message_id": "g-1", "sent_at": ago(900), "group_id": "g",
+                       "traits": {"domain": "acme.example", "owner": "ada"}});
+    ingest(&*store, &json!({"email": "bob@acme.example", "groups": [group]})).await;
+    assert_eq!(looks("e-2").await, 1, "it has an owner now");
+    let says = json!({"type": "identify", "message_id": "i-1", "sent_at": ago(800), "traits": {"plan": "team"}});
+    ingest(&*store, &json!({"email": "bob@acme.example", "identifies": [says]})).await;
+    assert_eq!(looks("e-3").await, 2, "and is on the plan");
+    assert_eq!(looks("e-4").await, 2, "once a day");
 }
 
 pub async fn the_week_is_told_once(store: Arc<dyn Engine>) {

@@ -181,6 +181,7 @@ macro_rules! all_of_alerts {
             what_happened_more_than_a_day_ago_sets_nothing_off,
             points_and_a_trend_go_off_on_crossing_and_again_after_falling,
             an_alert_is_only_about_whom_it_names,
+            who_an_alert_is_about_later_that_day_sets_it_off_once,
             an_alert_is_not_used_up_while_it_is_about_others,
             who_is_named_beside_a_deleted_person_is_told_all_the_same_and_once,
             the_week_is_told_once,

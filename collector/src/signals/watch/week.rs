@@ -78,7 +78,8 @@ async fn first_of(
 ) -> Result<Vec<CompanyFacts>, StoreError> {
     let mut first = Vec::new();
     for company in companies.iter().take(MOST_LOOKED_AT) {
-        if first.len() == MOST_NAMED {
+        // One more says that there are more than are named.
+        if first.len() > MOST_NAMED {
             break;
         }
         if is_about(evaluator, alert, company).await? {

@@ -26,7 +26,7 @@ statements! {
                          JOIN visitor ON visitor.id = identity.visitor_id JOIN intent_rule ON intent_rule.id = alert_changed.rule_id
                          WHERE alert_changed.id >= $1 AND alert_changed.id < $2 AND (visitor.company_key IS NULL OR visitor.is_guess)
                              AND intent_rule.name = ANY($3::text[]))";
-    // Whose company is yet to be counted, or who is yet to be looked at whether they are kept out, is looked at when that is done.
+    // Whose company is yet to be counted (also one that was said since), or who is yet to be looked at whether they are kept out, is looked at when that is done.
     CHANGED = "SELECT alert_changed.id, visitor.id, company_key.company_id, intent_rule.id, intent_rule.name, alert_changed.day, alert_changed.at
                FROM alert_changed
                JOIN identity ON identity.id = alert_changed.identity_id AND identity.kind <> 'taken'
@@ -36,7 +36,8 @@ statements! {
                WHERE visitor.excluded_for = $2
                    AND NOT ((visitor.company_key IS NULL OR visitor.is_guess) AND alert_changed.id >= $3 AND alert_changed.id < $4
                             AND coalesce(intent_rule.name = ANY($5::text[]), FALSE))
-                   AND NOT EXISTS (SELECT 1 FROM changed WHERE changed.key = visitor.company_key AND changed.id <= alert_changed.id)
+                   AND NOT EXISTS (SELECT 1 FROM changed WHERE changed.key = visitor.company_key
+                                       AND (changed.id <= alert_changed.id OR company_key.company_id IS NULL))
                ORDER BY alert_changed.id LIMIT $1";
     COUNTS = "SELECT asked.visitor_id, asked.rule_id, intent.day, sum(intent.count)::bigint
               FROM (SELECT DISTINCT * FROM unnest($1::bigint[], $2::bigint[]) AS one (visitor_id, rule_id)) AS asked

@@ -39,6 +39,8 @@ struct Brought {
 pub(super) struct Days {
     days: BTreeMap<(i64, i64), Brought>,
     counting: BTreeSet<i64>,
+    /// Rules of which each entry is noted.
+    noted_each: BTreeSet<i64>,
     /// What stood there before, with the number of entries.
     there: BTreeMap<(i64, i64), i64>,
 }
@@ -69,16 +71,20 @@ impl Days {
             if rules.is_counting(*rule) {
                 self.counting.insert(*rule);
             }
+            if rules.is_each_noted(*rule) {
+                self.noted_each.insert(*rule);
+            }
             let brought = self.days.entry((*rule, day)).or_insert(Brought { entries: 0, at });
             brought.entries += 1;
             brought.at = brought.at.max(at);
         }
     }
 
-    /// Rules and days that count more than before, and when that happened last.
+    /// Rules and days that count more than before, or of which each entry is noted, and when that happened last.
     pub(super) fn new_ones(&self) -> impl Iterator<Item = (i64, i64, i64)> {
         let is_new = |key: &(i64, i64)| match self.there.get(key) {
             None => true,
+            Some(_) if self.noted_each.contains(&key.0) => true,
             Some(count) => self.counting.contains(&key.0) && *count < i64::from(MOST_COUNTED),
         };
         self.days.iter().filter(move |(key, _)| is_new(key)).map(|((rule, day), brought)| (*rule, *day, brought.at))

@@ -4,6 +4,7 @@
 //! The rules that count stand in the database, with a version that whoever keeps an entry reads in the same transaction: several
 //! that write beside each other hold to the same rules.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use koala_destination::clock::now_milliseconds;
@@ -41,6 +42,8 @@ statements! {
 pub(super) struct StoredRule {
     pub(super) id: i64,
     pub(super) rule: IntentRule,
+    /// Whether alerts look at each entry that it takes.
+    is_each_noted: AtomicBool,
 }
 
 /// The rules of one version.
@@ -54,6 +57,11 @@ impl RuleSet {
     /// Whether a rule counts the entries of a day.
     pub(super) fn is_counting(&self, rule_id: i64) -> bool {
         self.rules.iter().any(|stored| stored.id == rule_id && stored.rule.count.is_some())
+    }
+
+    /// Whether alerts look at each entry that a rule takes.
+    pub(super) fn is_each_noted(&self, rule_id: i64) -> bool {
+        self.rules.iter().any(|stored| stored.id == rule_id && stored.is_each_noted.load(Ordering::Relaxed))
     }
 
     /// The rules that count the entries of a day.
@@ -79,11 +87,26 @@ pub(super) struct IntentRules {
     read: Arc<RwLock<Arc<RuleSet>>>,
     /// What was last asked to be followed here. Another one beside may have other settings: whoever changed theirs last decides.
     asked: Arc<Mutex<Option<Vec<IntentRule>>>>,
+    /// Those of which each entry is noted, by name.
+    noted_each: Arc<RwLock<Vec<String>>>,
 }
 
 impl IntentRules {
     fn last_read(&self) -> Arc<RuleSet> {
         Arc::clone(&self.read.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Has each entry noted that one of these takes.
+    pub(super) fn note_each_of(&self, rules: &[String]) {
+        *self.noted_each.write().unwrap_or_else(PoisonError::into_inner) = rules.to_vec();
+        self.mark_noted(&self.last_read());
+    }
+
+    fn mark_noted(&self, set: &RuleSet) {
+        let noted_each = self.noted_each.read().unwrap_or_else(PoisonError::into_inner);
+        for one in &set.rules {
+            one.is_each_noted.store(noted_each.contains(&one.rule.name), Ordering::Relaxed);
+        }
     }
 
     /// The rules of a version; it is the newest that the transaction sees.
@@ -97,6 +120,7 @@ impl IntentRules {
             return Ok(last_read);
         }
         let rules = Arc::new(RuleSet { version, rules: rules(&transaction.query(RULES, &[]).await?)? });
+        self.mark_noted(&rules);
         let mut read = self.read.write().unwrap_or_else(PoisonError::into_inner);
         // A transaction that began before the rules were changed may end later.
         if read.version < version {
@@ -151,7 +175,7 @@ fn rules(rows: &[Row]) -> Result<Vec<StoredRule>, PostgresError> {
             half_life_days: row.try_get(4)?,
             count,
         };
-        rules.push(StoredRule { id: row.try_get(0)?, rule });
+        rules.push(StoredRule { id: row.try_get(0)?, rule, is_each_noted: AtomicBool::new(false) });
     }
     Ok(rules)
 }

@@ -75,7 +75,7 @@ pub(super) async fn reasons_of(
 /// What the days of visitors come to by rule, the most first.
 fn reasons_by(rules: &RuleSet, of_rules: &HashMap<i64, DaysOfVisitors>) -> Vec<Reason> {
     let today = today();
-    let of_rule = |StoredRule { id, rule }: &StoredRule| {
+    let of_rule = |StoredRule { id, rule, .. }: &StoredRule| {
         Some(Reason::of(rule, Total::of(rule, of_rules.get(id)?.values(), today)?))
     };
     let mut reasons: Vec<Reason> = rules.rules.iter().filter_map(of_rule).collect();

@@ -269,6 +269,10 @@ impl Store for PostgresStore {
         Ok(Excluded { companies, visitors })
     }
 
+    fn note_each_of(&self, rules: &[String]) {
+        self.rules.note_each_of(rules);
+    }
+
     async fn follow_intent_rules(&self, rules: &[IntentRule]) -> Result<(), StoreError> {
         Ok(self.rules.follow(&self.pool, rules).await?)
     }

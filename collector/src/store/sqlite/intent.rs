@@ -5,6 +5,7 @@
 //! down, a piece at a time, so that no request waits for it.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use koala_destination::clock::{MILLISECONDS_OF_A_DAY, now_milliseconds};
@@ -23,15 +24,34 @@ const ENTRIES_OF_A_PIECE: u32 = 2000;
 pub(super) struct StoredRule {
     pub(super) id: i64,
     pub(super) rule: IntentRule,
+    /// Whether alerts look at each entry that it takes.
+    is_each_noted: AtomicBool,
 }
 
 /// The rules that count now; clones share them.
 #[derive(Clone, Default)]
-pub struct IntentRules(Arc<RwLock<Arc<[StoredRule]>>>);
+pub struct IntentRules {
+    stored: Arc<RwLock<Arc<[StoredRule]>>>,
+    /// Those of which each entry is noted, by name.
+    noted_each: Arc<RwLock<Vec<String>>>,
+}
 
 impl IntentRules {
     pub(super) fn now(&self) -> Arc<[StoredRule]> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.stored.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Has each entry noted that one of these takes.
+    pub(super) fn note_each_of(&self, rules: &[String]) {
+        *self.noted_each.write().unwrap_or_else(PoisonError::into_inner) = rules.to_vec();
+        self.mark_noted(&self.now());
+    }
+
+    fn mark_noted(&self, stored: &[StoredRule]) {
+        let noted_each = self.noted_each.read().unwrap_or_else(PoisonError::into_inner);
+        for one in stored {
+            one.is_each_noted.store(noted_each.contains(&one.rule.name), Ordering::Relaxed);
+        }
     }
 
     /// Makes these the rules that count.
@@ -45,8 +65,9 @@ impl IntentRules {
         let (current, rules) = (self.clone(), rules.to_vec());
         let follow = move |connection: &Connection| {
             let stored = put(connection, rules)?;
+            current.mark_noted(&stored);
             // Here, where nothing else writes: each entry is looked at with the rules of before or with these.
-            *current.0.write().unwrap_or_else(PoisonError::into_inner) = stored.into();
+            *current.stored.write().unwrap_or_else(PoisonError::into_inner) = stored.into();
             Ok(())
         };
         file.write(follow).await
@@ -87,7 +108,7 @@ fn put(connection: &Connection, rules: Vec<IntentRule>) -> rusqlite::Result<Vec<
     )?;
     let mut put = |rule: IntentRule| {
         let id = upsert.query_row([&rule.name, &looked_for(&rule)], |row| row.get(0))?;
-        Ok(StoredRule { id, rule })
+        Ok(StoredRule { id, rule, is_each_noted: AtomicBool::new(false) })
     };
     rules.into_iter().map(&mut put).collect()
 }
@@ -171,7 +192,7 @@ fn note_changes(
     Ok(())
 }
 
-/// Notes the day of an entry under each rule that takes it. Gives back the rules for which it is new, and the day.
+/// Notes the day of an entry under each rule that takes it. Gives back the rules for which it is new, or each is noted, and the day.
 fn note_days<'r>(
     connection: &Connection,
     rules: impl IntoIterator<Item = &'r StoredRule>,
@@ -188,12 +209,12 @@ fn note_days<'r>(
         "INSERT INTO intent (identity_id, rule_id, day) VALUES (?1, ?2, ?3)
          ON CONFLICT DO UPDATE SET count = count + 1 WHERE count < ?4",
     )?;
-    for StoredRule { id, rule } in matching.into_iter().flatten() {
+    for StoredRule { id, rule, is_each_noted } in matching.into_iter().flatten() {
         let is_new = match rule.count {
             None => insert.execute([entry.identity_id, *id, day])? > 0,
             Some(_) => count.execute([entry.identity_id, *id, day, i64::from(MOST_COUNTED)])? > 0,
         };
-        if is_new {
+        if is_new || is_each_noted.load(Ordering::Relaxed) {
             new.push((*id, day));
         }
     }

@@ -206,6 +206,10 @@ impl Store for SqliteStore {
         Ok(Excluded { companies, visitors: u64::try_from(visitors).unwrap_or_default() })
     }
 
+    fn note_each_of(&self, rules: &[String]) {
+        self.rules.note_each_of(rules);
+    }
+
     async fn follow_intent_rules(&self, rules: &[IntentRule]) -> Result<(), StoreError> {
         Ok(self.rules.follow(&self.file, rules).await?)
     }

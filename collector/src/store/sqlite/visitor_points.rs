@@ -41,7 +41,7 @@ struct Count<'r> {
 impl Count<'_> {
     /// Adds what the days of a visitor come to, by rule.
     fn add(&mut self, visitor_id: i64, days: &mut HashMap<i64, EntriesByDay>) {
-        for StoredRule { id, rule } in self.rules {
+        for StoredRule { id, rule, .. } in self.rules {
             let Some(entries) = days.get(id) else { continue };
             for day in days_that_count(rule, entries) {
                 let worth = self.worth.entry((*id, day)).or_insert_with(|| Worth::of(rule, day, self.today));

@@ -78,6 +78,7 @@ fn head(title: &str, more: &Markup) -> Markup {
             meta name="viewport" content="width=device-width, initial-scale=1";
             title { (title) " · Koala destination" }
             link rel="stylesheet" href="/assets/style.css";
+            link rel="icon" href="/assets/icon.svg" type="image/svg+xml";
             (more)
         }
     }

@@ -60,6 +60,7 @@ pub fn router(web: &Web) -> Router<Web> {
         .route("/install/test", post(install::test))
         .route("/live", get(live::changes))
         .route("/assets/live.js", get(async || asset("text/javascript", include_str!("assets/live.js"))))
+        .route("/assets/icon.svg", get(async || asset("image/svg+xml", include_str!("assets/icon.svg"))))
         .layer(middleware::from_fn_with_state(web.clone(), frame))
         .layer(middleware::from_fn(guard))
 }
