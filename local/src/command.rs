@@ -37,7 +37,7 @@ enum Subcommands {
     Import(archive::ImportOptions),
     /// Put dead letters back into their queues.
     Redrive(redrive::Options),
-    /// Start a set, send the fixtures, show the visitors that arrive, and end.
+    /// Start a set, send the fixtures, show the visitors that arrive; runs until Ctrl-C.
     Demo(demo::Options),
 }
 

@@ -1,4 +1,4 @@
-//! A test event through the intake of this set, proven as Segment would prove it.
+//! A test event through the intake of this set, signed as Segment would sign it.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use base64::Engine;
@@ -29,7 +29,7 @@ pub async fn send(
         "timestamp": clock::now(), "properties": {}, "context": {"library": {"name": "koala test"}},
     })
     .to_string();
-    let (path, headers) = proven(settings.current().await?.credentials(), &body);
+    let (path, headers) = with_credentials(settings.current().await?.credentials(), &body);
     let request = Request {
         id: &id,
         trace_id: &id,
@@ -62,7 +62,7 @@ fn said(body: &str) -> String {
 }
 
 /// The route and the headers of a request with the first of the credentials that there are: the webhook's, else an SDK's.
-fn proven(credentials: &Credentials, body: &str) -> (&'static str, HeaderMap) {
+fn with_credentials(credentials: &Credentials, body: &str) -> (&'static str, HeaderMap) {
     const WEBHOOK: &str = "/v1/segment";
     let header = |name: &'static str, value: String| {
         let mut value = HeaderValue::from_str(&value).ok()?;

@@ -178,7 +178,7 @@ mod tests {
         let metrics = [
             Metric::Alarmed("Failing", 0),
             Metric::Count("Delivered", 90),
-            Metric::Milliseconds("KoalaLatency", latencies),
+            Metric::Milliseconds("CollectorLatency", latencies),
             Metric::Seconds("SettingsAge", Duration::from_secs(12)),
         ];
         let line = read(&Metrics::new("track-event", "KoalaDestination/dev").line("r-1", &metrics));
@@ -186,7 +186,7 @@ mod tests {
         assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Namespace"], "KoalaDestination/dev");
         assert_eq!((&line["Delivered"], &line["SettingsAge"]), (&json!(90), &json!(12)));
         assert_eq!((&line["Function"], &line["request_id"]), (&json!("track-event"), &json!("r-1")));
-        assert_eq!(line["KoalaLatency"].as_array().map(Vec::len), Some(100));
+        assert_eq!(line["CollectorLatency"].as_array().map(Vec::len), Some(100));
     }
 
     #[test]

@@ -95,7 +95,7 @@ pub enum Verdict {
         reason: String,
     },
     /// It would be a dead letter.
-    Rejected {
+    DeadLetter {
         /// Why.
         reason: String,
     },
@@ -108,7 +108,9 @@ impl Preview {
         match self {
             Self::Rejected { .. } => true,
             Self::Skipped { .. } => false,
-            Self::Mapped { mappings, .. } => mappings.iter().any(|one| matches!(one.verdict, Verdict::Rejected { .. })),
+            Self::Mapped { mappings, .. } => {
+                mappings.iter().any(|one| matches!(one.verdict, Verdict::DeadLetter { .. }))
+            }
         }
     }
 }
@@ -158,7 +160,7 @@ impl Previewer<'_> {
                 Verdict::Delivers { route: route.path(), request: serde_json::from_str(&body).unwrap_or_default() }
             }
             Err(error @ EntryProblem::AnonymousSkipped) => Verdict::Skipped { reason: error.to_string() },
-            Err(error) => Verdict::Rejected { reason: error.to_string() },
+            Err(error) => Verdict::DeadLetter { reason: error.to_string() },
         }
     }
 }

@@ -117,7 +117,7 @@ async fn a_database_is_tried_by_hand_as_a_deploy_tries_it_and_nothing_is_left_in
     let (status, shown, told) = check(&["--parameters", &parameters, "--database"]);
     assert_eq!(status, 0, "{shown}{told}");
     assert!(shown.contains("→ track-event") && shown.contains("  ✓ a transaction takes 3,000 rows\n"), "{shown}");
-    assert!(shown.ends_with("No problem: 5 mappings in force, 5 of them presets.\n"), "{shown}");
+    assert!(shown.ends_with("No problem: 5 mappings in force, 5 presets.\n"), "{shown}");
     let (status, shown, _) = check(&["--parameters", &parameters]);
     assert!(status == 0 && !shown.contains('✓'), "nobody asked: {shown}");
     assert_eq!(database.left().await, Vec::<String>::new());

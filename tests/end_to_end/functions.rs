@@ -107,7 +107,7 @@ async fn koala_check_reads_a_tree_in_parameter_store() {
     };
     let (status, said) = check(&functions.prefix);
     assert_eq!(status, 0);
-    assert!(said.ends_with("No problem: 2 mappings in force, 2 of them presets.\n"), "{said}");
+    assert!(said.ends_with("No problem: 2 mappings in force, 2 presets.\n"), "{said}");
     let (status, said) = check("/koala-destination/another-stage");
     assert_eq!(status, 1);
     assert!(said.contains("public-api-key: is missing"), "{said}");
@@ -134,8 +134,8 @@ async fn metrics_of_an_event_s_whole_way_are_in_the_functions_output() {
         (&dispatch["Accepted"], &dispatch["QueuedTrackEvent"], &dispatch["Unavailable"]),
         (&json!(1), &json!(1), &json!(0))
     );
-    assert_eq!((&track["Delivered"], &track["KoalaRequests"], &track["Dead"]), (&json!(1), &json!(1), &json!(0)));
-    assert_eq!(track["KoalaLatency"].as_array().map(Vec::len), Some(1));
+    assert_eq!((&track["Delivered"], &track["CollectorRequests"], &track["Dead"]), (&json!(1), &json!(1), &json!(0)));
+    assert_eq!(track["CollectorLatency"].as_array().map(Vec::len), Some(1));
     assert!(track["SettingsAge"].is_u64());
 }
 

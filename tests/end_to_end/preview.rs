@@ -72,7 +72,7 @@ fn a_person_sees_which_mappings_match_the_request_and_what_is_skipped_or_rejecte
     }
     let (status, shown) = preview("tests/events/bad/track-name-not-a-string.json");
     assert_eq!(status, 1);
-    assert!(shown.contains("rejected") && shown.contains("Event Name (`event`) must be a string"), "{shown}");
+    assert!(shown.contains("dead letter") && shown.contains("Event Name (`event`) must be a string"), "{shown}");
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn a_program_reads_what_a_person_sees_a_line_for_each_event() {
         ["identify-visitor", "track-event"].map(verdict)
     };
     assert_eq!(verdicts(&lines[0]), ["no_match", "delivers"]);
-    assert_eq!(verdicts(&lines[1]), ["no_match", "rejected"]);
+    assert_eq!(verdicts(&lines[1]), ["no_match", "dead_letter"]);
 }
 
 /// A page event becomes a Track Event, under two mappings at once.
@@ -142,7 +142,7 @@ fn check_names_every_problem_of_a_tree() {
     let (status, shown) = check(&home, &[]);
     assert_eq!(status, 0);
     assert!(shown.contains("preset  page-view         type = \"page\" → page-view\n"), "{shown}");
-    assert!(shown.ends_with("No problem: 5 mappings in force, 5 of them presets.\n"), "{shown}");
+    assert!(shown.ends_with("No problem: 5 mappings in force, 5 presets.\n"), "{shown}");
     home.set_parameter("public-api-key", "a key");
     home.set_parameter("public-api-kee", "a key");
     home.set_parameter(
@@ -205,7 +205,7 @@ fn check_reads_both_trees_and_says_where_a_parameter_has_moved() {
     home.set_parameter("collector/page-token", TOKEN);
     let (status, shown) = check();
     assert_eq!(status, 0);
-    assert!(shown.ends_with("No problem: 5 mappings in force, 5 of them presets.\n"), "{shown}");
+    assert!(shown.ends_with("No problem: 5 mappings in force, 5 presets.\n"), "{shown}");
     home.set_parameter("collector/intent/prices.json", r#"{"trigger":"event >"}"#);
     home.set_parameter("collector/intend/prices", "{}");
     home.set_parameter("collector/page-token", "a-token");

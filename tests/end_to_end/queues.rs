@@ -251,7 +251,7 @@ async fn files_that_may_grow_no_further_end_nothing_and_what_was_accepted_is_del
     let (address, url) = (collector.address, collector.url());
     drop(collector);
     let home = Home::new();
-    let koala = home.up_with_file_size(1000, &url);
+    let koala = home.up_with_file_size(1200, &url);
     let (mut accepted, mut refused) = (Vec::new(), 0);
     for n in 0..400 {
         let id = format!("m-{n}");

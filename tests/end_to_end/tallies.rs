@@ -150,7 +150,7 @@ async fn the_preview_says_of_each_mapping_what_koala_would_get_and_sends_nothing
     assert_eq!((status, &shown["outcome"]), (200, &json!("mapped")), "{shown}");
     let of = |name: &str| shown["mappings"].as_array().unwrap().iter().find(|it| it["mapping"] == name).unwrap();
     let verdicts = ["a", "b", "c", "d"].map(|name| &of(name)["verdict"]);
-    assert_eq!(verdicts, ["delivers", "no_match", "disabled", "rejected"]);
+    assert_eq!(verdicts, ["delivers", "no_match", "disabled", "dead_letter"]);
     // The preset does not deliver what `a` delivers.
     let preset = of("track-event");
     assert_eq!(

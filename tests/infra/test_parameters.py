@@ -98,7 +98,7 @@ class TheParameters(unittest.TestCase):
         self.assertEqual(refusals(Stage="prod", AlarmEmail="on-call@example.com", **values), [])
         self.assertEqual(refusals(Stage="prod", AlarmTopicArn="arn:aws:sns:eu-west-1:123456789012:t", **values), [])
         self.assertEqual(refusals(Stage="dev", **values), [])
-        self.assertIn("Nobody", TEMPLATE["Outputs"]["Alarms"]["Value"]["Fn::If"][1])
+        self.assertIn("No recipient", TEMPLATE["Outputs"]["Alarms"]["Value"]["Fn::If"][1])
 
     def test_refuse_to_stop_delivery_by_taking_its_executions(self):
         values = {"Stage": "dev", "Collector": "url", "Architecture": "arm64", "KoalaUrl": COLLECTOR}

@@ -92,7 +92,7 @@ class TheDeploy(unittest.TestCase):
         self.assertEqual(self.one("sam "), ["sam build", "sam deploy", "sam logs --stack-name koala-destination-dev --tail"])
         self.sam_deploy()
         outputs = self.cloud.outputs(STACK)
-        self.assertIn("Nobody", outputs["Alarms"])
+        self.assertIn("No recipient", outputs["Alarms"])
         self.assertTrue(outputs["WebhookUrl"].endswith(f".execute-api.{REGION}.amazonaws.com/v1/segment"), outputs)
         secret = self.shell(self.one("aws ssm get-parameter")[0]).strip()
         self.assertRegex(secret, "^[0-9a-f]{64}$")

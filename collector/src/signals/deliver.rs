@@ -30,7 +30,7 @@ const SOON: i64 = 1500;
 const PAUSE_OF_OTHERS: Duration = Duration::from_millis(100);
 /// A message that could not be sent for so long is dead, in milliseconds: half a day, as a delivery is.
 const GIVEN_UP_AFTER: i64 = 12 * 60 * 60 * 1000;
-/// A dead letter that is sent again after that has so many tries more.
+/// A dead letter that is retried after that has so many tries more.
 const TRIES_OF_AN_OLD_ONE: u32 = 5;
 /// How long the requests to a target go on before it is looked at anew what is due and how it is configured.
 const LONGEST_RUN: Duration = Duration::from_secs(8);
@@ -354,7 +354,7 @@ mod tests {
         assert_eq!(at(40, GIVEN_UP_AFTER - 1, None), Ok(900_000));
         let dead = "given up after half a day: the answer is 429".to_owned();
         assert_eq!(at(40, GIVEN_UP_AFTER, None), Err(dead));
-        // One that was dead and is sent again.
+        // A dead letter that is retried.
         assert_eq!(at(1, GIVEN_UP_AFTER * 3, None), Ok(30_000));
     }
 

@@ -26,7 +26,7 @@ pub trait Desk: Send + Sync {
     /// Sends a test of an alert to each of its targets, and says what came of it; nothing where there is no such alert.
     async fn test(&self, alert: &str) -> Option<Vec<Tested>>;
 
-    /// Dead messages are sent again. Gives back how many.
+    /// Dead letters are retried. Gives back how many.
     async fn redrive(&self) -> Result<u64, StoreError>;
 }
 

@@ -67,7 +67,7 @@ pub trait AlertStore: Send + Sync {
     /// The newest messages.
     async fn messages(&self, limit: u32) -> Result<Vec<StoredMessage>, StoreError>;
 
-    /// Dead messages of alerts are due again. Gives back how many.
+    /// Dead letters of alerts are due again. Gives back how many.
     async fn redrive_messages(&self, now: i64) -> Result<u64, StoreError>;
 
     /// Forgets at most `limit` messages that came to an end before a time. Gives back how many.

@@ -1,4 +1,4 @@
-//! Alerts in the API: what is configured, what was told, a test, and dead messages sent again.
+//! Alerts in the API: what is configured, what was told, a test, and dead letters retried.
 
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;

@@ -9,7 +9,7 @@ pub struct Install {
     pub webhook: WebhookAddress,
     /// The Public API Key, masked.
     pub public_api_key: String,
-    /// By which credentials requests may prove themselves, as their parameters are named.
+    /// By which credentials requests may be signed, as their parameters are named.
     pub credentials: Vec<&'static str>,
     /// Where events are delivered to, where that is not the collector of this page.
     pub delivers_to: Option<String>,

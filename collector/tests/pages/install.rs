@@ -86,7 +86,7 @@ async fn the_test_button_leads_to_a_page_that_says_when_the_event_has_arrived() 
 #[tokio::test]
 async fn every_page_says_which_parameter_makes_the_settings_stale_and_why() {
     let site = Site::new();
-    let is_said = |html: &str| text(html).contains("Settings are stale.");
+    let is_said = |html: &str| text(html).contains("Some settings cannot be used.");
     for path in ["/", "/visitors", "/deliveries", "/mappings", "/install"] {
         assert!(!is_said(&site.page(path).await), "{path}");
     }

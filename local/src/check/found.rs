@@ -89,7 +89,7 @@ impl Found<'_> {
             (0, Some(_)) => {
                 let in_force: Vec<_> = self.mappings().iter().filter(|mapping| mapping.is_enabled()).collect();
                 let presets = in_force.iter().filter(|mapping| mapping.is_preset()).count();
-                outln!("No problem: {} in force, {presets} of them presets.", counted(in_force.len(), "mapping"));
+                outln!("No problem: {} in force, {}.", counted(in_force.len(), "mapping"), counted(presets, "preset"));
             }
             (many, _) => outln!("{}.", counted(many, "problem")),
         }

@@ -160,8 +160,7 @@ pub fn dead_letters(queue: &str, letters: &Result<SqsCounts, String>, arn: &str,
     match letters {
         Ok(letters) if letters.waiting == 0 => None,
         Ok(letters) => {
-            let plural = if letters.waiting == 1 { "" } else { "s" };
-            let message = format!("{} dead letter{plural}: look at the reasons, then send them again", letters.waiting);
+            let message = format!("{}: look at the reasons, then retry", counted(letters.waiting, "dead letter"));
             let command = format!("aws sqs start-message-move-task --source-arn {arn} --destination-arn {to}");
             Some(finding(queue, message, command))
         }

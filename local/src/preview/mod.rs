@@ -135,7 +135,7 @@ impl Paint {
             match verdict {
                 Verdict::Disabled | Verdict::NoMatch | Verdict::TakenByOwn { .. } => {}
                 Verdict::Skipped { reason } => outln!("  {}   by {mapping}: {reason}", self.yellow("skipped")),
-                Verdict::Rejected { reason } => outln!("  {}  by {mapping}: {reason}", self.red("rejected")),
+                Verdict::DeadLetter { reason } => outln!("  {}  by {mapping}: {reason}", self.red("dead letter")),
                 Verdict::Delivers { route, request } => self.show_request(mapping, route, request),
             }
         }

@@ -27,7 +27,7 @@ const TIME_FOR_PARAMETERS: Duration = Duration::from_secs(3);
 
 /// Where AWS is and who we are there.
 ///
-/// Clients are made when they are first used: a function without dead letters never makes one of SQS.
+/// Clients are made when they are first used.
 #[derive(Debug, Clone)]
 pub struct AwsEnvironment {
     region: String,

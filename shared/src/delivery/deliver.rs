@@ -6,7 +6,7 @@ use futures_util::{StreamExt, stream};
 use tokio::time::Instant;
 
 use super::ledger::Ledger;
-use super::{Delivery, KoalaRequests, Outcome, Outcomes, ReceivedMessage, group, send};
+use super::{CollectorRequests, Delivery, Outcome, Outcomes, ReceivedMessage, group, send};
 use crate::koala::Collector;
 use crate::settings::ParameterSource;
 
@@ -18,7 +18,7 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
         &self,
         messages: &[ReceivedMessage<'_>],
         deadline: Instant,
-        requests: &Mutex<KoalaRequests>,
+        requests: &Mutex<CollectorRequests>,
         observer: &impl Outcomes,
     ) -> Vec<Outcome> {
         let ledger = Ledger::new(messages.len(), observer);

@@ -3,14 +3,14 @@
 //! | metric | what it says |
 //! |---|---|
 //! | `Failing` | 1 when nothing was delivered and something has to be retried, for no reason that has a metric of its own |
-//! | `KoalaUnavailable`, `KeyRefused` | requests that found ingest suspended or the host gone; whose key was not taken |
+//! | `CollectorUnavailable`, `KeyRefused` | requests that found ingest suspended or the host gone; whose key was not taken |
 //! | `Dead` | dead letters, where there are some |
 //!
 //! | field | what it counts |
 //! |---|---|
 //! | `Delivered`, `Skipped`, `Retried` | messages |
-//! | `KoalaRequests`, `KoalaFailed` | requests to the collector, and those that it did not take |
-//! | `KoalaLatency` | each request's time in milliseconds |
+//! | `CollectorRequests`, `CollectorFailed` | requests to the collector, and those that it did not take |
+//! | `CollectorLatency` | each request's time in milliseconds |
 
 use super::BatchCounts;
 use crate::metrics::{Figures, Metric};
@@ -26,14 +26,14 @@ impl Figures for BatchCounts {
             Metric::Count("Skipped", self.skipped),
             Metric::Count("Retried", self.retried),
             Metric::Seldom("Dead", self.dead),
-            Metric::Count("KoalaRequests", requests.latencies.len()),
-            Metric::Count("KoalaFailed", requests.failed),
+            Metric::Count("CollectorRequests", requests.latencies.len()),
+            Metric::Count("CollectorFailed", requests.failed),
             Metric::Alarmed("Failing", usize::from(failing)),
-            Metric::Alarmed("KoalaUnavailable", requests.unavailable),
+            Metric::Alarmed("CollectorUnavailable", requests.unavailable),
             Metric::Alarmed("KeyRefused", requests.key_refused),
         ];
         if !requests.latencies.is_empty() {
-            metrics.push(Metric::Milliseconds("KoalaLatency", requests.latencies.clone()));
+            metrics.push(Metric::Milliseconds("CollectorLatency", requests.latencies.clone()));
         }
         metrics
     }
@@ -44,14 +44,14 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::delivery::KoalaRequests;
+    use crate::delivery::CollectorRequests;
 
     const FRESH: Freshness = Freshness { age: Some(Duration::from_secs(1)), stale: false };
 
     #[test]
     fn a_batch_s_metrics_are_its_counts() {
         let latencies = vec![Duration::from_millis(7); 130];
-        let requests = KoalaRequests { latencies: latencies.clone(), failed: 4, unavailable: 2, key_refused: 1 };
+        let requests = CollectorRequests { latencies: latencies.clone(), failed: 4, unavailable: 2, key_refused: 1 };
         let counts = BatchCounts { delivered: 90, skipped: 1, retried: 7, dead: 2, requests };
         let metrics = counts.metrics(FRESH);
         for metric in [
@@ -59,14 +59,14 @@ mod tests {
             Metric::Count("Skipped", 1),
             Metric::Count("Retried", 7),
             Metric::Seldom("Dead", 2),
-            Metric::Count("KoalaRequests", 130),
-            Metric::Count("KoalaFailed", 4),
-            Metric::Alarmed("KoalaUnavailable", 2),
+            Metric::Count("CollectorRequests", 130),
+            Metric::Count("CollectorFailed", 4),
+            Metric::Alarmed("CollectorUnavailable", 2),
             Metric::Alarmed("KeyRefused", 1),
         ] {
             assert!(metrics.contains(&metric), "{metric:?}");
         }
-        assert!(metrics.contains(&Metric::Milliseconds("KoalaLatency", latencies)));
+        assert!(metrics.contains(&Metric::Milliseconds("CollectorLatency", latencies)));
     }
 
     #[test]
@@ -86,8 +86,8 @@ mod tests {
         // Stale settings serve on.
         assert!(failing(&retried, Freshness { stale: true, ..FRESH }));
         assert!(!failing(&retried, Freshness { age: None, stale: true }));
-        let unavailable = KoalaRequests { failed: 2, unavailable: 1, ..KoalaRequests::default() };
-        let refused = KoalaRequests { failed: 2, key_refused: 2, ..KoalaRequests::default() };
+        let unavailable = CollectorRequests { failed: 2, unavailable: 1, ..CollectorRequests::default() };
+        let refused = CollectorRequests { failed: 2, key_refused: 2, ..CollectorRequests::default() };
         for counts in [
             BatchCounts::default(),
             BatchCounts { delivered: 1, ..retried.clone() },

@@ -29,7 +29,7 @@ pub use consume::{Consumed, DeadLetter, Retried, SourceQueue, consume};
 pub use function::Delivery;
 pub use lane::Lane;
 pub use options::DeliveryOptions;
-pub use outcome::{BatchCounts, DeadReason, KoalaRequests, Outcome, Outcomes};
+pub use outcome::{BatchCounts, CollectorRequests, DeadReason, Outcome, Outcomes};
 pub use received::ReceivedMessage;
 pub use retry::RetryPolicy;
 pub use send::{LONGEST_REQUEST, TIME_TO_TELL_THE_QUEUE};

@@ -46,7 +46,7 @@ pub struct BatchCounts {
     /// Messages that went to the dead letters.
     pub dead: usize,
     /// What the collector was asked for it.
-    pub requests: KoalaRequests,
+    pub requests: CollectorRequests,
 }
 
 impl BatchCounts {
@@ -61,7 +61,7 @@ impl BatchCounts {
 
 /// The requests of a batch to the collector, tries that failed included.
 #[derive(Debug, Clone, Default)]
-pub struct KoalaRequests {
+pub struct CollectorRequests {
     /// How long each took.
     pub latencies: Vec<Duration>,
     /// How many the collector did not take, for whatever reason.
@@ -72,7 +72,7 @@ pub struct KoalaRequests {
     pub key_refused: usize,
 }
 
-impl KoalaRequests {
+impl CollectorRequests {
     /// Adds those of another part of the batch.
     pub(super) fn add(&mut self, other: Self) {
         self.latencies.extend(other.latencies);

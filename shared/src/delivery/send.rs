@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::group::Group;
 use super::ledger::Ledger;
-use super::{DeadReason, Delivery, KoalaRequests, Outcome, Outcomes, ReceivedMessage, retry};
+use super::{CollectorRequests, DeadReason, Delivery, Outcome, Outcomes, ReceivedMessage, retry};
 use crate::koala::{Collector, Entry, LONGEST_ANSWER_BODY, MOST_ENTRIES, SendError, request};
 use crate::message::Message;
 use crate::patience::until;
@@ -40,7 +40,7 @@ pub struct Context<'b, O> {
     /// When the invocation ends.
     pub deadline: Instant,
     /// Where requests are counted.
-    pub requests: &'b Mutex<KoalaRequests>,
+    pub requests: &'b Mutex<CollectorRequests>,
     /// Where outcomes are told.
     pub ledger: &'b Ledger<'b, O>,
 }

@@ -288,7 +288,7 @@ fn stored(row: &Row) -> Result<StoredMessage, PostgresError> {
     })
 }
 
-/// Dead messages are due again.
+/// Dead letters are due again.
 pub(super) async fn redrive(pool: &Pool, now: i64) -> Result<u64, PostgresError> {
     in_pieces(pool, REDRIVE, &[&now, &MESSAGES_AT_ONCE]).await
 }

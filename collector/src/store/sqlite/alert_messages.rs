@@ -189,7 +189,7 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<StoredMessage> {
     })
 }
 
-/// Dead messages are due again.
+/// Dead letters are due again.
 pub(super) fn redrive(connection: &Connection, now: i64) -> rusqlite::Result<usize> {
     connection.execute("UPDATE alert_message SET state = 'due', next_at = ?1, tries = 0 WHERE state = 'dead'", [now])
 }

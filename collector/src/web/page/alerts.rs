@@ -55,7 +55,7 @@ async fn content(web: &Web, tested: Option<(&str, &[Tested])>) -> Result<Markup,
         h2 { "Messages" }
         (table(&messages))
         @if is_any_dead {
-            form method="post" action="/alerts/redrive" { p { button { "Retry failed messages" } } }
+            form method="post" action="/alerts/redrive" { p { button { "Retry dead letters" } } }
         }
     })
 }

@@ -124,7 +124,7 @@ fn interests_table(interests: &[Interest], people: &People<'_>, company: &Compan
     layout::stacked_table(
         &html! { th { "Page or event" } th { "By" } th.number { "Times" } th { "Last" } },
         &interests.iter().map(row).collect::<Vec<_>>(),
-        &html! { "Nobody has looked at a page or done anything yet." },
+        &html! { "No page views or events yet." },
     )
 }
 

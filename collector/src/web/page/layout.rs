@@ -84,12 +84,12 @@ fn head(title: &str, more: &Markup) -> Markup {
     }
 }
 
-/// What is wrong with the settings while what was read before serves on.
+/// What is wrong with the settings while the others, and what was read before, serve on.
 fn banner(problems: &[SettingsProblem]) -> Markup {
     html! {
         @if !problems.is_empty() {
             div.banner role="alert" {
-                p { b { "Settings are stale." } " What was read before serves on until this is fixed:" }
+                p { b { "Some settings cannot be used." } " The others are in force, and earlier values serve where there are any, until this is fixed:" }
                 ul {
                     @for SettingsProblem { parameter, message } in problems {
                         li { @if !parameter.is_empty() { code { (parameter) } ": " } (message) }

@@ -106,7 +106,7 @@ fn verdict(verdict: &Verdict) -> Markup {
             Verdict::NoMatch => p.soft { "Does not match this event." }
             Verdict::TakenByOwn { by } => p.soft { "Leaves this event to " (by) "." }
             Verdict::Skipped { reason } => p { "Sends nothing: " (reason) }
-            Verdict::Rejected { reason } => p.bad { "Would be a dead letter: " (reason) }
+            Verdict::DeadLetter { reason } => p.bad { "Would be a dead letter: " (reason) }
             Verdict::Delivers { request, .. } => {
                 p { "The collector would get:" }
                 pre { code { (serde_json::to_string_pretty(request).unwrap_or_default()) } }
