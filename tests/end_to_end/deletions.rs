@@ -321,7 +321,7 @@ async fn all_that_is_kept_of_a_person_is_exported() {
     assert_eq!(export["visitor"]["traits"]["name"], "Ada \"Quote\"");
     let identities = export["identities"].as_array().unwrap();
     assert_eq!(identities.len(), 52);
-    let device = json!({"kind": "device", "value": "d-7", "belongs_to_another": true, "blocked": false});
+    let device = json!({"kind": "device", "value": "d-7", "joined_to_another_id": true, "blocked": false});
     assert!(identities.contains(&device), "{identities:?}");
     assert!(!export.to_string().contains("other@acme.com"));
     assert_eq!(koala.get("/api/visitors/nobody/export").await.0, 404);

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tracing::{Instrument, Span};
 
 use super::configured::Configured;
-use super::members::with_members_of_now;
+use super::members::with_current_members;
 use super::outbound::request::Unwritable;
 use super::outbound::{Answer, Client, Promise, Request, SendOutcome};
 use super::target::Target;
@@ -210,7 +210,7 @@ impl One {
             return Ok(if claimed.is_empty() { Went::NoFurther } else { Went::On });
         };
         let outcome = match self.requested(target, told, first, now).await {
-            Ok(Ok(request)) => self.client.send(request).await.verdict(promise),
+            Ok(Ok(request)) => self.client.send(request).await.outcome(promise),
             Ok(Err(error @ Unwritable::NobodyKnown)) => SendOutcome::Skipped { reason: error.to_string() },
             Ok(Err(error)) => SendOutcome::Refused { reason: error.to_string() },
             Err(error) => {
@@ -245,7 +245,7 @@ impl One {
         for one in told {
             let is_of_members = matches!(target, Target::Segment { .. });
             complete.push(if is_of_members {
-                with_members_of_now(&*self.store, one, first.visitor.as_ref()).await?
+                with_current_members(&*self.store, one, first.visitor.as_ref()).await?
             } else {
                 one
             });
@@ -319,11 +319,11 @@ pub async fn test(
             Ok(request) => Ok(client.send(request).await),
             Err(error) => Err(error),
         };
-        let verdict = match answer {
-            Ok(answer) => answer.verdict(Promise::AtMostOnce),
+        let outcome = match answer {
+            Ok(answer) => answer.outcome(Promise::AtMostOnce),
             Err(error) => SendOutcome::Refused { reason: error.to_string() },
         };
-        outcomes.push((name.clone(), verdict));
+        outcomes.push((name.clone(), outcome));
     }
     Some(outcomes)
 }

@@ -105,10 +105,10 @@ impl ShownAlerts {
 }
 
 impl Tested {
-    /// What a verdict says to people.
+    /// What came of it as people read it.
     #[must_use]
-    pub fn of((target, verdict): (String, SendOutcome)) -> Self {
-        let reason = match verdict {
+    pub fn of((target, outcome): (String, SendOutcome)) -> Self {
+        let reason = match outcome {
             SendOutcome::Delivered => None,
             SendOutcome::Later { reason, .. } | SendOutcome::Skipped { reason } | SendOutcome::Refused { reason } => {
                 Some(reason)

@@ -43,7 +43,7 @@ impl Digest {
     /// The digest of these companies, ranked below each heading; the first of each are named.
     #[must_use]
     pub fn of(alert: &str, week: &str, ranked: [Vec<CompanyFacts>; 3], link: Option<String>) -> Self {
-        let are_more = [0, 1, 2].map(|part: usize| ranked[part].len() > MOST_NAMED);
+        let are_more = ranked.each_ref().map(|companies| companies.len() > MOST_NAMED);
         let [rose, new, cold] = ranked.map(|mut companies| {
             companies.truncate(MOST_NAMED);
             companies

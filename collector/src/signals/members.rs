@@ -11,7 +11,7 @@ use crate::store::{Store, StoreError};
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn with_members_of_now(
+pub async fn with_current_members(
     store: &dyn Store,
     told: Told,
     visitor: Option<&VisitorId>,

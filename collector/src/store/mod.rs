@@ -7,7 +7,7 @@
 //! | [`archive`] | the ports by which a store is written out and read into another one |
 //! | [`sqlite`] | the engine of one machine: one file, one writer |
 //! | [`postgres`] | the engine of a database that several write to: PostgreSQL, or Aurora DSQL |
-//! | `traits`, `interests`, [`visitor_points`] | what engines have in common |
+//! | `traits`, `interests`, `noted_each`, [`visitor_points`] | what engines have in common |
 //!
 //! Every engine holds to `tests/store.rs`, which is written against the port alone.
 
@@ -20,6 +20,7 @@ pub mod deletion;
 pub mod filter;
 pub mod history;
 mod interests;
+mod noted_each;
 pub mod postgres;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;

@@ -30,7 +30,7 @@ enum Place {
 /// All of a visitor: what the API shows of one, every id with what was decided of it, and every entry.
 pub async fn export(State(web): State<Web>, Path(id): Path<VisitorId>) -> Result<Response, ApiError> {
     let Some((visitor, _)) = web.store.show_visitor(&id, 0).await? else { return Err(ApiError::NoSuchVisitor(id)) };
-    let identity = |VisitorIdentity { id, belongs_to_another, is_blocked }: &VisitorIdentity| json!({"kind": id.kind().name(), "value": id.value(), "belongs_to_another": belongs_to_another, "blocked": is_blocked});
+    let identity = |VisitorIdentity { id, belongs_to_another, is_blocked }: &VisitorIdentity| json!({"kind": id.kind().name(), "value": id.value(), "joined_to_another_id": belongs_to_another, "blocked": is_blocked});
     let identities: Vec<_> = visitor.identities.iter().map(identity).collect();
     let visitor_id = visitor.id.clone();
     let head = format!("{{\"visitor\":{},\"identities\":{},\"entries\":[", json!(visitor), json!(identities));

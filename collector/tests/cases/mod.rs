@@ -2,6 +2,7 @@
 
 pub mod alert_messages;
 pub mod alerts;
+pub mod alerts_about_some;
 pub mod alerts_of_companies;
 pub mod alerts_that_count;
 pub mod companies;
@@ -180,9 +181,6 @@ macro_rules! all_of_alerts {
             a_message_says_who_did_what_and_goes_to_each_target,
             what_happened_more_than_a_day_ago_sets_nothing_off,
             points_and_a_trend_go_off_on_crossing_and_again_after_falling,
-            an_alert_is_only_about_whom_it_names,
-            who_an_alert_is_about_later_that_day_sets_it_off_once,
-            an_alert_is_not_used_up_while_it_is_about_others,
             who_is_named_beside_a_deleted_person_is_told_all_the_same_and_once,
             the_week_is_told_once,
             of_two_who_evaluate_at_once_one_writes,
@@ -191,6 +189,9 @@ macro_rules! all_of_alerts {
             who_says_who_they_are_a_moment_after_what_they_did_is_told_with_the_company,
             a_deleted_person_is_in_no_message,
                 what_names_somebody_who_was_deleted_since_they_were_looked_at_is_not_written;
+            alerts_about_some: an_alert_is_only_about_whom_it_names,
+                who_an_alert_is_about_later_that_day_sets_it_off_once,
+                an_alert_is_not_used_up_while_it_is_about_others;
             alerts_that_count: a_rule_that_counts_goes_off_with_the_entry_that_is_enough,
                 a_rule_that_counts_goes_off_when_what_makes_it_enough_comes_late,
                 a_rule_that_counts_goes_off_when_two_visitors_who_did_enough_together_are_one;

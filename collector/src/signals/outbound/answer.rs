@@ -77,7 +77,7 @@ impl Answer {
     /// what is wrong with the webhook or with the message. A webhook of one's own may answer 401 or 404 while it is being deployed;
     /// Standard Webhooks wants 410 to end it.
     #[must_use]
-    pub fn verdict(self, promise: Promise) -> SendOutcome {
+    pub fn outcome(self, promise: Promise) -> SendOutcome {
         match self {
             Self::Forbidden { reason } => SendOutcome::Refused { reason: reason.to_owned() },
             Self::NotSent { reason } => SendOutcome::Later { reason, after: None },
@@ -125,14 +125,14 @@ mod tests {
     fn what_may_have_arrived_is_sent_again_only_to_who_knows_a_repeat() {
         let lost = || Answer::Lost { reason: "no answer in time".to_owned() };
         for answer in [lost(), status(500), status(502), status(408)] {
-            assert!(matches!(answer.clone().verdict(Promise::AtMostOnce), SendOutcome::Ambiguous { .. }), "{answer:?}");
-            assert!(matches!(answer.clone().verdict(Promise::AtLeastOnce), SendOutcome::Later { .. }), "{answer:?}");
+            assert!(matches!(answer.clone().outcome(Promise::AtMostOnce), SendOutcome::Ambiguous { .. }), "{answer:?}");
+            assert!(matches!(answer.clone().outcome(Promise::AtLeastOnce), SendOutcome::Later { .. }), "{answer:?}");
         }
         let not_sent = Answer::NotSent { reason: "connection refused".to_owned() };
         for promise in [Promise::AtMostOnce, Promise::AtLeastOnce] {
-            assert!(matches!(not_sent.clone().verdict(promise), SendOutcome::Later { after: None, .. }));
-            assert_eq!(status(200).verdict(promise), SendOutcome::Delivered);
-            assert_eq!(status(204).verdict(promise), SendOutcome::Delivered);
+            assert!(matches!(not_sent.clone().outcome(promise), SendOutcome::Later { after: None, .. }));
+            assert_eq!(status(200).outcome(promise), SendOutcome::Delivered);
+            assert_eq!(status(204).outcome(promise), SendOutcome::Delivered);
         }
     }
 
@@ -143,7 +143,7 @@ mod tests {
                 reason: "the answer is 429: no_service".to_owned(),
                 after: Some(Duration::from_secs(7)),
             };
-            assert_eq!(status(429).verdict(promise), expected);
+            assert_eq!(status(429).outcome(promise), expected);
         }
     }
 
@@ -151,14 +151,14 @@ mod tests {
     fn what_is_wrong_with_the_target_or_the_message_is_not_tried_again() {
         for refused in [400, 410, 413, 422, 301, 302, 307, 308] {
             for promise in [Promise::AtMostOnce, Promise::AtLeastOnce] {
-                assert!(matches!(status(refused).verdict(promise), SendOutcome::Refused { .. }), "{refused}");
+                assert!(matches!(status(refused).outcome(promise), SendOutcome::Refused { .. }), "{refused}");
             }
         }
         for being_deployed in [401, 403, 404, 405] {
-            assert!(matches!(status(being_deployed).verdict(Promise::AtMostOnce), SendOutcome::Refused { .. }));
-            assert!(matches!(status(being_deployed).verdict(Promise::AtLeastOnce), SendOutcome::Later { .. }));
+            assert!(matches!(status(being_deployed).outcome(Promise::AtMostOnce), SendOutcome::Refused { .. }));
+            assert!(matches!(status(being_deployed).outcome(Promise::AtLeastOnce), SendOutcome::Later { .. }));
         }
         let forbidden = Answer::Forbidden { reason: "a private address" };
-        assert!(matches!(forbidden.verdict(Promise::AtLeastOnce), SendOutcome::Refused { .. }));
+        assert!(matches!(forbidden.outcome(Promise::AtLeastOnce), SendOutcome::Refused { .. }));
     }
 }

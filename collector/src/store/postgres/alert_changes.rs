@@ -26,7 +26,8 @@ statements! {
                          JOIN visitor ON visitor.id = identity.visitor_id JOIN intent_rule ON intent_rule.id = alert_changed.rule_id
                          WHERE alert_changed.id >= $1 AND alert_changed.id < $2 AND (visitor.company_key IS NULL OR visitor.is_guess)
                              AND intent_rule.name = ANY($3::text[]))";
-    // Whose company is yet to be counted (also one that was said since), or who is yet to be looked at whether they are kept out, is looked at when that is done.
+    // Whose company is yet to be counted, also one that was said since, or who is yet to be looked at whether they are kept out, is
+    // looked at when that is done.
     CHANGED = "SELECT alert_changed.id, visitor.id, company_key.company_id, intent_rule.id, intent_rule.name, alert_changed.day, alert_changed.at
                FROM alert_changed
                JOIN identity ON identity.id = alert_changed.identity_id AND identity.kind <> 'taken'

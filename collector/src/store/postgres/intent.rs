@@ -4,7 +4,6 @@
 //! The rules that count stand in the database, with a version that whoever keeps an entry reads in the same transaction: several
 //! that write beside each other hold to the same rules.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use koala_destination::clock::now_milliseconds;
@@ -18,6 +17,7 @@ use super::sql::statements;
 use super::transaction::{Mode, Transaction, together, transact};
 use crate::intent::{self, Count, IntentRule};
 use crate::received::EntryKind;
+use crate::store::noted_each::NotedEach;
 
 statements! {
     VERSION = "SELECT value FROM number WHERE name = 'rules'";
@@ -42,8 +42,14 @@ statements! {
 pub(super) struct StoredRule {
     pub(super) id: i64,
     pub(super) rule: IntentRule,
+    noted_each: NotedEach,
+}
+
+impl StoredRule {
     /// Whether alerts look at each entry that it takes.
-    is_each_noted: AtomicBool,
+    pub(super) fn is_each_noted(&self) -> bool {
+        self.noted_each.has(&self.rule.name)
+    }
 }
 
 /// The rules of one version.
@@ -61,7 +67,7 @@ impl RuleSet {
 
     /// Whether alerts look at each entry that a rule takes.
     pub(super) fn is_each_noted(&self, rule_id: i64) -> bool {
-        self.rules.iter().any(|stored| stored.id == rule_id && stored.is_each_noted.load(Ordering::Relaxed))
+        self.rules.iter().any(|stored| stored.id == rule_id && stored.is_each_noted())
     }
 
     /// The rules that count the entries of a day.
@@ -87,8 +93,7 @@ pub(super) struct IntentRules {
     read: Arc<RwLock<Arc<RuleSet>>>,
     /// What was last asked to be followed here. Another one beside may have other settings: whoever changed theirs last decides.
     asked: Arc<Mutex<Option<Vec<IntentRule>>>>,
-    /// Those of which each entry is noted, by name.
-    noted_each: Arc<RwLock<Vec<String>>>,
+    noted_each: NotedEach,
 }
 
 impl IntentRules {
@@ -98,15 +103,7 @@ impl IntentRules {
 
     /// Has each entry noted that one of these takes.
     pub(super) fn note_each_of(&self, rules: &[String]) {
-        *self.noted_each.write().unwrap_or_else(PoisonError::into_inner) = rules.to_vec();
-        self.mark_noted(&self.last_read());
-    }
-
-    fn mark_noted(&self, set: &RuleSet) {
-        let noted_each = self.noted_each.read().unwrap_or_else(PoisonError::into_inner);
-        for one in &set.rules {
-            one.is_each_noted.store(noted_each.contains(&one.rule.name), Ordering::Relaxed);
-        }
+        self.noted_each.follow(rules);
     }
 
     /// The rules of a version; it is the newest that the transaction sees.
@@ -119,8 +116,8 @@ impl IntentRules {
         if last_read.version == version {
             return Ok(last_read);
         }
-        let rules = Arc::new(RuleSet { version, rules: rules(&transaction.query(RULES, &[]).await?)? });
-        self.mark_noted(&rules);
+        let rules =
+            Arc::new(RuleSet { version, rules: rules(&transaction.query(RULES, &[]).await?, &self.noted_each)? });
         let mut read = self.read.write().unwrap_or_else(PoisonError::into_inner);
         // A transaction that began before the rules were changed may end later.
         if read.version < version {
@@ -155,7 +152,7 @@ pub(super) async fn version(transaction: &Transaction) -> Result<i64, PostgresEr
     Ok(transaction.query_opt(VERSION, &[]).await?.map(|row| row.try_get(0)).transpose()?.unwrap_or_default())
 }
 
-fn rules(rows: &[Row]) -> Result<Vec<StoredRule>, PostgresError> {
+fn rules(rows: &[Row], noted_each: &NotedEach) -> Result<Vec<StoredRule>, PostgresError> {
     let mut rules = Vec::with_capacity(rows.len());
     for row in rows {
         let looked_for: &str = row.try_get(2)?;
@@ -175,7 +172,7 @@ fn rules(rows: &[Row]) -> Result<Vec<StoredRule>, PostgresError> {
             half_life_days: row.try_get(4)?,
             count,
         };
-        rules.push(StoredRule { id: row.try_get(0)?, rule, is_each_noted: AtomicBool::new(false) });
+        rules.push(StoredRule { id: row.try_get(0)?, rule, noted_each: noted_each.clone() });
     }
     Ok(rules)
 }
@@ -192,7 +189,7 @@ fn looked_for(rule: &IntentRule) -> String {
 /// Keeps the rules in the database, and forgets those that are none any more. What they found counts for nothing then.
 async fn put_rules(transaction: &Transaction, wanted: &[IntentRule]) -> Result<(), PostgresError> {
     let ((), version, rows) = together!(transaction.begin(), version(transaction), transaction.query(RULES, &[]))?;
-    let there = rules(&rows)?;
+    let there = rules(&rows, &NotedEach::default())?;
     let same = |stored: &StoredRule, rule: &IntentRule| {
         stored.rule.name == rule.name && looked_for(&stored.rule) == looked_for(rule)
     };

@@ -5,7 +5,6 @@
 //! down, a piece at a time, so that no request waits for it.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use koala_destination::clock::{MILLISECONDS_OF_A_DAY, now_milliseconds};
@@ -15,6 +14,7 @@ use super::alert_changes;
 use super::file::{FileError, SqliteFile};
 use crate::intent::{self, IntentRule, MOST_COUNTED};
 use crate::received::EntryKind;
+use crate::store::noted_each::NotedEach;
 
 /// Entries that are looked at in one piece, while other writing waits: some tens of milliseconds.
 const ENTRIES_OF_A_PIECE: u32 = 2000;
@@ -24,16 +24,21 @@ const ENTRIES_OF_A_PIECE: u32 = 2000;
 pub(super) struct StoredRule {
     pub(super) id: i64,
     pub(super) rule: IntentRule,
+    noted_each: NotedEach,
+}
+
+impl StoredRule {
     /// Whether alerts look at each entry that it takes.
-    is_each_noted: AtomicBool,
+    pub(super) fn is_each_noted(&self) -> bool {
+        self.noted_each.has(&self.rule.name)
+    }
 }
 
 /// The rules that count now; clones share them.
 #[derive(Clone, Default)]
 pub struct IntentRules {
     stored: Arc<RwLock<Arc<[StoredRule]>>>,
-    /// Those of which each entry is noted, by name.
-    noted_each: Arc<RwLock<Vec<String>>>,
+    noted_each: NotedEach,
 }
 
 impl IntentRules {
@@ -43,15 +48,7 @@ impl IntentRules {
 
     /// Has each entry noted that one of these takes.
     pub(super) fn note_each_of(&self, rules: &[String]) {
-        *self.noted_each.write().unwrap_or_else(PoisonError::into_inner) = rules.to_vec();
-        self.mark_noted(&self.now());
-    }
-
-    fn mark_noted(&self, stored: &[StoredRule]) {
-        let noted_each = self.noted_each.read().unwrap_or_else(PoisonError::into_inner);
-        for one in stored {
-            one.is_each_noted.store(noted_each.contains(&one.rule.name), Ordering::Relaxed);
-        }
+        self.noted_each.follow(rules);
     }
 
     /// Makes these the rules that count.
@@ -64,8 +61,7 @@ impl IntentRules {
         }
         let (current, rules) = (self.clone(), rules.to_vec());
         let follow = move |connection: &Connection| {
-            let stored = put(connection, rules)?;
-            current.mark_noted(&stored);
+            let stored = put(connection, rules, &current.noted_each)?;
             // Here, where nothing else writes: each entry is looked at with the rules of before or with these.
             *current.stored.write().unwrap_or_else(PoisonError::into_inner) = stored.into();
             Ok(())
@@ -91,7 +87,7 @@ impl IntentRules {
 }
 
 /// Keeps the rules in the store, and forgets those that are no longer in force with what they found.
-fn put(connection: &Connection, rules: Vec<IntentRule>) -> rusqlite::Result<Vec<StoredRule>> {
+fn put(connection: &Connection, rules: Vec<IntentRule>, noted_each: &NotedEach) -> rusqlite::Result<Vec<StoredRule>> {
     let wanted: HashSet<(&str, String)> = rules.iter().map(|rule| (rule.name.as_str(), looked_for(rule))).collect();
     let mut select = connection.prepare("SELECT id, name, looked_for FROM intent_rule")?;
     let there = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
@@ -108,7 +104,7 @@ fn put(connection: &Connection, rules: Vec<IntentRule>) -> rusqlite::Result<Vec<
     )?;
     let mut put = |rule: IntentRule| {
         let id = upsert.query_row([&rule.name, &looked_for(&rule)], |row| row.get(0))?;
-        Ok(StoredRule { id, rule, is_each_noted: AtomicBool::new(false) })
+        Ok(StoredRule { id, rule, noted_each: noted_each.clone() })
     };
     rules.into_iter().map(&mut put).collect()
 }
@@ -209,12 +205,13 @@ fn note_days<'r>(
         "INSERT INTO intent (identity_id, rule_id, day) VALUES (?1, ?2, ?3)
          ON CONFLICT DO UPDATE SET count = count + 1 WHERE count < ?4",
     )?;
-    for StoredRule { id, rule, is_each_noted } in matching.into_iter().flatten() {
+    for stored in matching.into_iter().flatten() {
+        let StoredRule { id, rule, .. } = stored;
         let is_new = match rule.count {
             None => insert.execute([entry.identity_id, *id, day])? > 0,
             Some(_) => count.execute([entry.identity_id, *id, day, i64::from(MOST_COUNTED)])? > 0,
         };
-        if is_new || is_each_noted.load(Ordering::Relaxed) {
+        if is_new || stored.is_each_noted() {
             new.push((*id, day));
         }
     }

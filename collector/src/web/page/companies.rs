@@ -114,7 +114,7 @@ fn table(
     let now = now_milliseconds();
     let most = companies.iter().map(|company| company.intent).fold(0.0, f64::max);
     let is_asked = query.pairs().into_iter().any(|(_, value)| !value.trim().is_empty());
-    layout::table(
+    layout::stacked_table(
         &html! {
             th { "Company" } th { "Intent" } th.number.wide { "Visitors" } th.number.wide { "Events" }
             th.wide { "Activity, 14 days" } th { "Last seen" }
@@ -139,7 +139,7 @@ fn table(
 
 fn row(company: &Company, days: &[i64], reason: Option<&str>, most: f64) -> Markup {
     html! {
-        td {
+        td.whole {
             a href={ "/companies/" (layout::encoded(&company.key)) } { (words::title(company)) }
             @if let (Some(domain), Some(_)) = (&company.domain, &company.name) { " " span.soft { (shown(domain)) } }
             @if company.company_source == CompanySource::Network { " " span.soft { "inferred from IP network" } }

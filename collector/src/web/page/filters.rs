@@ -27,7 +27,7 @@ pub fn search(
 ) -> Markup {
     html! {
         form.search method="get" action=(action) role="search" {
-            input type="search" name="q" value=(q) placeholder=(placeholder) aria-label="Search";
+            input type="search" name="q" value=(q) placeholder=(placeholder) aria-label="Search" autocomplete="off";
             (beside)
             button { "Search" }
             details open[is_detailed] {

@@ -143,7 +143,7 @@ pub fn table(head: &Markup, rows: &[Markup], empty: &Markup) -> Markup {
     }
 }
 
-/// A table of four columns (what, by whom, how often, when last), which stands in two lines on a phone.
+/// A table of what, something beside it, how often and when last, which stands in two lines on a phone.
 pub fn stacked_table(head: &Markup, rows: &[Markup], empty: &Markup) -> Markup {
     html! { div.stack { (table(head, rows, empty)) } }
 }

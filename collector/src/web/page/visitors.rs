@@ -267,7 +267,7 @@ pub fn table(visitors: &[Visitor], none: &Markup) -> Markup {
             td { (layout::ago(&visitor.last_seen)) }
         }
     };
-    layout::table(
+    layout::stacked_table(
         &html! { th { "Visitor" } th.wide { "Company" } th.wide { "Intent" } th.number { "Events" } th { "Last seen" } },
         &visitors.iter().map(row).collect::<Vec<_>>(),
         none,
