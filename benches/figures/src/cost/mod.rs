@@ -34,10 +34,10 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         ("API requests", arithmetic.api_requests, counted.api_requests),
         ("SQS calls", arithmetic.sqs_calls, counted.sqs_calls),
         ("delivery invocations", arithmetic.batches, counted.batches),
-        ("requests to Koala", arithmetic.koala_requests, counted.koala_requests),
+        ("requests to the collector", arithmetic.koala_requests, counted.koala_requests),
         ("Lambda, GB-s", arithmetic.gb_seconds, counted.gb_seconds),
         ("logs, bytes", arithmetic.log_bytes, counted.log_bytes),
-        ("sent to Koala, bytes", arithmetic.sent_bytes, counted.sent_bytes),
+        ("sent to the collector, bytes", arithmetic.sent_bytes, counted.sent_bytes),
     ] {
         outln!("  {name:<28} {by_arithmetic:>12.5} {by_count:>12.5} {:>8.2}", by_count / by_arithmetic);
     }

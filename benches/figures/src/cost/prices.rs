@@ -66,7 +66,7 @@ impl Bill {
             ("Metrics and alarms", self.metrics_and_alarms),
             ("Dashboard", self.dashboard),
             ("X-Ray", self.traces),
-            ("Data out to Koala", self.data_out),
+            ("Data out to the collector", self.data_out),
         ];
         let mut all = [("All", lines.iter().map(|(_, dollars)| dollars).sum()); 10];
         all[..9].copy_from_slice(&lines);
