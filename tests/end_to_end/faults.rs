@@ -175,7 +175,10 @@ async fn an_entry_that_koala_rejects_is_found_and_its_neighbours_go_through(kind
     collector.until_taken(20, Duration::from_secs(30)).await;
     let dead = set.until_settled().await;
     assert_eq!(dead.len(), 1, "{dead:?}");
-    assert_eq!((dead[0].mapping.as_str(), dead[0].koala_answer.as_str()), ("track-event", "400: events is invalid"));
+    assert_eq!(
+        (dead[0].mapping.as_str(), dead[0].collector_answer.as_str()),
+        ("track-event", "400: events is invalid")
+    );
     assert!(collector.taken().values().all(|times| *times == 1));
 }
 

@@ -50,7 +50,7 @@ enum Running {
 pub struct DeadLetter {
     pub reason: String,
     pub mapping: String,
-    pub koala_answer: String,
+    pub collector_answer: String,
 }
 
 impl Kind {
@@ -192,7 +192,7 @@ impl Set {
     async fn dead_letters(&self) -> Vec<DeadLetter> {
         let letter = |of: &dyn Fn(&str) -> Value| {
             let text = |name: &str| of(name).as_str().unwrap_or_default().to_owned();
-            DeadLetter { reason: text("reason"), mapping: text("mapping"), koala_answer: text("koala_answer") }
+            DeadLetter { reason: text("reason"), mapping: text("mapping"), collector_answer: text("collector_answer") }
         };
         match &self.running {
             Running::KoalaUp(koala) => {

@@ -167,7 +167,7 @@ impl Pipeline for StackPipeline {
                     queue: function.name().to_owned(),
                     mapping: said("mapping").unwrap_or_default(),
                     reason: said("reason").unwrap_or_else(|| "received too often without being delivered".to_owned()),
-                    koala_answer: said("koala_answer"),
+                    collector_answer: said("collector_answer"),
                     event,
                     bytes,
                 }

@@ -15,8 +15,8 @@ use reqwest::{StatusCode, Url, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
+use super::answers::{Answers, Remembered};
 use super::fields::{Fields, Names};
-use super::memory::{Known, Memory};
 use crate::company::Guess;
 
 /// Where the address stands in the URL.
@@ -91,7 +91,7 @@ pub struct AddressLookup {
     http: reqwest::Client,
     url: LookupUrl,
     fields: Fields,
-    memory: Mutex<Memory>,
+    answers: Mutex<Answers>,
 }
 
 impl AddressLookup {
@@ -107,7 +107,7 @@ impl AddressLookup {
             .redirect(redirect::Policy::none())
             .build()
             .map_err(BuildClientError::from)?;
-        Ok(Self { http, url, fields, memory: Mutex::new(Memory::new(per_minute, Instant::now())) })
+        Ok(Self { http, url, fields, answers: Mutex::new(Answers::new(per_minute, Instant::now())) })
     }
 
     /// The company whose own network an address is of, by the answer of the last day or a new one. Addresses of private networks are
@@ -117,18 +117,18 @@ impl AddressLookup {
         if !is_public(address) {
             return None;
         }
-        match self.memory().look_up(address, Instant::now()) {
-            Known::Answer(guess) => return guess,
-            Known::NotNow => return None,
-            Known::Ask => {}
+        match self.answers().look_up(address, Instant::now()) {
+            Remembered::Answer(guess) => return guess,
+            Remembered::NotNow => return None,
+            Remembered::Ask => {}
         }
         match self.ask(address).await {
             Ok(guess) => {
-                self.memory().answered(address, guess.clone(), Instant::now());
+                self.answers().answered(address, guess.clone(), Instant::now());
                 guess
             }
             Err(reason) => {
-                if self.memory().failed(Instant::now()) {
+                if self.answers().failed(Instant::now()) {
                     tracing::warn!(
                         reason,
                         "the lookup of addresses (IP_LOOKUP_URL) failed; no company is guessed until it answers"
@@ -160,8 +160,8 @@ impl AddressLookup {
         Ok(self.fields.guess(|field| field.split('.').try_fold(&answer, |value, part| value.get(part))?.as_str()))
     }
 
-    fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    fn answers(&self) -> std::sync::MutexGuard<'_, Answers> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

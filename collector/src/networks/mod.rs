@@ -5,17 +5,17 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`file`] | looks an address up in a file (`.mmdb`) |
-//! | [`lookup`], `memory` | asks a vendor's API, and what it has answered |
+//! | [`lookup`], `answers` | asks a vendor's API, and what it has answered |
 //! | `of_batch` | the guesses of a request |
 //! | [`fields`] | where either says domain, name and type, and what is made of them |
 //! | `error` | why either cannot be asked |
 //! | [`providers`] | whose networks are an organisation's own |
 
+mod answers;
 mod error;
 pub mod fields;
 pub mod file;
 pub mod lookup;
-mod memory;
 mod of_batch;
 mod providers;
 

@@ -11,10 +11,10 @@ use tracing::{Instrument, Span};
 use super::configured::Configured;
 use super::members::with_current_members;
 use super::outbound::request::Unwritable;
-use super::outbound::{Answer, Client, Promise, Request, SendOutcome};
+use super::outbound::{Client, Promise, SendOutcome, TargetRequest, TargetResponse};
 use super::target::Target;
 use super::told::Told;
-use crate::store::alerts::{AlertStore, Claim, Claimed, Rest, Settled};
+use crate::store::alerts::{AlertStore, Claimed, MessageClaim, Rest, Settled};
 use crate::store::{Store, StoreError};
 
 /// A claim holds longer than a request can take.
@@ -122,7 +122,7 @@ impl Deliver {
 
     /// A target that is no parameter any more may come back: its messages wait for half a day as for an outage.
     async fn give_up_without_target(&self, name: &str, now: i64) -> Result<(), StoreError> {
-        let claim = Claim { target: name, most: 100, now, until: now + CLAIM, once: false, turn_until: None };
+        let claim = MessageClaim { target: name, most: 100, now, until: now + CLAIM, once: false, turn_until: None };
         let claimed = self.alerts.claim(claim).await?;
         let (old, young): (Vec<_>, Vec<_>) = claimed.into_iter().partition(|one| now - one.at >= GIVEN_UP_AFTER);
         let reason = || "the parameter of its target is missing or cannot be read".to_owned();
@@ -186,7 +186,7 @@ impl One {
         let most = u32::try_from(target.most_folded()).unwrap_or(1);
         let once = promise == Promise::AtMostOnce;
         let turn_until = once.then_some(now + TURN);
-        let claim = Claim { target: name, most, now, until: now + CLAIM, once, turn_until };
+        let claim = MessageClaim { target: name, most, now, until: now + CLAIM, once, turn_until };
         let claimed = self.alerts.claim(claim).await?;
         let rest_from = |now: i64| turn_until.map(|_| Rest { turn_until, until: now + milliseconds(pause(target)) });
         // One that cannot be read is dead alone; a Slack message is folded from the others.
@@ -240,7 +240,7 @@ impl One {
         told: Vec<Told>,
         first: &Claimed,
         now: i64,
-    ) -> Result<Result<Request, Unwritable>, StoreError> {
+    ) -> Result<Result<TargetRequest, Unwritable>, StoreError> {
         let mut complete = Vec::with_capacity(told.len());
         for one in told {
             let is_of_members = matches!(target, Target::Segment { .. });
@@ -250,7 +250,7 @@ impl One {
                 one
             });
         }
-        Ok(Request::of(target, &complete, &first.id, first.at, now))
+        Ok(TargetRequest::of(target, &complete, &first.id, first.at, now))
     }
 }
 
@@ -315,7 +315,7 @@ pub async fn test(
     for name in &alert.to {
         let Some(target) = configured.targets().get(name) else { continue };
         let id = format!("msg_test_{now}");
-        let answer: Result<Answer, _> = match Request::of(target, &told, &id, now, now) {
+        let answer: Result<TargetResponse, _> = match TargetRequest::of(target, &told, &id, now, now) {
             Ok(request) => Ok(client.send(request).await),
             Err(error) => Err(error),
         };

@@ -14,7 +14,7 @@ use super::state::Web;
 const MOST_MESSAGES: u32 = 1000;
 
 #[derive(Deserialize)]
-pub struct Which {
+pub struct MessagesQuery {
     #[serde(default = "default_limit")]
     limit: u32,
 }
@@ -26,7 +26,7 @@ fn default_limit() -> u32 {
 /// `GET /api/alerts`
 pub async fn list(
     State(web): State<Web>,
-    Parameters(Which { limit }): Parameters<Which>,
+    Parameters(MessagesQuery { limit }): Parameters<MessagesQuery>,
 ) -> Result<Response, ApiError> {
     let desk = web.desk.as_ref().ok_or(ApiError::NoAlerts)?;
     let shown = desk.configured().await;
@@ -36,13 +36,16 @@ pub async fn list(
 }
 
 #[derive(Deserialize)]
-pub struct Test {
+pub struct TestRequest {
     alert: String,
 }
 
 /// `POST /api/alerts/test`. Only as JSON, which a page of another origin cannot send without being asked about first.
-pub async fn test(State(web): State<Web>, body: Result<axum::Json<Test>, JsonRejection>) -> Result<Response, ApiError> {
-    let axum::Json(Test { alert }) = body.map_err(|error| ApiError::BadRequest(error.body_text()))?;
+pub async fn test(
+    State(web): State<Web>,
+    body: Result<axum::Json<TestRequest>, JsonRejection>,
+) -> Result<Response, ApiError> {
+    let axum::Json(TestRequest { alert }) = body.map_err(|error| ApiError::BadRequest(error.body_text()))?;
     let desk = web.desk.as_ref().ok_or(ApiError::NoAlerts)?;
     let tested = desk.test(&alert).await.ok_or(ApiError::NoSuchAlert(alert))?;
     Ok(axum::Json(json!({"tested": tested})).into_response())

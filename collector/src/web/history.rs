@@ -14,9 +14,9 @@ use crate::store::history::{HistoryCursor, HistoryEntry};
 /// The most deeds in one answer.
 const MOST_DEEDS: u32 = 1000;
 
-/// Which deeds.
+/// HistoryQuery deeds.
 #[derive(Deserialize)]
-pub struct Which {
+pub struct HistoryQuery {
     #[serde(default)]
     before: String,
     #[serde(default = "default_limit")]
@@ -41,7 +41,7 @@ pub async fn deeds(
 }
 
 /// `GET /api/history`
-pub async fn list(State(web): State<Web>, Parameters(which): Parameters<Which>) -> Result<Response, ApiError> {
+pub async fn list(State(web): State<Web>, Parameters(which): Parameters<HistoryQuery>) -> Result<Response, ApiError> {
     let behind = match which.before.as_str() {
         "" => None,
         before => Some(HistoryCursor::parse(before).ok_or_else(|| {

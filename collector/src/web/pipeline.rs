@@ -117,7 +117,7 @@ pub struct StoredDeadLetter {
     /// Why it is dead.
     pub reason: String,
     /// What the collector said, when it was asked.
-    pub koala_answer: Option<String>,
+    pub collector_answer: Option<String>,
     /// The event as it came, or its beginning.
     pub event: String,
     /// How many bytes of it are kept; more than there are in `event` where that is only the beginning.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use koala_collector::store::alerts::{
-    Claim, Claimed, Evaluated, MessageState, NewMessage, Rest, Settled, StoredMessage,
+    Claimed, Evaluated, MessageClaim, MessageState, NewMessage, Rest, Settled, StoredMessage,
 };
 
 use super::Engine;
@@ -32,14 +32,14 @@ pub async fn messages(store: &dyn Engine) -> Vec<StoredMessage> {
 }
 
 pub async fn claim(store: &dyn Engine, target: &str, now: i64, once: bool) -> Vec<Claimed> {
-    let claim = Claim { target, most: 9, now, until: now + 1000, once, turn_until: None };
+    let claim = MessageClaim { target, most: 9, now, until: now + 1000, once, turn_until: None };
     store.claim(claim).await.expect("claimed")
 }
 
 /// Takes the turn, and one message with it.
 async fn take_turn(store: &dyn Engine, now: i64, turn_until: i64) -> Vec<String> {
     let turn_until = Some(turn_until);
-    let claim = Claim { target: "sales", most: 1, now, until: now + 120_000, once: true, turn_until };
+    let claim = MessageClaim { target: "sales", most: 1, now, until: now + 120_000, once: true, turn_until };
     ids(&store.claim(claim).await.expect("claimed"))
 }
 
@@ -85,7 +85,7 @@ pub async fn what_came_of_a_message_is_written_with_the_reason_and_a_dead_one_ca
     store: Arc<dyn Engine>,
 ) {
     tell(&*store, vec![message("m-1", "sales"), message("m-2", "sales")]).await;
-    let claimed = Claim { target: "sales", most: 1, now: 2000, until: 3000, once: true, turn_until: None };
+    let claimed = MessageClaim { target: "sales", most: 1, now: 2000, until: 3000, once: true, turn_until: None };
     let claimed = store.claim(claimed).await.expect("claimed");
     let later = |at, alone| Settled::Later { reason: "the answer is 429".to_owned(), at, alone };
     store.settle("sales", &ids(&claimed), later(9000, false), None).await.expect("settled");
@@ -126,8 +126,14 @@ pub async fn what_a_webhook_refuses_again_and_again_holds_back_nothing_behind_it
 pub async fn a_rest_that_a_wrong_clock_wrote_holds_nobody_back(store: Arc<dyn Engine>) {
     tell(&*store, vec![message("m-1", "sales"), message("m-2", "sales")]).await;
     let day = 24 * 60 * 60 * 1000;
-    let claimed =
-        Claim { target: "sales", most: 1, now: day, until: day + 1000, once: true, turn_until: Some(day + 20_000) };
+    let claimed = MessageClaim {
+        target: "sales",
+        most: 1,
+        now: day,
+        until: day + 1000,
+        once: true,
+        turn_until: Some(day + 20_000),
+    };
     let claimed = store.claim(claimed).await.expect("claimed");
     store.settle("sales", &ids(&claimed), Settled::Sent { at: day }, None).await.expect("settled");
     // Who has the time finds it a day ahead.
@@ -179,7 +185,7 @@ pub async fn one_alone_sends_to_a_target_and_a_rest_and_a_delay_hold_for_all(sto
     assert_eq!(take_turn(&*store, 33_100, 53_100).await, ["m-4"]);
     // Nobody has the turn of whom nothing is due.
     store.settle("m-4", &["m-4".to_owned()], Settled::Sent { at: 1 }, None).await.expect("settled");
-    let nothing = Claim { target: "none", most: 1, now: 1, until: 2, once: true, turn_until: Some(90_000) };
+    let nothing = MessageClaim { target: "none", most: 1, now: 1, until: 2, once: true, turn_until: Some(90_000) };
     assert_eq!(store.claim(nothing).await.expect("claimed"), []);
     tell(&*store, vec![message("n-1", "none")]).await;
     assert!(due(60_000).await.contains(&"none".to_owned()));

@@ -129,7 +129,7 @@ async fn deliveries_say_accepted_and_in_queue_and_rejected_events_can_be_read() 
             queue: "track-event".to_owned(),
             mapping: "orders".to_owned(),
             reason: "`name` is no text".to_owned(),
-            koala_answer: None,
+            collector_answer: None,
             event: r#"{"event":{"<b>":1}}"#.to_owned(),
             bytes: 19,
         }];

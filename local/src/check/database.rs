@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use koala_collector::settings::CollectorSettings;
 use koala_collector::store::postgres::DatabaseUrl;
-use koala_collector::store::postgres::self_test::{self, Tried};
+use koala_collector::store::postgres::self_test::{self, TestedPart};
 use koala_destination::settings::Parameter;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ struct Problem {
 }
 
 impl Part {
-    fn of(tried: Tried) -> Self {
+    fn of(tried: TestedPart) -> Self {
         let problem = tried.failed.map(|error| {
             let command = error.grant().map(|grant| format!("{grant};"));
             Problem { message: error.to_string(), command }

@@ -1,6 +1,6 @@
 //! `koala invoke`: a function's own handler on a Lambda event, without AWS around it.
 
-mod memory;
+mod recorder;
 mod report;
 
 use std::fs::File;
@@ -23,7 +23,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::{RawValue, to_raw_value};
 
-use self::memory::Memory;
+use self::recorder::Recorder;
 use self::report::{Report, as_json};
 use crate::environment::Environment;
 use crate::output::outln;
@@ -101,33 +101,33 @@ pub async fn run(options: Options) -> Result<ExitCode> {
 
 async fn dispatch(event: &str, options: &Options) -> Result<Report> {
     let request = parse(event, "requestContext", "a request of API Gateway (payload format 2.0)", &options.fixture)?;
-    let memory = Memory::new(None);
+    let recorder = Recorder::new(None);
     let environment = environment(options)?;
     let settings = settings(options, &environment).await?;
     let metrics = metrics("dispatch");
-    let response = dispatch::answer(&request, REQUEST_ID, &settings, &memory, environment.intake, &metrics).await;
+    let response = dispatch::answer(&request, REQUEST_ID, &settings, &recorder, environment.intake, &metrics).await;
     let status = response.status_code;
     let body = response.body.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
     let answer = to_raw_value(&HttpAnswer { status, body: &as_json(&body) })?;
-    Ok(Report::new("dispatch", answer, status < 400, memory.take()))
+    Ok(Report::new("dispatch", answer, status < 400, recorder.take()))
 }
 
 async fn consume(function: Consuming, event: &str, options: &Options) -> Result<Report> {
     let batch = parse(event, "Records", "a batch of SQS", &options.fixture)?;
     let url = options.koala_url.as_deref().map(KoalaUrl::parse).transpose().context("--koala-url")?;
-    let memory = Memory::new(url.map(KoalaClient::new).transpose()?);
+    let recorder = Recorder::new(url.map(KoalaClient::new).transpose()?);
     let environment = environment(options)?;
     let settings = Arc::new(settings(options, &environment).await?);
     let consumer = Consumer {
-        delivery: Delivery::new(function, Arc::clone(&settings), &memory, environment.delivery),
-        queue: &memory,
+        delivery: Delivery::new(function, Arc::clone(&settings), &recorder, environment.delivery),
+        queue: &recorder,
         settings,
         metrics: metrics(function.name()),
     };
     // It has no deadline, so that the functions' timeout holds.
     let response = consumer.handle(&batch, REQUEST_ID, deadline(0)).await;
     let answer = to_raw_value(&response)?;
-    Ok(Report::new(function.name(), answer, true, memory.take()))
+    Ok(Report::new(function.name(), answer, true, recorder.take()))
 }
 
 /// As in `koala up`: our own collector, unless another one is named.

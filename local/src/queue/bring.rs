@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension};
 const COPY: &str = "
     BEGIN IMMEDIATE;
     INSERT INTO message (queue, mapping, body) SELECT queue, mapping, body FROM data.message ORDER BY id;
-    INSERT INTO dead_letter (queue, reason, mapping, koala_answer, died_at, body)
+    INSERT INTO dead_letter (queue, reason, mapping, collector_answer, died_at, body)
         SELECT queue, reason, mapping, koala_answer, died_at, body FROM data.dead_letter ORDER BY id;
     INSERT INTO tally (mapping, outcome, count) SELECT mapping, outcome, count FROM data.tally WHERE true
         ON CONFLICT (mapping, outcome) DO UPDATE SET count = count + excluded.count;

@@ -135,7 +135,7 @@ impl Drop for Lease {
 fn given_up(reason: &str, body: &str) -> DeadReason {
     let reason = format!("not delivered in {} hours of trying: {reason}", LONGEST_TRYING.as_secs() / 3600);
     let mapping = mapping_named_in(body).unwrap_or_default().into_owned();
-    DeadReason { reason, mapping, koala_answer: None }
+    DeadReason { reason, mapping, collector_answer: None }
 }
 
 fn milliseconds(duration: Duration) -> i64 {

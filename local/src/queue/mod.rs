@@ -42,8 +42,11 @@ use self::action_queue::ActionQueue;
 pub use self::lease::Lease;
 use self::room::Room;
 
-const MIGRATIONS: [Migration; 2] =
-    [Migration::sql(include_str!("migrations/1.sql")), Migration::sql(include_str!("migrations/2.sql"))];
+const MIGRATIONS: [Migration; 3] = [
+    Migration::sql(include_str!("migrations/1.sql")),
+    Migration::sql(include_str!("migrations/2.sql")),
+    Migration::sql(include_str!("migrations/3.sql")),
+];
 
 /// The queues; clones share them.
 #[derive(Clone)]

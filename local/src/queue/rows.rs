@@ -73,7 +73,7 @@ pub fn hand_out(
         match mark.query_row([id, tried_for], read).optional()? {
             Some(Ok(body)) => bodies.push((*id, body)),
             Some(Err(reason)) => {
-                let why = DeadReason { reason, mapping: String::new(), koala_answer: None };
+                let why = DeadReason { reason, mapping: String::new(), collector_answer: None };
                 record(connection, &[Recorded::Dead(*id, why)], keep_ip)?;
             }
             // A person was deleted in between.
@@ -99,7 +99,7 @@ pub fn record(connection: &Connection, outcomes: &[Recorded], keep_ip: bool) -> 
     let mut retry = connection
         .prepare_cached("UPDATE message SET open_hands = 0, tried_for = ?2 WHERE id = ?1 RETURNING mapping")?;
     let mut letter = connection.prepare_cached(
-        "INSERT INTO dead_letter (queue, reason, mapping, koala_answer, died_at, body)
+        "INSERT INTO dead_letter (queue, reason, mapping, collector_answer, died_at, body)
          SELECT queue, ?2, ?3, ?4, ?5, body FROM message WHERE id = ?1",
     )?;
     let mapping = |row: &Row<'_>| Ok(lossy(row, 0));
@@ -109,7 +109,7 @@ pub fn record(connection: &Connection, outcomes: &[Recorded], keep_ip: bool) -> 
             Recorded::Delivered(id) => delivered.extend(delete.query_row([id], mapping).optional()?),
             Recorded::Skipped(id) => skipped.extend(delete.query_row([id], mapping).optional()?),
             Recorded::Dead(id, why) => {
-                let written = params![id, why.reason, why.mapping, why.koala_answer, now_milliseconds()];
+                let written = params![id, why.reason, why.mapping, why.collector_answer, now_milliseconds()];
                 if letter.execute(written)? > 0 && !keep_ip {
                     forget_addresses(connection, connection.last_insert_rowid())?;
                 }
@@ -156,7 +156,7 @@ pub fn redrive(connection: &Connection, queue: Option<&str>) -> rusqlite::Result
 /// The dead letters, the newest first.
 pub fn dead_letters(connection: &Connection, most: u32) -> rusqlite::Result<Vec<StoredDeadLetter>> {
     let mut select = connection.prepare_cached(
-        "SELECT queue, mapping, reason, koala_answer, body FROM dead_letter ORDER BY id DESC LIMIT ?1",
+        "SELECT queue, mapping, reason, collector_answer, body FROM dead_letter ORDER BY id DESC LIMIT ?1",
     )?;
     let letters = select.query_map([most], |row| {
         let said = !matches!(row.get_ref(3)?, ValueRef::Null);
@@ -166,7 +166,7 @@ pub fn dead_letters(connection: &Connection, most: u32) -> rusqlite::Result<Vec<
             queue: lossy(row, 0),
             mapping: lossy(row, 1),
             reason: lossy(row, 2),
-            koala_answer: said.then(|| lossy(row, 3)),
+            collector_answer: said.then(|| lossy(row, 3)),
             event,
             bytes,
         })

@@ -82,8 +82,8 @@ pub struct Held {
 
 impl Held {
     /// What notes that a request is answered.
-    pub fn activity(&self) -> Activity {
-        Activity(Arc::clone(&self.connection))
+    pub fn requests(&self) -> RequestCounter {
+        RequestCounter(Arc::clone(&self.connection))
     }
 
     /// Waits until another connection needs the place.
@@ -100,9 +100,9 @@ impl Drop for Held {
 
 /// Notes that a connection's requests begin and end.
 #[derive(Debug, Clone)]
-pub struct Activity(Arc<Connection>);
+pub struct RequestCounter(Arc<Connection>);
 
-impl Activity {
+impl RequestCounter {
     /// A request is answered from now until what is given back is dropped.
     pub fn begin(&self) -> Busy {
         self.0.requests.fetch_add(1, Ordering::AcqRel);
@@ -135,7 +135,7 @@ mod tests {
     fn the_one_that_is_silent_for_the_longest_time_makes_room_and_one_at_work_does_not() {
         let connections = Connections::at_most(3);
         let [at_work, silent, younger] = [(); 3].map(|()| connections.hold());
-        let busy = at_work.activity().begin();
+        let busy = at_work.requests().begin();
         let _new = connections.hold();
         assert_eq!([&at_work, &silent, &younger].map(goes), [false, true, false]);
         drop(busy);

@@ -119,14 +119,14 @@ async fn serve(
     held: Held,
     watcher: hyper_util::server::graceful::Watcher,
 ) {
-    let activity = held.activity();
+    let requests = held.requests();
     let service = router.map_request(move |request: Request<_>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(address));
         request
     });
     let service = tower::service_fn(move |request| {
-        let (service, busy) = (service.clone(), activity.begin());
+        let (service, busy) = (service.clone(), requests.begin());
         async move {
             let answer = service.oneshot(request).await;
             drop(busy);

@@ -51,7 +51,7 @@ impl<S: ParameterSource, C: Collector> Delivery<S, C> {
                 Err(Unprepared::Never(reason)) => settled.push((index, Outcome::Dead(reason))),
                 Err(Unprepared::UnknownMapping(name)) => {
                     let reason = format!("no mapping has the name {name}: it was removed after the event was accepted");
-                    settled.push((index, Outcome::Dead(DeadReason { reason, mapping: name, koala_answer: None })));
+                    settled.push((index, Outcome::Dead(DeadReason { reason, mapping: name, collector_answer: None })));
                 }
             }
         }

@@ -102,7 +102,7 @@ pub struct DeadReason {
     /// The mapping, where the message could be read so far.
     pub mapping: String,
     /// What the collector answered, when it was asked.
-    pub koala_answer: Option<String>,
+    pub collector_answer: Option<String>,
 }
 
 impl DeadReason {
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn a_reason_in_the_log_has_no_key_that_the_sender_made_up() {
         let logged = |reason: &str| {
-            DeadReason { reason: reason.to_owned(), mapping: String::new(), koala_answer: None }.for_log()
+            DeadReason { reason: reason.to_owned(), mapping: String::new(), collector_answer: None }.for_log()
         };
         for (reason, shown) in [
             ("Event Name (`event`) must be a string", "Event Name (`event`) must be a string"),

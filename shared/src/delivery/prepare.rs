@@ -113,7 +113,7 @@ fn prepare_or_panic<'m>(
 }
 
 fn never(reason: String, mapping: &str) -> Unprepared {
-    Unprepared::Never(DeadReason { reason, mapping: mapping.to_owned(), koala_answer: None })
+    Unprepared::Never(DeadReason { reason, mapping: mapping.to_owned(), collector_answer: None })
 }
 
 /// A message that makes its mapping panic, in tests: no real one is known that does.

@@ -188,7 +188,7 @@ fn rejected(message: ReceivedMessage<'_>, answer: &str) -> Outcome {
     Outcome::Dead(DeadReason {
         reason: "collector rejected the entry".to_owned(),
         mapping: mapping.unwrap_or_default(),
-        koala_answer: Some(answer.to_owned()),
+        collector_answer: Some(answer.to_owned()),
     })
 }
 

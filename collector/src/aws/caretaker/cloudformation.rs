@@ -20,14 +20,14 @@ const PAUSE: Duration = Duration::from_millis(500);
 const TIME_OF_A_TRY: Duration = Duration::from_secs(3);
 
 /// Who calls.
-pub enum Asked {
+pub enum Invocation {
     /// `CloudFormation`, which waits for an answer.
-    ByCloudFormation(Box<Request>),
+    ByCloudFormation(Box<ResourceRequest>),
     /// The schedule.
     BySchedule,
 }
 
-impl Asked {
+impl Invocation {
     /// Reads an event.
     #[must_use]
     pub fn of(event: Value) -> Self {
@@ -42,7 +42,7 @@ impl Asked {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 #[allow(clippy::struct_field_names)] // the names of CloudFormation
-pub struct Request {
+pub struct ResourceRequest {
     request_type: RequestType,
     #[serde(rename = "ResponseURL")]
     response_url: String,
@@ -79,7 +79,7 @@ impl Properties {
     }
 }
 
-impl Request {
+impl ResourceRequest {
     /// Whether tables are made: not when the resource goes, which leaves the data, nor when a deploy is rolled back, which leaves
     /// the tables.
     #[must_use]
@@ -118,7 +118,7 @@ impl ResourceStatus {
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Answer<'a> {
+struct ResourceResponse<'a> {
     status: &'static str,
     reason: &'a str,
     physical_resource_id: &'a str,
@@ -131,7 +131,7 @@ struct Answer<'a> {
 ///
 /// # Errors
 /// When it cannot be sent.
-pub async fn answer(request: &Request, status: &ResourceStatus) -> Result<(), Error> {
+pub async fn answer(request: &ResourceRequest, status: &ResourceStatus) -> Result<(), Error> {
     let (status, reason) = match status {
         ResourceStatus::Done => ("SUCCESS", "done"),
         ResourceStatus::Failed(reason) => ("FAILED", reason.as_str()),
@@ -139,7 +139,7 @@ pub async fn answer(request: &Request, status: &ResourceStatus) -> Result<(), Er
     if status == "FAILED" {
         tracing::error!(reason, "the database is not ready; the deploy fails");
     }
-    let body = serde_json::to_string(&Answer {
+    let body = serde_json::to_string(&ResourceResponse {
         status,
         reason,
         physical_resource_id: request.physical_resource_id.as_deref().unwrap_or(PHYSICAL_ID),
@@ -168,14 +168,14 @@ mod tests {
 
     use super::*;
 
-    fn request(kind: &str, new: &Value, old: &Value) -> Request {
+    fn request(kind: &str, new: &Value, old: &Value) -> ResourceRequest {
         let event = json!({
             "RequestType": kind, "ResponseURL": "http://localhost", "StackId": "s", "RequestId": "r", "LogicalResourceId": "l",
             "ResourceProperties": new, "OldResourceProperties": old,
         });
-        match Asked::of(event) {
-            Asked::ByCloudFormation(request) => *request,
-            Asked::BySchedule => panic!("it is CloudFormation's"),
+        match Invocation::of(event) {
+            Invocation::ByCloudFormation(request) => *request,
+            Invocation::BySchedule => panic!("it is CloudFormation's"),
         }
     }
 
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn a_schedule_is_no_request_of_cloudformation() {
         for event in [json!({}), json!({"source": "aws.events", "detail-type": "Scheduled Event"}), json!(null)] {
-            assert!(matches!(Asked::of(event), Asked::BySchedule));
+            assert!(matches!(Invocation::of(event), Invocation::BySchedule));
         }
     }
 }

@@ -24,7 +24,7 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
-use self::cloudformation::{Asked, Request, ResourceStatus};
+use self::cloudformation::{Invocation, ResourceRequest, ResourceStatus};
 use self::rounds::Rounds;
 use super::database::{Database, DatabaseUnavailable};
 use super::environment::CollectorEnvironment;
@@ -81,12 +81,12 @@ impl Caretaker {
     }
 
     async fn handle(&self, event: Value, ends: Instant, request_id: &str) -> Result<(), Error> {
-        match Asked::of(event) {
-            Asked::ByCloudFormation(request) => {
+        match Invocation::of(event) {
+            Invocation::ByCloudFormation(request) => {
                 let outcome = self.make(&request, ends.checked_sub(TIME_TO_ANSWER).unwrap_or(ends)).await;
                 cloudformation::answer(&request, &outcome).await
             }
-            Asked::BySchedule => {
+            Invocation::BySchedule => {
                 let done = self.rounds.until(ends.checked_sub(TIME_TO_END).unwrap_or(ends)).await;
                 if let Err(error) = &done {
                     tracing::error!(%error, "the database cannot be looked after; retrying in the next minute");
@@ -99,7 +99,7 @@ impl Caretaker {
     }
 
     /// What `CloudFormation` asked for, before `until`.
-    async fn make(&self, request: &Request, until: Instant) -> ResourceStatus {
+    async fn make(&self, request: &ResourceRequest, until: Instant) -> ResourceStatus {
         if !request.is_to_make() {
             return ResourceStatus::Done;
         }
@@ -121,7 +121,7 @@ impl Caretaker {
         }
     }
 
-    async fn make_once(&self, request: &Request) -> Result<(), Error> {
+    async fn make_once(&self, request: &ResourceRequest) -> Result<(), Error> {
         secrets::make(&self.environment).await?;
         let options = self.database.options().await?;
         let roles = request.application_roles();

@@ -10,8 +10,8 @@ use reqwest::{Url, redirect};
 use secrecy::ExposeSecret;
 
 use super::address::{Guarded, PRIVATE, Reach};
-use super::answer::Answer;
-use super::request::Request;
+use super::request::TargetRequest;
+use super::response::TargetResponse;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Slack answers within a second; Standard Webhooks gives receivers 15 to 30 s.
@@ -54,12 +54,12 @@ impl Client {
     }
 
     /// Sends a request, once.
-    pub async fn send(&self, request: Request) -> Answer {
+    pub async fn send(&self, request: TargetRequest) -> TargetResponse {
         let Ok(url) = Url::parse(request.url.expose_secret()) else {
-            return Answer::Forbidden { reason: "the target's URL cannot be read" };
+            return TargetResponse::Forbidden { reason: "the target's URL cannot be read" };
         };
         if let Some(reason) = self.reach.forbids(&url) {
-            return Answer::Forbidden { reason };
+            return TargetResponse::Forbidden { reason };
         }
         let mut post = self.http.post(url).header(CONTENT_TYPE, "application/json").body(request.body);
         for (name, value) in &request.headers {
@@ -73,7 +73,7 @@ impl Client {
 }
 
 /// `url` where the answer may be shown, in as far as it repeats nothing of that.
-async fn answered(mut response: reqwest::Response, url: Option<&str>) -> Answer {
+async fn answered(mut response: reqwest::Response, url: Option<&str>) -> TargetResponse {
     let status = response.status().as_u16();
     let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let retry_after = header.and_then(retry_after);
@@ -85,7 +85,7 @@ async fn answered(mut response: reqwest::Response, url: Option<&str>) -> Answer 
             break;
         }
     }
-    Answer::Status { status, retry_after, said: url.and_then(|url| said(&body, url)) }
+    TargetResponse::Status { status, retry_after, said: url.and_then(|url| said(&body, url)) }
 }
 
 /// A short plain answer, where it repeats nothing of the URL.
@@ -100,14 +100,16 @@ fn said(body: &[u8], url: &str) -> Option<String> {
 }
 
 /// What a request that got no answer means. reqwest's own words name the URL.
-fn not_answered(error: &reqwest::Error) -> Answer {
+fn not_answered(error: &reqwest::Error) -> TargetResponse {
     if let Some(lookup) = causes(error).find_map(|cause| cause.downcast_ref::<LookupError>()) {
         return match lookup {
-            LookupError::Failed { reason, .. } if reason == PRIVATE => Answer::Forbidden { reason: PRIVATE },
+            LookupError::Failed { reason, .. } if reason == PRIVATE => TargetResponse::Forbidden { reason: PRIVATE },
             LookupError::Failed { .. } => {
-                Answer::NotSent { reason: "the target's host name cannot be resolved now".to_owned() }
+                TargetResponse::NotSent { reason: "the target's host name cannot be resolved now".to_owned() }
             }
-            LookupError::NotFound(_) => Answer::NotSent { reason: "the target's host name does not exist".to_owned() },
+            LookupError::NotFound(_) => {
+                TargetResponse::NotSent { reason: "the target's host name does not exist".to_owned() }
+            }
         };
     }
     if error.is_connect() {
@@ -117,10 +119,10 @@ fn not_answered(error: &reqwest::Error) -> Answer {
             Some(kind) => format!("no connection: {kind}"),
             None => "no connection".to_owned(),
         };
-        return Answer::NotSent { reason };
+        return TargetResponse::NotSent { reason };
     }
     let reason = if error.is_timeout() { "no answer in time" } else { "the connection broke before an answer came" };
-    Answer::Lost { reason: reason.to_owned() }
+    TargetResponse::Lost { reason: reason.to_owned() }
 }
 
 #[cfg(test)]
@@ -129,8 +131,8 @@ mod tests {
 
     use super::*;
 
-    fn request(url: &str) -> Request {
-        Request { url: url.into(), headers: Vec::new(), body: "{}".to_owned(), shows_answer: true }
+    fn request(url: &str) -> TargetRequest {
+        TargetRequest { url: url.into(), headers: Vec::new(), body: "{}".to_owned(), shows_answer: true }
     }
 
     /// Every name leads to this machine's metadata service.
@@ -146,14 +148,14 @@ mod tests {
     async fn a_name_that_leads_to_a_private_address_is_never_asked() {
         let client = Client::with(Reach::Public, Metadata).expect("a client");
         let answer = client.send(request("https://hooks.example/services/hunter2")).await;
-        assert_eq!(answer, Answer::Forbidden { reason: PRIVATE });
+        assert_eq!(answer, TargetResponse::Forbidden { reason: PRIVATE });
     }
 
     #[tokio::test]
     async fn an_address_of_this_machine_and_http_are_refused_without_a_setting() {
         let client = Client::new(Reach::Public).expect("a client");
         for url in ["https://127.0.0.1:9/", "http://hooks.example/", "https://[::1]/", "not a url"] {
-            assert!(matches!(client.send(request(url)).await, Answer::Forbidden { .. }), "{url}");
+            assert!(matches!(client.send(request(url)).await, TargetResponse::Forbidden { .. }), "{url}");
         }
     }
 
@@ -168,7 +170,7 @@ mod tests {
             client.send(request("https://hunter2.invalid/services/hunter2")).await,
         ];
         for answer in answers {
-            assert!(matches!(answer, Answer::NotSent { .. }), "{answer:?}");
+            assert!(matches!(answer, TargetResponse::NotSent { .. }), "{answer:?}");
             let shown = format!("{answer:?}");
             assert!(!shown.contains("hunter2") && !shown.contains("127.0.0.1"), "{shown}");
         }

@@ -8,10 +8,10 @@
 //! | [`request`] | what a target is sent: its URL, headers and body |
 
 pub mod address;
-pub mod answer;
 pub mod client;
 pub mod request;
+pub mod response;
 
-pub use answer::{Answer, Promise, SendOutcome};
 pub use client::Client;
-pub use request::Request;
+pub use request::TargetRequest;
+pub use response::{Promise, SendOutcome, TargetResponse};

@@ -8,13 +8,13 @@ use koala_destination::clock;
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 
-use super::answer::Promise;
+use super::response::Promise;
 use crate::signals::told::Told;
 use crate::signals::{segment, slack, target::Target, webhook};
 
 /// A request to a target.
 #[derive(Clone)]
-pub struct Request {
+pub struct TargetRequest {
     /// Where to.
     pub url: SecretString,
     /// Beside the content type, which is JSON.
@@ -25,9 +25,9 @@ pub struct Request {
     pub shows_answer: bool,
 }
 
-impl fmt::Debug for Request {
+impl fmt::Debug for TargetRequest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Request").finish_non_exhaustive()
+        formatter.debug_struct("TargetRequest").finish_non_exhaustive()
     }
 }
 
@@ -65,7 +65,7 @@ impl Target {
     }
 }
 
-impl Request {
+impl TargetRequest {
     /// The request that tells a target of these, at most [`Target::most_folded`]. `id` is that of the first, the same with each
     /// try; `told_at` when it was decided to tell, and `now` that of the try, in milliseconds since 1970.
     ///
@@ -106,7 +106,7 @@ mod tests {
 
     const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
-    fn header(request: &Request, at: usize) -> (&str, &str) {
+    fn header(request: &TargetRequest, at: usize) -> (&str, &str) {
         let (name, value) = &request.headers[at];
         (name, value.expose_secret())
     }
@@ -115,7 +115,7 @@ mod tests {
     fn a_webhook_is_signed_anew_with_each_try_under_the_same_id_over_the_same_body() {
         let target = Target::Webhook { url: "https://crm.example/in".into(), secret: SECRET.into() };
         let told = [Told::Signal(message("northwind.example"))];
-        let at = |now| Request::of(&target, &told, "msg_1", 1_700_000_000_000, now).expect("a request");
+        let at = |now| TargetRequest::of(&target, &told, "msg_1", 1_700_000_000_000, now).expect("a request");
         let (first, second) = (at(1_700_000_001_000), at(1_700_000_061_000));
         assert_eq!(first.body, second.body);
         assert_eq!(header(&first, 0), ("webhook-id", "msg_1"));
@@ -128,22 +128,22 @@ mod tests {
         let target = Target::Segment { write_key: "wk".into(), url: "https://api.segment.io/v1".into() };
         let mut known = message("northwind.example");
         known.user_ids = vec!["u1".to_owned()];
-        let request = Request::of(&target, &[Told::Signal(known.clone())], "msg_1", 0, 0).expect("a request");
+        let request = TargetRequest::of(&target, &[Told::Signal(known.clone())], "msg_1", 0, 0).expect("a request");
         assert_eq!(request.url.expose_secret(), "https://api.segment.io/v1/batch");
         // `printf wk: | base64`
         assert_eq!((request.headers.len(), header(&request, 0)), (1, ("authorization", "Basic d2s6")));
         let body: Value = serde_json::from_str(&request.body).expect("JSON");
         assert_eq!(body["batch"].as_array().expect("calls").len(), 2);
         known.user_ids.clear();
-        let nobody = Request::of(&target, &[Told::Signal(known)], "msg_1", 0, 0);
+        let nobody = TargetRequest::of(&target, &[Told::Signal(known)], "msg_1", 0, 0);
         assert_eq!(nobody.err(), Some(Unwritable::NobodyKnown));
     }
 
     #[test]
     fn a_request_s_debug_shows_nothing_of_it() {
         let target = Target::Slack { url: "https://hooks.slack.com/services/hunter2".into() };
-        let request = Request::of(&target, &[Told::Signal(message("x"))], "id", 0, 0).expect("a request");
-        assert_eq!(format!("{request:?}"), "Request { .. }");
+        let request = TargetRequest::of(&target, &[Told::Signal(message("x"))], "id", 0, 0).expect("a request");
+        assert_eq!(format!("{request:?}"), "TargetRequest { .. }");
         assert_eq!(target.promise(), Promise::AtMostOnce);
     }
 }

@@ -10,7 +10,7 @@ use super::pool::Pool;
 use super::sql::{Sql, statements};
 use super::transaction::{Mode, Transaction, Values, together, transact};
 use crate::store::alerts::{
-    Claim, Claimed, LONGEST_REST, MessageState, NewMessage, Rest, Settled, StoredMessage, alone_or_together,
+    Claimed, LONGEST_REST, MessageClaim, MessageState, NewMessage, Rest, Settled, StoredMessage, alone_or_together,
     without_deeds,
 };
 
@@ -157,7 +157,7 @@ pub(super) async fn due_targets(transaction: &Transaction, now: i64) -> Result<V
 /// the next attempt finds what the one before has taken.
 pub(super) async fn claim(
     transaction: &Transaction,
-    Claim { target, most, now, until, once, turn_until }: Claim<'_>,
+    MessageClaim { target, most, now, until, once, turn_until }: MessageClaim<'_>,
     holder: i64,
 ) -> Result<Vec<Claimed>, PostgresError> {
     let ((), held, rests) = together!(

@@ -10,7 +10,7 @@ use super::transaction::{Mode, together, transact};
 use super::{alert_changes, alert_messages, alert_tell, points, recent, row_ids};
 use crate::store::StoreError;
 use crate::store::alerts::{
-    AlertStore, Changed, Claim, Claimed, Evaluated, Rest, Settled, Standing, StoredMessage, Turn, Unsettled,
+    AlertStore, Changed, Claimed, Evaluated, MessageClaim, Rest, Settled, Standing, StoredMessage, Turn, Unsettled,
 };
 use crate::store::company::{Activity, CompanyId};
 
@@ -92,7 +92,7 @@ impl AlertStore for PostgresStore {
         Ok(transact!(&self.pool, Mode::Read, |transaction| alert_messages::due_targets(&transaction, now))?)
     }
 
-    async fn claim(&self, claim: Claim<'_>) -> Result<Vec<Claimed>, StoreError> {
+    async fn claim(&self, claim: MessageClaim<'_>) -> Result<Vec<Claimed>, StoreError> {
         let holder = row_ids::next();
         Ok(transact!(&self.pool, Mode::Write, |transaction| alert_messages::claim(&transaction, claim, holder))?)
     }

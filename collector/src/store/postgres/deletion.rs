@@ -47,7 +47,7 @@ statements! {
 const TRIES: u32 = 5;
 
 /// Whom a request is about.
-struct Asked {
+struct Wanted {
     visitor_ids: Vec<i64>,
     /// Ids that nobody has.
     unknown: Vec<Id>,
@@ -90,7 +90,7 @@ async fn take_all(
     pool: &Pool,
     key: &TombstoneKey,
     id: &DeletionId,
-    asked: &Asked,
+    asked: &Wanted,
     note: Option<&Note>,
 ) -> Result<(), PostgresError> {
     let mut tries = 0;
@@ -111,17 +111,17 @@ async fn take_all(
 }
 
 /// Of those who are asked for the visitors who were not seen since.
-async fn seen_before(transaction: &Transaction, asked: &Asked, at: i64) -> Result<Asked, PostgresError> {
+async fn seen_before(transaction: &Transaction, asked: &Wanted, at: i64) -> Result<Wanted, PostgresError> {
     let ((), rows, ()) = together!(
         transaction.begin(),
         transaction.query(SEEN_BEFORE, &[&asked.visitor_ids, &at]),
         transaction.commit()
     )?;
     let visitor_ids = rows.iter().map(|row| Ok(row.try_get(0)?)).collect::<Result<_, PostgresError>>()?;
-    Ok(Asked { visitor_ids, unknown: Vec::new(), ids: asked.ids.clone(), others: 0 })
+    Ok(Wanted { visitor_ids, unknown: Vec::new(), ids: asked.ids.clone(), others: 0 })
 }
 
-async fn whom(transaction: &Transaction, people: &[Person]) -> Result<Asked, PostgresError> {
+async fn whom(transaction: &Transaction, people: &[Person]) -> Result<Wanted, PostgresError> {
     let mut ids = Ids::new(transaction);
     let (mut rows, mut asked): (Vec<i64>, Vec<Id>) = (Vec::new(), Vec::new());
     for person in people {
@@ -186,7 +186,7 @@ async fn whom(transaction: &Transaction, people: &[Person]) -> Result<Asked, Pos
         visitor_ids.insert(row.try_get(0)?);
     }
     let others = others.difference(&visitor_ids).count();
-    Ok(Asked { visitor_ids: visitor_ids.into_iter().collect(), unknown, ids: whole, others })
+    Ok(Wanted { visitor_ids: visitor_ids.into_iter().collect(), unknown, ids: whole, others })
 }
 
 /// How an address ends in whatever letters it is written: its domain, as far as that is ASCII.
@@ -199,7 +199,7 @@ async fn take(
     transaction: &Transaction,
     key: &TombstoneKey,
     id: &DeletionId,
-    asked: &Asked,
+    asked: &Wanted,
     note: Option<&Note>,
 ) -> Result<taken::Taken, PostgresError> {
     let now = now_milliseconds();

@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::ids;
 use crate::store::alerts::{
-    Claim, Claimed, LONGEST_REST, MessageState, NewMessage, Rest, Settled, StoredMessage, alone_or_together,
+    Claimed, LONGEST_REST, MessageClaim, MessageState, NewMessage, Rest, Settled, StoredMessage, alone_or_together,
 };
 use crate::store::company::CompanyId;
 
@@ -68,7 +68,7 @@ pub(super) fn due_targets(connection: &Connection, now: i64) -> rusqlite::Result
 /// of what happened.
 pub(super) fn claim(
     connection: &Connection,
-    Claim { target, most, now, until, once, turn_until }: Claim<'_>,
+    MessageClaim { target, most, now, until, once, turn_until }: MessageClaim<'_>,
 ) -> rusqlite::Result<Vec<Claimed>> {
     let mut rests = connection.prepare_cached(
         "SELECT EXISTS (SELECT 1 FROM alert_target WHERE target = ?1 AND next_at > ?2 AND next_at <= ?3)",

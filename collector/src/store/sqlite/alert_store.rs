@@ -11,7 +11,7 @@ use super::{alert_messages as messages, alerts};
 use crate::about::About;
 use crate::store::StoreError;
 use crate::store::alerts::{
-    AlertStore, Changed, Claim, Claimed, Evaluated, Rest, Settled, Standing, StoredMessage, Turn, Unsettled,
+    AlertStore, Changed, Claimed, Evaluated, MessageClaim, Rest, Settled, Standing, StoredMessage, Turn, Unsettled,
 };
 use crate::store::company::{Activity, CompanyId};
 use crate::store::visitor::VisitorId;
@@ -65,11 +65,11 @@ impl AlertStore for SqliteStore {
         Ok(self.file.read(move |connection| messages::due_targets(connection, now)).await?)
     }
 
-    async fn claim(&self, claim: Claim<'_>) -> Result<Vec<Claimed>, StoreError> {
-        let Claim { target, most, now, until, once, turn_until } = claim;
+    async fn claim(&self, claim: MessageClaim<'_>) -> Result<Vec<Claimed>, StoreError> {
+        let MessageClaim { target, most, now, until, once, turn_until } = claim;
         let target = target.to_owned();
         let claim = move |connection: &Connection| {
-            messages::claim(connection, Claim { target: &target, most, now, until, once, turn_until })
+            messages::claim(connection, MessageClaim { target: &target, most, now, until, once, turn_until })
         };
         Ok(self.file.write(claim).await?)
     }

@@ -23,12 +23,12 @@ pub async fn show(State(web): State<Web>) -> Page {
 }
 
 #[derive(Deserialize)]
-pub struct Which {
+pub struct TestForm {
     alert: String,
 }
 
 /// `POST /alerts/test`
-pub async fn test(State(web): State<Web>, Form(Which { alert }): Form<Which>) -> Page {
+pub async fn test(State(web): State<Web>, Form(TestForm { alert }): Form<TestForm>) -> Page {
     let desk = web.desk.as_ref().ok_or(PageError::NotFound)?;
     let tested = desk.test(&alert).await.ok_or(PageError::NotFound)?;
     let markup = content(&web, Some((&alert, &tested))).await?;

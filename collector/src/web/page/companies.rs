@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::answer::{Content, Page};
-use super::filters::{self, Field, address};
+use super::filters::{self, FilterField, address};
 use super::layout;
 use super::place::Place;
 use super::query::Query;
@@ -22,13 +22,13 @@ use crate::web::state::Web;
 const ON_A_PAGE: u32 = 50;
 
 #[derive(Deserialize)]
-pub struct Which {
+pub struct PageQuery {
     #[serde(default)]
     offset: u32,
 }
 
 /// `GET /`
-pub async fn list(State(web): State<Web>, Query(query): Query<CompanyQuery>, Query(which): Query<Which>) -> Page {
+pub async fn list(State(web): State<Web>, Query(query): Query<CompanyQuery>, Query(which): Query<PageQuery>) -> Page {
     let found = match query.filter() {
         Ok(filter) => Ok(web.store.list_companies(filter, which.offset, ON_A_PAGE).await?),
         Err(problem) => Err(problem),
@@ -66,7 +66,7 @@ pub async fn list(State(web): State<Web>, Query(query): Query<CompanyQuery>, Que
 }
 
 fn search(query: &CompanyQuery, rules: &[String]) -> Markup {
-    let field = |name, label, value, example| filters::field(&Field { name, label, value, example });
+    let field = |name, label, value, example| filters::field(&FilterField { name, label, value, example });
     let is_detailed =
         query.pairs().into_iter().any(|(name, value)| !matches!(name, "q" | "excluded") && !value.trim().is_empty());
     filters::search(

@@ -12,7 +12,7 @@ use super::entry::{self, Described};
 use super::filters::address;
 use super::layout;
 use super::place::Place;
-use super::{visitors, words};
+use super::{visitor_name, words};
 use crate::about::CameFrom;
 use crate::company::shown;
 use crate::store::company::{Activity, Company, CompanyPage, CompanySource, Interest, Member, Reason, Source};
@@ -139,7 +139,7 @@ fn by(interest: &Interest, people: &People<'_>, company: &Company) -> Markup {
         _ => None,
     };
     html! {
-        @for (n, visitor) in named.iter().enumerate() { @if n > 0 { ", " } (visitors::link(visitor)) }
+        @for (n, visitor) in named.iter().enumerate() { @if n > 0 { ", " } (visitor_name::link(visitor)) }
         @if others > 0 {
             @if !named.is_empty() { " and " }
             @let words = if named.is_empty() { counted(others.unsigned_abs(), "person") } else { format!("{others} more") };
@@ -153,9 +153,9 @@ fn by(interest: &Interest, people: &People<'_>, company: &Company) -> Markup {
 
 fn people_table(people: &[Member]) -> Markup {
     let row = |Member { visitor, title, last_page }: &Member| {
-        let beside = title.clone().or_else(|| visitors::beside_name(visitor));
+        let beside = title.clone().or_else(|| visitor_name::beside_name(visitor));
         html! {
-            td { (visitors::link(visitor)) @if let Some(beside) = beside { " " span.soft { (beside) } } (visitors::excluded(visitor)) }
+            td { (visitor_name::link(visitor)) @if let Some(beside) = beside { " " span.soft { (beside) } } (visitor_name::excluded(visitor)) }
             td {
                 @if let Some(page) = last_page {
                     (page.path.as_deref().or(page.title.as_deref()).unwrap_or("a page")) " " span.soft { (layout::ago(&page.at)) }
@@ -218,7 +218,7 @@ fn activity_table(activity: &[Activity], people: &People<'_>) -> Markup {
                 tr {
                     td { (layout::time(&entry.at)) }
                     td {
-                        @if let Some(visitor) = people.get(&entry.visitor_id) { (visitors::link(visitor)) " " span.soft { "·" } " " }
+                        @if let Some(visitor) = people.get(&entry.visitor_id) { (visitor_name::link(visitor)) " " span.soft { "·" } " " }
                         (Described::in_short(&entry.kind, entry.name.as_deref(), entry.path.as_deref()).markup())
                     }
                 }
@@ -261,7 +261,8 @@ mod tests {
     #[test]
     fn a_page_says_by_whom_it_was_looked_at_and_leads_to_all_of_them() {
         let ids = ["1", "2", "3", "4"].map(VisitorId::new);
-        let visitors: Vec<Visitor> = ids.iter().map(|id| visitors::tests::visitor(id, &format!("user-{id}"))).collect();
+        let visitors: Vec<Visitor> =
+            ids.iter().map(|id| visitor_name::tests::visitor(id, &format!("user-{id}"))).collect();
         let people: People<'_> = visitors.iter().map(|visitor| (&visitor.id, visitor)).collect();
         let interest = Interest {
             kind: "page_view".to_owned(),

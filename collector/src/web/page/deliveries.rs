@@ -99,7 +99,7 @@ fn dead_letters(letters: &[StoredDeadLetter]) -> Markup {
             td.wide { (letter.mapping) }
             td {
                 (letter.reason)
-                @if let Some(said) = &letter.koala_answer { br; code { (said) } }
+                @if let Some(said) = &letter.collector_answer { br; code { (said) } }
                 (raw_json(&letter.event, letter.bytes))
             }
         }

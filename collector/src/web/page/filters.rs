@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use crate::intent::{StrengthLabel, Trend};
 
 /// A filter that is a text of which a part is looked for.
-pub struct Field<'q> {
+pub struct FilterField<'q> {
     /// Its name in the address.
     pub name: &'static str,
     /// What it is called.
@@ -38,7 +38,7 @@ pub fn search(
     }
 }
 
-pub fn field(Field { name, label, value, example }: &Field<'_>) -> Markup {
+pub fn field(FilterField { name, label, value, example }: &FilterField<'_>) -> Markup {
     html! { label { (label) input name=(name) value=(value) placeholder=(example); } }
 }
 

@@ -17,13 +17,13 @@ use crate::web::state::Web;
 const DEEDS: u32 = 50;
 
 #[derive(Deserialize)]
-pub struct Which {
+pub struct HistoryQuery {
     #[serde(default)]
     before: String,
 }
 
 /// `GET /history`. An invalid `before` shows the first page.
-pub async fn show(State(web): State<Web>, Query(Which { before }): Query<Which>) -> Page {
+pub async fn show(State(web): State<Web>, Query(HistoryQuery { before }): Query<HistoryQuery>) -> Page {
     let behind = HistoryCursor::parse(&before);
     let (deeds, next) = deeds(&web, behind, DEEDS).await?;
     Ok(Content::new(

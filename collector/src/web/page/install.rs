@@ -27,14 +27,14 @@ use crate::web::state::Web;
 const TESTS_LOOKED_AT: u32 = 100;
 
 #[derive(Deserialize)]
-pub struct Asked {
+pub struct TestQuery {
     /// The message id of a test event that was sent.
     #[serde(default)]
     test: String,
 }
 
 /// `GET /install`
-pub async fn show(State(web): State<Web>, headers: HeaderMap, Query(Asked { test }): Query<Asked>) -> Page {
+pub async fn show(State(web): State<Web>, headers: HeaderMap, Query(TestQuery { test }): Query<TestQuery>) -> Page {
     let install = web.pipeline.install().await?;
     let arrived = if test.is_empty() { None } else { Some(arrival(&web, &test).await?) };
     Ok(Content::new(

@@ -31,12 +31,12 @@ pub async fn list(State(web): State<Web>) -> Page {
 }
 
 #[derive(Deserialize)]
-pub struct Tried {
+pub struct TryForm {
     event: String,
 }
 
 /// `POST /mappings`: nothing is sent.
-pub async fn try_event(State(web): State<Web>, Form(Tried { event }): Form<Tried>) -> Page {
+pub async fn try_event(State(web): State<Web>, Form(TryForm { event }): Form<TryForm>) -> Page {
     let preview = web.pipeline.preview(&event).await?;
     let content = content(&web, &event, Some(&preview)).await?;
     Ok(Content::still("Mappings", Place::Mappings, content))

@@ -8,6 +8,7 @@ mod answer;
 mod companies;
 mod company;
 mod decisions;
+mod deletion;
 mod deliveries;
 mod entry;
 mod filters;
@@ -19,6 +20,8 @@ mod mappings;
 mod place;
 mod query;
 pub mod sign_in;
+mod visitor;
+mod visitor_name;
 mod visitors;
 pub mod words;
 
@@ -44,11 +47,11 @@ pub fn router(web: &Web) -> Router<Web> {
         .route("/", get(companies::list))
         .route("/companies/{key}", get(company::show))
         .route("/visitors", get(visitors::list))
-        .route("/visitors/{id}", get(visitors::show))
+        .route("/visitors/{id}", get(visitor::show))
         .route("/visitors/{id}/split", post(decisions::split))
         .route("/visitors/{id}/block", post(decisions::block))
-        .route("/visitors/{id}/delete", post(visitors::delete))
-        .route("/deletions/{id}", get(visitors::deletion))
+        .route("/visitors/{id}/delete", post(deletion::delete))
+        .route("/deletions/{id}", get(deletion::show))
         .route("/mappings", get(mappings::list).post(mappings::try_event))
         .route("/deliveries", get(deliveries::show))
         .route("/deliveries/redrive", post(deliveries::redrive))

@@ -22,7 +22,7 @@ const NOTHING_LEFT: &str = "nothing of the test is left";
 
 /// A part of the test.
 #[derive(Debug)]
-pub struct Tried {
+pub struct TestedPart {
     /// What is counted on, in a sentence.
     pub part: &'static str,
     /// Why it is not so.
@@ -34,7 +34,7 @@ pub struct Tried {
 /// # Errors
 /// With the first that it does otherwise.
 pub async fn run(options: &PostgresOptions) -> Result<(), SelfTestError> {
-    for Tried { part, failed } in all(options, std::future::pending()).await {
+    for TestedPart { part, failed } in all(options, std::future::pending()).await {
         match failed {
             // It harms nobody, and a later test drops it.
             Some(error) if part == NOTHING_LEFT => {
@@ -48,14 +48,14 @@ pub async fn run(options: &PostgresOptions) -> Result<(), SelfTestError> {
 }
 
 /// Tries every part of it, or until `stop`; what needs a part that failed is skipped. Nothing of the test is left.
-pub async fn all(options: &PostgresOptions, stop: impl Future<Output = ()>) -> Vec<Tried> {
+pub async fn all(options: &PostgresOptions, stop: impl Future<Output = ()>) -> Vec<TestedPart> {
     let mut tried = Vec::new();
     let apart = options.clone().in_schema(&schema::new_name());
     tokio::select! {
         _ = Box::pin(try_out(options, &apart, &mut tried)) => {}
         () = stop => {
             let stopped = SelfTestError::Otherwise("interrupted".to_owned());
-            tried.push(Tried { part: "test completed", failed: Some(stopped) });
+            tried.push(TestedPart { part: "test completed", failed: Some(stopped) });
         }
     }
     // Without a connection nothing was made.
@@ -66,17 +66,17 @@ pub async fn all(options: &PostgresOptions, stop: impl Future<Output = ()>) -> V
 }
 
 /// Notes a part; gives what comes of it, where it did not fail.
-fn note<T>(tried: &mut Vec<Tried>, part: &'static str, done: Result<T, SelfTestError>) -> Option<T> {
+fn note<T>(tried: &mut Vec<TestedPart>, part: &'static str, done: Result<T, SelfTestError>) -> Option<T> {
     let (done, failed) = match done {
         Ok(done) => (Some(done), None),
         Err(error) => (None, Some(error)),
     };
-    tried.push(Tried { part, failed });
+    tried.push(TestedPart { part, failed });
     done
 }
 
 /// Tries on the tables of `apart` what is counted on; ends at a part that the others need.
-async fn try_out(options: &PostgresOptions, apart: &PostgresOptions, tried: &mut Vec<Tried>) -> Option<()> {
+async fn try_out(options: &PostgresOptions, apart: &PostgresOptions, tried: &mut Vec<TestedPart>) -> Option<()> {
     let connected = connect(options).await.map_err(|error| SelfTestError::Refused("connecting", error));
     let client = note(tried, "the server accepts the role", connected)?;
     if !options.url.is_dsql() {

@@ -13,7 +13,7 @@ pub enum Promise {
 
 /// What happened to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum TargetResponse {
     /// An answer came.
     Status {
         /// Its status.
@@ -69,7 +69,7 @@ pub enum SendOutcome {
     },
 }
 
-impl Answer {
+impl TargetResponse {
     /// What to do about it, by what was promised of the target.
     ///
     /// A status is what HTTP says of it (RFC 9110, RFC 6585), and what Slack does
@@ -117,18 +117,22 @@ fn unknown(promise: Promise, reason: String, after: Option<Duration>) -> SendOut
 mod tests {
     use super::*;
 
-    fn status(status: u16) -> Answer {
-        Answer::Status { status, retry_after: Some(Duration::from_secs(7)), said: Some("no_service".to_owned()) }
+    fn status(status: u16) -> TargetResponse {
+        TargetResponse::Status {
+            status,
+            retry_after: Some(Duration::from_secs(7)),
+            said: Some("no_service".to_owned()),
+        }
     }
 
     #[test]
     fn what_may_have_arrived_is_sent_again_only_to_who_knows_a_repeat() {
-        let lost = || Answer::Lost { reason: "no answer in time".to_owned() };
+        let lost = || TargetResponse::Lost { reason: "no answer in time".to_owned() };
         for answer in [lost(), status(500), status(502), status(408)] {
             assert!(matches!(answer.clone().outcome(Promise::AtMostOnce), SendOutcome::Ambiguous { .. }), "{answer:?}");
             assert!(matches!(answer.clone().outcome(Promise::AtLeastOnce), SendOutcome::Later { .. }), "{answer:?}");
         }
-        let not_sent = Answer::NotSent { reason: "connection refused".to_owned() };
+        let not_sent = TargetResponse::NotSent { reason: "connection refused".to_owned() };
         for promise in [Promise::AtMostOnce, Promise::AtLeastOnce] {
             assert!(matches!(not_sent.clone().outcome(promise), SendOutcome::Later { after: None, .. }));
             assert_eq!(status(200).outcome(promise), SendOutcome::Delivered);
@@ -158,7 +162,7 @@ mod tests {
             assert!(matches!(status(being_deployed).outcome(Promise::AtMostOnce), SendOutcome::Refused { .. }));
             assert!(matches!(status(being_deployed).outcome(Promise::AtLeastOnce), SendOutcome::Later { .. }));
         }
-        let forbidden = Answer::Forbidden { reason: "a private address" };
+        let forbidden = TargetResponse::Forbidden { reason: "a private address" };
         assert!(matches!(forbidden.outcome(Promise::AtLeastOnce), SendOutcome::Refused { .. }));
     }
 }

@@ -13,14 +13,14 @@ use koala_destination::settings::PublicApiKey;
 use super::report::{Dead, Kept, Queued, Sent, ToRetry, as_json};
 
 /// All that a function did.
-pub struct Memory {
+pub struct Recorder {
     kept: Mutex<Kept>,
     /// Who really gets the deliveries, where they are sent.
     koala: Option<KoalaClient>,
 }
 
-impl Memory {
-    /// A memory that is empty. `koala` really gets the deliveries.
+impl Recorder {
+    /// One that is empty. `koala` really gets the deliveries.
     pub fn new(koala: Option<KoalaClient>) -> Self {
         Self { kept: Mutex::default(), koala }
     }
@@ -35,7 +35,7 @@ impl Memory {
     }
 }
 
-impl Outbox for Memory {
+impl Outbox for Recorder {
     async fn send(&self, messages: &[OutgoingMessage]) -> Result<(), OutboxError> {
         let queued = messages.iter().map(|message| Queued {
             queue: match message.queue {
@@ -49,7 +49,7 @@ impl Outbox for Memory {
     }
 }
 
-impl SourceQueue for &Memory {
+impl SourceQueue for &Recorder {
     async fn add_dead_letters(&self, letters: &[DeadLetter<'_>]) -> HashSet<String> {
         let dead = letters.iter().map(|letter| Dead {
             message_id: letter.message.id.to_owned(),
@@ -73,7 +73,7 @@ impl SourceQueue for &Memory {
     async fn delete(&self, _: &[ReceivedMessage<'_>]) {}
 }
 
-impl Collector for &Memory {
+impl Collector for &Recorder {
     async fn send(&self, key: &PublicApiKey, route: Route, body: Bytes) -> Result<(), SendError> {
         let request = as_json(&String::from_utf8_lossy(&body));
         let answered = match &self.koala {

@@ -19,7 +19,7 @@ const NETWORK: u128 = !0 << 64;
 
 /// What is known of an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Known {
+pub enum Remembered {
     /// The answer of the last day: a company, or none.
     Answer(Option<Guess>),
     /// Nothing yet; the API may be asked.
@@ -30,7 +30,7 @@ pub enum Known {
 
 /// The answers of a day, and a bucket of requests that fills with time.
 #[derive(Debug)]
-pub struct Memory {
+pub struct Answers {
     answers: LruCache<IpAddr, (Instant, Option<Guess>)>,
     per_minute: f64,
     requests_left: f64,
@@ -38,7 +38,7 @@ pub struct Memory {
     paused_until: Option<Instant>,
 }
 
-impl Memory {
+impl Answers {
     /// An empty one; the first minute's requests may come at once.
     pub fn new(per_minute: usize, now: Instant) -> Self {
         let per_minute = f64::from(u32::try_from(per_minute).unwrap_or(u32::MAX));
@@ -47,20 +47,20 @@ impl Memory {
     }
 
     /// What is known of an address. Whoever is told to ask has spent a request.
-    pub fn look_up(&mut self, address: IpAddr, now: Instant) -> Known {
+    pub fn look_up(&mut self, address: IpAddr, now: Instant) -> Remembered {
         if let Some((at, guess)) = self.answers.get(&network(address))
             && now.saturating_duration_since(*at) < DAY
         {
-            return Known::Answer(guess.clone());
+            return Remembered::Answer(guess.clone());
         }
         let minutes = now.saturating_duration_since(self.filled).as_secs_f64() / 60.0;
         self.requests_left = (self.requests_left + minutes * self.per_minute).min(self.per_minute);
         self.filled = now;
         if self.paused_until.is_some_and(|until| now < until) || self.requests_left < 1.0 {
-            return Known::NotNow;
+            return Remembered::NotNow;
         }
         self.requests_left -= 1.0;
-        Known::Ask
+        Remembered::Ask
     }
 
     /// The API answered.
@@ -100,34 +100,34 @@ mod tests {
     #[test]
     fn an_answer_holds_for_a_day_also_where_it_is_no_company() {
         let start = Instant::now();
-        let mut memory = Memory::new(60, start);
+        let mut answers = Answers::new(60, start);
         let (known, unknown) = (address("192.0.2.1"), address("192.0.2.2"));
-        assert_eq!(memory.look_up(known, start), Known::Ask);
-        memory.answered(known, Some(northwind()), start);
-        memory.answered(unknown, None, start);
+        assert_eq!(answers.look_up(known, start), Remembered::Ask);
+        answers.answered(known, Some(northwind()), start);
+        answers.answered(unknown, None, start);
         let later = start + Duration::from_hours(23);
-        assert_eq!(memory.look_up(known, later), Known::Answer(Some(northwind())));
-        assert_eq!(memory.look_up(unknown, later), Known::Answer(None));
-        assert_eq!(memory.look_up(known, start + DAY), Known::Ask);
+        assert_eq!(answers.look_up(known, later), Remembered::Answer(Some(northwind())));
+        assert_eq!(answers.look_up(unknown, later), Remembered::Answer(None));
+        assert_eq!(answers.look_up(known, start + DAY), Remembered::Ask);
     }
 
     #[test]
     fn addresses_of_one_network_of_ipv6_are_asked_once() {
         let now = Instant::now();
-        let mut memory = Memory::new(60, now);
-        memory.answered(address("2001:db8:1:1::7"), Some(northwind()), now);
-        assert_eq!(memory.look_up(address("2001:db8:1:1:ffff::9"), now), Known::Answer(Some(northwind())));
-        assert_eq!(memory.look_up(address("2001:db8:1:2::7"), now), Known::Ask);
-        memory.answered(address("::ffff:192.0.2.1"), Some(northwind()), now);
-        assert_eq!(memory.look_up(address("192.0.2.1"), now), Known::Answer(Some(northwind())));
+        let mut answers = Answers::new(60, now);
+        answers.answered(address("2001:db8:1:1::7"), Some(northwind()), now);
+        assert_eq!(answers.look_up(address("2001:db8:1:1:ffff::9"), now), Remembered::Answer(Some(northwind())));
+        assert_eq!(answers.look_up(address("2001:db8:1:2::7"), now), Remembered::Ask);
+        answers.answered(address("::ffff:192.0.2.1"), Some(northwind()), now);
+        assert_eq!(answers.look_up(address("192.0.2.1"), now), Remembered::Answer(Some(northwind())));
     }
 
     #[test]
     fn requests_of_a_minute_may_come_at_once_and_fill_up_with_time() {
         let now = Instant::now();
-        let mut memory = Memory::new(2, now);
+        let mut answers = Answers::new(2, now);
         let mut ask =
-            |seconds: u64| memory.look_up(address("192.0.2.1"), now + Duration::from_secs(seconds)) == Known::Ask;
+            |seconds: u64| answers.look_up(address("192.0.2.1"), now + Duration::from_secs(seconds)) == Remembered::Ask;
         assert_eq!([ask(0), ask(0), ask(0), ask(29), ask(31), ask(32)], [true, true, false, false, true, false]);
         assert_eq!([ask(3600), ask(3600), ask(3600)], [true, true, false]);
     }
@@ -135,22 +135,22 @@ mod tests {
     #[test]
     fn an_api_that_failed_is_left_alone_for_a_minute_and_its_outage_is_told_once() {
         let now = Instant::now();
-        let mut memory = Memory::new(60, now);
-        assert!(memory.failed(now));
-        assert_eq!(memory.look_up(address("192.0.2.1"), now + PAUSE / 2), Known::NotNow);
-        assert_eq!(memory.look_up(address("192.0.2.1"), now + PAUSE), Known::Ask);
-        assert!(!memory.failed(now + PAUSE), "told already");
-        memory.answered(address("192.0.2.1"), None, now + PAUSE * 2);
-        assert!(memory.failed(now + PAUSE * 3), "it had worked");
+        let mut answers = Answers::new(60, now);
+        assert!(answers.failed(now));
+        assert_eq!(answers.look_up(address("192.0.2.1"), now + PAUSE / 2), Remembered::NotNow);
+        assert_eq!(answers.look_up(address("192.0.2.1"), now + PAUSE), Remembered::Ask);
+        assert!(!answers.failed(now + PAUSE), "told already");
+        answers.answered(address("192.0.2.1"), None, now + PAUSE * 2);
+        assert!(answers.failed(now + PAUSE * 3), "it had worked");
     }
 
     #[test]
     fn what_is_remembered_has_a_bound() {
         let now = Instant::now();
-        let mut memory = Memory::new(60, now);
+        let mut answers = Answers::new(60, now);
         for number in 0..20_000_u32 {
-            memory.answered(IpAddr::from(number.to_be_bytes()), None, now);
+            answers.answered(IpAddr::from(number.to_be_bytes()), None, now);
         }
-        assert_eq!(memory.answers.len(), MOST_REMEMBERED.get());
+        assert_eq!(answers.answers.len(), MOST_REMEMBERED.get());
     }
 }

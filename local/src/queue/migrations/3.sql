@@ -1,0 +1,2 @@
+-- The answer may be any collector's.
+ALTER TABLE dead_letter RENAME COLUMN koala_answer TO collector_answer;
