@@ -2,7 +2,8 @@
 //!
 //! Anybody may send a body before it is known whether they may: what is under way at once has a limit of its own, which
 //! counts bytes that have come, not bytes that are announced. A client that announces much and sends little holds little.
-//! tower-http's `RequestBodyLimitLayer` bounds one body and knows nothing of the others: a thousand of 1 MiB each pass it.
+//! What bounds one body is `Limited`, as in tower-http's `RequestBodyLimitLayer`, which answers in words of its own and knows nothing
+//! of the others: a thousand of 1 MiB each pass it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use koala_destination::intake::Answer;
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -46,8 +48,8 @@ pub struct WholeBody {
 /// Why there is no body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyError {
-    /// It has at least so many bytes, which is more than may be.
-    TooLarge(usize),
+    /// It has more bytes than may be.
+    TooLarge,
     /// It did not come whole, or not in time.
     NotWhole,
     /// There is no room for it now.
@@ -63,22 +65,20 @@ impl Default for Bodies {
 impl Bodies {
     /// Reads a body of at most `limit` bytes. One that says that it is larger is refused unread.
     pub async fn read(&self, body: Body, declared: Option<usize>, limit: usize) -> Result<WholeBody, BodyError> {
-        if let Some(declared) = declared.filter(|declared| *declared > limit) {
-            return Err(BodyError::TooLarge(declared));
+        if declared.is_some_and(|declared| declared > limit) {
+            return Err(BodyError::TooLarge);
         }
         timeout(LONGEST_BODY, self.read_on(body, declared, limit)).await.unwrap_or(Err(BodyError::NotWhole))
     }
 
     async fn read_on(&self, body: Body, declared: Option<usize>, limit: usize) -> Result<WholeBody, BodyError> {
-        let mut pieces = body.into_data_stream();
+        let mut pieces = Limited::new(body, limit).into_data_stream();
         let mut whole = WholeBody { bytes: Bytes::new(), room: None };
         let mut gathered = Vec::new();
         while let Some(piece) = pieces.next().await {
-            let piece = piece.map_err(|_| BodyError::NotWhole)?;
-            let bytes = gathered.len() + piece.len();
-            if bytes > limit {
-                return Err(BodyError::TooLarge(bytes));
-            }
+            let piece = piece.map_err(|error| {
+                if error.is::<LengthLimitError>() { BodyError::TooLarge } else { BodyError::NotWhole }
+            })?;
             self.make_room(&mut whole.room, piece.len())?;
             if gathered.is_empty() {
                 // What is announced is believed as far as some of it has come.
@@ -128,7 +128,7 @@ pub fn declared_length(headers: &HeaderMap) -> Option<usize> {
 impl IntoResponse for BodyError {
     fn into_response(self) -> Response {
         let (status, code, error) = match self {
-            Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "the body is too large"),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "the body is too large"),
             Self::NotWhole => {
                 (StatusCode::REQUEST_TIMEOUT, "body_not_whole", "the body did not arrive whole, or not in time")
             }
@@ -146,7 +146,7 @@ impl BodyError {
     /// The answer of intake.
     pub fn answer(self, limit: usize) -> Answer {
         match self {
-            Self::TooLarge(bytes) => Answer::body_too_large(bytes, limit),
+            Self::TooLarge => Answer::body_too_large(limit),
             Self::NotWhole => Answer::body_not_whole(),
             Self::Busy => Answer::busy(),
         }
@@ -195,8 +195,8 @@ mod tests {
     #[tokio::test]
     async fn a_body_over_the_limit_is_refused_unread_or_where_it_passes_it() {
         let bodies = Bodies::default();
-        assert_eq!(bodies.read(chunked(1, 1), Some(11), 10).await.err(), Some(BodyError::TooLarge(11)));
-        assert_eq!(bodies.read(chunked(100, 4), None, 10).await.err(), Some(BodyError::TooLarge(12)));
+        assert_eq!(bodies.read(chunked(1, 1), Some(11), 10).await.err(), Some(BodyError::TooLarge));
+        assert_eq!(bodies.read(chunked(100, 4), None, 10).await.err(), Some(BodyError::TooLarge));
         assert_eq!(bodies.room.available_permits(), MOST_BYTES);
     }
 

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
 use crate::koala::{Home, Koala};
+
+const SETS_AT_ONCE: usize = 4;
 
 /// A visitor as the API has it: user ids, emails, devices, messages.
 type Shown = [BTreeSet<String>; 4];
@@ -78,19 +81,31 @@ fn expected(journey: &Value) -> BTreeSet<Shown> {
     journey["visitors"].as_array().unwrap().iter().map(visitor).collect()
 }
 
+/// Takes journeys through sets of their own, a few at a time: a set waits for most of its time. `in_turn` as in [`found`].
+async fn each_ends_as_it_is_told(journeys: impl Iterator<Item = (Value, Vec<Value>)>, in_turn: bool) {
+    let each = journeys.map(|(journey, events)| async move {
+        assert_eq!(found(&events, in_turn).await, expected(&journey), "{}: {}", journey["id"], journey["why"]);
+    });
+    stream::iter(each).buffer_unordered(SETS_AT_ONCE).collect::<()>().await;
+}
+
+fn events(journey: &Value) -> Vec<Value> {
+    journey["events"].as_array().unwrap().clone()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_journey_ends_as_it_is_told_from_the_webhook_to_the_api() {
-    for journey in journeys() {
-        let events = journey["events"].as_array().unwrap();
-        assert_eq!(found(events, true).await, expected(&journey), "{}: {}", journey["id"], journey["why"]);
-    }
+    let all = journeys().into_iter().map(|journey| (journey.clone(), events(&journey)));
+    each_ends_as_it_is_told(all, true).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_journey_that_may_comes_out_the_same_however_its_events_overtake_each_other() {
-    for (seed, journey) in journeys().iter().enumerate().filter(|(_, journey)| journey["any_order"] == true) {
-        let mut events = journey["events"].as_array().unwrap().clone();
+    let that_may = journeys().into_iter().enumerate().filter(|(_, journey)| journey["any_order"] == true);
+    let shuffled = that_may.map(|(seed, journey)| {
+        let mut events = events(&journey);
         fastrand::Rng::with_seed(seed as u64).shuffle(&mut events);
-        assert_eq!(found(&events, false).await, expected(journey), "{}", journey["id"]);
-    }
+        (journey, events)
+    });
+    each_ends_as_it_is_told(shuffled, false).await;
 }

@@ -13,6 +13,7 @@ use crate::received::{Batch, EntryKind, ReceivedEntry};
 /// The array of companies.
 const GROUPS: &str = koala::SentKind::Group.array();
 
+/// The ids stand here once more, since what serde flattens cannot be borrowed as [`RawValue`], and a body is parsed once.
 #[derive(Deserialize)]
 struct Written<'a> {
     profile_id: Option<Value>,

@@ -2,6 +2,7 @@
 
 use axum::extract::rejection::{JsonRejection, StringRejection};
 use axum::extract::{Path, State};
+use axum::http::Method;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Router, middleware};
@@ -51,7 +52,16 @@ pub fn router() -> Router<Web> {
         .route("/api/history", get(history::list))
         .layer(middleware::from_fn(refuse_unknown))
         .route("/api/{*rest}", any(async || ApiError::NoSuchRoute))
-        .method_not_allowed_fallback(async || ApiError::Method)
+        .method_not_allowed_fallback(async |method: Method| ApiError::Method(other_than(&method)))
+}
+
+/// The method of a route that has not a request's: each of the API has one, `GET` or `POST`.
+fn other_than(method: &Method) -> &'static str {
+    match *method {
+        Method::GET | Method::HEAD => "POST",
+        Method::POST => "GET",
+        _ => "GET or POST",
+    }
 }
 
 #[derive(Deserialize)]

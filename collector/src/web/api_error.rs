@@ -24,14 +24,14 @@ pub enum ApiError {
     NoSuchAlert(String),
     #[error("alerts are not evaluated here")]
     NoAlerts,
-    #[error("unknown identity")]
+    #[error("no visitor has this identity")]
     NoSuchIdentity,
     #[error(transparent)]
     Refused(Refused),
     #[error("no such route")]
     NoSuchRoute,
-    #[error("method not allowed")]
-    Method,
+    #[error("method not allowed; use {0}")]
+    Method(&'static str),
     #[error("{0}")]
     BadRequest(String),
     #[error(transparent)]
@@ -51,7 +51,7 @@ impl IntoResponse for ApiError {
             | Self::NoSuchRoute
             | Self::NoSuchIdentity => (StatusCode::NOT_FOUND, "not_found"),
             Self::Refused(_) => (StatusCode::CONFLICT, "refused"),
-            Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::Method(_) => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad_request"),
             Self::Pipeline(PipelineError::Settings(_)) => (StatusCode::SERVICE_UNAVAILABLE, "settings_unavailable"),
             Self::Pipeline(PipelineError::Queues(_)) | Self::Store(_) => {

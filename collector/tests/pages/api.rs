@@ -49,7 +49,7 @@ async fn a_bad_query_is_refused_in_json_that_names_the_parameter() {
         ("/api/visitors/1?offset=1", 400, "bad_request", "offset"),
         ("/api/history?before=x", 400, "bad_request", "before"),
         ("/api/nothing", 404, "not_found", "no such route"),
-        ("/api/redrive", 405, "method_not_allowed", "method"),
+        ("/api/redrive", 405, "method_not_allowed", "method not allowed; use POST"),
     ] {
         let answer = get(&site, path).await;
         assert_eq!(answer.status(), status, "{path}");

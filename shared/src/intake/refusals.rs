@@ -117,8 +117,8 @@ impl Answer {
 
     /// The refusal of a body that is larger than the limit; for a gateway that sees so before it has read it whole too.
     #[must_use]
-    pub fn body_too_large(bytes: usize, limit: usize) -> Self {
-        let message = format!("the body has {bytes} bytes, and {limit} is the most: send fewer events at once");
+    pub fn body_too_large(limit: usize) -> Self {
+        let message = format!("the body has more than {limit} bytes: send fewer events at once");
         Self::error(413, "body_too_large", &message)
     }
 
