@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use koala_destination::json::Object;
+use koala_destination::json::{Object, read_parameter};
 use koala_destination::koala::Email;
 use koala_destination::segment::Trigger;
 use serde::Deserialize;
@@ -47,7 +47,7 @@ impl Exclude {
     /// With what is wrong and what to write instead.
     pub fn parse(json: &str) -> Result<Self, ExcludeError> {
         const FORM: &str = "exclude is {\"domains\"?:[\"acme.com\"],\"emails\"?:[\"ada@acme.com\"],\"trigger\"?:\"traits.plan = \\\"paid\\\"\"}";
-        let written: Written = serde_json::from_str(json).map_err(|error| ExcludeError(format!("{error}: {FORM}")))?;
+        let written: Written = read_parameter(json).map_err(|error| ExcludeError(format!("{error}: {FORM}")))?;
         for (what, count) in [("domains", written.domains.len()), ("emails", written.emails.len())] {
             if count > MOST {
                 return Err(ExcludeError(format!("{what}: there are {count}, and {MOST} is the most")));

@@ -1,7 +1,7 @@
 //! The commands, as a person types them.
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::clients;
 use crate::collector::{Collector, Reply};
-use crate::koala::{Home, Koala, SECRET, TOKEN, root};
+use crate::koala::{Home, Koala, SECRET, TOKEN, root, text};
 
 /// Runs `koala` in the repository's root.
 fn koala(arguments: &[&str]) -> Command {
@@ -53,6 +53,27 @@ async fn koala_demo_tells_one_persons_story_and_loses_nothing_while_the_collecto
     ] {
         assert!(said.contains(shown), "{shown} in {said}");
     }
+}
+
+/// Its page is of one set, which took in what the story sent.
+#[tokio::test]
+async fn the_page_of_koala_demo_tells_what_came_in_and_what_was_delivered() {
+    let data = tempfile::tempdir().unwrap();
+    let mut process =
+        koala(&["demo", "--data"]).arg(data.path().join("demo.db")).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let page = lines.find_map(|line| line.split_once("The page: ").map(|(_, url)| url.to_owned())).unwrap();
+    lines.find(|line| line.contains("until Ctrl-C")).unwrap();
+    let read = async |path: &str| serde_json::from_str::<Value>(&text(&format!("{page}{path}")).await).unwrap();
+    let (install, deliveries) = (read("api/install").await, read("api/deliveries").await);
+    process.kill().unwrap();
+    process.wait().unwrap();
+    let page_views = json!({"source": "analytics.js", "type": "page", "outcome": "accepted", "count": 100});
+    let mut received = install["install"]["received"].as_array().unwrap().clone();
+    received.iter_mut().for_each(|one| drop(one.as_object_mut().unwrap().remove("last_at")));
+    assert!(received.contains(&page_views), "{install}");
+    assert_eq!(deliveries["received"], json!({"accepted": 123, "skipped": 3, "rejected": 0}));
+    assert_eq!(deliveries["mappings"]["page-view"]["delivered"], 100);
 }
 
 /// `… | head -1` where `head` is done before the command says anything.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use koala_destination::json::read_parameter;
 use koala_destination::segment::Trigger;
 use serde::Deserialize;
 use thiserror::Error;
@@ -83,8 +84,7 @@ impl IntentRule {
     /// With what is wrong and what to write instead.
     pub fn parse(name: &str, json: &str) -> Result<Option<Self>, IntentRuleError> {
         const FORM: &str = "an intent rule is {\"trigger\":…,\"score\"?:points,\"half_life_days\"?:days,\"at_least\"?:entries,\"within_days\"?:days,\"enabled\"?:true}";
-        let written: Written =
-            serde_json::from_str(json).map_err(|error| IntentRuleError(format!("{error}: {FORM}")))?;
+        let written: Written = read_parameter(json).map_err(|error| IntentRuleError(format!("{error}: {FORM}")))?;
         let preset = Self::presets().into_iter().find(|preset| preset.name == name);
         let score = written.score.or(preset.as_ref().map(|preset| preset.score)).unwrap_or(DEFAULT_SCORE);
         let half_life_days = written.half_life_days.or(preset.as_ref().map(|preset| preset.half_life_days));

@@ -1,6 +1,6 @@
 //! Alerts: parameters `alerts/<name>`.
 
-use koala_destination::json::Object;
+use koala_destination::json::{Object, read_parameter};
 use koala_destination::segment::Trigger;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -82,7 +82,7 @@ impl Alert {
     pub fn parse(name: &str, json: &str) -> Result<Option<Self>, AlertError> {
         const FORM: &str = "an alert is {\"on\":\"<intent rule>\"|\"points\"|\"trend\"|\"week\",\"over\"?:points,\"is\"?:\"surging\",\
              \"only\"?:trigger,\"to\":\"<target>\",\"enabled\"?:true}";
-        let written: Written = serde_json::from_str(json).map_err(|error| AlertError(format!("{error}: {FORM}")))?;
+        let written: Written = read_parameter(json).map_err(|error| AlertError(format!("{error}: {FORM}")))?;
         if !written.enabled {
             return Ok(None);
         }

@@ -1,10 +1,11 @@
 //! `koala demo`: two weeks of visits through a set of its own, the story of one person in them, and a collector that is away.
 //!
-//! The collector and the intake are two sets, each with a file of its own, so that one can be stopped while the other takes
-//! events in.
+//! While the story is told the collector and the intake are two sets, each with a file of its own, so that one can be stopped while
+//! the other takes events in. Then they are one, whose page has both.
 
 mod story;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -87,14 +88,17 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         story::tell(&*collector.store, person).await?;
     }
     story::companies(&*collector.store).await?;
-    outln!("\n{} in all. The page: {}/", counted(total, "visitor"), collector.url());
+    intake.stop().await;
+    collector.stop().await;
+    outln!("\n{} in all. The page: http://{address}/", counted(total, "visitor"));
     if !options.once {
+        bring_queues(&intake_data, &options.data)?;
+        let set = start(&options, &address.to_string(), &options.data, None).await?;
         outln!("It runs until Ctrl-C. `cargo koala up` runs a set for your own events.");
         up::until_told_to_stop().await?;
         notice!("shutting down");
+        set.stop().await;
     }
-    intake.stop().await;
-    collector.stop().await;
     Ok(if taken + also_taken == 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
@@ -119,21 +123,34 @@ async fn send(sender: &Sender, events: &[Fixture]) -> usize {
     accepted
 }
 
+/// A file of SQLite's, with those that may stand beside it.
+fn with_its_log(file: &Path) -> [PathBuf; 3] {
+    ["", "-wal", "-shm"].map(|suffix| {
+        let mut file = file.as_os_str().to_owned();
+        file.push(suffix);
+        file.into()
+    })
+}
+
 /// The demonstration begins with nothing each time.
 fn remove(data: &Path) -> Result<()> {
-    for file in [data.to_owned(), queue::beside(data)] {
-        for suffix in ["", "-wal", "-shm"] {
-            let mut file = file.clone().into_os_string();
-            file.push(suffix);
-            match std::fs::remove_file(&file) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    bail!("{} cannot be removed: {error}", Path::new(&file).display())
-                }
-                _ => {}
-            }
-        }
+    for file in [data.to_owned(), queue::beside(data)].iter().flat_map(|file| with_its_log(file)) {
+        unless_absent(std::fs::remove_file(&file)).with_context(|| format!("{} cannot be removed", file.display()))?;
     }
     Ok(())
+}
+
+/// What a stopped set counted of what it took in goes to another one, in place of what that one has.
+fn bring_queues(from: &Path, to: &Path) -> Result<()> {
+    for (from, to) in with_its_log(&queue::beside(from)).iter().zip(with_its_log(&queue::beside(to))) {
+        unless_absent(std::fs::remove_file(&to)).with_context(|| format!("{} cannot be removed", to.display()))?;
+        unless_absent(std::fs::rename(from, &to)).with_context(|| format!("{} cannot be moved", from.display()))?;
+    }
+    Ok(())
+}
+
+fn unless_absent(done: io::Result<()>) -> io::Result<()> {
+    done.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
 
 async fn wait_until_delivered(set: &LocalSet) -> Result<()> {

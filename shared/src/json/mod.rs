@@ -10,12 +10,14 @@
 //! | [`object`], [`elements`] | the fields of an object, the elements of an array |
 //! | [`write`](mod@write) | an object, field after field |
 //! | [`surrogates`], [`numbers`] | what other readers would refuse |
+//! | [`parameter`] | what a person writes into a parameter |
 //! | [`ip_addresses`] | what is kept of no event |
 
 mod elements;
 mod ip_addresses;
 mod numbers;
 mod object;
+mod parameter;
 mod raw;
 mod scan;
 mod surrogates;
@@ -25,6 +27,7 @@ pub use elements::{Elements, elements};
 pub use ip_addresses::{remove_ip_addresses, text_without_ip_addresses, without_ip_addresses};
 pub use numbers::number_out_of_range;
 pub use object::{Object, ObjectError, find};
+pub use parameter::read_parameter;
 pub use raw::{Kind, RawJson, kind, string, trim};
 pub use scan::DEEPEST;
 pub use surrogates::without_lone_surrogates;

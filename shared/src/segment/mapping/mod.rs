@@ -13,6 +13,7 @@ pub use mapped::{Given, MappedAccount, MappedAction, MappedEvent, MappedPage, Ma
 use self::preset::{PRESETS, Preset};
 use super::{Action, Event, FieldProblem, Trigger};
 use crate::collector_kind::CollectorKind;
+use crate::json::read_parameter;
 
 /// One mapping of the destination, compiled when the settings load.
 #[derive(Debug, Clone)]
@@ -57,7 +58,7 @@ impl Mapping {
     pub fn parse(name: &str, json: &str) -> Result<Self, Vec<FieldProblem>> {
         let problem = |path: &str, message: String| FieldProblem { path: path.to_owned(), message };
         let bad_form = |message: String| vec![problem("", format!("{message}: {FORM}"))];
-        let written: Written = serde_json::from_str(json).map_err(|error| bad_form(error.to_string()))?;
+        let written: Written = read_parameter(json).map_err(bad_form)?;
         let preset = preset::written(name);
         let is_preset =
             preset.is_some() && written.trigger.is_none() && written.action.is_none() && written.fields.is_empty();

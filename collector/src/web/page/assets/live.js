@@ -58,8 +58,14 @@ function localise() {
     time.title = whole
   }
   const said = document.querySelector('[data-zone]')
-  if (said && zone) said.textContent = `Times are in ${zone}.`
+  if (said && zone) said.textContent = `Times are in ${zone}; what was today, yesterday or on a day is by days in UTC.`
 }
+
+// A search is kept as an address: what was not filled in stands in none.
+document.addEventListener('formdata', ({ target, formData }) => {
+  if (target.method !== 'get') return
+  for (const [name, value] of [...formData]) if (value === '') formData.delete(name)
+})
 
 // Where the server cannot say that something changed, it is asked, while somebody looks.
 const ASK_EVERY = 30000
