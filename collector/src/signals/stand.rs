@@ -37,7 +37,8 @@ pub fn crossed<'a>(
             before.fired.iter().find(of_alert)
         };
         let waiting = format!("{WAITS}{condition}");
-        let waits = is_noted(&waiting).is_some();
+        // Of two companies that have become one, one may have set off what the other one waited with.
+        let waits = is_noted(&waiting).is_some() && is_noted(&condition).is_none();
         let was = match (is_noted(&condition), before.look, never_seen) {
             _ if waits => None,
             (Some(fired), _, _) => Some(fired.points),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use koala_collector::exclude::Exclude;
+use koala_collector::store::filter::CompanyFilter;
 use serde_json::json;
 
 use super::alert_messages::messages;
@@ -50,6 +51,29 @@ pub async fn a_company_that_becomes_known_with_what_was_done_before_sets_points_
                        "page_views": [page("/pricing", "p-9", &ago(1000))]});
     ingest(&*store, &known).await;
     assert_eq!(watched.headlines().await, ["initech.example has more than 4 points, 1 person, surging"]);
+}
+
+pub async fn two_companies_that_become_one_tell_once_what_one_of_them_has_told(store: Arc<dyn Engine>) {
+    let surging = ("alerts/rise", r#"{"on":"trend","is":"surging","to":"sales"}"#);
+    let watched = Watched::new(&store, &[OVER_4, surging]).await;
+    // The one that is known first has done little.
+    let group = |id: &str, domain: Option<&str>| {
+        let call = json!({"type": "group", "message_id": id, "sent_at": ago(2000), "group_id": "g1", "domain": domain, "traits": {}});
+        json!({"user_id": "u-1", "groups": [call]})
+    };
+    ingest(&*store, &group("g-1", None)).await;
+    let looks = json!({"user_id": "u-1", "page_views": [page("/about", "p-0", &ago(1000))]});
+    ingest(&*store, &looks).await;
+    assert_eq!(watched.headlines().await, [""; 0]);
+    let price = |id: &str| json!({"email": "ada@one.example", "page_views": [page("/pricing", id, &ago(1000))]});
+    ingest(&*store, &price("p-1")).await;
+    let told = watched.headlines().await;
+    assert_eq!(told, ["one.example has more than 4 points, 1 person, surging", "one.example is surging, 1 person"]);
+    ingest(&*store, &group("g-2", Some("one.example"))).await;
+    assert_eq!(watched.headlines().await, told);
+    ingest(&*store, &price("p-2")).await;
+    assert_eq!(watched.headlines().await, told);
+    assert_eq!(store.list_companies(CompanyFilter::default(), 0, 9).await.expect("companies").1, 1);
 }
 
 pub async fn the_people_of_a_message_are_those_who_did_it_and_are_not_kept_out(store: Arc<dyn Engine>) {

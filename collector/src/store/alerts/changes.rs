@@ -43,6 +43,24 @@ pub struct Standing {
     pub fired: Vec<Fired>,
 }
 
+impl Standing {
+    /// How alerts stand with a company that was several before: what one of them has set off is set off, and what one of them was at
+    /// most it was. The order is of no account.
+    pub(in crate::store) fn of_one(before: impl IntoIterator<Item = Self>) -> Self {
+        let mut one = Self::default();
+        for Self { look, fired } in before {
+            let is_more = |look: &Look| one.look.is_none_or(|most| look.is_more_than(&most));
+            one.look = look.filter(is_more).or(one.look);
+            one.fired.extend(fired);
+        }
+        one.fired.sort_by(|a, b| {
+            (&a.alert, &a.condition).cmp(&(&b.alert, &b.condition)).then(b.points.total_cmp(&a.points))
+        });
+        one.fired.dedup_by(|next, first| (&next.alert, &next.condition) == (&first.alert, &first.condition));
+        one
+    }
+}
+
 /// A company as it was looked at.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Look {
@@ -50,6 +68,12 @@ pub struct Look {
     pub points: f64,
     /// Its trend.
     pub trend: Trend,
+}
+
+impl Look {
+    fn is_more_than(&self, other: &Self) -> bool {
+        self.points.total_cmp(&other.points).then(self.trend.as_str().cmp(other.trend.as_str())).is_gt()
+    }
 }
 
 /// An alert that a company has set off.

@@ -12,7 +12,12 @@ use crate::store::alerts::{Evaluated, Fired, Look, NewMessage, Standing, Stood, 
 use crate::store::company::CompanyId;
 
 statements! {
-    STANDINGS = "SELECT company_id, points, trend, fired FROM alert_standing WHERE company_id = ANY($1::bigint[])";
+    // Each identity of a company may have been a company by itself before.
+    STANDINGS = "SELECT key.company_id, standing.points, standing.trend, standing.fired
+                 FROM company_key AS key JOIN alert_standing AS standing ON standing.company_id = key.id
+                 WHERE key.company_id = ANY($1::bigint[])";
+    FORGET = "DELETE FROM alert_standing
+              WHERE company_id IN (SELECT id FROM company_key WHERE company_id = ANY($1::bigint[]) AND id <> company_id)";
     STAND = "INSERT INTO alert_standing (company_id, points, trend, fired)
              SELECT * FROM unnest($1::bigint[], $2::double precision[], $3::text[], $4::text[])
              ON CONFLICT (company_id) DO UPDATE SET points = excluded.points, trend = excluded.trend, fired = excluded.fired";
@@ -33,15 +38,15 @@ statements! {
 
 /// How alerts stand with some companies; with one that was never looked at it is not said.
 async fn standings(transaction: &Transaction, ids: &[i64]) -> Result<BTreeMap<i64, Standing>, PostgresError> {
-    let mut standings = BTreeMap::new();
+    let mut standings: BTreeMap<i64, Vec<Standing>> = BTreeMap::new();
     for row in &transaction.query(STANDINGS, &[&ids]).await? {
         let trend = Trend::parse(row.try_get(2)?).unwrap_or(Trend::Neutral);
         let fired: Vec<(String, String, f64)> = serde_json::from_str(row.try_get(3)?).unwrap_or_default();
         let fired = fired.into_iter().map(|(alert, condition, points)| Fired { alert, condition, points });
         let look = Some(Look { points: row.try_get(1)?, trend });
-        standings.insert(row.try_get(0)?, Standing { look, fired: fired.collect() });
+        standings.entry(row.try_get(0)?).or_default().push(Standing { look, fired: fired.collect() });
     }
-    Ok(standings)
+    Ok(standings.into_iter().map(|(company, before)| (company, Standing::of_one(before))).collect())
 }
 
 /// How alerts stand with a company.
@@ -122,7 +127,11 @@ async fn stand(transaction: &Transaction, standings: &[Stood], companies: &[i64]
         trends.push(look.trend.as_str());
         all_fired.push(serde_json::to_string(&fired).unwrap_or_default());
     }
-    transaction.execute_if(!ids.is_empty(), STAND, &[&ids, &points, &trends, &all_fired]).await
+    together!(
+        transaction.execute_if(!ids.is_empty(), FORGET, &[&ids]),
+        transaction.execute_if(!ids.is_empty(), STAND, &[&ids, &points, &trends, &all_fired]),
+    )
+    .map(drop)
 }
 
 /// Those of which none was told.

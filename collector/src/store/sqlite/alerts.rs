@@ -73,19 +73,21 @@ pub(super) fn changed(
     changed.collect()
 }
 
-/// How alerts stand with a company.
+/// How alerts stand with a company, of whose identities each may have been a company by itself before.
 pub(super) fn standing(connection: &Connection, company: &CompanyId) -> rusqlite::Result<Standing> {
-    let mut select =
-        connection.prepare_cached("SELECT points, trend, fired FROM alert_standing WHERE company_id = ?1")?;
-    let standing = select.query_row([company.as_str()], |row| {
+    let mut select = connection.prepare_cached(
+        "SELECT points, trend, fired FROM alert_standing
+         WHERE company_id IN (SELECT 'co_' || id FROM company_key WHERE company_id = ?1)",
+    )?;
+    let before = select.query_map([ids::company_row(company.as_str())], |row| {
         let trend = Trend::parse(row.get_ref(1)?.as_str()?).unwrap_or(Trend::Neutral);
         let fired: Vec<(String, String, f64)> = serde_json::from_str(row.get_ref(2)?.as_str()?).unwrap_or_default();
         Ok(Standing {
             look: Some(Look { points: row.get(0)?, trend }),
             fired: fired.into_iter().map(|(alert, condition, points)| Fired { alert, condition, points }).collect(),
         })
-    });
-    Ok(standing.optional()?.unwrap_or_default())
+    })?;
+    Ok(Standing::of_one(before.collect::<rusqlite::Result<Vec<_>>>()?))
 }
 
 /// When all companies were looked at last.
@@ -137,8 +139,13 @@ pub(super) fn tell(connection: &Connection, evaluated: &Evaluated) -> rusqlite::
         "INSERT INTO alert_standing (company_id, points, trend, fired) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (company_id) DO UPDATE SET points = excluded.points, trend = excluded.trend, fired = excluded.fired",
     )?;
+    let mut forget = connection.prepare_cached(
+        "DELETE FROM alert_standing
+         WHERE company_id IN (SELECT 'co_' || id FROM company_key WHERE company_id = ?1 AND id <> company_id)",
+    )?;
     for Stood { company, after, .. } in &evaluated.standings {
         let Some(look) = after.look else { continue };
+        forget.execute([ids::company_row(company.as_str())])?;
         let fired: Vec<_> = after.fired.iter().map(|it| (&it.alert, &it.condition, it.points)).collect();
         let fired = serde_json::to_string(&fired).unwrap_or_default();
         stand.execute(params![company.as_str(), look.points, look.trend.as_str(), fired])?;
