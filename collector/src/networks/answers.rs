@@ -31,7 +31,7 @@ pub enum Remembered {
 /// The answers of a day, and a bucket of requests that fills with time.
 #[derive(Debug)]
 pub struct Answers {
-    answers: LruCache<IpAddr, (Instant, Option<Guess>)>,
+    by_network: LruCache<IpAddr, (Instant, Option<Guess>)>,
     per_minute: f64,
     requests_left: f64,
     filled: Instant,
@@ -42,13 +42,13 @@ impl Answers {
     /// An empty one; the first minute's requests may come at once.
     pub fn new(per_minute: usize, now: Instant) -> Self {
         let per_minute = f64::from(u32::try_from(per_minute).unwrap_or(u32::MAX));
-        let answers = LruCache::new(MOST_REMEMBERED);
-        Self { answers, per_minute, requests_left: per_minute, filled: now, paused_until: None }
+        let by_network = LruCache::new(MOST_REMEMBERED);
+        Self { by_network, per_minute, requests_left: per_minute, filled: now, paused_until: None }
     }
 
     /// What is known of an address. Whoever is told to ask has spent a request.
     pub fn look_up(&mut self, address: IpAddr, now: Instant) -> Remembered {
-        if let Some((at, guess)) = self.answers.get(&network(address))
+        if let Some((at, guess)) = self.by_network.get(&network(address))
             && now.saturating_duration_since(*at) < DAY
         {
             return Remembered::Answer(guess.clone());
@@ -66,7 +66,7 @@ impl Answers {
     /// The API answered.
     pub fn answered(&mut self, address: IpAddr, guess: Option<Guess>, now: Instant) {
         self.paused_until = None;
-        self.answers.put(network(address), (now, guess));
+        self.by_network.put(network(address), (now, guess));
     }
 
     /// The API failed. Says whether it had worked before, so that an outage is logged once.
@@ -151,6 +151,6 @@ mod tests {
         for number in 0..20_000_u32 {
             answers.answered(IpAddr::from(number.to_be_bytes()), None, now);
         }
-        assert_eq!(answers.answers.len(), MOST_REMEMBERED.get());
+        assert_eq!(answers.by_network.len(), MOST_REMEMBERED.get());
     }
 }

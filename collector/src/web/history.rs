@@ -14,7 +14,7 @@ use crate::store::history::{HistoryCursor, HistoryEntry};
 /// The most deeds in one answer.
 const MOST_DEEDS: u32 = 1000;
 
-/// HistoryQuery deeds.
+/// Which deeds.
 #[derive(Deserialize)]
 pub struct HistoryQuery {
     #[serde(default)]
