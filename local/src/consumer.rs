@@ -40,7 +40,7 @@ where
         }
         let why = match ended {
             Some(Err(error)) => error.to_string(),
-            _ => "it returned".to_owned(),
+            _ => "it ended without an error".to_owned(),
         };
         tracing::error!(task = name, why, "a task has ended and is started again");
         sleep(LONGEST_IDLE).await;

@@ -207,7 +207,7 @@ impl LocalSet {
     pub async fn stop(mut self) {
         self.stop_consumers.send_replace(true);
         if timeout(GRACE_OF_DELIVERIES, async { while self.consumers.join_next().await.is_some() {} }).await.is_err() {
-            tracing::warn!("deliveries under way are given up; they are made after the next start");
+            tracing::warn!("deliveries in flight are stopped; they are retried after the next start");
             self.consumers.shutdown().await;
         }
         self.gateway.stop(GRACE).await;

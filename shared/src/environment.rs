@@ -2,7 +2,7 @@
 //!
 //! This knows one variable's name, that of the roots, which every client of a process has in common. A part says beside what it does which ones it reads (`IntakeOptions::read`,
 //! `DeliveryOptions::read`, `CollectorAddress::read`), and a program puts its parts together in one place, its environment:
-//! `aws::environment` for the functions, `environment` of the crate `koala-local` for `koala`. `docs/settings.md` lists all.
+//! `aws::environment` for these functions, a module `environment` in each other program's crate. `docs/settings.md` lists all.
 
 use std::fmt;
 use std::ops::RangeInclusive;

@@ -82,7 +82,7 @@ pub enum ReadMessageError {
     },
     /// No intake wrote it, and nobody will ever read it. The place is named and not what stands there, so that it may be
     /// logged.
-    #[error("the message is not one of dispatch's: line {line}, column {column}")]
+    #[error("not a message from dispatch: line {line}, column {column}")]
     Form {
         /// Counted from 1.
         line: usize,

@@ -8,9 +8,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
-/// What is logged where `RUST_LOG` says nothing: our own events from `info` on, others' from `warn` on. The HTTP and AWS
+/// What is logged where `RUST_LOG` says nothing: our own events (what begins with `koala`) from `info` on, others' from `warn` on. The HTTP and AWS
 /// crates log whole requests at `debug`, so that level is never a default.
-const DEFAULT_FILTER: &str = "warn,koala_destination=info,koala_collector=info,koala=info";
+const DEFAULT_FILTER: &str = "warn,koala=info";
 
 /// JSON lines on standard output, where Lambda takes them; for the functions.
 pub fn init_json() {

@@ -141,6 +141,6 @@ fn what_cannot_be_coerced_names_field_and_type() {
         mapping.map(&Event::parse(&json).unwrap()).map(drop).map_err(|problem| problem.to_string())
     };
     assert_eq!(why(json!(404)), Ok(()));
-    assert_eq!(why(json!({"a": 1})), Err("Event Name (`event`) must be a string, and is an object".to_owned()));
-    assert_eq!(why(json!(["a", "b"])), Err("Event Name (`event`) must be a string, and is an array".to_owned()));
+    assert_eq!(why(json!({"a": 1})), Err("Event Name (`event`) must be a string, not an object".to_owned()));
+    assert_eq!(why(json!(["a", "b"])), Err("Event Name (`event`) must be a string, not an array".to_owned()));
 }

@@ -106,7 +106,7 @@ async fn after_a_part_of_a_visitor_that_has_to_be_retried_its_newer_parts_wait_w
     let log = Log::default();
     let collector = Picky { refuses: HashSet::from(["u-45"]), log: Arc::clone(&log), ..Picky::default() };
     let deadline = Instant::now() + Duration::from_secs(30);
-    // ReceivedMessage at different times: each would have had a delay of its own.
+    // Received at different times: each would have had a delay of its own.
     let received = received(&messages, |at| 1 + u32::try_from(at % 4).unwrap());
     let outcomes = delivery(collector).deliver(&received, deadline, &Mutex::default(), &()).await;
     assert!(outcomes[..30].iter().all(|outcome| *outcome == Outcome::Delivered));

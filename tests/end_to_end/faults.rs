@@ -239,7 +239,7 @@ async fn a_message_that_cannot_be_mapped_is_a_dead_letter_and_its_neighbours_go_
     collector.until_taken(10, Duration::from_secs(20)).await;
     let dead = set.until_settled().await;
     assert_eq!(dead.len(), 1, "{dead:?}");
-    assert_eq!(dead[0].reason, "Event Name (`event`) must be a string, and is an object");
+    assert_eq!(dead[0].reason, "Event Name (`event`) must be a string, not an object");
 }
 
 async fn the_same_event_twice_has_the_same_message_id(kind: Kind) {

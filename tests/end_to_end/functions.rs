@@ -61,7 +61,7 @@ async fn a_batch_is_answered_message_by_message_and_bad_ones_are_dead_letters_wi
     let dead = functions.until_messages("identify_dead_letters", 1).await;
     let attribute =
         |name: &str| dead[0]["MessageAttributes"][name]["StringValue"].as_str().unwrap_or_default().to_owned();
-    assert_eq!(attribute("reason"), "Traits (`traits`) must be an object, and is a string");
+    assert_eq!(attribute("reason"), "Traits (`traits`) must be an object, not a string");
     assert_eq!(
         (attribute("mapping").as_str(), attribute("function").as_str()),
         ("identify-visitor", "identify-visitor")

@@ -18,7 +18,7 @@ const CONNECTIONS: usize = 4;
 #[derive(Debug, Error)]
 pub enum DatabaseUnavailable {
     /// Nobody says where it is.
-    #[error("the parameter database-url is missing, or is no URL of a database")]
+    #[error("the parameter database-url is missing, or is not a database URL")]
     NotSaid,
     /// The parameters cannot be read.
     #[error(transparent)]

@@ -33,7 +33,10 @@ impl Doorbell {
             return;
         }
         if let Err(error) = self.sqs.get().send_message().queue_url(&self.url).message_body("{}").send().await {
-            tracing::warn!(reason = reason(&error), "signals is not woken; its schedule does it within a minute");
+            tracing::warn!(
+                reason = reason(&error),
+                "cannot wake the function signals; its schedule runs it within a minute"
+            );
         }
     }
 

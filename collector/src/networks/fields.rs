@@ -13,7 +13,7 @@ const LONGEST_NAME: usize = 200;
 
 /// The names of fields, each with dots between its parts; the first one that says something counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fields {
+pub struct RecordFields {
     /// Where the domain stands.
     pub domain: Vec<String>,
     /// Where the name stands.
@@ -33,7 +33,7 @@ pub struct Names {
     pub kind: &'static str,
 }
 
-impl Default for Fields {
+impl Default for RecordFields {
     /// The fields of `IPinfo` Lite and of range-level sources.
     fn default() -> Self {
         let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
@@ -45,7 +45,7 @@ impl Default for Fields {
     }
 }
 
-impl Fields {
+impl RecordFields {
     /// Reads them from the environment.
     pub fn read(variables: &mut Variables<'_>, names: Names) -> Self {
         let defaults = Self::default();

@@ -7,13 +7,13 @@ use std::path::Path;
 use maxminddb::{PathElement, Reader};
 
 use super::error::NetworksError;
-use super::fields::Fields;
+use super::fields::RecordFields;
 use crate::company::Guess;
 
 /// An address file that is open. It is in memory: a file of `IPinfo` Lite takes some 50 MB.
 pub struct AddressFile {
     reader: Reader<Vec<u8>>,
-    fields: Fields,
+    fields: RecordFields,
 }
 
 impl fmt::Debug for AddressFile {
@@ -27,7 +27,7 @@ impl AddressFile {
     ///
     /// # Errors
     /// When it is not there or no address file.
-    pub fn open(file: &Path, fields: Fields) -> Result<Self, NetworksError> {
+    pub fn open(file: &Path, fields: RecordFields) -> Result<Self, NetworksError> {
         match Reader::open_readfile(file) {
             Ok(reader) => Ok(Self { reader, fields }),
             Err(error) => Err(NetworksError::File { file: file.to_owned(), reason: error.to_string() }),

@@ -16,7 +16,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::answers::{Answers, Remembered};
-use super::fields::{Fields, Names};
+use super::fields::{Names, RecordFields};
 use crate::company::Guess;
 
 /// Where the address stands in the URL.
@@ -35,7 +35,7 @@ pub struct LookupOptions {
     /// `IP_LOOKUP_PER_MINUTE`, 60: how often it is asked; what is beyond has no guess.
     per_minute: usize,
     /// `IP_LOOKUP_DOMAIN`, `IP_LOOKUP_NAME`, `IP_LOOKUP_TYPE`: where its answers say them.
-    fields: Fields,
+    fields: RecordFields,
 }
 
 /// The URL, in which a vendor's token may stand.
@@ -80,7 +80,7 @@ impl LookupOptions {
         let url = variables.parsed("IP_LOOKUP_URL", LookupUrl::parse);
         let per_minute = variables.number("IP_LOOKUP_PER_MINUTE", 60, 1..=MOST_PER_MINUTE);
         let names = Names { domain: "IP_LOOKUP_DOMAIN", name: "IP_LOOKUP_NAME", kind: "IP_LOOKUP_TYPE" };
-        let fields = Fields::read(variables, names);
+        let fields = RecordFields::read(variables, names);
         url.map(|url| Self { url, per_minute, fields })
     }
 }
@@ -90,7 +90,7 @@ impl LookupOptions {
 pub struct AddressLookup {
     http: reqwest::Client,
     url: LookupUrl,
-    fields: Fields,
+    fields: RecordFields,
     answers: Mutex<Answers>,
 }
 

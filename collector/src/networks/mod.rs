@@ -25,7 +25,7 @@ use std::path::PathBuf;
 use koala_destination::environment::Variables;
 
 pub use self::error::NetworksError;
-use self::fields::{Fields, Names};
+use self::fields::{Names, RecordFields};
 use self::file::AddressFile;
 use self::lookup::{AddressLookup, LookupOptions};
 use crate::company::Guess;
@@ -38,7 +38,7 @@ pub enum NetworkOptions {
         /// Where it is.
         file: PathBuf,
         /// `IP_DATABASE_DOMAIN`, `IP_DATABASE_NAME`, `IP_DATABASE_TYPE`: where its records say them.
-        fields: Fields,
+        fields: RecordFields,
     },
     /// `IP_LOOKUP_URL`: a vendor's API.
     Lookup(LookupOptions),
@@ -48,14 +48,14 @@ impl NetworkOptions {
     /// The options for a file, with the fields of `IPinfo` Lite and of range-level files.
     #[must_use]
     pub fn of(file: impl Into<PathBuf>) -> Self {
-        Self::File { file: file.into(), fields: Fields::default() }
+        Self::File { file: file.into(), fields: RecordFields::default() }
     }
 
     /// Reads them from the environment; nothing where neither `IP_DATABASE` nor `IP_LOOKUP_URL` is set.
     pub fn read(variables: &mut Variables<'_>) -> Option<Self> {
         let file = variables.optional("IP_DATABASE");
         let names = Names { domain: "IP_DATABASE_DOMAIN", name: "IP_DATABASE_NAME", kind: "IP_DATABASE_TYPE" };
-        let fields = Fields::read(variables, names);
+        let fields = RecordFields::read(variables, names);
         let lookup = LookupOptions::read(variables);
         match (file, lookup) {
             (Some(_), Some(_)) => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Path, State};
-use axum::http::header::USER_AGENT;
+use axum::http::header::{ALLOW, USER_AGENT};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -49,9 +49,12 @@ pub fn router_with(
     networks: Option<Arc<Networks>>,
 ) -> Router {
     Router::new()
-        .route("/web/projects/{key}/batch", post(collect))
-        .route("/web/projects/{key}/accounts/batch", post(collect_accounts))
-        .route("/web/projects/{key}/auth", get(check_key))
+        .route("/web/projects/{key}/batch", post(collect).fallback(async || CollectorError::Method("POST")))
+        .route(
+            "/web/projects/{key}/accounts/batch",
+            post(collect_accounts).fallback(async || CollectorError::Method("POST")),
+        )
+        .route("/web/projects/{key}/auth", get(check_key).fallback(async || CollectorError::Method("GET")))
         .with_state(Collector { store, keys, keep_ip, networks })
 }
 
@@ -137,6 +140,8 @@ async fn is_our_key(keys: &dyn Keys, key: &str, headers: &HeaderMap) -> Result<(
 /// What the collector answers to a request that it does not take: `{"error","code"}`.
 enum CollectorError {
     Refused(Refusal),
+    /// The route has another method alone.
+    Method(&'static str),
     Unavailable(String),
 }
 
@@ -164,6 +169,11 @@ impl IntoResponse for CollectorError {
             Self::Refused(refusal) => {
                 let body = json!({"error": refusal.to_string(), "code": refusal.code()});
                 (refusal.status(), axum::Json(body)).into_response()
+            }
+            Self::Method(method) => {
+                let error = format!("method not allowed; use {method}");
+                let body = json!({"error": error, "code": "method_not_allowed"});
+                (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, method)], axum::Json(body)).into_response()
             }
             Self::Unavailable(reason) => {
                 tracing::error!(reason, "the collector cannot keep a request");

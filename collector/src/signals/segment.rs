@@ -65,7 +65,7 @@ fn message_id(id: &str, kind: &str, user_id: &str) -> String {
 mod tests {
     use super::*;
     use crate::intent::{Strength, Trend};
-    use crate::signals::signal::{CompanyFacts, Subject};
+    use crate::signals::signal::{CompanyFacts, SignalSubject};
 
     fn company() -> CompanyFacts {
         CompanyFacts {
@@ -86,7 +86,7 @@ mod tests {
     fn each_known_member_gets_a_group_and_a_track_call_that_are_the_same_with_each_try() {
         let message = Signal {
             alert: "crm".to_owned(),
-            subject: Subject::Trend(Trend::Surging),
+            subject: SignalSubject::Trend(Trend::Surging),
             company: Some(company()),
             visitor: None,
             deeds: Vec::new(),

@@ -14,7 +14,7 @@ const LONGEST_NAME: usize = 60;
 /// What sets a message off.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Subject {
+pub enum SignalSubject {
     /// An intent rule took something that a visitor did.
     Rule(String),
     /// The company's points rose over a limit.
@@ -32,7 +32,7 @@ pub struct Signal {
     /// The alert's name.
     pub alert: String,
     /// What set it off.
-    pub subject: Subject,
+    pub subject: SignalSubject,
     /// Whom it is about.
     pub company: Option<CompanyFacts>,
     /// What the visitor is called, where the message is about one.
@@ -105,7 +105,7 @@ impl Signal {
                 people => format!(", {people} people"),
             };
             headline.push_str(&people);
-            let is_said = matches!(self.subject, Subject::Trend(_));
+            let is_said = matches!(self.subject, SignalSubject::Trend(_));
             if !is_said && company.trend != Trend::Neutral {
                 headline.push_str(", ");
                 headline.push_str(&company.trend.as_str().to_lowercase());
@@ -123,7 +123,7 @@ fn shortened(name: &str) -> String {
     }
 }
 
-impl Subject {
+impl SignalSubject {
     /// What a company does that sets it off; the presets in words, another rule by its name.
     fn verb(&self) -> String {
         match self {
@@ -171,7 +171,7 @@ pub(crate) mod tests {
     pub fn message(name: &str) -> Signal {
         Signal {
             alert: "pricing-sales".to_owned(),
-            subject: Subject::Rule("pricing".to_owned()),
+            subject: SignalSubject::Rule("pricing".to_owned()),
             company: Some(CompanyFacts { name: name.to_owned(), ..company(3, Trend::Surging) }),
             visitor: Some("Ada Byron".to_owned()),
             deeds: Vec::new(),
@@ -181,14 +181,14 @@ pub(crate) mod tests {
         }
     }
 
-    fn headline(subject: Subject, company: Option<CompanyFacts>, visitor: Option<&str>) -> String {
+    fn headline(subject: SignalSubject, company: Option<CompanyFacts>, visitor: Option<&str>) -> String {
         let visitor = visitor.map(str::to_owned);
         Signal { subject, company, visitor, ..message("") }.headline()
     }
 
     #[test]
     fn a_headline_says_who_does_what_how_many_and_where_it_goes() {
-        let pricing = || Subject::Rule("pricing".to_owned());
+        let pricing = || SignalSubject::Rule("pricing".to_owned());
         assert_eq!(
             headline(pricing(), Some(company(3, Trend::Surging)), Some("Ada")),
             "Northwind looks at pricing, 3 people, surging"
@@ -196,11 +196,11 @@ pub(crate) mod tests {
         assert_eq!(headline(pricing(), Some(company(1, Trend::Neutral)), None), "Northwind looks at pricing, 1 person");
         assert_eq!(headline(pricing(), None, Some("ada@gmail.com")), "ada@gmail.com looks at pricing");
         assert_eq!(
-            headline(Subject::Trend(Trend::Surging), Some(company(2, Trend::Surging)), None),
+            headline(SignalSubject::Trend(Trend::Surging), Some(company(2, Trend::Surging)), None),
             "Northwind is surging, 2 people"
         );
         assert_eq!(
-            headline(Subject::Points { over: 50.0 }, Some(company(0, Trend::Heating)), None),
+            headline(SignalSubject::Points { over: 50.0 }, Some(company(0, Trend::Heating)), None),
             "Northwind has more than 50 points, heating"
         );
     }

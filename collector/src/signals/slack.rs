@@ -155,7 +155,7 @@ mod tests {
     use crate::intent::{Strength, Trend};
     use crate::signals::digest::ranked;
     use crate::signals::digest::tests::candidate;
-    use crate::signals::signal::Subject;
+    use crate::signals::signal::SignalSubject;
 
     fn message(name: &str, who: &str) -> Told {
         let company = CompanyFacts {
@@ -178,7 +178,7 @@ mod tests {
         };
         Told::Signal(Signal {
             alert: "pricing-sales".to_owned(),
-            subject: Subject::Rule("pricing".to_owned()),
+            subject: SignalSubject::Rule("pricing".to_owned()),
             company: Some(company),
             visitor: None,
             deeds: vec![deed("viewed /pricing", 4), deed("Demo Requested", 1)],

@@ -4,7 +4,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::digest::Digest;
-use super::signal::{CompanyFacts, Deed, Signal, Subject};
+use super::signal::{CompanyFacts, Deed, Signal, SignalSubject};
 use super::told::Told;
 
 /// The version of the JSON; fields may be added to it.
@@ -93,9 +93,9 @@ fn week(digest: &Digest) -> Week<'_> {
 
 fn signal(message: &Signal, at: &str) -> String {
     let (kind, cause) = match &message.subject {
-        Subject::Rule(rule) => ("visitor.signal", Cause::Rule(rule)),
-        Subject::Points { over } => ("company.intent", Cause::PointsOver(*over)),
-        Subject::Trend(trend) => ("company.intent", Cause::Trend(trend.as_str())),
+        SignalSubject::Rule(rule) => ("visitor.signal", Cause::Rule(rule)),
+        SignalSubject::Points { over } => ("company.intent", Cause::PointsOver(*over)),
+        SignalSubject::Trend(trend) => ("company.intent", Cause::Trend(trend.as_str())),
     };
     let data = Data {
         alert: &message.alert,
@@ -129,7 +129,7 @@ mod tests {
     use crate::intent::{Strength, Trend};
     use crate::signals::digest::ranked;
 
-    fn message(subject: Subject) -> Signal {
+    fn message(subject: SignalSubject) -> Signal {
         Signal {
             alert: "pricing-sales".to_owned(),
             subject,
@@ -163,15 +163,15 @@ mod tests {
         let read = |subject| -> Value {
             serde_json::from_str(&body(&Told::Signal(message(subject)), "2026-11-24T10:00:01Z")).expect("JSON")
         };
-        let signal = read(Subject::Rule("pricing".to_owned()));
+        let signal = read(SignalSubject::Rule("pricing".to_owned()));
         assert_eq!((&signal["version"], &signal["type"]), (&json!(1), &json!("visitor.signal")));
         assert_eq!(signal["data"]["rule"], "pricing");
         assert_eq!(signal["data"]["headline"], "Northwind looks at pricing, 3 people, surging");
         assert_eq!(signal["data"]["company"]["strength"], 50);
         assert_eq!(signal["data"]["activity"][0]["times"], 4);
-        let intent = read(Subject::Points { over: 15.0 });
+        let intent = read(SignalSubject::Points { over: 15.0 });
         assert_eq!((&intent["type"], &intent["data"]["points_over"]), (&json!("company.intent"), &json!(15.0)));
-        assert_eq!(read(Subject::Trend(Trend::Surging))["data"]["trend"], "Surging");
+        assert_eq!(read(SignalSubject::Trend(Trend::Surging))["data"]["trend"], "Surging");
     }
 
     #[test]

@@ -26,6 +26,11 @@ impl VisitorPoints {
         self.0.entry(row).or_default().add(worth, 1.0);
     }
 
+    /// How many visitors have points.
+    pub(super) fn visitors(&self) -> usize {
+        self.0.len()
+    }
+
     #[cfg(feature = "sqlite")]
     /// Whether a filter looks for the visitor.
     pub(super) fn are_found_by(&self, filter: &Filter, row: i64) -> bool {

@@ -2,9 +2,10 @@
 
 use axum::extract::rejection::{JsonRejection, StringRejection};
 use axum::extract::{Path, State};
-use axum::http::Method;
+use axum::handler::Handler;
+use axum::http::header::ALLOW;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
+use axum::routing::{self, MethodRouter, any};
 use axum::{Router, middleware};
 use koala_destination::segment::{Function, Mapping};
 use serde::{Deserialize, Serialize};
@@ -52,16 +53,16 @@ pub fn router() -> Router<Web> {
         .route("/api/history", get(history::list))
         .layer(middleware::from_fn(refuse_unknown))
         .route("/api/{*rest}", any(async || ApiError::NoSuchRoute))
-        .method_not_allowed_fallback(async |method: Method| ApiError::Method(other_than(&method)))
 }
 
-/// The method of a route that has not a request's: each of the API has one, `GET` or `POST`.
-fn other_than(method: &Method) -> &'static str {
-    match *method {
-        Method::GET | Method::HEAD => "POST",
-        Method::POST => "GET",
-        _ => "GET or POST",
-    }
+/// A route that is read, and says so to whoever comes by another method.
+fn get<H: Handler<T, Web>, T: 'static>(handler: H) -> MethodRouter<Web> {
+    routing::get(handler).fallback(async || ([(ALLOW, "GET,HEAD")], ApiError::Method("GET")))
+}
+
+/// A route that something is sent to, and that says so.
+fn post<H: Handler<T, Web>, T: 'static>(handler: H) -> MethodRouter<Web> {
+    routing::post(handler).fallback(async || ([(ALLOW, "POST")], ApiError::Method("POST")))
 }
 
 #[derive(Deserialize)]

@@ -53,14 +53,15 @@ impl VisitorQuery {
             "" | "all" => None,
             "known" => Some(true),
             "anonymous" => Some(false),
-            other => return Err(format!("who={other}: known, anonymous or all")),
+            other => return Err(format!("who must be known, anonymous or all, not {other:?}")),
         };
         let time = |name: &str, value: &str, of_a_day: i64| match value.trim() {
             "" => Ok(None),
             value => {
                 let day = clock::milliseconds(&format!("{value}T00:00:00Z")).map(|at| at + of_a_day);
                 let time = day.or_else(|| clock::milliseconds(value));
-                time.map(Some).ok_or_else(|| format!("{name}={value}: a day as 2026-11-20, or a time in RFC 3339"))
+                time.map(Some)
+                    .ok_or_else(|| format!("{name} must be a day as 2026-11-20 or a time in RFC 3339, not {value:?}"))
             }
         };
         Ok(Filter {
@@ -156,7 +157,7 @@ impl CompanyQuery {
         let excluded = match self.excluded.trim() {
             "" => false,
             "only" => true,
-            other => return Err(format!("excluded={other}: only, or nothing")),
+            other => return Err(format!("excluded must be only, or be left out, not {other:?}")),
         };
         Ok(CompanyFilter {
             text: text(&self.q),
@@ -202,7 +203,7 @@ fn trend(trend: &str) -> Result<Option<Trend>, String> {
 fn one_of<T>(name: &str, value: &str, parse: fn(&str) -> Option<T>, expected: &str) -> Result<Option<T>, String> {
     match value.trim() {
         "" => Ok(None),
-        value => parse(value).map(Some).ok_or_else(|| format!("{name}={value}: {expected}")),
+        value => parse(value).map(Some).ok_or_else(|| format!("{name} must be {expected}, not {value:?}")),
     }
 }
 
@@ -214,7 +215,7 @@ fn first_seen_since(new: &str) -> Result<Option<i64>, String> {
     match new.trim() {
         "" => Ok(None),
         "week" => Ok(Some(now_milliseconds() - 7 * MILLISECONDS_OF_A_DAY)),
-        other => Err(format!("new={other}: week, or nothing")),
+        other => Err(format!("new must be week, or be left out, not {other:?}")),
     }
 }
 

@@ -11,10 +11,10 @@ use super::state::Web;
 use crate::store::StoreError;
 use crate::store::history::{HistoryCursor, HistoryEntry};
 
-/// The most deeds in one answer.
-const MOST_DEEDS: u32 = 1000;
+/// The most entries in one answer.
+const MOST_ENTRIES: u32 = 1000;
 
-/// Which deeds.
+/// Which entries.
 #[derive(Deserialize)]
 pub struct HistoryQuery {
     #[serde(default)]
@@ -27,17 +27,17 @@ fn default_limit() -> u32 {
     100
 }
 
-/// The deeds behind a place, and the place behind which there are more.
-pub async fn deeds(
+/// The entries behind a place, and the place behind which there are more.
+pub async fn entries(
     web: &Web,
     behind: Option<HistoryCursor>,
     limit: u32,
 ) -> Result<(Vec<HistoryEntry>, Option<HistoryCursor>), StoreError> {
-    let mut deeds = web.store.history(behind, limit.saturating_add(1)).await?;
-    let is_more = u32::try_from(deeds.len()).is_ok_and(|count| count > limit);
-    deeds.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    let next = deeds.last().filter(|_| is_more).map(|deed| deed.cursor);
-    Ok((deeds, next))
+    let mut entries = web.store.history(behind, limit.saturating_add(1)).await?;
+    let is_more = u32::try_from(entries.len()).is_ok_and(|count| count > limit);
+    entries.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    let next = entries.last().filter(|_| is_more).map(|entry| entry.cursor);
+    Ok((entries, next))
 }
 
 /// `GET /api/history`
@@ -45,9 +45,9 @@ pub async fn list(State(web): State<Web>, Parameters(which): Parameters<HistoryQ
     let behind = match which.before.as_str() {
         "" => None,
         before => Some(HistoryCursor::parse(before).ok_or_else(|| {
-            ApiError::BadRequest(format!("before={before}: what an answer before this one said as next"))
+            ApiError::BadRequest(format!("before must be the next of an earlier answer, not {before:?}"))
         })?),
     };
-    let (deeds, next) = deeds(&web, behind, which.limit.clamp(1, MOST_DEEDS)).await?;
-    Ok(axum::Json(json!({"history": deeds, "next": next.map(|next| next.to_string())})).into_response())
+    let (entries, next) = entries(&web, behind, which.limit.clamp(1, MOST_ENTRIES)).await?;
+    Ok(axum::Json(json!({"history": entries, "next": next.map(|next| next.to_string())})).into_response())
 }

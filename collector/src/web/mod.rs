@@ -77,7 +77,7 @@ pub fn router(
 /// What a browser sees at an address that leads to nothing, for whoever routes what is left over.
 #[must_use]
 pub fn unknown_page() -> Response {
-    let page = page::sign_in::refused("Not found", "There is no such page. The pages begin at /.");
+    let page = page::sign_in::refused("Not found", "This page does not exist. The first page is at /.");
     let mut page = (StatusCode::NOT_FOUND, page).into_response();
     headers::put(page.headers_mut());
     page

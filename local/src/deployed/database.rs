@@ -14,7 +14,7 @@ use super::output_of;
 pub fn database(aws: &impl Aws, stack: &str) -> Result<Result<DatabaseUrl, String>> {
     let described = match aws.call(&["cloudformation", "describe-stacks", "--stack-name", stack])? {
         Ok(described) => described,
-        Err(said) => return Ok(Err(format!("the stack {stack} cannot be looked at: {said}"))),
+        Err(said) => return Ok(Err(format!("the stack {stack} cannot be read: {said}"))),
     };
     let described = &described["Stacks"][0];
     let cluster = output_of(described, "DatabaseEndpoint");

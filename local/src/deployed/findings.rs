@@ -60,7 +60,7 @@ pub fn no_stack(stack: &str, said: &str) -> Finding {
         let environment = environment(stack);
         finding(stack, message, format!("sam build{environment} && sam deploy{environment}"))
     } else {
-        finding(stack, format!("cannot be looked at: {said}"), "aws sts get-caller-identity")
+        finding(stack, format!("cannot be read: {said}"), "aws sts get-caller-identity")
     }
 }
 
@@ -78,7 +78,7 @@ pub fn stack(name: &str, described: &Value) -> Option<Finding> {
             Some(finding(name, "could not be removed: the events say what is in the way", command))
         }
         "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" => {
-            let message = format!("its first deploy failed ({status}): it can only be removed, and deployed anew");
+            let message = format!("its first deploy failed ({status}): delete the stack and deploy it again");
             Some(finding(name, message, format!("{events}; sam delete --stack-name {name}")))
         }
         _ if status.ends_with("_IN_PROGRESS") => {
@@ -117,9 +117,11 @@ pub fn executions(stack: &str, described: &Value, account: &Value) -> Option<Fin
 pub fn polling(stack: &str, queue: &str, mappings: Result<&Value, &str>) -> Option<Finding> {
     let deploy = format!("sam deploy{}", environment(stack));
     match mappings {
-        Err(said) => {
-            Some(finding(queue, format!("it cannot be seen whether it is polled: {said}"), "aws lambda list-functions"))
-        }
+        Err(said) => Some(finding(
+            queue,
+            format!("its event source mappings cannot be read: {said}"),
+            "aws lambda list-functions",
+        )),
         Ok(mappings) => {
             let states = mappings["EventSourceMappings"].as_array().into_iter().flatten();
             let states: Vec<&str> = states.filter_map(|it| it["State"].as_str()).collect();
@@ -145,12 +147,12 @@ pub fn draining(queue: &str, before: &Result<SqsCounts, String>, after: &Result<
     match (before, after) {
         (Ok(before), Ok(after)) => {
             let stands = before.waiting > 0 && after.waiting >= before.waiting && after.in_flight == 0;
-            let message = format!("{} in the queue, and none is tried", counted(after.waiting, "message"));
+            let message = format!("{} in the queue, none in flight", counted(after.waiting, "message"));
             let alarms = "aws cloudwatch describe-alarms --state-value ALARM --query 'MetricAlarms[].AlarmDescription'";
             stands.then(|| finding(queue, message, alarms))
         }
         (Err(said), _) | (_, Err(said)) => {
-            Some(finding(queue, format!("cannot be looked at: {said}"), "aws sqs list-queues"))
+            Some(finding(queue, format!("cannot be read: {said}"), "aws sqs list-queues"))
         }
     }
 }
@@ -164,7 +166,7 @@ pub fn dead_letters(queue: &str, letters: &Result<SqsCounts, String>, arn: &str,
             let command = format!("aws sqs start-message-move-task --source-arn {arn} --destination-arn {to}");
             Some(finding(queue, message, command))
         }
-        Err(said) => Some(finding(queue, format!("cannot be looked at: {said}"), "aws sqs list-queues")),
+        Err(said) => Some(finding(queue, format!("cannot be read: {said}"), "aws sqs list-queues")),
     }
 }
 
@@ -174,13 +176,13 @@ pub fn rejected(events: &Result<SqsCounts, String>, url: &str) -> Option<Finding
     match events {
         Ok(events) if events.waiting == 0 => None,
         Ok(events) => Some(finding("RejectedQueue", format!("events were rejected: {}", events.waiting), look)),
-        Err(said) => Some(finding("RejectedQueue", format!("cannot be looked at: {said}"), "aws sqs list-queues")),
+        Err(said) => Some(finding("RejectedQueue", format!("cannot be read: {said}"), "aws sqs list-queues")),
     }
 }
 
-/// The alarms cannot be looked at.
+/// The alarms cannot be read.
 pub fn no_alarms(said: &str) -> Finding {
-    finding("alarms", format!("cannot be looked at: {said}"), "aws cloudwatch describe-alarms")
+    finding("alarms", format!("cannot be read: {said}"), "aws cloudwatch describe-alarms")
 }
 
 /// The alarms that ring, and those that cannot.
@@ -217,7 +219,7 @@ pub fn subscribers(topic: &str, subscribed: Result<&Value, &str>) -> Option<Find
         format!("aws sns subscribe --topic-arn {topic} --protocol email --notification-endpoint YOUR_ADDRESS");
     let subscriptions = match subscribed {
         Ok(subscribed) => subscribed["Subscriptions"].as_array().cloned().unwrap_or_default(),
-        Err(said) => return Some(finding("alarms", format!("it cannot be seen whom they reach: {said}"), subscribe)),
+        Err(said) => return Some(finding("alarms", format!("their subscriptions cannot be read: {said}"), subscribe)),
     };
     // One that is not confirmed has no ARN yet.
     let confirmed = |it: &Value| it["SubscriptionArn"].as_str().is_some_and(|arn| arn.starts_with("arn:"));

@@ -103,7 +103,7 @@ impl Outcomes for Lease {
             if let Recorded::Dead(_, why) = &recorded {
                 let (id, mapping, reason) = (waiting.id, &why.mapping, why.for_log());
                 let function = self.queue.function.name();
-                tracing::error!(function, queue_message_id = id, mapping, reason, "message to the dead letters");
+                tracing::error!(function, queue_message_id = id, mapping, reason, "message moved to dead letters");
             }
             if !matches!(recorded, Recorded::Retried(..)) {
                 done.push(waiting.id);

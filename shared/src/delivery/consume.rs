@@ -150,7 +150,7 @@ impl<'m, S: ParameterSource, C: Collector, Q: SourceQueue> UnderWay<'_, 'm, S, C
                 queue_message_id = letter.message.id,
                 mapping = letter.reason.mapping,
                 reason = letter.reason.for_log(),
-                "message to the dead letters"
+                "message moved to dead letters"
             );
         }
         done.extend(letters.iter().map(|letter| letter.message).filter(|message| !kept.contains(message.id)));

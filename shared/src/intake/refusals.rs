@@ -134,10 +134,10 @@ impl Answer {
         Self::error(503, "busy", "too many bodies are under way now; send again")
     }
 
-    /// The refusal of a body that is said to be base64 and is not.
+    /// The refusal of a body that is said to be base64, and is not valid.
     #[must_use]
     pub fn not_base64() -> Self {
-        Self::error(400, "not_base64", "the body is marked as base64 and is not")
+        Self::error(400, "not_base64", "the body is not valid base64")
     }
 
     pub(super) fn settings_unavailable(error: &SettingsUnavailable) -> Self {

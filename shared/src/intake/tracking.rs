@@ -57,7 +57,7 @@ impl<'a> TrackingBody<'a> {
                 return Err(Answer::no_event("one event is expected here; several go to /v1/batch"));
             }
             Err(ObjectError::NotAnObject(kind)) => {
-                return Err(Answer::no_event(&format!("the body is {kind}, and an object is expected")));
+                return Err(Answer::no_event(&format!("the body must be an object, not {kind}")));
             }
             Err(error) => return Err(Answer::not_json(&error.to_string())),
         };

@@ -19,7 +19,7 @@ pub enum ObjectError {
     #[error("{0}")]
     NotJson(String),
     /// It is JSON of another kind.
-    #[error("an object is expected, this is {0}")]
+    #[error("expected an object, got {0}")]
     NotAnObject(Kind),
     /// It has more than [`DEEPEST`] objects and arrays inside each other.
     #[error("objects and arrays are nested deeper than {DEEPEST}")]

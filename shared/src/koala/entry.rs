@@ -224,7 +224,7 @@ mod tests {
         let why = |text| made(text, &EntryOptions::default()).expect_err("no entry").to_string();
         assert_eq!(
             why(r#"{"type":"track","event":["A","B"],"userId":"u"}"#),
-            "Event Name (`event`) must be a string, and is an array"
+            "Event Name (`event`) must be a string, not an array"
         );
         assert_eq!(
             why(r#"{"type":"track","userId":"u"}"#),
@@ -232,11 +232,11 @@ mod tests {
         );
         assert_eq!(
             why(r#"{"type":"track","event":"A","properties":[1]}"#),
-            "Event Properties (`properties`) must be an object, and is an array"
+            "Event Properties (`properties`) must be an object, not an array"
         );
         assert_eq!(
             why(r#"{"type":"identify","userId":"u","traits":"x"}"#),
-            "Traits (`traits`) must be an object, and is a string"
+            "Traits (`traits`) must be an object, not a string"
         );
         assert_eq!(
             why(r#"{"type":"identify","userId":"u","traits":null}"#),

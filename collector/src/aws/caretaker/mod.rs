@@ -89,7 +89,7 @@ impl Caretaker {
             Invocation::BySchedule => {
                 let done = self.rounds.until(ends.checked_sub(TIME_TO_END).unwrap_or(ends)).await;
                 if let Err(error) = &done {
-                    tracing::error!(%error, "the database cannot be looked after; retrying in the next minute");
+                    tracing::error!(%error, "database maintenance failed; retrying in the next minute");
                 }
                 let is_unavailable = done.is_err();
                 self.metrics.write(&Requested { is_unavailable }, request_id, self.rounds.freshness());

@@ -3,7 +3,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`address`] | which addresses alerts may go to, also behind a name |
-//! | [`answer`] | what an answer means: delivered, later, refused, or nobody knows |
+//! | [`response`] | what an answer means: delivered, later, refused, or nobody knows |
 //! | [`client`] | the HTTP client |
 //! | [`request`] | what a target is sent: its URL, headers and body |
 

@@ -12,7 +12,7 @@ use crate::signals::facts::{self, Focus, MOST_PEOPLE, MOST_RECENT};
 use crate::signals::fresh::is_fresh;
 use crate::signals::new_messages::new_messages;
 use crate::signals::options::SignalsOptions;
-use crate::signals::signal::{Signal, Subject};
+use crate::signals::signal::{Signal, SignalSubject};
 use crate::signals::stand::{Before, crossed};
 use crate::signals::told::Told;
 use crate::store::alerts::{AlertStore, Changed, Look, NewMessage, Standing};
@@ -95,7 +95,7 @@ impl Evaluator {
         let rules = self.store.intent_rules().await?;
         let of_name = rules.iter().find(|one| one.name == *rule);
         let tell = |alert: &Alert| {
-            let subject = (Subject::Rule(rule.clone()), of_name);
+            let subject = (SignalSubject::Rule(rule.clone()), of_name);
             let told = self.message(alert, subject, company, Some(&visitor), &own);
             new_messages((configured, alert), &occasion, told, company.map(Seen::id), Some(&visitor.id), now)
         };
@@ -122,8 +122,8 @@ impl Evaluator {
         }
         let tell = |alert: &Alert| {
             let subject = match alert.on {
-                Occasion::Points { over } => Subject::Points { over },
-                _ => Subject::Trend(look.trend),
+                Occasion::Points { over } => SignalSubject::Points { over },
+                _ => SignalSubject::Trend(look.trend),
             };
             let told = self.message(alert, (subject, None), Some(seen), None, &[]);
             new_messages((configured, alert), &format!("company {now}"), told, Some(seen.id()), None, now)
@@ -134,7 +134,7 @@ impl Evaluator {
     fn message(
         &self,
         alert: &Alert,
-        (subject, rule): (Subject, Option<&IntentRule>),
+        (subject, rule): (SignalSubject, Option<&IntentRule>),
         company: Option<&Seen>,
         visitor: Option<&Visitor>,
         own: &[Activity],

@@ -42,7 +42,7 @@ pub enum PostgresError {
 #[derive(Debug, Error)]
 pub enum TokenError {
     /// It is not the URL of a cluster of Aurora DSQL.
-    #[error("the host is no cluster of Aurora DSQL: <cluster>.dsql.<region>.on.aws")]
+    #[error("the host is not an Aurora DSQL endpoint: <cluster>.dsql.<region>.on.aws")]
     NoCluster,
     /// There are no credentials, or none now.
     #[error("AWS credentials for Aurora DSQL: {0}")]

@@ -40,6 +40,8 @@ statements! {
 
 /// What was counted in less is counted anew each time, in milliseconds; a database may be far away.
 const QUICK: i64 = 200;
+/// The points of so few visitors are, too, however long it took: then it is the machine that is slow.
+const FEW_VISITORS: usize = 2000;
 /// What took longer serves as many times that …
 const SERVES_TIMES: i64 = 10;
 /// … and at most so long, in milliseconds.
@@ -83,7 +85,11 @@ impl PointsOfVisitors {
         let points = Arc::new(transact!(pool, Mode::Read, |transaction| of_all(&transaction, rules, of_day))?);
         let ended = now_milliseconds();
         let took = ended - begun;
-        let serves_for = if took > QUICK { (took * SERVES_TIMES).min(SERVES_AT_MOST) } else { 0 };
+        let serves_for = if took > QUICK && points.visitors() > FEW_VISITORS {
+            (took * SERVES_TIMES).min(SERVES_AT_MOST)
+        } else {
+            0
+        };
         let counted = Counted { points, of_day, of_rules: rules.version, until: ended + serves_for };
         Ok(Some(Arc::clone(&last.insert(counted).points)))
     }

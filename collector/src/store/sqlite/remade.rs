@@ -10,8 +10,10 @@ use tokio::sync::Mutex;
 use super::file::{FileError, SqliteFile};
 use super::intent::{IntentRules, StoredRule};
 
-/// What took longer to make serves on while the next is made.
+/// What took longer to make serves on while the next is made …
 const QUICK: Duration = Duration::from_millis(20);
+/// … where the store has more ids: what a small one shows is always as it is now, also on a machine that is busy with something else.
+const FEW_IDS: i64 = 2000;
 /// The next is made after as many times what the last one took, so that making it costs a tenth of a core at most.
 const PAUSE_TIMES: u32 = 10;
 /// What is older does not serve on: who looks after a quiet night waits for the next.
@@ -40,6 +42,7 @@ struct Made<T> {
     of_day: i64,
     of_rules: Arc<[StoredRule]>,
     at: Instant,
+    /// How long that took, where it is large.
     took: Duration,
     is_under_way: bool,
 }
@@ -96,12 +99,47 @@ impl<T: Send + Sync + 'static> Remade<T> {
         let (of_version, of_day) = (self.file.version(), today());
         let (rules, make) = (self.rules.now(), self.make);
         let of_rules = Arc::clone(&rules);
-        let all = self.file.read_long(move |connection| make(connection, &rules)).await?;
-        Ok(Made { all: Arc::new(all), of_version, of_day, of_rules, at, took: at.elapsed(), is_under_way: false })
+        let made = move |connection: &Connection| Ok((make(connection, &rules)?, is_large(connection)?));
+        let (all, is_large) = self.file.read_long(made).await?;
+        let took = if is_large { at.elapsed() } else { Duration::ZERO };
+        Ok(Made { all: Arc::new(all), of_version, of_day, of_rules, at, took, is_under_way: false })
     }
+}
+
+fn is_large(connection: &Connection) -> rusqlite::Result<bool> {
+    let mut newest = connection.prepare_cached("SELECT coalesce(max(id), 0) FROM identity")?;
+    Ok(newest.query_row([], |row| row.get::<_, i64>(0))? > FEW_IDS)
 }
 
 /// The UTC day, counted from 1970.
 pub(super) fn today() -> i64 {
     now_milliseconds().div_euclid(MILLISECONDS_OF_A_DAY)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::store::sqlite::SqliteStore;
+
+    static MADE: AtomicUsize = AtomicUsize::new(0);
+
+    #[allow(clippy::unnecessary_wraps)] // as others make it
+    fn slowly(_: &Connection, _: &[StoredRule]) -> rusqlite::Result<usize> {
+        std::thread::sleep(QUICK * 2);
+        Ok(MADE.fetch_add(1, Ordering::Relaxed))
+    }
+
+    #[tokio::test]
+    async fn what_is_made_of_a_small_store_is_as_it_is_now_however_slow_the_machine_is() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let SqliteStore { file, rules, .. } = SqliteStore::open(&folder.path().join("koala.db")).expect("a store");
+        let remade = Remade::new(file.clone(), rules, slowly);
+        assert_eq!(*remade.now().await.expect("made"), 0);
+        let insert = "INSERT INTO visitor (id, first_seen, last_seen) VALUES (1, 0, 0)";
+        file.write(move |connection| connection.execute(insert, []).map(drop)).await.expect("written");
+        assert_eq!(*remade.now().await.expect("made"), 1);
+        assert_eq!(*remade.now().await.expect("made"), 1, "nothing has changed");
+    }
 }

@@ -49,7 +49,7 @@ impl IntoResponse for Content {
 /// Why a page cannot be shown.
 #[derive(Debug, Error)]
 pub enum PageError {
-    #[error("Not found: there is no such page, or no longer.")]
+    #[error("This page does not exist, or was deleted.")]
     NotFound,
     #[error("This cannot be decided: {0}.")]
     Undone(#[from] Undone),

@@ -4,13 +4,12 @@ use axum::extract::State;
 use koala_destination::clock::now_milliseconds;
 use koala_destination::plural::counted;
 use maud::{Markup, html};
-use serde::Deserialize;
 
 use super::answer::{Content, Page};
 use super::filters::{self, FilterField, address};
 use super::layout;
 use super::place::Place;
-use super::query::Query;
+use super::query::{PageQuery, Query};
 use super::words;
 use crate::company::shown;
 use crate::store::company::{Company, CompanySource, DaysOfActivity, Excluded, Reason};
@@ -20,12 +19,6 @@ use crate::web::state::Web;
 
 /// Companies on a page.
 const ON_A_PAGE: u32 = 50;
-
-#[derive(Deserialize)]
-pub struct PageQuery {
-    #[serde(default)]
-    offset: u32,
-}
 
 /// `GET /`
 pub async fn list(State(web): State<Web>, Query(query): Query<CompanyQuery>, Query(which): Query<PageQuery>) -> Page {

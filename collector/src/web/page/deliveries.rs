@@ -63,8 +63,8 @@ fn summary(received: RequestTally) -> Markup {
         @if received.skipped > 0 {
             p.soft {
                 (counted(received.skipped.unsigned_abs(), "event"))
-                @if received.skipped == 1 { " was skipped: " } @else { " were skipped: " }
-                a href="/install#skipped" { "of which type, and why" } "."
+                @if received.skipped == 1 { " was skipped (" } @else { " were skipped (" }
+                a href="/install#skipped" { "types and reasons" } ")."
             }
         }
     }

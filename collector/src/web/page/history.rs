@@ -10,22 +10,22 @@ use super::layout;
 use super::place::Place;
 use super::query::Query;
 use crate::store::history::{HashedId, HistoryCursor, HistoryEntry, What};
-use crate::web::history::deeds;
+use crate::web::history::entries;
 use crate::web::state::Web;
 
-/// Deeds on a page.
-const DEEDS: u32 = 50;
+/// Entries on a page.
+const ON_A_PAGE: u32 = 50;
 
 #[derive(Deserialize)]
-pub struct HistoryQuery {
+pub struct BeforeQuery {
     #[serde(default)]
     before: String,
 }
 
 /// `GET /history`. An invalid `before` shows the first page.
-pub async fn show(State(web): State<Web>, Query(HistoryQuery { before }): Query<HistoryQuery>) -> Page {
+pub async fn show(State(web): State<Web>, Query(BeforeQuery { before }): Query<BeforeQuery>) -> Page {
     let behind = HistoryCursor::parse(&before);
-    let (deeds, next) = deeds(&web, behind, DEEDS).await?;
+    let (entries, next) = entries(&web, behind, ON_A_PAGE).await?;
     Ok(Content::new(
         "History",
         Place::History,
@@ -34,7 +34,7 @@ pub async fn show(State(web): State<Web>, Query(HistoryQuery { before }): Query<
                 "Deletions, and decisions about identities. An identity is shown as a hash, so that no deleted person can be read "
                 "here; a token as the first digits of its SHA-256."
             }
-            (table(&deeds))
+            (table(&entries))
             p.soft {
                 @if behind.is_some() { a href="/history" { "← newest" } " " }
                 @if let Some(next) = next { a rel="next" href={ "/history?before=" (next) } { "older →" } }
@@ -43,13 +43,13 @@ pub async fn show(State(web): State<Web>, Query(HistoryQuery { before }): Query<
     ))
 }
 
-fn table(deeds: &[HistoryEntry]) -> Markup {
-    let row = |deed: &HistoryEntry| {
+fn table(entries: &[HistoryEntry]) -> Markup {
+    let row = |entry: &HistoryEntry| {
         html! {
-            td { (layout::time(&deed.at)) }
-            td { (what(deed)) }
+            td { (layout::time(&entry.at)) }
+            td { (what(entry)) }
             td {
-                @match &deed.token {
+                @match &entry.token {
                     Some(token) => code { (token) },
                     None => span.soft { "no token required" },
                 }
@@ -58,25 +58,25 @@ fn table(deeds: &[HistoryEntry]) -> Markup {
     };
     layout::table(
         &html! { th { "When" } th { "What" } th { "Token" } },
-        &deeds.iter().map(row).collect::<Vec<_>>(),
+        &entries.iter().map(row).collect::<Vec<_>>(),
         &html! { "No deletions or decisions yet." },
     )
 }
 
-fn what(deed: &HistoryEntry) -> Markup {
+fn what(entry: &HistoryEntry) -> Markup {
     let id = |id: &Option<HashedId>| {
         html! { @if let Some(HashedId { kind, hash }) = id { (kind) " " code { (hash) } } }
     };
-    match deed.what {
+    match entry.what {
         What::Deleted => html! {
             "Deleted "
-            (counted(deed.visitors.unwrap_or_default(), "visitor"))
-            @if let Some(deletion) = &deed.deletion_request_id {
+            (counted(entry.visitors.unwrap_or_default(), "visitor"))
+            @if let Some(deletion) = &entry.deletion_request_id {
                 ": " a href={ "/deletions/" (layout::encoded(deletion)) } { "status" }
             }
         },
-        What::Split => html! { "Split off " (id(&deed.id)) },
-        What::Joined => html! { "Joined " (id(&deed.id)) " to " (id(&deed.to)) },
-        What::Blocked => html! { "Blocked " (id(&deed.id)) },
+        What::Split => html! { "Split off " (id(&entry.id)) },
+        What::Joined => html! { "Joined " (id(&entry.id)) " to " (id(&entry.to)) },
+        What::Blocked => html! { "Blocked " (id(&entry.id)) },
     }
 }

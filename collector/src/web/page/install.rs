@@ -232,7 +232,7 @@ fn kept_for(retention: Retention) -> Markup {
     html! {
         p {
             (counted(retention.days(), "day")) ", by the variable " code { "RETENTION_DAYS" }
-            ": an event that is older is deleted, and who has none left is deleted with it. A person who asks for it is deleted at once, on "
+            ": older events are deleted, and visitors without events with them. A person who asks for it is deleted at once, on "
             a href="/visitors" { "their page" } "."
         }
     }

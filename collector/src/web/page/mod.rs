@@ -33,7 +33,7 @@ use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 
-use self::answer::Content;
+use self::answer::{Content, PageError};
 use super::access::{Access, Caller};
 use super::origin::RequestOrigin;
 use super::state::Web;
@@ -64,6 +64,8 @@ pub fn router(web: &Web) -> Router<Web> {
         .route("/live", get(live::changes))
         .route("/assets/live.js", get(async || asset("text/javascript", include_str!("assets/live.js"))))
         .route("/assets/icon.svg", get(async || asset("image/svg+xml", include_str!("assets/icon.svg"))))
+        // An address that takes a form alone, opened again.
+        .method_not_allowed_fallback(async || PageError::NotFound)
         .layer(middleware::from_fn_with_state(web.clone(), frame))
         .layer(middleware::from_fn(guard))
 }

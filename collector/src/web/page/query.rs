@@ -2,6 +2,7 @@
 
 use axum::extract::{FromRequestParts, Query as AxumQuery};
 use axum::http::request::Parts;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::answer::PageError;
@@ -9,6 +10,13 @@ use crate::web::parameters::words;
 
 /// What is read of a query.
 pub struct Query<T>(pub T);
+
+/// Where a page of a list begins.
+#[derive(Deserialize)]
+pub struct PageQuery {
+    #[serde(default)]
+    pub offset: u32,
+}
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     type Rejection = PageError;

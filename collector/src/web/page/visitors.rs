@@ -3,13 +3,12 @@
 use axum::extract::State;
 use koala_destination::plural::counted;
 use maud::{Markup, html};
-use serde::Deserialize;
 
 use super::answer::{Content, Page};
 use super::filters::{self, FilterField, address};
 use super::layout;
 use super::place::Place;
-use super::query::Query;
+use super::query::{PageQuery, Query};
 use super::visitor_name;
 use super::words;
 use crate::store::visitor::Visitor;
@@ -20,12 +19,6 @@ use crate::web::state::Web;
 const ON_A_PAGE: u32 = 50;
 /// Of what a search finds so many visitors are counted.
 const MOST_COUNTED: u32 = 1000;
-
-#[derive(Deserialize)]
-pub struct PageQuery {
-    #[serde(default)]
-    offset: u32,
-}
 
 /// `GET /visitors`
 pub async fn list(

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Json};
 
 use super::liquid::LiquidTemplate;
-use super::node::{Condition, If, JsonMode, Node, Replace};
+use super::node::{If, IfTest, JsonMode, Node, Replace};
 use super::path;
 use super::replace::LONGEST_PATTERN;
 
@@ -105,8 +105,8 @@ fn if_(options: &Map<String, Json>) -> Result<Node, String> {
         return Err("@if requires an \"exists\" key or a \"blank\" key".to_owned());
     }
     let condition = match (options.get("exists"), options.get("blank")) {
-        (Some(exists), _) => Condition::Exists(node(exists)),
-        (None, blank) => Condition::NotBlank(blank.map_or(Node::Constant(Json::Null), node)),
+        (Some(exists), _) => IfTest::Exists(node(exists)),
+        (None, blank) => IfTest::NotBlank(blank.map_or(Node::Constant(Json::Null), node)),
     };
     Ok(Node::If(Box::new(If { condition, then: options.get("then").map(node), otherwise: truthy(options, "else") })))
 }

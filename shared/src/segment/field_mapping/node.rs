@@ -48,7 +48,7 @@ pub enum Node {
 #[derive(Debug, Clone)]
 pub struct If {
     /// What is looked at.
-    pub condition: Condition,
+    pub condition: IfTest,
     /// What it gives when the condition holds.
     pub then: Option<Node>,
     /// What it gives when not.
@@ -57,7 +57,7 @@ pub struct If {
 
 /// What `@if` asks.
 #[derive(Debug, Clone)]
-pub enum Condition {
+pub enum IfTest {
     /// `exists`: neither undefined nor null.
     Exists(Node),
     /// `blank`: neither undefined, null nor empty. The reference has it this way round.
@@ -113,7 +113,7 @@ impl Node {
             Self::PathOf(node) | Self::Template(node) | Self::ExcludeWhenNull(node) => at("", node),
             Self::Json { value, .. } => at("@json.value", value),
             Self::If(parts) => {
-                let (Condition::Exists(condition) | Condition::NotBlank(condition)) = &parts.condition;
+                let (IfTest::Exists(condition) | IfTest::NotBlank(condition)) = &parts.condition;
                 at("@if", condition);
                 parts.then.iter().for_each(|then| at("@if.then", then));
                 parts.otherwise.iter().for_each(|otherwise| at("@if.else", otherwise));

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::Value as Json;
 
 use super::budget::{Budget, DEEPEST_VALUE, RenderError};
-use super::node::{Condition, If, JsonMode, Node, Replace};
+use super::node::{If, IfTest, JsonMode, Node, Replace};
 use super::path::{self, follow};
 use super::replace::replace;
 use super::{flatten, text_template};
@@ -127,8 +127,8 @@ fn text<'a>(value: &Value<'a>, directive: &str) -> Result<Cow<'a, str>, RenderEr
 
 fn if_<'a>(parts: &'a If, event: &Value<'a>, budget: &mut Budget) -> Result<Value<'a>, RenderError> {
     let holds = match &parts.condition {
-        Condition::Exists(node) => render(node, event, budget)?.exists(),
-        Condition::NotBlank(node) => {
+        IfTest::Exists(node) => render(node, event, budget)?.exists(),
+        IfTest::NotBlank(node) => {
             let value = render(node, event, budget)?;
             value.exists() && !equals_empty_text(&value)
         }

@@ -8,7 +8,7 @@ const ROOT_DIRECTIVE: &str = "__segment_internal_directive";
 
 /// A field of an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Field {
+pub struct ActionField {
     /// Its key in the mapping.
     pub key: &'static str,
     /// The field as Segment shows it.
@@ -17,39 +17,39 @@ pub struct Field {
     pub kind: Kind,
 }
 
-const fn string(key: &'static str, label: &'static str) -> Field {
-    Field { key, label, kind: Kind::String }
+const fn string(key: &'static str, label: &'static str) -> ActionField {
+    ActionField { key, label, kind: Kind::String }
 }
 
-const fn object(key: &'static str, label: &'static str) -> Field {
-    Field { key, label, kind: Kind::Object }
+const fn object(key: &'static str, label: &'static str) -> ActionField {
+    ActionField { key, label, kind: Kind::Object }
 }
 
-pub const TRAITS: Field = object("traits", "Traits");
-pub const EVENT: Field = string("event", "Event Name");
-pub const PROPERTIES: Field = object("properties", "Event Properties");
-pub const PAGE_NAME: Field = string("name", "Page Name");
-pub const URL: Field = string("url", "URL");
-pub const PATH: Field = string("path", "Path");
-pub const TITLE: Field = string("title", "Title");
-pub const REFERRER: Field = string("referrer", "Referrer");
-pub const SEARCH: Field = string("search", "Search");
-pub const PAGE_PROPERTIES: Field = object("properties", "Page Properties");
-pub const GROUP_ID: Field = string("group_id", "Group ID");
-pub const DOMAIN: Field = string("domain", "Domain");
-pub const ACCOUNT_NAME: Field = string("name", "Account Name");
-pub const EMAIL: Field = string("email", "Email");
-pub const PROFILE_ID: Field = string("profile_id", "Profile ID");
-pub const IP: Field = string("ip", "IP Address");
-pub const MESSAGE_ID: Field = string("message_id", "Message ID");
-pub const SENT_AT: Field = string("sent_at", "Sent At");
-pub const CONTEXT: Field = object("context", "Context");
+pub const TRAITS: ActionField = object("traits", "Traits");
+pub const EVENT: ActionField = string("event", "Event Name");
+pub const PROPERTIES: ActionField = object("properties", "Event Properties");
+pub const PAGE_NAME: ActionField = string("name", "Page Name");
+pub const URL: ActionField = string("url", "URL");
+pub const PATH: ActionField = string("path", "Path");
+pub const TITLE: ActionField = string("title", "Title");
+pub const REFERRER: ActionField = string("referrer", "Referrer");
+pub const SEARCH: ActionField = string("search", "Search");
+pub const PAGE_PROPERTIES: ActionField = object("properties", "Page Properties");
+pub const GROUP_ID: ActionField = string("group_id", "Group ID");
+pub const DOMAIN: ActionField = string("domain", "Domain");
+pub const ACCOUNT_NAME: ActionField = string("name", "Account Name");
+pub const EMAIL: ActionField = string("email", "Email");
+pub const PROFILE_ID: ActionField = string("profile_id", "Profile ID");
+pub const IP: ActionField = string("ip", "IP Address");
+pub const MESSAGE_ID: ActionField = string("message_id", "Message ID");
+pub const SENT_AT: ActionField = string("sent_at", "Sent At");
+pub const CONTEXT: ActionField = object("context", "Context");
 
 /// The fields that every action has beyond its own.
-const SHARED: &[Field] = &[EMAIL, PROFILE_ID, IP, MESSAGE_ID, SENT_AT, CONTEXT];
+const SHARED: &[ActionField] = &[EMAIL, PROFILE_ID, IP, MESSAGE_ID, SENT_AT, CONTEXT];
 
 /// The fields that are an action's alone.
-fn own(action: Action) -> &'static [Field] {
+fn own(action: Action) -> &'static [ActionField] {
     match action {
         Action::IdentifyVisitor => &[TRAITS],
         Action::TrackEvent => &[EVENT, PROPERTIES],
@@ -60,7 +60,7 @@ fn own(action: Action) -> &'static [Field] {
 
 /// The fields of a mapping, compiled.
 #[derive(Debug, Clone)]
-pub struct Fields {
+pub struct CompiledFields {
     pub(super) mapping: FieldMapping,
     /// The fields that it says something of; all others take their defaults.
     pub(super) mapped: Vec<String>,
@@ -70,7 +70,7 @@ pub struct Fields {
 pub fn compile(
     action: Action,
     written: serde_json::Map<String, serde_json::Value>,
-) -> Result<Option<Fields>, Vec<FieldProblem>> {
+) -> Result<Option<CompiledFields>, Vec<FieldProblem>> {
     if written.is_empty() {
         return Ok(None);
     }
@@ -92,7 +92,7 @@ pub fn compile(
     match compiled {
         Ok(mapping) => {
             problems.extend(mapping.lurking_problems().into_iter().map(below_fields));
-            if problems.is_empty() { Ok(Some(Fields { mapping, mapped })) } else { Err(problems) }
+            if problems.is_empty() { Ok(Some(CompiledFields { mapping, mapped })) } else { Err(problems) }
         }
         Err(found) => {
             problems.extend(found.into_iter().map(below_fields));

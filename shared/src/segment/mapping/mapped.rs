@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use thiserror::Error;
 
 use super::coerce;
-use super::fields::{self, Field, Fields};
+use super::fields::{self, ActionField, CompiledFields};
 use crate::json::{Kind, Object};
 use crate::segment::value::Value;
 use crate::segment::{Action, RenderError};
@@ -122,7 +122,7 @@ pub enum MappingProblem {
     )]
     NoAccount,
     /// A field has another type than the action's, and cannot be coerced to it.
-    #[error("{field} (`{key}`) must be {expected}, and is {found}")]
+    #[error("{field} (`{key}`) must be {expected}, not {found}")]
     WrongType {
         /// The field as Segment shows it.
         field: &'static str,
@@ -138,7 +138,7 @@ pub enum MappingProblem {
 /// The fields of an action for an event: what the mapping gives, or the action's default where it says nothing.
 pub fn map<'a>(
     action: Action,
-    mapping: Option<&'a Fields>,
+    mapping: Option<&'a CompiledFields>,
     event: &'a Object<'_>,
 ) -> Result<MappedEvent<'a>, MappingProblem> {
     let mut fields = Rendered::of(mapping, event)?;
@@ -174,7 +174,8 @@ pub fn map<'a>(
 
 /// analytics.js says the same of a page in the properties and in the context; a server says it in either.
 fn page<'a>(fields: &mut Rendered<'a, '_>) -> Result<MappedPage<'a>, MappingProblem> {
-    let mut of_page = |field: Field| fields.text(field, &[&["properties", field.key], &["context", "page", field.key]]);
+    let mut of_page =
+        |field: ActionField| fields.text(field, &[&["properties", field.key], &["context", "page", field.key]]);
     let (url, path, title) = (of_page(fields::URL)?, of_page(fields::PATH)?, of_page(fields::TITLE)?);
     let (referrer, search) = (of_page(fields::REFERRER)?, of_page(fields::SEARCH)?);
     Ok(MappedPage {
@@ -203,12 +204,12 @@ fn account<'a>(fields: &mut Rendered<'a, '_>) -> Result<MappedAccount<'a>, Mappi
 /// What a mapping gives for an event.
 struct Rendered<'a, 'e> {
     event: &'a Object<'e>,
-    mapping: Option<&'a Fields>,
+    mapping: Option<&'a CompiledFields>,
     values: Vec<(Cow<'a, str>, Value<'a>)>,
 }
 
 impl<'a, 'e> Rendered<'a, 'e> {
-    fn of(mapping: Option<&'a Fields>, event: &'a Object<'e>) -> Result<Self, MappingProblem> {
+    fn of(mapping: Option<&'a CompiledFields>, event: &'a Object<'e>) -> Result<Self, MappingProblem> {
         let values = match mapping {
             Some(fields) => match fields.mapping.render(&Value::Event(event))?.opened() {
                 Value::Object(rendered) => rendered,
@@ -221,7 +222,7 @@ impl<'a, 'e> Rendered<'a, 'e> {
 
     /// What the mapping gives for a field; nothing where it does not speak of it. A field that is mapped to nothing is not
     /// there, and does not fall back to its default.
-    fn take(&mut self, field: Field) -> Option<Value<'a>> {
+    fn take(&mut self, field: ActionField) -> Option<Value<'a>> {
         let is_mapped = || self.mapping.is_some_and(|fields| fields.mapped.iter().any(|mapped| mapped == field.key));
         match self.values.iter().position(|(name, _)| name == field.key) {
             Some(at) => Some(self.values.swap_remove(at).1),
@@ -230,23 +231,23 @@ impl<'a, 'e> Rendered<'a, 'e> {
     }
 
     /// A field's value: the mapping's, or what the event has at the first of the paths where there is something.
-    fn value(&mut self, field: Field, default: &[&[&str]]) -> Value<'a> {
+    fn value(&mut self, field: ActionField, default: &[&[&str]]) -> Value<'a> {
         let event = self.event;
         self.take(field)
             .unwrap_or_else(|| default.iter().find_map(|path| at(event, path)).map_or(Value::Undefined, |value| value))
     }
 
-    fn text(&mut self, field: Field, default: &[&[&str]]) -> Result<Option<Cow<'a, str>>, MappingProblem> {
+    fn text(&mut self, field: ActionField, default: &[&[&str]]) -> Result<Option<Cow<'a, str>>, MappingProblem> {
         let value = self.value(field, default);
         as_text(field, value)
     }
 
-    fn object(&mut self, field: Field, default: &[&[&str]]) -> Result<Option<Value<'a>>, MappingProblem> {
+    fn object(&mut self, field: ActionField, default: &[&[&str]]) -> Result<Option<Value<'a>>, MappingProblem> {
         let value = self.value(field, default);
         as_object(field, value)
     }
 
-    fn given(&mut self, field: Field) -> Result<Given<Cow<'a, str>>, MappingProblem> {
+    fn given(&mut self, field: ActionField) -> Result<Given<Cow<'a, str>>, MappingProblem> {
         Ok(match self.take(field) {
             None => Given::Default,
             Some(value) => Given::Mapped(as_text(field, value)?),
@@ -261,18 +262,18 @@ fn at<'a>(event: &'a Object<'_>, path: &[&str]) -> Option<Value<'a>> {
     object.get_present(last).map(Value::Raw)
 }
 
-fn as_text(field: Field, value: Value<'_>) -> Result<Option<Cow<'_, str>>, MappingProblem> {
+fn as_text(field: ActionField, value: Value<'_>) -> Result<Option<Cow<'_, str>>, MappingProblem> {
     coerce::text(value).map_err(|found| wrong_type(field, found))
 }
 
-fn as_object(field: Field, value: Value<'_>) -> Result<Option<Value<'_>>, MappingProblem> {
+fn as_object(field: ActionField, value: Value<'_>) -> Result<Option<Value<'_>>, MappingProblem> {
     coerce::object(value).map_err(|found| wrong_type(field, found))
 }
 
-fn wrong_type(field: Field, found: Kind) -> MappingProblem {
+fn wrong_type(field: ActionField, found: Kind) -> MappingProblem {
     MappingProblem::WrongType { field: field.label, key: field.key, expected: field.kind, found }
 }
 
-fn missing(field: Field) -> MappingProblem {
+fn missing(field: ActionField) -> MappingProblem {
     MappingProblem::Missing { field: field.label, key: field.key }
 }

@@ -23,7 +23,7 @@ pub struct Mapping {
     action: Action,
     enabled: bool,
     /// None where every field takes the action's default.
-    fields: Option<fields::Fields>,
+    fields: Option<fields::CompiledFields>,
     is_preset: bool,
     /// What is valid in the fields and cannot work.
     field_advice: Vec<FieldProblem>,

@@ -1,7 +1,7 @@
 //! What is well-formed in a trigger and cannot work.
 
 use super::Trigger;
-use super::condition::{Condition, Field, Part, Test};
+use super::condition::{Condition, EventField, Part, Test};
 
 /// The types of Segment's events (<https://segment.com/docs/connections/spec/>).
 const TYPES: [&str; 6] = ["track", "identify", "page", "screen", "group", "alias"];
@@ -67,7 +67,7 @@ fn coverage(condition: &Condition, kind: &str) -> Coverage {
                 () => Coverage::Some,
             }
         }
-        Condition::Field(Field { root: "type", .. }, test) => {
+        Condition::Field(EventField { root: "type", .. }, test) => {
             let holds = match test {
                 Test::Is(expected) => expected == kind,
                 Test::IsNot(expected) => expected != kind,
@@ -81,7 +81,7 @@ fn coverage(condition: &Condition, kind: &str) -> Coverage {
     }
 }
 
-fn each_test(condition: &Condition, look: &mut impl FnMut(&Field, &Test)) {
+fn each_test(condition: &Condition, look: &mut impl FnMut(&EventField, &Test)) {
     match condition {
         Condition::All(conditions) | Condition::Any(conditions) => {
             for one in conditions {

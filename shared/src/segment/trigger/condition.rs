@@ -11,12 +11,12 @@ pub enum Condition {
     /// One holds.
     Any(Vec<Condition>),
     /// A field of the event passes a test.
-    Field(Field, Test),
+    Field(EventField, Test),
 }
 
 /// Where in the event: `type`, `event`, `name`, `userId`, or a path below `properties`, `traits`, `context`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Field {
+pub struct EventField {
     /// The event's own field.
     pub root: &'static str,
     /// The keys below it.
@@ -93,7 +93,7 @@ enum Found<'a> {
     Value(Value<'a>),
 }
 
-impl Field {
+impl EventField {
     fn find<'a>(&self, event: &Object<'a>) -> Found<'a> {
         let mut object = event;
         let mut key = self.root;

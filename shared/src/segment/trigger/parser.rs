@@ -9,7 +9,7 @@
 //! literal     = string | number | "true" | "false" | "null"
 //! ```
 
-use super::condition::{Comparison, Condition, Field, Part, Test};
+use super::condition::{Comparison, Condition, EventField, Part, Test};
 use super::cursor::{Cursor, Literal};
 use super::error::TriggerError;
 use super::groups::{Piece, as_the_reference_groups};
@@ -159,7 +159,7 @@ impl Parser<'_> {
         Ok(condition)
     }
 
-    fn field(&mut self) -> Result<Field, TriggerError> {
+    fn field(&mut self) -> Result<EventField, TriggerError> {
         const FIELDS: &str = "a field: type, event, name, userId, properties.…, traits.… or context.…";
         self.cursor.skip_space();
         let before = self.cursor.at;
@@ -188,6 +188,6 @@ impl Parser<'_> {
                 "an operator, since this field has no keys"
             }));
         }
-        Ok(Field { root: known, path })
+        Ok(EventField { root: known, path })
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use crate::json::{Object, RawJson};
 
 /// An event's fields, whatever lives longer than they are looked at.
-pub trait Fields: fmt::Debug {
+pub trait EventFields: fmt::Debug {
     /// The value at a path of keys, as far as objects lead there: what is found, and the keys that are left.
     fn find<'s, 'k>(&'s self, keys: &'k [String]) -> (Option<RawJson<'s>>, &'k [String]);
 
@@ -14,7 +14,7 @@ pub trait Fields: fmt::Debug {
     fn all(&self) -> Vec<(Cow<'_, str>, RawJson<'_>)>;
 }
 
-impl Fields for Object<'_> {
+impl EventFields for Object<'_> {
     fn find<'s, 'k>(&'s self, keys: &'k [String]) -> (Option<RawJson<'s>>, &'k [String]) {
         let Some((first, rest)) = keys.split_first() else { return (None, keys) };
         match self.get_object(first) {

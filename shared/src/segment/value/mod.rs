@@ -7,7 +7,7 @@ mod fields;
 mod order;
 mod text;
 
-pub use fields::Fields;
+pub use fields::EventFields;
 pub use order::in_order;
 pub use text::number_text;
 
@@ -38,7 +38,7 @@ pub enum Value<'a> {
     /// JSON of the event, unparsed.
     Raw(RawJson<'a>),
     /// The event itself, its fields found already.
-    Event(&'a dyn Fields),
+    Event(&'a dyn EventFields),
 }
 
 impl<'a> Value<'a> {

@@ -23,9 +23,9 @@ pub struct Changes {
 }
 
 /// Work gets the connection within a transaction, or why there is none: then it must do nothing.
-pub type Work = Box<dyn FnOnce(Result<&Connection, &str>) -> Answer + Send>;
+pub type Work = Box<dyn FnOnce(Result<&Connection, &str>) -> Reply + Send>;
 /// Told whether the transaction was committed.
-pub type Answer = Box<dyn FnOnce(Result<(), String>) + Send>;
+pub type Reply = Box<dyn FnOnce(Result<(), String>) + Send>;
 
 /// What the writing thread does.
 pub enum Job {
@@ -72,7 +72,7 @@ fn write_together(connection: &Connection, lock: &FileLock, works: Vec<Work>, ch
         Ok(()) if connection.is_autocommit() => work(Err("an earlier failure ended the transaction")),
         Ok(()) => work(Ok(connection)),
     };
-    let answers: Vec<Answer> = works.into_iter().map(run).collect();
+    let answers: Vec<Reply> = works.into_iter().map(run).collect();
     let commit = || connection.execute_batch("COMMIT").map_err(|error| error.to_string());
     let committed = begun.clone().and_then(|()| commit());
     if committed.is_err() {
