@@ -56,14 +56,14 @@ impl Kept {
         }
     }
 
-    /// What was said of a trait last counts, whatever order it comes in. Gives back the names of those to write: the same said
-    /// anew may outdo what was said in between under another id.
+    /// What was said of a trait last counts, whatever order it comes in: of two at the same time the greater text. Gives back the names
+    /// of those to write: the same said anew may outdo what was said in between under another id.
     pub(crate) fn merge(&mut self, said: &Map<String, Value>, at: i64) -> Vec<String> {
         let mut changed = Vec::new();
         for (name, value) in said {
             let value = value.to_string();
             let before = self.traits.get(name);
-            if before.is_some_and(|(before, said_at)| *said_at > at || (*said_at == at && *before == value)) {
+            if before.is_some_and(|(before, said_at)| (*said_at, before) >= (at, &value)) {
                 continue;
             }
             let bytes_after = match before {
@@ -104,7 +104,7 @@ impl Latest {
     pub(crate) fn put(&mut self, name: &str, value: &str, at: i64) {
         let length = name.len() + value.len();
         if let Some((said_at, before)) = self.traits.get_mut(name) {
-            if at > *said_at {
+            if (at, value) > (*said_at, before.as_str()) {
                 (*said_at, *before) = (at, value.to_owned());
             }
         } else if (self.traits.len() < MOST_TRAITS && self.bytes + length <= MOST_BYTES) || is_of_pages(name, value) {

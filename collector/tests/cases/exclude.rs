@@ -67,7 +67,8 @@ pub async fn who_comes_later_or_says_more_is_kept_out_too(store: &dyn Store) {
     exclude(store, json!({"domains": ["us.example"], "trigger": "traits.plan = \"paid\""})).await;
     fill(store).await;
     assert_eq!(ranked(store).await.1, ["us.example"]);
-    let paid = identify("i-1", &clock::now(), &json!({"plan": "paid"}));
+    let before = clock::from_milliseconds(clock::now_milliseconds() - 1000);
+    let paid = identify("i-1", &before, &json!({"plan": "paid"}));
     ingest(store, &json!({"email": "ada@acme.com", "identifies": [paid]})).await;
     assert_eq!(store.excluded().await.unwrap(), Excluded { companies: 1, visitors: 3 });
     // What a group call says of the company.

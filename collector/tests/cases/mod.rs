@@ -69,6 +69,7 @@ macro_rules! all {
                 who_looks_is_told_when_something_is_written;
             traits: what_was_said_last_counts_whatever_order_it_comes_in,
                 null_takes_a_trait_away_until_it_is_said_anew,
+            of_two_at_one_time_the_same_counts_whatever_order_they_come_in,
                 traits_of_two_who_become_one_are_merged_by_time;
             companies: a_company_has_the_visitors_of_its_addresses_and_traits,
                 what_is_said_of_a_company_adds_up,
@@ -112,7 +113,8 @@ macro_rules! all {
                 a_link_to_a_deleted_visitor_leads_to_nobody_else;
             tombstones: what_was_received_before_a_deletion_does_not_come_back,
                 others_on_the_same_browser_lose_nothing,
-                who_only_named_the_address_loses_nothing,
+                a_browser_of_a_crowd_is_nobody_s_also_where_one_of_them_comes_late,
+            who_only_named_the_address_loses_nothing,
                 an_unknown_account_of_the_address_does_not_bring_it_back,
                 an_account_whose_address_comes_late_goes_as_if_it_had_come_in_time,
                 a_browser_whose_address_comes_late_goes_as_if_it_had_come_in_time,

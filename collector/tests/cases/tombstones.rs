@@ -89,6 +89,21 @@ pub async fn others_on_the_same_browser_lose_nothing(store: &dyn Store) {
     assert_eq!(browsers, [text("", ""), text("u2", "shared"), text("u3", "")]);
 }
 
+pub async fn a_browser_of_a_crowd_is_nobody_s_also_where_one_of_them_comes_late(store: &dyn Store) {
+    let before = clock::now();
+    for n in 0..6 {
+        ingest(store, &received(ids(&format!("u{n}"), "", "kiosk"), &format!("e-{n}"), &before)).await;
+    }
+    ingest(store, &received(ids("", "", "kiosk"), "anonymous", &before)).await;
+    ingest(store, &received(ids("ada", "ada@acme.com", ""), "e-ada", &before)).await;
+    delete(store, &[by_email("ada@acme.com")]).await;
+    ingest(store, &received(ids("ada", "", "kiosk"), "late", &before)).await;
+    let left = visitors(store).await;
+    assert_eq!(left.len(), 7, "{left:?}");
+    let kiosk = left.iter().find(|visitor| visitor.user_ids.is_empty()).expect("nobody's browser");
+    assert_eq!((kiosk.events, kiosk.anonymous_ids.clone()), (1, vec!["kiosk".to_owned()]));
+}
+
 pub async fn who_only_named_the_address_loses_nothing(store: &dyn Store) {
     let before = clock::now();
     ingest(store, &received(ids("u1", "ada@acme.com", ""), "e-1", &before)).await;

@@ -3,7 +3,7 @@
 use koala_collector::store::Store;
 use serde_json::{Value, json};
 
-use super::{ADA, identify, ingest, only_visitor};
+use super::{ADA, identify, ingest, only_visitor, visitors};
 
 /// One identify of Ada's for each hour and what it says.
 async fn said(store: &dyn Store, identities: &Value, said: &[(u32, Value)]) {
@@ -23,6 +23,18 @@ pub async fn what_was_said_last_counts_whatever_order_it_comes_in(store: &dyn St
         Value::Object(only_visitor(store).await.traits),
         json!({"city": "Paris", "name": "Ada", "plan": "team"})
     );
+}
+
+pub async fn of_two_at_one_time_the_same_counts_whatever_order_they_come_in(store: &dyn Store) {
+    let at = "2026-11-20T10:00:00Z";
+    for (email, order) in [("ada@acme.com", ["free", "team"]), ("bob@acme.com", ["team", "free"])] {
+        for plan in order {
+            let identify = identify(&format!("{email}-{plan}"), at, &json!({"plan": plan}));
+            ingest(store, &json!({"email": email, "identifies": [identify]})).await;
+        }
+    }
+    let plans: Vec<_> = visitors(store).await.iter().map(|visitor| visitor.traits["plan"].clone()).collect();
+    assert_eq!(plans, ["team", "team"]);
 }
 
 pub async fn null_takes_a_trait_away_until_it_is_said_anew(store: &dyn Store) {

@@ -163,7 +163,7 @@ async fn each_filter_of_companies_and_visitors_has_a_field_that_keeps_what_the_a
     }
     assert!(html.contains(r#"rel="prev" href="/visitors?who=known&amp;user_id=u-1&amp;company=acme.com""#), "{html}");
     // What cannot be read is said.
-    assert!(text(&site.page("/?new=year").await).contains("new=year: week, or nothing"));
+    assert!(text(&site.page("/?new=year").await).contains("new must be week, or be left out"));
     let hostile = site.page("/?q=%22%3E%3Cscript%3Ex%3C%2Fscript%3E&rule=%3Cb%3E").await;
     assert!(!hostile.contains("<script>x") && !hostile.contains("<b>"), "{hostile}");
 }

@@ -138,7 +138,7 @@ async fn deliveries_say_accepted_and_in_queue_and_rejected_events_can_be_read() 
     let said = text(&html);
     for words in [
         "Accepted 10 In queue 4 Delivered 6",
-        "7 events were skipped (types and reasons)",
+        "7 events were skipped ( types and reasons )",
         "Mapping Accepted In queue Delivered",
         "2026-11-20 12:00 UTC `type` is missing Raw JSON The first 30 of 900 bytes.",
         "The newest 1 of 2.",

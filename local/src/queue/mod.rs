@@ -9,7 +9,7 @@
 //! | `rows` | the rows of the file |
 //! | `room` | how full the disk is: intake leaves the rest to delivery |
 //! | `tally`, `received` | what messages and events came to, counted |
-//! | `forget` | people who are deleted, told by the ids in their messages |
+//! | `forget`, `ids_of_body` | people who are deleted, told by the ids in their messages |
 //! | `bring` | what an earlier version kept in the data file |
 //!
 //! A message is durable before it is answered for. It is loaded into the schedule, handed out with its lane, and each outcome
@@ -18,6 +18,7 @@
 mod action_queue;
 mod bring;
 mod forget;
+mod ids_of_body;
 mod lease;
 mod outbox;
 mod received;

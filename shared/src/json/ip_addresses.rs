@@ -40,9 +40,34 @@ fn is_name(key: &str) -> bool {
     NAMES.contains(&name.as_str())
 }
 
-/// Takes the fields out, at any depth, whose name says that they hold an address and that are text or a list.
+/// Whether a key that is none of those may be that of an address (`current_sign_in_ip`, `hqAddr`): what stands there says whether it is.
+fn may_be_name(key: &str) -> bool {
+    let has = |word: &[u8]| key.as_bytes().windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
+    has(b"ip") || has(b"addr")
+}
+
+fn is_address(text: &str) -> bool {
+    text.parse::<IpAddr>().is_ok() || text.parse::<SocketAddr>().is_ok()
+}
+
+/// Whether a value of JSON is an address, or a list of nothing else.
+fn is_of_addresses(json: &str) -> bool {
+    match json.as_bytes().first() {
+        Some(b'"') => serde_json::from_str::<Cow<'_, str>>(json).is_ok_and(|text| is_address(text.trim())),
+        Some(b'[') => serde_json::from_str::<Vec<Cow<'_, str>>>(json)
+            .is_ok_and(|texts| !texts.is_empty() && texts.iter().all(|text| is_address(text.trim()))),
+        _ => false,
+    }
+}
+
+/// Takes the fields out, at any depth, that hold an address: by their name where they are text or a list, or by a name that may be
+/// one's where nothing but addresses stands there.
 pub fn remove_ip_addresses(fields: &mut Map<String, Value>) {
-    fields.retain(|key, value| !(is_name(key) && (value.is_string() || value.is_array())));
+    let is_text = |value: &Value| value.is_string() || value.is_array();
+    let is_left_out = |key: &str, value: &Value| {
+        is_text(value) && (is_name(key) || may_be_name(key) && is_of_addresses(&value.to_string()))
+    };
+    fields.retain(|key, value| !is_left_out(key, value));
     fields.values_mut().for_each(remove_within);
 }
 
@@ -83,7 +108,6 @@ pub fn text_without_ip_addresses(text: &str) -> String {
 
 /// What stands around the address that a word is: a colon that belongs to what is before it, the end of a sentence.
 fn without_marks(word: &str) -> Option<(&str, &str)> {
-    let is_address = |text: &str| text.parse::<IpAddr>().is_ok() || text.parse::<SocketAddr>().is_ok();
     let begin = usize::from(word.starts_with([':', '.']));
     let end = word.trim_end_matches([':', '.']).len();
     let around = [(0, word.len()), (begin, word.len()), (0, end), (begin, end)];
@@ -103,8 +127,10 @@ fn without(json: &str, depth: usize) -> Option<String> {
     if is_object {
         let Members(members) = serde_json::from_str(json).ok()?;
         let inside: Vec<Option<String>> = members.iter().map(|(_, value)| without(value.get(), depth + 1)).collect();
-        let is_left_out =
-            |(key, value): &(Cow<'_, str>, &RawValue)| is_name(key) && value.get().starts_with(['"', '[']);
+        let is_left_out = |(key, value): &(Cow<'_, str>, &RawValue)| {
+            let json = value.get();
+            json.starts_with(['"', '[']) && (is_name(key) || may_be_name(key) && is_of_addresses(json))
+        };
         if inside.iter().all(Option::is_none) && !members.iter().any(is_left_out) {
             return None;
         }
@@ -163,7 +189,7 @@ mod tests {
     #[test]
     fn addresses_go_from_wherever_they_stand_and_all_else_stays_as_it_is() {
         let json = r#"{"type":"track","properties":{"n":12345678901234567890.10,"ip":"192.0.2.1","clientIp":["192.0.2.2"],"zip":"12345"},
-            "context":{"\u0069p":"192.0.2.3","device":{"ip_address":"2001:db8::1"},"traits":{"IP":"192.0.2.4"}},"list":[{"ip":"192.0.2.5"},1],"device_ip":"192.0.2.6"}"#;
+            "context":{"\u0069p":"192.0.2.3","device":{"ip_address":"2001:db8::1"},"traits":{"IP":"192.0.2.4","current_sign_in_ip":"192.0.2.7","hqAddr":"192.0.2.8:80","ips":["192.0.2.9","2001:db8::2"]}},"list":[{"ip":"192.0.2.5"},1],"device_ip":"192.0.2.6"}"#;
         let left = without_ip_addresses(json);
         assert!(!left.contains("192.0.2") && !left.contains("2001:db8"), "{left}");
         assert!(left.contains("12345678901234567890.10") && left.contains(r#""zip":"12345""#), "{left}");
@@ -176,7 +202,12 @@ mod tests {
 
     #[test]
     fn what_has_none_is_not_touched() {
-        for json in [r#"{ "a" : 1, "ip": 7, "ship":"x", "ip2":{"b":[ ]}}"#, "no JSON: \"ip\":", "[]", "\"ip\""] {
+        for json in [
+            r#"{ "a" : 1, "ip": 7, "ship":"x", "ip2":{"b":[ ]},"address":"1 Main St","tips":["x"]}"#,
+            "no JSON: \"ip\":",
+            "[]",
+            "\"ip\"",
+        ] {
             assert!(matches!(without_ip_addresses(json), Cow::Borrowed(same) if same == json), "{json}");
         }
     }

@@ -26,7 +26,11 @@ statements! {
                         ON identity.kind = 'device' AND identity.value = asked.value
                     WHERE identity.decision IS NULL AND NOT EXISTS (
                         SELECT 1 FROM identity AS other
-                        WHERE other.visitor_id = identity.visitor_id AND other.kind IN ('user', 'email'))";
+                        WHERE other.visitor_id = identity.visitor_id AND other.kind IN ('user', 'email'))
+                    AND NOT EXISTS (
+                        SELECT 1 FROM identity AS one JOIN claim ON claim.identity_id = one.id
+                        JOIN identity AS owner ON owner.id = claim.owner_id
+                        WHERE one.visitor_id = identity.visitor_id AND owner.kind IN ('user', 'email'))";
 }
 
 /// Of ids that stand beside those of a deletion, the ones of which nothing was known before it: they are of the same people. A device
@@ -95,7 +99,7 @@ pub(super) async fn learn_late(
     deletion::bury(transaction, key, &found, learned).await
 }
 
-/// Of some ids the devices of visitors that are known by devices alone.
+/// Of some ids the devices of visitors that are known by devices alone, and of nobody else: not of a crowd.
 async fn lone_devices(transaction: &Transaction, ids: &[Id]) -> Result<Vec<Id>, PostgresError> {
     let devices: Vec<&str> = ids.iter().filter(|id| id.kind() == IdKind::Device).map(Id::value).collect();
     if devices.is_empty() {

@@ -225,12 +225,15 @@ pub(super) fn learn_late(
     learned.iter().try_for_each(|(id, tombstone)| bury(connection, &deletion, id, *tombstone))
 }
 
-/// Whether an id is a device of a visitor that is known by devices alone.
+/// Whether an id is a device of a visitor that is known by devices alone, and of nobody else: not of a crowd.
 pub(super) fn is_lone_device(connection: &Connection, id: &Id) -> rusqlite::Result<bool> {
     let mut select = connection.prepare_cached(
         "SELECT EXISTS (SELECT 1 FROM identity WHERE kind = 'device' AND kind = ?1 AND value = ?2 AND decision IS NULL
              AND NOT EXISTS (SELECT 1 FROM identity AS other
-                             WHERE other.visitor_id = identity.visitor_id AND other.kind IN ('user', 'email')))",
+                             WHERE other.visitor_id = identity.visitor_id AND other.kind IN ('user', 'email'))
+             AND NOT EXISTS (SELECT 1 FROM identity AS one JOIN claim ON claim.identity_id = one.id
+                             JOIN identity AS owner ON owner.id = claim.owner_id
+                             WHERE one.visitor_id = identity.visitor_id AND owner.kind IN ('user', 'email')))",
     )?;
     select.query_row(params![id.kind().name(), id.value()], |row| row.get(0))
 }

@@ -99,8 +99,8 @@ impl<T: Send + Sync + 'static> Remade<T> {
         let (of_version, of_day) = (self.file.version(), today());
         let (rules, make) = (self.rules.now(), self.make);
         let of_rules = Arc::clone(&rules);
-        let made = move |connection: &Connection| Ok((make(connection, &rules)?, is_large(connection)?));
-        let (all, is_large) = self.file.read_long(made).await?;
+        let sized = move |connection: &Connection| Ok((make(connection, &rules)?, is_large(connection)?));
+        let (all, is_large) = self.file.read_long(sized).await?;
         let took = if is_large { at.elapsed() } else { Duration::ZERO };
         Ok(Made { all: Arc::new(all), of_version, of_day, of_rules, at, took, is_under_way: false })
     }
