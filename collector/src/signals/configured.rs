@@ -154,7 +154,9 @@ fn settle(alert: &mut Alert, targets: &BTreeMap<String, Option<Target>>, rules: 
         let is_there = rules.in_force.contains(&rule.as_str()) || rules.unreadable.contains(rule);
         if !is_there {
             let names = rules.in_force.join(", ");
-            wrong.push(format!("on: no intent rule in force has the name {rule:?}; there are {names}"));
+            // A target that was written into the wrong field is a secret.
+            let name = if rule.contains("://") { "that name".to_owned() } else { format!("the name {rule:?}") };
+            wrong.push(format!("on: no intent rule in force has {name}; there are {names}"));
             alert.to.clear();
         }
     }

@@ -22,16 +22,40 @@ pub const MOST_RECENT: u32 = 300;
 const LONGEST_USER_ID: usize = 255;
 
 /// The company of a page, with how many people a message about it speaks of: those of whom the rule took something, where a rule set it
-/// off, else those who did something lately. Who was only identified did nothing, and who is kept out of the ranking does not count.
+/// off, and no more than did something in the last week; else those who did. Who was only identified did nothing, and who is kept out
+/// of the ranking does not count. It is a guess also where the visitor whom the message is about, or each of those who did something, is
+/// taken to be of it by a network alone.
 #[must_use]
-pub fn of_page(page: &CompanyPage, recent: &[Activity], rule: Option<&str>) -> CompanyFacts {
+pub fn of_page(page: &CompanyPage, recent: &[Activity], rule: Option<&str>, visitor: Option<&Visitor>) -> CompanyFacts {
     let by_rule = page.reasons.iter().find(|reason| Some(reason.rule.as_str()) == rule).map(|reason| reason.visitors);
-    let people = by_rule.filter(|people| *people > 0).unwrap_or_else(|| active(page, recent));
-    CompanyFacts { reasons: page.reasons.iter().map(sentence).collect(), ..of(&page.company, people as u64) }
+    let people = match (by_rule.unwrap_or_default(), active(page, recent)) {
+        (0, active) => active,
+        (by_rule, 0) => by_rule,
+        (by_rule, active) => by_rule.min(active),
+    };
+    let facts = of(&page.company, people as u64);
+    CompanyFacts {
+        reasons: page.reasons.iter().map(sentence).collect(),
+        is_guess: facts.is_guess || is_of_guessed(page, recent, visitor),
+        ..facts
+    }
+}
+
+/// Whether what a message tells was done by people of whom only their network says that they are the company's.
+fn is_of_guessed(page: &CompanyPage, recent: &[Activity], visitor: Option<&Visitor>) -> bool {
+    let is_guessed = |visitor: &Visitor| visitor.company_source == Some(CompanySource::Network);
+    if let Some(visitor) = visitor {
+        return is_guessed(visitor);
+    }
+    let did_something: HashSet<&VisitorId> =
+        recent.iter().filter(|one| what(one).is_some()).map(|one| &one.visitor_id).collect();
+    let members = page.people.iter().map(|member| &member.visitor).filter(|one| !one.excluded);
+    let mut told = members.filter(|one| did_something.contains(&one.id)).peekable();
+    told.peek().is_some() && told.all(is_guessed)
 }
 
 /// How many people did something in the last week.
-fn active(page: &CompanyPage, recent: &[Activity]) -> usize {
+pub fn active(page: &CompanyPage, recent: &[Activity]) -> usize {
     let (Some(newest), Some(oldest)) = (recent.first(), recent.last()) else { return 0 };
     let members = || page.people.iter().map(|member| &member.visitor);
     let excluded: HashSet<&VisitorId> = members().filter(|one| one.excluded).map(|one| &one.id).collect();

@@ -10,7 +10,8 @@ use crate::store::alerts::NewMessage;
 use crate::store::company::CompanyId;
 use crate::store::visitor::VisitorId;
 
-/// A message for each target of an alert that takes it: a source of Segment is told nothing of a company without known members.
+/// A message for each target of an alert that takes it: a source of Segment is told nothing of a company without known members, and
+/// nothing that is a guess.
 pub fn new_messages(
     (configured, alert): (&Configured, &Alert),
     occasion: &str,
@@ -33,7 +34,7 @@ pub fn new_messages(
         at: now,
     };
     let is_of_known = matches!(&told, Told::Signal(message)
-        if message.company.is_some() && (message.of_members || !message.user_ids.is_empty()));
+        if message.company.as_ref().is_some_and(|company| !company.is_guess) && (message.of_members || !message.user_ids.is_empty()));
     let takes = |name: &&String| match configured.targets().get(*name) {
         Some(Target::Segment { .. }) => is_of_known,
         Some(Target::Slack { .. } | Target::Webhook { .. }) | None => true,

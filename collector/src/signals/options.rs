@@ -60,7 +60,8 @@ impl SignalsOptions {
     fn link(&self, path: &[&str]) -> Option<String> {
         let mut url = self.page_url.clone()?;
         url.path_segments_mut().ok()?.pop_if_empty().extend(path);
-        Some(url.into())
+        // What Slack's markup parts a link from its text by; elsewhere it is the same address.
+        Some(String::from(url).replace('|', "%7C"))
     }
 }
 
@@ -74,8 +75,8 @@ mod tests {
     fn a_link_leads_to_a_company_below_the_page_s_address_whatever_its_name() {
         let set = |name: &str| (name == "PAGE_URL").then(|| "https://koala.example/intent/".to_owned());
         let options = environment::read(set, SignalsOptions::read).expect("options");
-        let link = options.link_to_company("acme & söhne/../?x").expect("a link");
-        assert_eq!(link, "https://koala.example/intent/companies/acme%20&%20s%C3%B6hne%2F..%2F%3Fx");
+        let link = options.link_to_company("acme & söhne/../?x|y").expect("a link");
+        assert_eq!(link, "https://koala.example/intent/companies/acme%20&%20s%C3%B6hne%2F..%2F%3Fx%7Cy");
         assert_eq!(SignalsOptions::default().link_to_company("acme"), None);
     }
 

@@ -95,7 +95,7 @@ fn section(says: &str) -> Value {
 fn context(alert: &str, link: Option<&str>) -> Value {
     let mut context = format!("Alert {}", escaped(alert));
     if let Some(link) = link.filter(|link| !link.contains(['|', '>', '<'])) {
-        context = format!("<{link}|Open in Koala destination> · {context}");
+        context = format!("<{}|Open in Koala destination> · {context}", link.replace('&', "&amp;"));
     }
     json!({"type": "context", "elements": [text(&context)]})
 }

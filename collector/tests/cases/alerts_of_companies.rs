@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use koala_collector::company::Guess;
 use koala_collector::exclude::Exclude;
+use koala_collector::signals::told::Told;
 use koala_collector::store::filter::CompanyFilter;
+use koala_destination::clock::now_milliseconds;
 use serde_json::json;
 
-use super::alert_messages::messages;
+use super::alert_messages::{claim, messages};
 use super::alerts::{HOUR, Watched, ago, page, track};
-use super::{ADA, Engine, GRACE, ingest};
+use super::{ADA, Engine, GRACE, batch, ingest};
 
 const OVER_4: (&str, &str) = ("alerts/hot", r#"{"on":"points","over":4,"to":"sales"}"#);
 
@@ -24,6 +27,16 @@ pub async fn what_is_imported_sets_nothing_off_also_of_a_company_that_was_looked
         ingest(&*store, &json!({"email": email, "page_views": [old]})).await;
         assert_eq!(watched.headlines().await, before, "{day} days ago");
     }
+    // Nor does the address of somebody who came long ago, said now.
+    for day in 2..6 {
+        let old = page("/pricing", &format!("q-{day}"), &ago(day * 24 * HOUR));
+        ingest(&*store, &json!({"anonymous_id": "d-9", "page_views": [old]})).await;
+    }
+    let identify = json!({"type": "identify", "message_id": "i-9", "sent_at": ago(1000), "traits": {}});
+    let known =
+        json!({"anonymous_id": "d-9", "user_id": "u-9", "email": "eve@import.example", "identifies": [identify]});
+    ingest(&*store, &known).await;
+    assert_eq!(watched.headlines().await, before, "identified now");
     let points =
         store.show_company("contoso.example", 1).await.expect("a company").expect("it is there").company.intent;
     assert!(points > 12.0, "{points}");
@@ -74,6 +87,24 @@ pub async fn two_companies_that_become_one_tell_once_what_one_of_them_has_told(s
     ingest(&*store, &price("p-2")).await;
     assert_eq!(watched.headlines().await, told);
     assert_eq!(store.list_companies(CompanyFilter::default(), 0, 9).await.expect("companies").1, 1);
+}
+
+pub async fn what_a_network_alone_says_of_a_company_that_is_known_is_told_as_a_guess(store: Arc<dyn Engine>) {
+    let segment = ("alert-targets/crm", r#"{"segment":"wk_0123456789"}"#);
+    let watched = Watched::new(&store, &[("alerts/a", r#"{"on":"pricing","to":["sales","crm"]}"#), segment]).await;
+    let identify =
+        json!({"type": "identify", "message_id": "i-1", "sent_at": ago(2000), "traits": {"company": "Hooli"}});
+    ingest(&*store, &json!({"user_id": "u-1", "email": "ceo@hooli.example", "identifies": [identify]})).await;
+    let looks = json!({"anonymous_id": "d-1", "page_views": [page("/pricing", "p-1", &ago(1000))]});
+    let mut looks = batch(&looks);
+    looks.entries[0].guess = Some(Guess { domain: "hooli.example".to_owned(), name: None });
+    store.ingest(looks).await.expect("it is kept");
+    assert_eq!(watched.headlines().await, ["Hooli looks at pricing, 1 person, heating"]);
+    let told = messages(&*store).await;
+    assert_eq!(told.iter().map(|one| one.target.as_str()).collect::<Vec<_>>(), ["sales"]);
+    let claimed = claim(&*store, "sales", now_milliseconds() + 3100, true).await;
+    let Ok(Told::Signal(told)) = serde_json::from_str(&claimed[0].told) else { panic!("{claimed:?}") };
+    assert!(told.company.expect("a company").is_guess);
 }
 
 pub async fn the_people_of_a_message_are_those_who_did_it_and_are_not_kept_out(store: Arc<dyn Engine>) {

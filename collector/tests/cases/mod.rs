@@ -205,6 +205,7 @@ macro_rules! all_of_alerts {
             what_came_of_a_message_is_written_with_the_reason_and_a_dead_one_can_be_sent_again;
             alerts_of_companies: what_is_imported_sets_nothing_off_also_of_a_company_that_was_looked_at,
             two_companies_that_become_one_tell_once_what_one_of_them_has_told,
+            what_a_network_alone_says_of_a_company_that_is_known_is_told_as_a_guess,
             who_signs_up_after_having_looked_sets_points_off,
             a_company_that_becomes_known_with_what_was_done_before_sets_points_off,
             the_people_of_a_message_are_those_who_did_it_and_are_not_kept_out,

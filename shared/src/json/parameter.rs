@@ -15,9 +15,16 @@ pub fn read_parameter<T: DeserializeOwned>(json: &str) -> Result<T, String> {
         return Err("must be a JSON object".to_owned());
     }
     serde_json::from_str(json).map_err(|error| {
-        let said = error.to_string();
+        let said = without_value(&error.to_string());
         said.replace("expected a sequence", "expected an array").replace("expected a map", "expected an object")
     })
+}
+
+/// What serde says, without a text that stands where none may: it may be a secret that was put there by mistake.
+fn without_value(said: &str) -> String {
+    let expected =
+        said.strip_prefix("invalid type: string ").and_then(|rest| Some(&rest[rest.rfind(", expected ")?..]));
+    expected.map_or_else(|| said.to_owned(), |expected| format!("invalid type: string{expected}"))
 }
 
 #[cfg(test)]
@@ -36,6 +43,7 @@ mod tests {
             assert_eq!(why(json), "must be a JSON object");
         }
         assert!(why(r#"{"a":"b"}"#).contains("expected an array at line 1"));
+        assert!(why(r#"{"a":"s3cret, expected "}"#).starts_with("invalid type: string, expected an array at line 1"));
         assert!(why("{").contains("line 1"));
         assert!(why("").contains("line 1"));
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use koala_destination::clock::{self, MILLISECONDS_OF_A_DAY};
 
 use crate::intent::IntentRule;
+use crate::received::EntryKind;
 use crate::signals::alert::{Alert, Occasion};
 use crate::signals::configured::Configured;
 use crate::signals::facts::{self, Focus, MOST_PEOPLE, MOST_RECENT};
@@ -43,6 +44,12 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// Whether somebody of the company did something within the last day; to be identified is nothing that one does.
+    pub fn did_something_lately(&self, now: i64) -> bool {
+        let at = |one: &Activity| clock::milliseconds(&one.at).is_some_and(|at| is_fresh(at, now));
+        self.recent.iter().any(|one| EntryKind::of(&one.kind) != Some(EntryKind::Identify) && at(one))
+    }
+
     fn id(&self) -> &CompanyId {
         &self.page.company.id
     }
@@ -162,7 +169,7 @@ impl Evaluator {
         let message = Signal {
             alert: alert.name.clone(),
             subject,
-            company: company.map(|seen| facts::of_page(&seen.page, &seen.recent, of_rule)),
+            company: company.map(|seen| facts::of_page(&seen.page, &seen.recent, of_rule, visitor)),
             visitor: visitor.map(facts::called),
             deeds,
             user_ids,

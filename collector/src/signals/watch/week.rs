@@ -6,7 +6,7 @@ use super::evaluator::{COMPANIES_AT_ONCE, Evaluator, RECENT};
 use crate::signals::alert::{Alert, Occasion};
 use crate::signals::configured::Configured;
 use crate::signals::digest::{Candidate, Digest, MOST_NAMED, ranked};
-use crate::signals::facts::{self, MOST_PEOPLE};
+use crate::signals::facts::{self, MOST_PEOPLE, MOST_RECENT};
 use crate::signals::new_messages::new_messages;
 use crate::signals::signal::CompanyFacts;
 use crate::signals::told::Told;
@@ -36,9 +36,9 @@ pub async fn look_at_week(evaluator: &Evaluator, configured: &Configured, now: i
     let [rose, new, cold] = ranked(candidates(evaluator, now).await?);
     for alert in due {
         let named = [
-            first_of(evaluator, alert, &rose).await?,
-            first_of(evaluator, alert, &new).await?,
-            first_of(evaluator, alert, &cold).await?,
+            first_of(evaluator, alert, &rose, now).await?,
+            first_of(evaluator, alert, &new, now).await?,
+            first_of(evaluator, alert, &cold, now).await?,
         ];
         let digest = Digest::of(&alert.name, &monday.to_string(), named, evaluator.options.link_to_all());
         let messages =
@@ -62,7 +62,7 @@ async fn candidates(evaluator: &Evaluator, now: i64) -> Result<Vec<Candidate>, S
                 candidates.push(Candidate {
                     points_week_ago: company.intent_week_ago,
                     is_new: company.first_seen.as_ref().is_some_and(|at| *at >= week_ago),
-                    facts: facts::of(&company, u64::try_from(company.visitors).unwrap_or_default()),
+                    facts: facts::of(&company, 0),
                 });
             }
         }
@@ -75,6 +75,7 @@ async fn first_of(
     evaluator: &Evaluator,
     alert: &Alert,
     companies: &[CompanyFacts],
+    now: i64,
 ) -> Result<Vec<CompanyFacts>, StoreError> {
     let mut first = Vec::new();
     for company in companies.iter().take(MOST_LOOKED_AT) {
@@ -82,17 +83,12 @@ async fn first_of(
         if first.len() > MOST_NAMED {
             break;
         }
-        if is_about(evaluator, alert, company).await? {
-            first.push(company.clone());
+        let Some(page) = evaluator.store.show_company(&company.key, MOST_PEOPLE).await? else { continue };
+        if alert.is_about_any(facts::traits_of_people(&page), &facts::traits_of(&page.company)) {
+            // Those who did something in the week, as in every message.
+            let recent = evaluator.alerts.recent(&page.company.id, now - RECENT, MOST_RECENT).await?;
+            first.push(CompanyFacts { people: facts::active(&page, &recent) as u64, ..company.clone() });
         }
     }
     Ok(first)
-}
-
-async fn is_about(evaluator: &Evaluator, alert: &Alert, company: &CompanyFacts) -> Result<bool, StoreError> {
-    if alert.only.is_none() {
-        return Ok(true);
-    }
-    let page = evaluator.store.show_company(&company.key, MOST_PEOPLE).await?;
-    Ok(page.is_some_and(|page| alert.is_about_any(facts::traits_of_people(&page), &facts::traits_of(&page.company))))
 }

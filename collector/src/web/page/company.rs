@@ -44,7 +44,7 @@ pub async fn show(State(web): State<Web>, Path(key): Path<String>) -> Page {
             h2 { "What they looked at" }
             (interests_tables(interests, &by_id, company))
             h2 { "People" }
-            (people_table(people))
+            (people_table(people, company.company_source))
             @if i64::from(MOST_PEOPLE) < company.visitors {
                 p.soft {
                     "The " (MOST_PEOPLE) " seen last of " (company.visitors) ". "
@@ -151,11 +151,16 @@ fn by(interest: &Interest, people: &People<'_>, company: &Company) -> Markup {
     }
 }
 
-fn people_table(people: &[Member]) -> Markup {
+/// People whom only their network says to be of the company are labelled, where it is not all of them.
+fn people_table(people: &[Member], source: CompanySource) -> Markup {
+    let is_guessed =
+        |visitor: &Visitor| source == CompanySource::Said && visitor.company_source == Some(CompanySource::Network);
     let row = |Member { visitor, title, last_page }: &Member| {
         let beside = title.clone().or_else(|| visitor_name::beside_name(visitor));
         html! {
-            td { (visitor_name::link(visitor)) @if let Some(beside) = beside { " " span.soft { (beside) } } (visitor_name::excluded(visitor)) }
+            td { (visitor_name::link(visitor)) @if let Some(beside) = beside { " " span.soft { (beside) } } (visitor_name::excluded(visitor))
+                @if is_guessed(visitor) { " " span.soft { "inferred from IP network" } }
+            }
             td {
                 @if let Some(page) = last_page {
                     (page.path.as_deref().or(page.title.as_deref()).unwrap_or("a page")) " " span.soft { (layout::ago(&page.at)) }
