@@ -55,6 +55,7 @@ fn is_of_guessed(page: &CompanyPage, recent: &[Activity], visitor: Option<&Visit
 }
 
 /// How many people did something in the last week.
+#[must_use]
 pub fn active(page: &CompanyPage, recent: &[Activity]) -> usize {
     let (Some(newest), Some(oldest)) = (recent.first(), recent.last()) else { return 0 };
     let members = || page.people.iter().map(|member| &member.visitor);
