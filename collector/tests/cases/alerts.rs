@@ -182,6 +182,9 @@ pub async fn the_week_is_told_once(store: Arc<dyn Engine>) {
     let watched = Watched::new(&store, &[("alerts/monday", r#"{"on":"week","to":"sales"}"#)]).await;
     ingest(&*store, &json!({"email": "ada@acme.example", "events": [track("Demo Requested", "e-1", &ago(1000))]}))
         .await;
+    // Who is only identified did nothing.
+    let identify = json!({"type": "identify", "message_id": "i-1", "sent_at": ago(1000), "traits": {}});
+    ingest(&*store, &json!({"email": "eve@acme.example", "identifies": [identify]})).await;
     // 1970-01-01 was a Thursday. The next digest is today's on a Monday before eight: the one after is more than seven days away.
     let (now, day) = (now_milliseconds(), now_milliseconds().div_euclid(MILLISECONDS_OF_A_DAY));
     let this_monday = (day - (day + 3).rem_euclid(7)) * MILLISECONDS_OF_A_DAY;
@@ -195,6 +198,10 @@ pub async fn the_week_is_told_once(store: Arc<dyn Engine>) {
     let told = messages(&*store).await;
     assert_eq!(told.len(), before + 1, "{told:?}");
     assert_eq!(told[0].headline, "The last week: 1 company new");
+    let claimed = claim(&*store, "sales", monday + 10 * HOUR, true).await;
+    let Ok(Told::Digest(digest)) = serde_json::from_str(&claimed[0].told) else { panic!("{claimed:?}") };
+    let people = digest.parts().into_iter().flat_map(|(_, companies)| companies.iter().map(|company| company.people));
+    assert_eq!(people.collect::<Vec<_>>(), [1]);
 }
 
 pub async fn of_two_who_evaluate_at_once_one_writes(store: Arc<dyn Engine>) {
