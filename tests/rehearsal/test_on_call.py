@@ -257,7 +257,7 @@ class OnCall(unittest.TestCase):
                 self.sqs.send_message(QueueUrl=self.outputs["TrackQueueUrl"], MessageBody="not a message of dispatch")
                 return self.post()
 
-            self.expect(["new-dead-letters", "track-dead-letters"], "message moved to dead letters|cannot be read|is not", poison)
+            self.expect(["new-dead-letters", "track-dead-letters"], "message moved to dead letters|not a message from dispatch|cannot be read", poison)
             self.purge("TrackDeadLettersUrl")
         with self.subTest("event without a type"):
             self.expect(["rejected"], "type", lambda: self.post(more={"type": None}))
