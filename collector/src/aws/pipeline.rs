@@ -167,7 +167,8 @@ impl Pipeline for StackPipeline {
                     queue: function.name().to_owned(),
                     mapping: said("mapping").unwrap_or_default(),
                     reason: said("reason").unwrap_or_else(|| "received too often without being delivered".to_owned()),
-                    collector_answer: said("collector_answer"),
+                    // As the release before has written it: a dead letter stays for two weeks.
+                    collector_answer: said("collector_answer").or_else(|| said("koala_answer")),
                     event,
                     bytes,
                 }

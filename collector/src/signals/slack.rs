@@ -206,6 +206,13 @@ mod tests {
     }
 
     #[test]
+    fn a_link_leads_to_the_page_that_it_names() {
+        let context = context("a", Some("https://koala.example/companies/AT&T"));
+        let markup = "<https://koala.example/companies/AT&amp;T|Open in Koala destination> · Alert a";
+        assert_eq!(context["elements"][0]["text"], markup);
+    }
+
+    #[test]
     fn no_value_mentions_links_or_formats() {
         let body = body(&[message("<!channel> & *<https://evil.example|Acme>*", "<@U1>\n• forged\u{202e}")]);
         for markup in ["<!channel>", "<@U1>", "<https://evil.example", "\\n• forged"] {

@@ -40,7 +40,7 @@ fn is_name(key: &str) -> bool {
     NAMES.contains(&name.as_str())
 }
 
-/// Whether a key that is none of those may be that of an address (`current_sign_in_ip`, `hqAddr`): what stands there says whether it is.
+/// Whether a key outside that list may name an address (`current_sign_in_ip`, `hqAddr`): its value decides.
 fn may_be_name(key: &str) -> bool {
     let has = |word: &[u8]| key.as_bytes().windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
     has(b"ip") || has(b"addr")

@@ -74,7 +74,8 @@ async fn evaluate(
     for (id, seen) in &companies {
         let of_company = |one: &&Changed| one.company.as_ref() == Some(id);
         // Who only says who they are brings what they did before: where that was long ago, it is an import.
-        let is_fresh = changed.iter().filter(of_company).any(is_of_today) && seen.did_something_lately(now);
+        let is_news = |one: &Changed| is_of_today(one) && (one.rule.is_some() || seen.did_something_lately(now));
+        let is_fresh = changed.iter().filter(of_company).any(is_news);
         let (messages, standing) = evaluator.of_company(configured, seen, (is_settled, is_fresh), now);
         evaluated.messages.extend(messages);
         evaluated.standings.push(Stood { company: id.clone(), before: seen.standing.clone(), after: standing });

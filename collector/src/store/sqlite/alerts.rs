@@ -77,9 +77,9 @@ pub(super) fn changed(
 pub(super) fn standing(connection: &Connection, company: &CompanyId) -> rusqlite::Result<Standing> {
     let mut select = connection.prepare_cached(
         "SELECT points, trend, fired FROM alert_standing
-         WHERE company_id IN (SELECT 'co_' || id FROM company_key WHERE company_id = ?1)",
+         WHERE company_id IN (SELECT ?2 || id FROM company_key WHERE company_id = ?1)",
     )?;
-    let before = select.query_map([ids::company_row(company.as_str())], |row| {
+    let before = select.query_map(params![ids::company_row(company.as_str()), ids::PREFIX], |row| {
         let trend = Trend::parse(row.get_ref(1)?.as_str()?).unwrap_or(Trend::Neutral);
         let fired: Vec<(String, String, f64)> = serde_json::from_str(row.get_ref(2)?.as_str()?).unwrap_or_default();
         Ok(Standing {
@@ -141,11 +141,11 @@ pub(super) fn tell(connection: &Connection, evaluated: &Evaluated) -> rusqlite::
     )?;
     let mut forget = connection.prepare_cached(
         "DELETE FROM alert_standing
-         WHERE company_id IN (SELECT 'co_' || id FROM company_key WHERE company_id = ?1 AND id <> company_id)",
+         WHERE company_id IN (SELECT ?2 || id FROM company_key WHERE company_id = ?1 AND id <> company_id)",
     )?;
     for Stood { company, after, .. } in &evaluated.standings {
         let Some(look) = after.look else { continue };
-        forget.execute([ids::company_row(company.as_str())])?;
+        forget.execute(params![ids::company_row(company.as_str()), ids::PREFIX])?;
         let fired: Vec<_> = after.fired.iter().map(|it| (&it.alert, &it.condition, it.points)).collect();
         let fired = serde_json::to_string(&fired).unwrap_or_default();
         stand.execute(params![company.as_str(), look.points, look.trend.as_str(), fired])?;

@@ -4,7 +4,7 @@ use crate::store::company_id::{CompanyId, CompanySource};
 use crate::store::visitor::VisitorId;
 
 /// What the id of a company begins with, so that it is taken for no group's id.
-const PREFIX: &str = "co_";
+pub(super) const PREFIX: &str = "co_";
 
 /// The id of a company's row.
 pub(super) fn company_id(row: i64) -> CompanyId {

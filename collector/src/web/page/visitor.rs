@@ -70,9 +70,10 @@ fn told_traits(visitor: &Visitor) -> Vec<(&String, String)> {
     };
     let is_title =
         |name: &str, value: &Value| name == "name" && value.as_str().is_some_and(|value| value.trim() == title);
-    let company = visitor.company.as_deref();
+    let company = visitor.company.as_deref().unwrap_or_default();
+    let with_domain = format!("{company} ({})", visitor.account.as_deref().unwrap_or_default());
     let is_company = |name: &str, value: &Value| {
-        TRAITS_OF_COMPANY.contains(&name) && value.as_str().is_some_and(|value| Some(value.trim()) == company)
+        TRAITS_OF_COMPANY.contains(&name) && [company, &*with_domain].contains(&words::value(value).trim())
     };
     let stands_elsewhere =
         |name: &str, value: &Value| is_an_id(name, value) || is_title(name, value) || is_company(name, value);
@@ -116,7 +117,24 @@ fn indented(json: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::web::page::visitor_name;
+
+    #[test]
+    fn the_company_stands_above_and_is_told_no_second_time() {
+        let mut visitor = visitor_name::tests::visitor(&VisitorId::new("1"), "u-1");
+        visitor.company = Some("Raviga".to_owned());
+        visitor.account = Some("raviga.example".to_owned());
+        let traits = json!({"$account": {"name": "Raviga", "domain": "raviga.example", "group_id": "acc_12"},
+                            "company": {"name": "Raviga"}, "title": "CTO"});
+        visitor.traits = traits.as_object().cloned().unwrap_or_default();
+        assert_eq!(told_traits(&visitor), [(&"title".to_owned(), "CTO".to_owned())]);
+        // What it says besides is told.
+        visitor.traits["company"]["employees"] = json!(180);
+        assert_eq!(told_traits(&visitor)[0].1, "Raviga, employees: 180");
+    }
 
     #[test]
     fn half_an_hour_without_an_entry_is_another_session_and_told_in_words() {
